@@ -1,0 +1,34 @@
+"""The faults this project reports: one base class, one class per kind of fault.
+
+A message names the file, the layer and the field, what was found and what was expected.
+"""
+
+from __future__ import annotations
+
+
+class CaffeError(Exception):
+    """Base class of every error raised on purpose by the four packages."""
+
+
+class ArchitectureError(CaffeError, ValueError):
+    """An architecture, a space or its text code that breaks a rule."""
+
+
+class FileError(CaffeError, OSError):
+    """A file that cannot be read or written at all."""
+
+
+class FormatError(CaffeError, ValueError):
+    """A file whose text or bytes are not what they should be."""
+
+
+class NetworkError(CaffeError, ValueError):
+    """A network that is well formed but wrong: a bottom without a top, shapes that do not fit."""
+
+
+class UnsupportedError(CaffeError, NotImplementedError):
+    """Layers, or combinations of their parameters, that we do not do. Lists all of them."""
+
+
+class WeightsError(CaffeError, ValueError):
+    """Weights that do not fit their network: missing, unused, or of another shape. Lists all of them."""

@@ -1,0 +1,57 @@
+"""Reading and writing files so that an interruption leaves the old file or none."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from prototxt_gen.errors import FileError
+
+
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The whole file. FileError names the path and the reason."""
+    try:
+        return Path(path).read_bytes()
+    except OSError as fault:
+        raise FileError(f"{os.fspath(path)}: cannot be read: {fault.strerror or fault}") from fault
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Gives a temporary path beside `path`; what the caller writes there takes the name when the block ends well.
+
+    When the block fails the temporary file is removed and the old file, if any, stays as it was. Faults of the
+    disk (full, read-only, no such folder) become a FileError that names `path`.
+    """
+    target = Path(path)
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
+        os.close(handle)
+    except OSError as fault:
+        raise FileError(f"{target}: cannot be written: {fault.strerror or fault}") from fault
+    temporary = Path(name)
+    try:
+        # mkstemp makes files private; the target should have the mode any newly made file has.
+        umask = os.umask(0)
+        os.umask(umask)
+        temporary.chmod(0o666 & ~umask)
+        yield temporary
+        with open(temporary, "rb+") as written:
+            os.fsync(written.fileno())
+        os.replace(temporary, target)
+    except OSError as fault:
+        if isinstance(fault, FileError):
+            raise
+        raise FileError(f"{target}: cannot be written: {fault.strerror or fault}") from fault
+    finally:
+        with suppress(FileNotFoundError):
+            temporary.unlink()
+
+
+def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
+    """Writes `data` under the name `path` in one step."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)

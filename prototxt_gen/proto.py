@@ -1,0 +1,244 @@
+"""The one file that knows protobuf: Caffe's messages, read and written as text and binary.
+
+caffe.proto beside this file is parsed when the module is imported and its messages live in a descriptor pool of
+their own, so that any other caffe_pb2 may live in the same process, and no generated code ties the package to one
+release of protobuf.
+
+Binary files of the DF release's fork use field 148 of a layer for `interp_param`, BVLC Caffe for `clip_param`. Here
+the two are separate fields (see caffe.proto); `from_binary` and `to_binary` move `interp_param` from and to 148.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+from collections.abc import Iterator
+from importlib import resources
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.message import DecodeError, EncodeError, Message
+
+from prototxt_gen.errors import FormatError, UnsupportedError
+from prototxt_gen.files import read_bytes, write_bytes
+
+_F = descriptor_pb2.FieldDescriptorProto
+_LABELS = {"optional": _F.LABEL_OPTIONAL, "required": _F.LABEL_REQUIRED, "repeated": _F.LABEL_REPEATED}
+_SCALARS = {
+    "bool": _F.TYPE_BOOL,
+    "bytes": _F.TYPE_BYTES,
+    "double": _F.TYPE_DOUBLE,
+    "float": _F.TYPE_FLOAT,
+    "int32": _F.TYPE_INT32,
+    "int64": _F.TYPE_INT64,
+    "string": _F.TYPE_STRING,
+    "uint32": _F.TYPE_UINT32,
+}
+_TOKEN = re.compile(r'//[^\n]*|\s+|("(?:[^"\\]|\\.)*"|[-+.\w]+|[{}\[\]=;,])')
+
+
+def compile_schema(source: str, file_name: str) -> descriptor_pb2.FileDescriptorProto:
+    """Compiles the part of the proto2 language that caffe.proto uses: messages, enums, defaults and `packed`.
+
+    protoc would need a compiler at build time or generated code in the repository; a test holds this against protoc.
+    """
+    tokens = [found.group(1) for found in _TOKEN.finditer(source) if found.group(1)]
+    tokens.reverse()
+    file = descriptor_pb2.FileDescriptorProto(name=file_name)
+
+    def expect(*wanted: str) -> None:
+        for token in wanted:
+            if (found := tokens.pop()) != token:
+                raise FormatError(f"{file_name}: found {found!r}, expected {token!r}")
+
+    def enum(target: descriptor_pb2.EnumDescriptorProto) -> None:
+        target.name = tokens.pop()
+        expect("{")
+        while tokens[-1] != "}":
+            value = target.value.add(name=tokens.pop())
+            expect("=")
+            value.number = int(tokens.pop())
+            expect(";")
+        expect("}")
+
+    def field(target: descriptor_pb2.DescriptorProto) -> None:
+        made = target.field.add(label=_LABELS[tokens.pop()])
+        kind = tokens.pop()
+        if kind in _SCALARS:
+            made.type = _SCALARS[kind]
+        else:
+            made.type_name = kind
+        made.name = tokens.pop()
+        expect("=")
+        made.number = int(tokens.pop())
+        if tokens[-1] == "[":
+            while tokens.pop() != "]":
+                option = tokens.pop()
+                expect("=")
+                value = tokens.pop()
+                if option == "packed":
+                    made.options.packed = value == "true"
+                else:
+                    made.default_value = value.strip('"')
+        expect(";")
+
+    def message(target: descriptor_pb2.DescriptorProto) -> None:
+        target.name = tokens.pop()
+        expect("{")
+        while tokens[-1] != "}":
+            if tokens[-1] == "enum":
+                tokens.pop()
+                enum(target.enum_type.add())
+            else:
+                field(target)
+        expect("}")
+
+    while tokens:
+        keyword = tokens.pop()
+        if keyword == "message":
+            message(file.message_type.add())
+        elif keyword == "enum":
+            enum(file.enum_type.add())
+        elif keyword == "package":
+            file.package = tokens.pop()
+            expect(";")
+        else:
+            expect("=", '"proto2"', ";")
+    _resolve(file)
+    return file
+
+
+def _resolve(file: descriptor_pb2.FileDescriptorProto) -> None:
+    """Turns the names of types into full ones, innermost scope first."""
+    messages = {message.name for message in file.message_type}
+    for message in file.message_type:
+        nested = {kind.name for kind in message.enum_type}
+        for field in message.field:
+            if not field.type_name:
+                continue
+            is_message = field.type_name in messages
+            scope = f"{message.name}." if field.type_name in nested else ""
+            field.type = _F.TYPE_MESSAGE if is_message else _F.TYPE_ENUM
+            field.type_name = f".{file.package}.{scope}{field.type_name}"
+
+
+def _load_schema() -> dict[str, type[Message]]:
+    source = resources.files("prototxt_gen").joinpath("caffe.proto").read_text("utf-8")
+    file = compile_schema(source, "dongfeng/caffe.proto")
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return {
+        message.name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{file.package}.{message.name}"))
+        for message in file.message_type
+    }
+
+
+MESSAGES = _load_schema()
+
+if TYPE_CHECKING:  # the fields of a class made at run time are unknown to a type checker
+    NetParameter: TypeAlias = Any
+    LayerParameter: TypeAlias = Any
+    SolverParameter: TypeAlias = Any
+else:
+    NetParameter = MESSAGES["NetParameter"]
+    LayerParameter = MESSAGES["LayerParameter"]
+    SolverParameter = MESSAGES["SolverParameter"]
+
+Dialect: TypeAlias = Literal["bvlc", "release"]
+
+
+def parse_text(text: str, message: Any, source: str = "<text>") -> Any:
+    """Fills `message` from Caffe text and returns it. FormatError names `source`, the line and what is wrong there."""
+    try:
+        return text_format.Parse(text, message)
+    except text_format.ParseError as fault:
+        raise FormatError(f"{source}: {fault}") from fault
+    except (RecursionError, UnicodeError, ValueError) as fault:
+        raise FormatError(f"{source}: not Caffe text: {fault}") from fault
+
+
+def to_text(message: Any) -> str:
+    """The message (a network, a layer, a solver) as Caffe text, fields in the order of their numbers."""
+    return text_format.MessageToString(message)
+
+
+def read_prototxt(path: str | os.PathLike[str]) -> NetParameter:
+    """Reads a network from Caffe text. FileError or FormatError name the file."""
+    source = os.fspath(path)
+    try:
+        text = read_bytes(path).decode("utf-8")
+    except UnicodeDecodeError as fault:
+        raise FormatError(f"{source}: not text: byte {fault.start} is not UTF-8; is it a .caffemodel?") from fault
+    return parse_text(text, NetParameter(), source)
+
+
+def write_prototxt(message: Any, path: str | os.PathLike[str]) -> None:
+    """Writes a network or a solver as Caffe text, in one step."""
+    write_bytes(path, to_text(message).encode())
+
+
+def from_binary(data: bytes, source: str = "<bytes>") -> NetParameter:
+    """Reads a network, weights included, from the bytes of either dialect."""
+    net = NetParameter()
+    try:
+        net.MergeFromString(data)
+    except DecodeError as fault:
+        raise FormatError(f"{source}: not a binary NetParameter: {fault}") from fault
+    for layer in net.layer:
+        # `min` and `max` are required floats; an Interp's sizes are integers and stay behind as unknown fields.
+        if layer.HasField("clip_param") and (layer.type == "Interp" or not layer.clip_param.IsInitialized()):
+            layer.interp_param.MergeFromString(layer.clip_param.SerializePartialToString())
+            layer.ClearField("clip_param")
+    return net
+
+
+def to_binary(net: NetParameter, dialect: Dialect = "bvlc") -> bytes:
+    """The network as bytes: `bvlc` for stock Caffe (it skips our number of interp_param), `release` for the fork."""
+    if dialect == "release":
+        clips = [layer.name for layer in net.layer if layer.HasField("clip_param")]
+        if clips:
+            raise UnsupportedError(f"layers {clips}: the release's fork has no Clip, its field 148 is interp_param")
+        original, net = net, NetParameter()
+        net.CopyFrom(original)
+        for layer in net.layer:
+            if layer.HasField("interp_param"):
+                layer.clip_param.MergeFromString(layer.interp_param.SerializeToString())
+                layer.ClearField("interp_param")
+    try:
+        return net.SerializePartialToString()
+    except (EncodeError, ValueError) as fault:
+        raise FormatError(f"network {net.name!r}: cannot be written as protobuf: {fault}") from fault
+
+
+def fingerprint(net: NetParameter) -> str:
+    """A digest of the network: sha256 over every set field but weights, as names and values.
+
+    Order of fields, spelling of numbers, blanks and comments do not change it; any value does, and so does setting
+    a field to its default, because tools downstream of Caffe read files as they are written.
+    """
+    digest = hashlib.sha256()
+    for piece in _canonical(net):
+        digest.update(piece.encode())
+    return digest.hexdigest()
+
+
+def _canonical(message: Any) -> Iterator[str]:
+    for field, value in message.ListFields():
+        if field.name == "blobs":
+            continue
+        values = value if field.is_repeated else [value]
+        for item in values:
+            yield f"{field.name}="
+            if field.message_type is not None:
+                yield "{"
+                yield from _canonical(item)
+                yield "}"
+            elif field.cpp_type == field.CPPTYPE_FLOAT:
+                yield struct.pack("<f", item).hex()
+            elif isinstance(item, bytes):
+                yield item.hex()
+            else:
+                yield repr(item)
+            yield ";"

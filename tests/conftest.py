@@ -1,0 +1,45 @@
+"""Where the outside truth lies, and how tests skip without it."""
+
+from __future__ import annotations
+
+import importlib.util
+import lzma
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+REFERENCE = ROOT.parent / "shared" / "reference"
+
+
+@pytest.fixture(scope="session")
+def reference() -> Path:
+    """The folder of files from real Caffe and from the DF release."""
+    if not REFERENCE.is_dir():
+        pytest.skip("no ../shared/reference beside this checkout")
+    return REFERENCE
+
+
+@pytest.fixture(scope="session")
+def fill(reference: Path) -> ModuleType:
+    """The rule that fills any network with the same weights on every machine."""
+    spec = importlib.util.spec_from_file_location("fill", reference / "nets" / "fill.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def unpacked(reference: Path, tmp_path_factory: pytest.TempPathFactory):
+    """Gives the path of a reference file whose name there ends in .xz, unpacked."""
+    folder = tmp_path_factory.mktemp("unpacked")
+
+    def unpack(name: str) -> Path:
+        target = folder / Path(name).name
+        if not target.exists():
+            target.write_bytes(lzma.decompress((reference / f"{name}.xz").read_bytes()))
+        return target
+
+    return unpack
