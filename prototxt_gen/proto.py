@@ -14,6 +14,7 @@ import hashlib
 import os
 import re
 import struct
+import warnings
 from collections.abc import Iterator
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
@@ -149,14 +150,75 @@ else:
 Dialect: TypeAlias = Literal["bvlc", "release"]
 
 
-def parse_text(text: str, message: Any, source: str = "<text>") -> Any:
-    """Fills `message` from Caffe text and returns it. FormatError names `source`, the line and what is wrong there."""
+class UnknownFieldWarning(UserWarning):
+    """A text file has fields that are not in caffe.proto; they were left out."""
+
+
+def parse_text(text: str, message: Any, source: str = "<text>", *, strict: bool = False) -> Any:
+    """Fills `message` from Caffe text and returns it. FormatError names `source`, the line and what is wrong there.
+
+    Fields that caffe.proto does not know, as forks add them, are left out and named in one UnknownFieldWarning; with
+    `strict` they are a FormatError.
+    """
     try:
-        return text_format.Parse(text, message)
+        unknown = _unknown_fields(text, message.DESCRIPTOR)
+        if unknown:
+            fields = f"{source}: unknown fields: {', '.join(f'{path} (line {line})' for path, line in unknown)}"
+            if strict:
+                raise FormatError(fields)
+            warnings.warn(fields, UnknownFieldWarning, stacklevel=3)
+        return text_format.Parse(text, message, allow_unknown_field=bool(unknown))
     except text_format.ParseError as fault:
-        raise FormatError(f"{source}: {fault}") from fault
-    except (RecursionError, UnicodeError, ValueError) as fault:
+        # The message quotes the line it stopped at, which in a file that is no text at all has no end.
+        raise FormatError(f"{source}: {str(fault)[:300]}") from fault
+    except (RecursionError, UnicodeError) as fault:
         raise FormatError(f"{source}: not Caffe text: {fault}") from fault
+
+
+_TEXT_TOKEN = re.compile(
+    r"""(?P<skip>\s+|\#[^\n]*|[,;])|(?P<open>[{<])|(?P<close>[}>])|(?P<list>\[)|(?P<end>\])|(?P<colon>:)
+    |(?P<scalar>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[-+.\w]+)|(?P<other>.)""",
+    re.VERBOSE | re.DOTALL,
+)
+
+
+def _unknown_fields(text: str, descriptor: Any) -> list[tuple[str, int]]:
+    """Path and line of every field that its message does not have; stops where the text is no Caffe text at all.
+
+    protobuf can skip unknown fields but not tell which; this walks names, braces and brackets only.
+    """
+    found: list[tuple[str, int]] = []
+    scopes: list[tuple[str, Any]] = [("", descriptor)]  # path and message of each open brace; None inside an unknown
+    name, child, in_value, brackets = "", None, False, 0
+    for token in _TEXT_TOKEN.finditer(text):
+        kind, path, message = token.lastgroup, *scopes[-1]
+        if kind == "scalar" and not in_value and not brackets:
+            if token.group()[0] in "\"'":
+                continue  # a string goes on: "a" "b"
+            name = token.group()
+            field = message.fields_by_name.get(name) if message else None
+            if message and field is None:
+                found.append((f"{path}{name}", text.count("\n", 0, token.start()) + 1))
+            child = field.message_type if field else None
+        elif kind == "colon":
+            in_value = True
+        elif kind == "scalar":
+            in_value = False
+        elif kind == "list":
+            brackets += 1
+        elif kind == "end":
+            brackets, in_value = max(0, brackets - 1), False
+        elif kind == "open":
+            scopes.append((f"{path}{name}.", child))
+            in_value, brackets = False, 0
+        elif kind == "close":
+            if len(scopes) == 1:
+                break
+            scopes.pop()
+            in_value = False
+        elif kind == "other":
+            break
+    return found
 
 
 def to_text(message: Any) -> str:
@@ -164,14 +226,14 @@ def to_text(message: Any) -> str:
     return text_format.MessageToString(message)
 
 
-def read_prototxt(path: str | os.PathLike[str]) -> NetParameter:
-    """Reads a network from Caffe text. FileError or FormatError name the file."""
+def read_prototxt(path: str | os.PathLike[str], *, strict: bool = False) -> NetParameter:
+    """Reads a network from Caffe text. FileError or FormatError name the file; `strict` as in `parse_text`."""
     source = os.fspath(path)
     try:
         text = read_bytes(path).decode("utf-8")
     except UnicodeDecodeError as fault:
         raise FormatError(f"{source}: not text: byte {fault.start} is not UTF-8; is it a .caffemodel?") from fault
-    return parse_text(text, NetParameter(), source)
+    return parse_text(text, NetParameter(), source, strict=strict)
 
 
 def write_prototxt(message: Any, path: str | os.PathLike[str]) -> None:

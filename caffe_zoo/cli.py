@@ -1,0 +1,258 @@
+"""The command `dongfeng`: one function a subcommand, errors in one line on standard error with exit status 2."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from caffe_zoo.cards import CARDS
+from prototxt_gen.architectures import Backbone, parse_architecture
+from prototxt_gen.errors import ArchitectureError, CaffeError
+from prototxt_gen.files import write_bytes
+from prototxt_gen.networks import FORMS, generate, generate_text
+from prototxt_gen.proto import read_prototxt, write_prototxt
+from prototxt_gen.shapes import summarize
+from prototxt_gen.version import __version__
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command line; returns the exit status: 0, 2 for a fault named on standard error, 130 when interrupted."""
+    parser = _parser()
+    args = parser.parse_args(arguments)
+    try:
+        status: int = args.run(args)
+        sys.stdout.flush()
+        return status
+    except CaffeError as fault:
+        if args.traceback:
+            raise
+        print(f"dongfeng {args.command}: {' '.join(str(fault).splitlines())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"dongfeng {args.command}: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our output (`| head`) has left; Python would complain once more when it closes the stream.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+class _Command(NamedTuple):
+    help: str
+    example: str
+    add_arguments: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="dongfeng",
+        description="Caffe networks of the DF family: generate them, convert their weights, search for your own.",
+        epilog="`dongfeng COMMAND --help` explains a command with an example.",
+    )
+    parser.add_argument("--version", action="version", version=f"dongfeng {__version__}")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, command in COMMANDS.items():
+        sub = subparsers.add_parser(
+            name,
+            help=command.help,
+            description=f"{command.help[0].upper()}{command.help[1:]}.",
+            epilog=f"example:\n  {command.example}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command.add_arguments(sub)
+        sub.add_argument("--traceback", action="store_true", help="on a fault, show where in the code it arose")
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+def resolve_architecture(text: str) -> Backbone:
+    """An architecture by the name of a zoo network or by its code; ArchitectureError tells both sides."""
+    if text in CARDS:
+        return CARDS[text].architecture
+    try:
+        return parse_architecture(text)
+    except ArchitectureError as fault:
+        if "_" in text:
+            raise
+        raise ArchitectureError(
+            f"{text!r} is neither a network of the zoo ({', '.join(CARDS)}) nor a code such as {CARDS['df1'].architecture}"
+        ) from fault
+
+
+def _input_shape(text: str) -> tuple[int, ...]:
+    try:
+        shape = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        shape = ()
+    if len(shape) != 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is not four numbers N,C,H,W, such as 1,3,224,224")
+    return shape
+
+
+# ------------------------------------------------------------------------------------------------------------ list
+
+
+def _list(args: argparse.Namespace) -> int:
+    print(f"{'name':<10} {'parameters':>11} {'multiply-adds':>13} {'top-1':>7} {'top-5':>7}  architecture")
+    for card in CARDS.values():
+        summary = summarize(generate(card.architecture))
+        scores = (f"{card.results[key]:7.2%}" if key in card.results else f"{'-':>7}" for key in ("top1", "top5"))
+        print(
+            f"{card.name:<10} {summary.parameters / 1e6:>9.2f} M {summary.multiply_adds / 1e6:>11.2f} M "
+            f"{' '.join(scores)}  {card.architecture}"
+        )
+    return 0
+
+
+# ------------------------------------------------------------------------------------------------------------ show
+
+
+def _show_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("network", help="a network of the zoo, an architecture's code, or a .prototxt file")
+    parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="which layers a file's rules keep")
+    parser.add_argument("--merged", action="store_true", help="with batch norm folded into the convolutions")
+    parser.add_argument("--input-shape", type=_input_shape, metavar="N,C,H,W", help="default: 1,3,224,224")
+
+
+def _show(args: argparse.Namespace) -> int:
+    if args.network.endswith((".prototxt", ".txt")) or Path(args.network).is_file():
+        if args.merged or args.input_shape:
+            raise ArchitectureError("--merged and --input-shape are for architectures; a file states its own")
+        net = read_prototxt(args.network)
+    else:
+        net = generate(resolve_architecture(args.network), merged=args.merged, **_given_shape(args))
+    print(summarize(net, phase=args.phase))
+    return 0
+
+
+def _given_shape(args: argparse.Namespace) -> dict[str, tuple[int, ...]]:
+    return {"input_shape": args.input_shape} if args.input_shape else {}
+
+
+# -------------------------------------------------------------------------------------------------------- generate
+
+
+def _generate_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("architecture", help="a network of the zoo, or an architecture's code")
+    parser.add_argument(
+        "--form",
+        choices=FORMS,
+        default="deploy",
+        help="deploy: Input layer to logits (default); train_val: data layers, loss and accuracy; "
+        "release: exactly what the DF release published",
+    )
+    parser.add_argument("--merged", action="store_true", help="with batch norm folded into the convolutions")
+    parser.add_argument("--input-shape", type=_input_shape, metavar="N,C,H,W", help="default: the form's own")
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
+
+
+def _generate(args: argparse.Namespace) -> int:
+    architecture = resolve_architecture(args.architecture)
+    text = generate_text(architecture, form=args.form, merged=args.merged, **_given_shape(args))
+    if args.output is None:
+        sys.stdout.write(text)
+    else:
+        write_bytes(args.output, text.encode())
+        print(f"{args.output}: {args.form} network of {architecture}")
+    return 0
+
+
+# --------------------------------------------------------------------------------------------------------- convert
+
+
+def _convert_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("prototxt", type=Path, help="the network")
+    parser.add_argument("weights", type=Path, help="its weights")
+    parser.add_argument("output", type=Path, help="the file to write")
+
+
+def _convert(args: argparse.Namespace) -> int:
+    # torch takes seconds to import; the other commands should not wait for it.
+    from converters.formats import read_weights, write_weights
+
+    net = read_prototxt(args.prototxt)
+    weights = read_weights(args.weights, net)
+    write_weights(weights, args.output, net)
+    blobs = [blob for layer in weights.values() for blob in layer]
+    print(f"{args.output}: {len(weights)} layers, {len(blobs)} blobs, {sum(blob.size for blob in blobs):,} numbers")
+    return 0
+
+
+# ----------------------------------------------------------------------------------------------------------- merge
+
+
+def _merge_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("prototxt", type=Path, help="the network, with BatchNorm and Scale layers")
+    parser.add_argument("weights", type=Path, help="its weights")
+    parser.add_argument("output_prototxt", type=Path, help="the merged network to write")
+    parser.add_argument("output_weights", type=Path, help="the merged weights to write")
+
+
+def _merge(args: argparse.Namespace) -> int:
+    from converters.formats import read_weights, write_weights
+    from converters.merge import merge_batchnorm
+
+    net = read_prototxt(args.prototxt)
+    merged, weights = merge_batchnorm(net, read_weights(args.weights, net))
+    # Weights first: a prototxt without its weights would be half a result.
+    write_weights(weights, args.output_weights, merged)
+    write_prototxt(merged, args.output_prototxt)
+    print(f"{args.output_prototxt}, {args.output_weights}: {len(net.layer)} layers became {len(merged.layer)}")
+    return 0
+
+
+# ---------------------------------------------------------------------------------------------------------- search
+
+
+def _search_arguments(parser: argparse.ArgumentParser) -> None:
+    from search.cli import add_arguments
+
+    add_arguments(parser)
+
+
+def _search(args: argparse.Namespace) -> int:
+    from search.cli import run
+
+    return run(args)
+
+
+COMMANDS = {
+    "list": _Command("list the networks of the zoo", "dongfeng list", lambda parser: None, _list),
+    "show": _Command(
+        "print shapes, parameters, multiply-adds and memory of every layer", "dongfeng show df1", _show_arguments, _show
+    ),
+    "generate": _Command(
+        "write the prototxt of an architecture",
+        "dongfeng generate df2a --form deploy -o df2a.prototxt",
+        _generate_arguments,
+        _generate,
+    ),
+    "convert": _Command(
+        "write a network's weights in another format, by the suffix of the output: "
+        ".caffemodel, .caffemodel.h5, .safetensors, or .pt for a PyTorch state_dict",
+        "dongfeng convert df1.prototxt df1.caffemodel df1.safetensors",
+        _convert_arguments,
+        _convert,
+    ),
+    "merge": _Command(
+        "fold batch norm into the convolutions before it",
+        "dongfeng merge df1.prototxt df1.caffemodel df1_mergebn.prototxt df1_mergebn.caffemodel",
+        _merge_arguments,
+        _merge,
+    ),
+    "search": _Command(
+        "search for networks that are fast on this machine and accurate on your images",
+        "dongfeng search --data digits --out runs/digits",
+        _search_arguments,
+        _search,
+    ),
+}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

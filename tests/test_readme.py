@@ -1,0 +1,65 @@
+"""The README's own lines: its examples are the files in examples/, and they run."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text("utf-8")
+EXAMPLES = dict(re.findall(r"```python\n# (examples/\w+\.py)\n(.*?)```", README, re.DOTALL))
+
+
+def run(example: str, folder: Path, *arguments: str) -> str:
+    """What the example prints when it runs in an empty folder."""
+    command = [sys.executable, str(ROOT / example), *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_the_readme_shows_the_file(example):
+    # A file begins with a line that says what it is; the README has said so in its prose.
+    _, _, code = (ROOT / example).read_text("utf-8").partition('"""\n\n')
+    assert EXAMPLES[example].strip() == code.strip()
+
+
+def test_all_three_uses_have_an_example():
+    assert sorted(EXAMPLES) == ["examples/classify.py", "examples/generate.py", "examples/search_digits.py"]
+
+
+def test_generate(tmp_path):
+    printed = run("examples/generate.py", tmp_path)
+    assert "M parameters" in printed
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "deploy.prototxt",
+        "solver.prototxt",
+        "train_val.prototxt",
+    ]
+
+
+def test_classify_takes_a_file_that_caffe_wrote(tmp_path, unpacked):
+    assert "torch.Size([1, 1000])" in run("examples/classify.py", tmp_path, str(unpacked("nets/df1.caffemodel")))
+
+
+def test_search(tmp_path):
+    pytest.importorskip("sklearn")
+    run("examples/search_digits.py", tmp_path)
+    (boundary,) = tmp_path.rglob("boundary.json")
+    assert (boundary.parent / "networks").is_dir()
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_commands_exist():
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"`?make ([\w-]+)", README):
+        assert f"\n{target}:" in makefile, target
