@@ -20,7 +20,7 @@ from prototxt_gen.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command line; returns the exit status: 0, 2 for a fault named on standard error, 130 when interrupted."""
+    """Runs one command line; returns its exit status: 0, 2 after a fault (named on standard error), 130 interrupted."""
     parser = _parser()
     args = parser.parse_args(arguments)
     try:
@@ -80,7 +80,8 @@ def resolve_architecture(text: str) -> Backbone:
         if "_" in text:
             raise
         raise ArchitectureError(
-            f"{text!r} is neither a network of the zoo ({', '.join(CARDS)}) nor a code such as {CARDS['df1'].architecture}"
+            f"{text!r} is neither a network of the zoo ({', '.join(CARDS)}) "
+            f"nor a code such as {CARDS['df1'].architecture}"
         ) from fault
 
 

@@ -23,10 +23,10 @@ def list_models() -> list[str]:
 def create_model(
     name: str, weights: str | os.PathLike[str] | Mapping[str, Sequence[np.ndarray]] | None = None
 ) -> nn.Module:
-    """The network as a PyTorch module: images (N, 3, 224, 224), as `card(name).preprocessing` says, to logits (N, 1000).
+    """The network as a PyTorch module: images (N, 3, 224, 224), preprocessed as its card says, to logits (N, 1000).
 
-    `weights` is a file of the release (merged or not is told apart by its layers), or what `load_weights` gives; without
-    it the module is freshly initialised. Nothing is downloaded. The module is in evaluation mode when it has weights.
+    `weights` is a file of the release (merged or not is told apart by its layers), or what `load_weights` gives;
+    without it the module is freshly initialised. Nothing is downloaded. With weights it is in evaluation mode.
     """
     # torch takes seconds to import; the names and cards of the zoo should not wait for it.
     from converters.module import to_torch

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from caffe_zoo import card, list_models
-from prototxt_gen import CaffeError, fingerprint, generate, summarize
 from caffe_zoo.manifest import read_manifest
+from prototxt_gen import CaffeError, fingerprint, generate, summarize
 
 # Multiply-adds at 224x224 of convolutions and fc, and parameters of the inference network.
 MULTIPLY_ADDS = {"df-lite": 515.5e6, "df1": 746.73e6, "df2": 1774.33e6, "df2a": 1916.14e6}
