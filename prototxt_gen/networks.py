@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import operator
 import reprlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from numbers import Real
 from typing import Any, Literal, TypeAlias, get_args
 
 from prototxt_gen.architectures import Backbone, Block, parse_architecture
@@ -102,7 +103,7 @@ def solver(
     gamma: float | None = None,
     power: float | None = None,
     stepsize: int | None = None,
-    stepvalue: Sequence[int] = (),
+    stepvalue: Sequence[int] | None = None,
     momentum: float = 0.9,
     weight_decay: float = 0.0001,
     test_iter: int = 500,
@@ -121,46 +122,39 @@ def solver(
     `gamma`, `power`, `stepsize` and `stepvalue` are for the policies that read them (Caffe: sgd_solver.cpp);
     ArchitectureError names those that are missing or that the policy does not read, and numbers out of range.
     """
-    if lr_policy not in _POLICIES:
+    if lr_policy not in tuple(_POLICIES):
         raise ArchitectureError(f"solver: lr_policy is {lr_policy!r}, expected one of {', '.join(_POLICIES)}")
     if lr_policy == "poly" and power is None:
         power = 1.0
-    given = {"gamma": gamma, "power": power, "stepsize": stepsize, "stepvalue": list(stepvalue) or None}
-    stated = tuple(name for name, value in given.items() if value is not None)
+    policy = {"gamma": gamma, "power": power, "stepsize": stepsize, "stepvalue": stepvalue}
+    stated = {field: value for field, value in policy.items() if value is not None}
     if set(stated) != set(_POLICIES[lr_policy]):
         raise ArchitectureError(
             f"solver: lr_policy {lr_policy} with {', '.join(stated) or 'none of its numbers'}, "
             f"expected {', '.join(_POLICIES[lr_policy]) or 'none'}"
         )
-    positive = {"max_iter": max_iter, "base_lr": base_lr, "display": display, "test_iter": test_iter}
-    positive |= {"test_interval": test_interval, "snapshot": snapshot}
-    positive |= {"stepsize": 1 if stepsize is None else stepsize}
-    for field, value in positive.items():
-        if not value > 0:
-            raise ArchitectureError(f"solver: {field} is {value}, expected more than 0")
-    for field, fraction in (("momentum", momentum), ("weight_decay", weight_decay)):
-        if not 0 <= fraction < 1:
-            raise ArchitectureError(f"solver: {field} is {fraction}, expected 0 <= {field} < 1")
-    if solver_mode not in ("GPU", "CPU"):
-        raise ArchitectureError(f"solver: solver_mode is {solver_mode!r}, expected GPU or CPU")
-    try:
-        return SolverParameter(
-            net=net,
-            max_iter=max_iter,
-            base_lr=base_lr,
-            lr_policy=lr_policy,
-            momentum=momentum,
-            weight_decay=weight_decay,
-            test_iter=[test_iter],
-            test_interval=test_interval,
-            display=display,
-            snapshot=snapshot,
-            snapshot_prefix=snapshot_prefix,
-            solver_mode=solver_mode,
-            **{name: given[name] for name in stated},
-        )
-    except (TypeError, ValueError) as fault:
-        raise ArchitectureError(f"solver: {fault}") from fault
+    made = SolverParameter()
+    _set(made, {"max_iter": max_iter, "base_lr": base_lr, "test_iter": [test_iter], "test_interval": test_interval})
+    _set(made, {"display": display, "snapshot": snapshot, **stated})
+    _set(made, {"momentum": momentum, "weight_decay": weight_decay}, least=0, below=1)
+    _set(made, {"net": net, "lr_policy": lr_policy, "snapshot_prefix": snapshot_prefix, "solver_mode": solver_mode})
+    return made
+
+
+def _set(message: SolverParameter, fields: Mapping[str, Any], least: float = 1e-30, below: float = math.inf) -> None:
+    """Sets fields; ArchitectureError names the one whose value is of another type or whose number is out of range."""
+    for field, value in fields.items():
+        try:
+            message.MergeFrom(SolverParameter(**{field: value}))
+            numbers: list[Any] = [
+                n for n in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(n, Real)
+            ]
+            if not all(least <= number < below for number in numbers):
+                raise ValueError(
+                    f"expected {'a number above 0' if below == math.inf else f'{least} <= {field} < {below}'}"
+                )
+        except (TypeError, ValueError) as fault:
+            raise ArchitectureError(f"solver: {field} is {value!r}: {fault}") from fault
 
 
 def _fragments(
