@@ -15,7 +15,7 @@ import os
 import re
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
@@ -290,14 +290,15 @@ def _canonical(message: Any) -> Iterator[str]:
     for field, value in message.ListFields():
         if field.name == "blobs":
             continue
-        values = value if field.is_repeated else [value]
+        # FieldDescriptor.is_repeated came with protobuf 6.31.
+        values = value if isinstance(value, MutableSequence) else [value]
         for item in values:
             yield f"{field.name}="
             if field.message_type is not None:
                 yield "{"
                 yield from _canonical(item)
                 yield "}"
-            elif field.cpp_type == field.CPPTYPE_FLOAT:
+            elif field.type == _F.TYPE_FLOAT:
                 yield struct.pack("<f", item).hex()
             elif isinstance(item, bytes):
                 yield item.hex()
