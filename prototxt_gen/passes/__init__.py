@@ -1,7 +1,8 @@
 """Passes from a network to a new network; the one they are given stays as it is."""
 
+from prototxt_gen.passes.formats import upgrade
+from prototxt_gen.passes.merging import Merge, merge_batchnorm
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.splits import insert_splits
-from prototxt_gen.passes.upgrade import upgrade
 
-__all__ = ["insert_splits", "select_phase", "upgrade"]
+__all__ = ["Merge", "insert_splits", "merge_batchnorm", "select_phase", "upgrade"]

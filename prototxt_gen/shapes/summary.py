@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from prototxt_gen.errors import NetworkError, UnsupportedError
+from prototxt_gen.passes.formats import upgrade
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.splits import insert_splits
-from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.shapes.rules import SHAPES, LayerShape, Shape, checked_shape, count
 from prototxt_gen.shapes.sources import INPUT_TYPES

@@ -1,0 +1,109 @@
+"""Splits and the structure of a batch-norm merge, against what Caffe and the DF release made."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from prototxt_gen.passes import Merge, insert_splits, merge_batchnorm
+from prototxt_gen.proto import NetParameter, parse_text, read_prototxt, to_text
+
+NORMALISED = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 4 dim: 5 dim: 5 } } }
+layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 6 kernel_size: 3 } }
+layer { name: "n" type: "BatchNorm" bottom: "c" top: "n" }
+layer { name: "s" type: "Scale" bottom: "n" top: "s" }
+layer { name: "r" type: "ReLU" bottom: "s" top: "s" }
+layer { name: "p" type: "Power" bottom: "s" top: "p" }
+"""
+
+
+def network(text: str) -> NetParameter:
+    return parse_text(text, NetParameter())
+
+
+@pytest.mark.parametrize("name", ["df1", "df2", "df2a", "df1seg", "df2seg1", "df2seg2"])
+def test_merged_structure_is_the_released_one(reference: Path, name: str) -> None:
+    folder = reference / "release" / "prototxt"
+    net = read_prototxt(folder / f"{name}.prototxt")
+    before = net.SerializeToString()
+    merged, merges = merge_batchnorm(net)
+    released = read_prototxt(folder / f"{name}_mergebn.prototxt")
+    for layer in (*merged.layer, *released.layer):
+        layer.image_data_param.ClearField("shuffle")  # df1seg_mergebn alone states this default
+    assert merged == released
+    assert merges[0] == Merge("conv1", "conv1/bn", "conv1/bn_scale")
+    assert len(merges) == sum(layer.type == "BatchNorm" for layer in net.layer)
+    assert net.SerializeToString() == before
+
+
+def test_consumers_and_in_place_layers_follow() -> None:
+    merged, merges = merge_batchnorm(network(NORMALISED))
+    assert [(layer.name, *layer.bottom, *layer.top) for layer in merged.layer][1:] == [
+        ("c", "x", "c"),
+        ("r", "c", "c"),
+        ("p", "c", "p"),
+    ]
+    assert merges == [Merge("c", "n", "s")]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ('layer { name: "q" type: "Power" bottom: "c" top: "q" }', []),
+        ('layer { name: "q" type: "Power" bottom: "n" top: "q" }', [Merge("c", "n", None)]),
+        ('state { phase: TRAIN }', []),
+    ],
+)  # fmt: skip
+def test_nothing_is_merged_that_another_layer_needs(change: str, expected: list[Merge]) -> None:
+    assert merge_batchnorm(network(NORMALISED + change))[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('bottom: "c" top: "n"', 'bottom: "c" top: "n" batch_norm_param { use_global_stats: false }', []),
+        ('bottom: "c" top: "n"', 'bottom: "c" top: "n" include { phase: TEST }', []),
+        ("num_output: 6", "num_output: 6 axis: 2", []),
+        ('bottom: "n" top: "s"', 'bottom: "n" bottom: "x" top: "s"', [Merge("c", "n", None)]),
+        ('bottom: "n" top: "s"', 'bottom: "n" top: "s" scale_param { axis: 0 }', [Merge("c", "n", None)]),
+        ('bottom: "n" top: "s"', 'bottom: "n" top: "s" scale_param { num_axes: -1 }', [Merge("c", "n", None)]),
+        ('type: "Convolution"', 'type: "Convolution" loss_weight: 1', []),
+    ],
+)
+def test_what_cannot_be_folded_stays(old: str, new: str, expected: list[Merge]) -> None:
+    assert merge_batchnorm(network(NORMALISED.replace(old, new)))[1] == expected
+
+
+def test_shared_weights_are_not_folded() -> None:
+    twins = NORMALISED.replace('top: "c"', 'top: "c" param { name: "w" }')
+    twins += """
+        layer { name: "d" type: "Convolution" bottom: "x" top: "d" param { name: "w" }
+                convolution_param { num_output: 6 kernel_size: 3 } }"""
+    assert merge_batchnorm(network(twins))[1] == []
+
+
+def test_splits_are_named_as_in_the_release_log(reference: Path) -> None:
+    net = read_prototxt(reference / "release" / "prototxt" / "df1.prototxt")
+    log = (reference / "release" / "logs" / "log_df1_val.txt").read_text()
+    assert [layer.name for layer in insert_splits(net).layer] == re.findall(r"Creating Layer (.*)", log)
+
+
+def test_a_loss_weight_counts_as_a_use() -> None:
+    net = insert_splits(
+        network("""
+        layer { name: "x" type: "Input" top: "x" }
+        layer { name: "l" type: "Reduction" bottom: "x" top: "l" loss_weight: 2 }
+        layer { name: "p" type: "Power" bottom: "l" top: "p" }""")
+    )
+    assert [layer.name for layer in net.layer] == ["x", "l", "l_l_0_split", "p"]
+    _, loss, split, power = net.layer
+    assert not loss.loss_weight
+    assert list(split.top) == ["l_l_0_split_0", "l_l_0_split_1"]
+    assert list(split.loss_weight) == [2, 0]
+    assert list(power.bottom) == ["l_l_0_split_1"]
+
+
+def test_a_network_without_shared_tops_gets_no_split() -> None:
+    net = network(NORMALISED)
+    assert to_text(insert_splits(net)) == to_text(net)
