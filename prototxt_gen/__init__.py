@@ -1,0 +1,53 @@
+"""The Caffe language and the networks written in it: numpy and protobuf, never torch."""
+
+from prototxt_gen.architectures import Backbone, Stage, parse_architecture
+from prototxt_gen.errors import (
+    ArchitectureError,
+    CaffeError,
+    FileError,
+    FormatError,
+    NetworkError,
+    UnsupportedError,
+    WeightsError,
+)
+from prototxt_gen.networks import generate, generate_text, solver
+from prototxt_gen.passes import insert_splits, select_phase
+from prototxt_gen.proto import (
+    LayerParameter,
+    NetParameter,
+    SolverParameter,
+    fingerprint,
+    read_prototxt,
+    to_text,
+    write_prototxt,
+)
+from prototxt_gen.shapes import Summary, summarize
+from prototxt_gen.version import __version__
+
+__all__ = [
+    "ArchitectureError",
+    "Backbone",
+    "CaffeError",
+    "FileError",
+    "FormatError",
+    "LayerParameter",
+    "NetParameter",
+    "NetworkError",
+    "SolverParameter",
+    "Stage",
+    "Summary",
+    "UnsupportedError",
+    "WeightsError",
+    "__version__",
+    "fingerprint",
+    "generate",
+    "generate_text",
+    "insert_splits",
+    "parse_architecture",
+    "read_prototxt",
+    "select_phase",
+    "solver",
+    "summarize",
+    "to_text",
+    "write_prototxt",
+]
