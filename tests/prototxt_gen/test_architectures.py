@@ -1,0 +1,202 @@
+"""Specs of architectures: their codes, the rules they obey, their blocks."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import re
+import time
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prototxt_gen.architectures import BLOCK_KINDS, MAX_CODE, Backbone, Stage, parse_architecture
+from prototxt_gen.errors import ArchitectureError
+
+# Widths of stages 3, 4 and 5 as published: the encodings of the paper and of the released files.
+PUBLISHED = {
+    "s32-64_b64x2_b128x2_b256-512_c1000": ([64] * 2, [128] * 2, [256, 512]),
+    "s32-64_b64x3_b128x3_b256x3-512_c1000": ([64] * 3, [128] * 3, [256] * 3 + [512]),
+    "s32-64_b64x2-128_b128x10-256_b256x4-512x2_c1000": ([64, 64, 128], [128] * 10 + [256], [256] * 4 + [512] * 2),
+}
+
+
+@st.composite
+def backbones(draw: st.DrawFn) -> Backbone:
+    steps = st.sampled_from([0, 0, 0, 8, 64])
+    width = itertools.accumulate(itertools.chain([draw(st.integers(1, 96))], iter(lambda: draw(steps), None)))
+    stages = [
+        Stage(draw(st.sampled_from(sorted(BLOCK_KINDS))), tuple(itertools.islice(width, draw(st.integers(1, 5)))))
+        for _ in range(draw(st.integers(1, 4)))
+    ]
+    stem = draw(st.lists(st.integers(1, 200), min_size=1, max_size=3))
+    return Backbone(tuple(stages), tuple(stem), draw(st.integers(1, 2000)))
+
+
+@pytest.mark.parametrize(("code", "widths"), PUBLISHED.items())
+def test_published_networks_are_one_line_each(code, widths):
+    backbone = parse_architecture(code)
+    assert backbone == Backbone(tuple(Stage("basic", tuple(stage)) for stage in widths), (32, 64), 1000)
+    assert str(backbone) == code
+
+
+def test_df2a_has_basic_blocks_then_bottlenecks_and_projects_where_the_width_changes():
+    blocks = list(parse_architecture("s32-64_b64x2-128_n128x10-256_n256x4-512x2_c1000").blocks())
+    assert [block.name for block in blocks if block.needs_projection] == [
+        "res2.1", "res2.3", "res3.1", "res3.11", "res4.1", "res4.5",
+    ]  # fmt: skip
+    assert [block.name for block in blocks if block.stride == 2] == ["res2.1", "res3.1", "res4.1"]
+    outputs = [block.out_channels for block in blocks]
+    assert outputs == [64, 64, 128] + [512] * 10 + [1024] * 7
+    assert [block.in_channels for block in blocks] == [64, *outputs[:-1]]
+
+
+@given(backbones())
+def test_codes_round_trip_and_serve_as_file_names(backbone):
+    code = str(backbone)
+    assert parse_architecture(code) == backbone
+    assert str(parse_architecture(code)) == code
+    assert re.fullmatch("[A-Za-z0-9._-]+", code)
+    assert len(code) <= MAX_CODE
+
+
+@given(backbones())
+def test_blocks_chain_and_their_widths_never_decrease(backbone):
+    blocks = list(backbone.blocks())
+    assert blocks[0].in_channels == backbone.stem[-1]
+    for before, after in itertools.pairwise(blocks):
+        assert after.in_channels == before.out_channels
+        assert after.width >= before.width
+        assert after.needs_projection == (after.stride == 2 or after.width != before.width)
+    assert all((block.stride == 2) == (block.position == 0) for block in blocks)
+    assert [len(stage.widths) for stage in backbone.stages] == [
+        sum(block.stage == number for block in blocks) for number in range(len(backbone.stages))
+    ]
+
+
+@pytest.mark.parametrize(
+    ("typed", "canonical"),
+    [
+        ("s32-64_b64-64_c10", "s32-64_b64x2_c10"),
+        ("s32-64_b64x1_c10", "s32-64_b64_c10"),
+        ("s16x2_b064_c10", "s16x2_b64_c10"),
+    ],
+)
+def test_one_canonical_spelling(typed, canonical):
+    assert str(parse_architecture(typed)) == canonical
+
+
+def test_the_stem_is_free_of_the_rule_of_widths():
+    assert [block.width for block in parse_architecture("s8-16_b8_c10").blocks()] == [8]
+    assert parse_architecture("s64-32_b8_c10").stem == (64, 32)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("", "parts joined by '_'"),
+        ("s32-64", "parts joined by '_'"),
+        ("s32-64_c10", "parts joined by '_'"),
+        ("b64_s32_c10", "parts joined by '_'"),
+        ("S32_b64_c10", "parts joined by '_'"),
+        ("s32_q64_c10", "'q64', expected a stage that begins with b (basic), n (bottleneck)"),
+        ("s32_b64__c10", "'', expected a stage"),
+        ("s32_b_c10", "'b', expected 'b' and widths"),
+        ("s_b64_c10", "'s', expected 's' and widths"),
+        ("s32_b64x_c10", "'b64x', expected 'b' and widths"),
+        ("s32_b64-_c10", "'b64-'"),
+        ("s32_b6 4_c10", "'b6 4'"),
+        ("s32_b-64_c10", "'b-64'"),
+        ("s32_b٣_c10", "expected 'b' and widths"),
+        ("s32_b64_c", "'c', expected classes"),
+        ("s32_b64_c10\n", "expected classes"),
+        ("s32_b64x2_c1e3", "'c1e3'"),
+        ("s32_b0_c10", "widths has 0, expected a whole number in 1.."),
+        ("s32_b8193_c10", "widths has 8193"),
+        ("s0_b64_c10", "stem has 0"),
+        ("s32_b64_c0", "classes has 0"),
+        ("s32_b64x0_c10", "runs of [0]"),
+        ("s32_b64-32_c10", "width 32 follows 64, expected widths that never decrease"),
+        ("s32_b64_b32_c10", "width 32 follows 64"),
+        ("s32_n64_b32_c10", "width 32 follows 64"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_code(code, said):
+    with pytest.raises(ArchitectureError) as fault:
+        parse_architecture(code)
+    assert str(fault.value).startswith(f"architecture {code!r}: ")
+    assert said in str(fault.value)
+    assert "\n" not in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "s32_b64x999999999_c10",
+        "s32_b64x99999999999999999999_c10",
+        "s32_b" + "9" * 100_000 + "_c10",
+        "s32_b64_c" + "9" * 10_000_000,
+        "s32x999999_b64_c10",
+        "s32" + "_b64x1000" * 100 + "_c10",
+        "s32" + "_b64" * 10_000_000 + "_c10",
+        "s32_b" + "-".join(map(str, range(1, 300))) + "_c10",
+        "_" * 10_000_000,
+        "s32_b" + "1-" * 900 + "_c10",
+    ],
+    ids=lambda code: code[:20],
+)
+def test_hostile_codes_are_refused_at_once(code):
+    tracemalloc.start()
+    begun = time.perf_counter()
+    with pytest.raises(ArchitectureError) as fault:
+        parse_architecture(code)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert time.perf_counter() - begun < 0.5
+    assert peak < 1_000_000
+    assert len(str(fault.value)) < 500
+
+
+@given(st.text(alphabet="sbnc0123456789x-_ \n", max_size=40))
+def test_any_text_gives_an_architecture_or_an_error(text):
+    try:
+        backbone = parse_architecture(text)
+    except ArchitectureError:
+        return
+    assert parse_architecture(str(backbone)) == backbone
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: Stage("basic", ()), "widths has none"),
+        (lambda: Stage("shuffle", (8,)), "block is 'shuffle', expected one of basic, bottleneck"),
+        (lambda: Stage(["basic"], (8,)), "block is ['basic']"),
+        (lambda: Stage("basic", 8), "widths is 8, expected a tuple of whole numbers"),
+        (lambda: Stage("basic", (8.0,)), "widths has 8.0"),
+        (lambda: Stage("basic", (True,)), "widths has True"),
+        (lambda: Stage("basic", ("8",)), "widths has '8'"),
+        (lambda: Stage("basic", (10**9999,)), "widths has a huge int"),
+        (lambda: Stage("basic", itertools.repeat(8)), "widths has more than 1000"),
+        (lambda: Backbone(()), "stages has empty"),
+        (lambda: Backbone(None), "stages is None"),
+        (lambda: Backbone((Stage("basic", (8,)), "b8")), "stages has 'b8'"),
+        (lambda: Backbone((Stage("basic", (8,)),), stem=()), "stem has none"),
+        (lambda: Backbone((Stage("basic", (8,)),), classes=-1), "classes has -1"),
+        (lambda: Backbone((Stage("basic", (8,) * 600),) * 2), "has 1200 blocks, expected at most 1000"),
+        (lambda: parse_architecture(None), "found None, expected a code"),
+    ],
+)
+def test_wrong_fields_are_named(make, said):
+    with pytest.raises(ArchitectureError, match=re.escape(said)):
+        make()
+
+
+def test_specs_are_frozen_values():
+    backbone = Backbone([Stage("basic", [8, 8])], stem=[4], classes=2)
+    assert backbone == parse_architecture("s4_b8x2_c2")
+    assert len({backbone, parse_architecture("s4_b8x2_c2")}) == 1
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        backbone.classes = 3

@@ -1,0 +1,100 @@
+"""The layers of blocks as the DF release has them, and the fragments they are cached as."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from prototxt_gen.architectures import BLOCK_KINDS, parse_architecture
+from prototxt_gen.blocks import BUILDERS, Style, block_fragment, stem_fragment
+from prototxt_gen.proto import NetParameter, from_binary, parse_text, read_prototxt, to_text
+
+STYLES = st.builds(Style, st.booleans(), st.booleans())
+BLOCKS = st.tuples(
+    st.sampled_from(sorted(BUILDERS)),
+    st.integers(1, 2000),
+    st.integers(1, 2000),
+    st.sampled_from([1, 2]),
+    st.booleans(),
+    STYLES,
+)
+
+
+def test_every_kind_of_block_has_a_builder():
+    assert sorted(BUILDERS) == sorted(BLOCK_KINDS)
+
+
+@pytest.mark.parametrize("merged", [False, True], ids=["bn", "merged"])
+@pytest.mark.parametrize("name", ["res2.1", "res2.2", "res2.3", "res3.1", "res3.11", "res4.1", "res4.5", "res4.6"])
+def test_a_block_is_the_released_one(reference, name, merged):
+    """Of DF2A: both kinds of blocks, with and without a projection."""
+    released = read_prototxt(reference / "release" / "prototxt" / f"df2a{'_mergebn' * merged}.prototxt")
+    # The dot is missing in res2.1skipConv/bn.
+    expected = [layer for layer in released.layer if layer.name.startswith((f"{name}.", f"{name}skip"))]
+    backbone = parse_architecture("s32-64_b64x2-128_n128x10-256_n256x4-512x2_c1000")
+    block = next(block for block in backbone.blocks() if block.name == name)
+    numbers = (block.width, block.out_channels, block.stride, block.needs_projection)
+    assert BUILDERS[block.kind](name, expected[0].bottom[0], *numbers, Style(merged)) == expected
+
+
+@pytest.mark.parametrize(
+    ("style", "names"),
+    [
+        (Style(merged=True), ["conv1", "conv1/relu", "conv2", "conv2/relu"]),
+        (
+            Style(merged=False),
+            ["conv1", "conv1/bn", "conv1/bn_scale", "conv1/relu", "conv2", "conv2/bn", "conv2/bn_scale", "conv2/relu"],
+        ),
+    ],
+)
+def test_stem(style, names):
+    layers = from_binary(stem_fragment((32, 64), style).binary).layer
+    assert [layer.name for layer in layers] == names
+    assert [layer.convolution_param.num_output for layer in layers if layer.type == "Convolution"] == [32, 64]
+    assert [list(layer.bottom) for layer in layers if layer.name == "conv2"] == [
+        ["conv1" if style.merged else "conv1/bn"]
+    ]
+
+
+@given(BLOCKS)
+def test_text_and_binary_of_a_fragment_are_the_layers_built(block):
+    kind, width, out_channels, stride, projection, style = block
+    piece = block_fragment(kind, "res9.9", "before", width, out_channels, stride, projection, style)
+    layers = BUILDERS[kind]("res9.9", "before", width, out_channels, stride, projection, style)
+    assert list(from_binary(piece.binary).layer) == layers
+    assert list(parse_text(piece.text, NetParameter()).layer) == layers
+    assert piece.top == layers[-1].top[0] == "res9.9.sum"
+
+
+@given(st.lists(BLOCKS, max_size=4))
+def test_joined_fragments_are_the_joined_network(blocks):
+    pieces, bottom = [], "data"
+    for number, (kind, *numbers) in enumerate(blocks):
+        pieces.append(block_fragment(kind, f"res2.{number}", bottom, *numbers))
+        bottom = pieces[-1].top
+    net = from_binary(b"".join(piece.binary for piece in pieces))
+    assert to_text(net) == "".join(piece.text for piece in pieces)
+    assert len({layer.name for layer in net.layer}) == len(net.layer)
+
+
+@given(BLOCKS)
+def test_merging_leaves_out_batch_norm_and_gives_a_bias(block):
+    kind, width, out_channels, stride, projection, style = block
+    merged = BUILDERS[kind]("b", "x", width, out_channels, stride, projection, style._replace(merged=True))
+    plain = BUILDERS[kind]("b", "x", width, out_channels, stride, projection, style._replace(merged=False))
+    assert [layer.name for layer in merged] == [n.name for n in plain if n.type not in ("BatchNorm", "Scale")]
+    for layers, bias in ((merged, True), (plain, False)):
+        convolutions = [layer.convolution_param for layer in layers if layer.type == "Convolution"]
+        assert {convolution.bias_term for convolution in convolutions} == {bias}
+        assert {convolution.weight_filler.type for convolution in convolutions} == {
+            "msra" if style.fillers else "constant"
+        }
+
+
+def test_equal_blocks_after_different_bottoms_are_different_fragments():
+    numbers = ("basic", "res3.1")
+    after_2, after_3 = (block_fragment(*numbers, f"res2.{n}.sum", 64, 64, 2, True, Style()) for n in (2, 3))
+    assert from_binary(after_2.binary).layer[0].bottom == ["res2.2.sum"]
+    assert from_binary(after_3.binary).layer[0].bottom == ["res2.3.sum"]
+    assert block_fragment(*numbers, "res2.2.sum", 64, 64, 2, True, Style()) is after_2
