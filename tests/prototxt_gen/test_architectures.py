@@ -9,7 +9,7 @@ import time
 import tracemalloc
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen.architectures import BLOCK_KINDS, MAX_CODE, Backbone, Stage, parse_architecture
@@ -53,6 +53,7 @@ def test_df2a_has_basic_blocks_then_bottlenecks_and_projects_where_the_width_cha
     assert [block.in_channels for block in blocks] == [64, *outputs[:-1]]
 
 
+@settings(deadline=None)
 @given(backbones())
 def test_codes_round_trip_and_serve_as_file_names(backbone):
     code = str(backbone)
@@ -62,6 +63,7 @@ def test_codes_round_trip_and_serve_as_file_names(backbone):
     assert len(code) <= MAX_CODE
 
 
+@settings(deadline=None)
 @given(backbones())
 def test_blocks_chain_and_their_widths_never_decrease(backbone):
     blocks = list(backbone.blocks())
@@ -159,6 +161,7 @@ def test_hostile_codes_are_refused_at_once(code):
     assert len(str(fault.value)) < 500
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="sbnc0123456789x-_ \n", max_size=40))
 def test_any_text_gives_an_architecture_or_an_error(text):
     try:

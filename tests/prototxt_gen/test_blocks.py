@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen.architectures import BLOCK_KINDS, parse_architecture
@@ -57,6 +57,7 @@ def test_stem(style, names):
     ]
 
 
+@settings(deadline=None)
 @given(BLOCKS)
 def test_text_and_binary_of_a_fragment_are_the_layers_built(block):
     kind, width, out_channels, stride, projection, style = block
@@ -67,6 +68,7 @@ def test_text_and_binary_of_a_fragment_are_the_layers_built(block):
     assert piece.top == layers[-1].top[0] == "res9.9.sum"
 
 
+@settings(deadline=None)
 @given(st.lists(BLOCKS, max_size=4))
 def test_joined_fragments_are_the_joined_network(blocks):
     pieces, bottom = [], "data"
@@ -78,6 +80,7 @@ def test_joined_fragments_are_the_joined_network(blocks):
     assert len({layer.name for layer in net.layer}) == len(net.layer)
 
 
+@settings(deadline=None)
 @given(BLOCKS)
 def test_merging_leaves_out_batch_norm_and_gives_a_bias(block):
     kind, width, out_channels, stride, projection, style = block

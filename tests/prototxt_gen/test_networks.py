@@ -128,6 +128,7 @@ def test_pooling_window_is_the_final_map(code, shape, merged):
         sizes[layer.top[0]] = size
 
 
+@settings(deadline=None)
 @given(architectures, shapes)
 def test_generating_twice_gives_equal_and_separate_networks(code, shape):
     first = generate(code, "deploy", shape)

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen.errors import FileError, FormatError, UnsupportedError
@@ -331,6 +331,7 @@ def test_fingerprint_sees_the_order_of_layers_and_of_bottoms():
         assert fingerprint(parse_text(one, NetParameter())) != fingerprint(parse_text(other, NetParameter()))
 
 
+@settings(deadline=None)
 @given(st.permutations(range(10)))
 def test_fingerprint_survives_text_and_binary(order):
     net = generate("s8_b8_c4", "train_val")
