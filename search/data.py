@@ -1,0 +1,213 @@
+"""Images to train and to judge candidates on: the digits that scikit-learn carries, or a folder of your own."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+from prototxt_gen.errors import ArchitectureError, CaffeError, FileError, FormatError
+
+# Caffe's preprocessing, as in the generated train_val networks: B, G, R minus these, times the scale.
+MEAN_BGR = (104.0, 117.0, 123.0)
+SCALE = 0.008
+# Every fifth image of a class judges when a folder does not say which do.
+HELD_OUT = 5
+SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+# Which images, and random numbers for mirror and crop (None: the centre, unmirrored) -> (n, 3, H, W) float32.
+Images: TypeAlias = Callable[[Sequence[int], "random.Random | None"], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images of one use: their labels (n,) int64, and how to get some of them, preprocessed."""
+
+    labels: torch.Tensor
+    images: Images
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What to train on and what to judge on. `identity` tells two datasets apart: size, and names of all files."""
+
+    identity: str
+    classes: tuple[str, ...]
+    train: Split
+    held_out: Split
+
+
+def load_data(name: str, input_shape: Sequence[int]) -> Dataset:
+    """`digits`, or the folder of that name (see `image_folder`), for networks of an input (1, 3, H, W).
+
+    ArchitectureError for an input of other than 3 channels: Caffe's ImageData gives 3 of every image, grey ones too.
+    """
+    if input_shape[1] != 3:
+        raise ArchitectureError(
+            f"input_shape {tuple(input_shape)}: found {input_shape[1]} channels, expected 3 (B, G, R)"
+        )
+    size = int(input_shape[2]), int(input_shape[3])
+    return digits(size) if name == "digits" else image_folder(name, size)
+
+
+def digits(size: tuple[int, int]) -> Dataset:
+    """The 1,797 handwritten digits of scikit-learn, 8x8 of 17 greys, enlarged to `size` (height, width).
+
+    They go through what a colour image would: three equal channels, Caffe's means and scale. So the handed-out
+    train_val.prototxt and any device that preprocesses for the DF networks see the same numbers. A fixed fifth is
+    held out. CaffeError when scikit-learn is not installed.
+    """
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as fault:
+        raise CaffeError(
+            "the digits come with scikit-learn, which is not installed: pip install dongfeng[demo]"
+        ) from fault
+    loaded = load_digits()
+    # 16 is white; nearest whole greys, so that the images could be saved and read as they are.
+    small = np.rint(loaded.images * (255 / 16)).astype(np.uint8)
+    pixels = np.stack([_resized(Image.fromarray(image), size[::-1]) for image in small])
+    images = preprocess(np.repeat(pixels[..., None], 3, axis=-1))
+    labels = torch.from_numpy(loaded.target.astype(np.int64))
+    order = np.random.RandomState(0).permutation(len(labels))
+    held_out, train = np.split(order, [len(order) // HELD_OUT])
+
+    def split(chosen: NDArray[np.int64]) -> Split:
+        kept = images[chosen]
+        return Split(labels[chosen], lambda indices, rng: kept[list(indices)])
+
+    identity = f"digits {size[0]}x{size[1]}"
+    return Dataset(identity, tuple(map(str, loaded.target_names)), split(train), split(held_out))
+
+
+def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset:
+    """Images in one sub-folder a class, cropped to `size` (height, width) after resizing to 8/7 of it.
+
+    Either `root/<class>/...`, of which every fifth image is held out, or `root/train/<class>/...` and
+    `root/val/<class>/...`. Classes are numbered in the order of their names. Training crops and mirrors at random,
+    judging takes the centre. FileError when there is no such folder, FormatError for folders without two classes
+    or without images, and, when it is read, for an image that is broken: all name the folder or the file.
+    """
+    base = Path(root)
+    if not base.is_dir():
+        raise FileError(f"{base}: no such folder; --data takes `digits` or a folder with one sub-folder a class")
+    divided = (base / "train").is_dir() and (base / "val").is_dir()
+    classes, train = _listed(base / "train" if divided else base)
+    if divided:
+        judged, held_out = _listed(base / "val")
+        if judged != classes:
+            raise FormatError(
+                f"{base / 'val'}: found classes {_some(judged)}, expected those of train: {_some(classes)}"
+            )
+    else:
+        held_out = [paths[HELD_OUT - 1 :: HELD_OUT] for paths in train]
+        train = [[path for place, path in enumerate(paths, 1) if place % HELD_OUT] for paths in train]
+        few = [name for name, kept in zip(classes, held_out, strict=True) if not kept]
+        if few:
+            raise FormatError(
+                f"{base}: classes {_some(few)} have less than {HELD_OUT} images, one of which is held out"
+            )
+
+    def split(by_class: list[list[Path]]) -> Split:
+        labels = [label for label, paths in enumerate(by_class) for _ in paths]
+        paths = [path for paths in by_class for path in paths]
+        return Split(torch.tensor(labels), partial(_read_images, paths, size))
+
+    digest = hashlib.sha256()
+    for path in (path for by_class in (*train, *held_out) for path in by_class):
+        digest.update(f"{path.relative_to(base).as_posix()}\n".encode("utf-8", "surrogateescape"))
+    identity = f"folder {size[0]}x{size[1]} {digest.hexdigest()[:16]}"
+    return Dataset(identity, tuple(classes), split(train), split(held_out))
+
+
+def preprocess(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """RGB pixels (n, H, W, 3) as Caffe's networks take them: (n, 3, H, W) float32, B, G, R minus means, times scale."""
+    blue_first = torch.from_numpy(np.ascontiguousarray(pixels[..., ::-1])).permute(0, 3, 1, 2).float()
+    return ((blue_first - torch.tensor(MEAN_BGR)[:, None, None]) * SCALE).contiguous()
+
+
+def read_image(path: Path) -> Image.Image:
+    """An image as RGB: turned as its EXIF says, 16-bit greys reduced to 8, palettes looked up, transparency dropped.
+
+    FormatError names the file that is no image, is broken, or holds numbers that are no greys.
+    """
+    try:
+        with Image.open(path) as opened:
+            image: Image.Image = ImageOps.exif_transpose(opened)
+            if image.mode == "F":
+                raise FormatError(f"{path}: found floating-point pixels, expected 8 or 16 bits a channel")
+            if image.mode.startswith("I"):
+                greys = np.asarray(image)
+                if greys.min() < 0 or greys.max() > 65535:
+                    raise FormatError(f"{path}: found pixels of {greys.min()} to {greys.max()}, expected 16-bit greys")
+                image = Image.fromarray((greys // 256).astype(np.uint8))
+            # A palette's transparent colour has no place in RGB and would be warned about.
+            return image.convert("RGBA" if "transparency" in image.info else image.mode).convert("RGB")
+    except FormatError:
+        raise
+    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as fault:
+        raise FormatError(f"{path}: cannot be read as an image: {fault}") from fault
+
+
+def _read_images(
+    paths: list[Path], size: tuple[int, int], indices: Sequence[int], rng: random.Random | None
+) -> torch.Tensor:
+    # All random numbers are drawn here, so that the threads' order does not matter.
+    draws = [(rng.random(), rng.random(), rng.random() < 0.5) if rng else (0.5, 0.5, False) for _ in indices]
+
+    def read(index: int, draw: tuple[float, float, bool]) -> NDArray[np.uint8]:
+        return cropped(read_image(paths[index]), size, *draw)
+
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return preprocess(np.stack(list(pool.map(read, indices, draws))))
+
+
+def cropped(image: Image.Image, size: tuple[int, int], across: float, down: float, mirrored: bool) -> NDArray[np.uint8]:
+    """An RGB image so resized that 8/7 of `size` (height, width) just fits, then cropped: (height, width, 3).
+
+    `across` and `down` in 0..1 place the crop, 0.5 in the centre.
+    """
+    height, width = size
+    factor = max(height * 8 / 7 / image.height, width * 8 / 7 / image.width)
+    fitted = max(round(image.width * factor), width), max(round(image.height * factor), height)
+    pixels = _resized(image, fitted)
+    left, top = round(across * (fitted[0] - width)), round(down * (fitted[1] - height))
+    pixels = pixels[top : top + height, left : left + width]
+    return pixels[:, ::-1] if mirrored else pixels
+
+
+def _resized(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+
+
+def _listed(base: Path) -> tuple[list[str], list[list[Path]]]:
+    """Names of the classes in a folder, and the images of each, both sorted."""
+    try:
+        folders = sorted(path for path in base.iterdir() if path.is_dir() and not path.name.startswith("."))
+        images = [
+            sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+            for folder in folders
+        ]
+    except OSError as fault:
+        raise FileError(f"{base}: cannot be listed: {fault.strerror or fault}") from fault
+    if len(folders) < 2:
+        raise FormatError(f"{base}: found {len(folders)} sub-folders, expected one for each of at least two classes")
+    empty = [folder.name for folder, paths in zip(folders, images, strict=True) if not paths]
+    if empty:
+        raise FormatError(f"{base}: no image ({', '.join(SUFFIXES)}) in {_some(empty)}")
+    return [folder.name for folder in folders], images
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")

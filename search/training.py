@@ -1,0 +1,110 @@
+"""From a candidate to an accuracy: its generated network, trained in PyTorch.
+
+The schedule a search trains with is not public for the paper; what stands here is ours.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from converters.module import to_torch, weights_of
+from converters.weights import Weights
+from prototxt_gen.proto import NetParameter
+from search.data import Dataset, Split
+
+# One fixed size: the same numbers in another batch could round another way.
+JUDGED_AT_ONCE = 100
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """SGD with momentum; the rate falls from `base_lr` to 0 along a cosine, step by step.
+
+    Weight decay 1e-4 is the DF authors' advice.
+    """
+
+    epochs: int = 10
+    batch_size: int = 64
+    base_lr: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    seed: int = 0
+
+    def steps(self, images: int) -> int:
+        """Training steps for so many images; what does not fill a batch is left to another epoch's order."""
+        return self.epochs * max(1, images // self.batch_size)
+
+
+def train(
+    net: NetParameter,
+    data: Dataset,
+    schedule: Schedule,
+    device: str = "cpu",
+    advance: Callable[[], object] = lambda: None,
+) -> tuple[Weights, float]:
+    """Trains a deploy network from new weights; gives its weights and its accuracy in 0..1 on the held-out images.
+
+    The random numbers depend on the schedule's seed and the network's name alone, so that a candidate trained again
+    comes out the same. `advance` is called once a step.
+    """
+    name = f"{schedule.seed} {net.name}"
+    rng = random.Random(name)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
+        module = to_torch(net).to(device).train()
+    optimizer = torch.optim.SGD(
+        module.parameters(), lr=schedule.base_lr, momentum=schedule.momentum, weight_decay=schedule.weight_decay
+    )
+    steps = schedule.steps(len(data.train.labels))
+    for step, (images, labels) in enumerate(_batches(data.train, schedule, rng)):
+        for group in optimizer.param_groups:
+            group["lr"] = schedule.base_lr * (1 + math.cos(math.pi * step / steps)) / 2
+        optimizer.zero_grad()
+        F.cross_entropy(module(images.to(device)), labels.to(device)).backward()
+        optimizer.step()
+        advance()
+    weights = weights_of(module)
+    # Judged as whoever loads the two files will: a new module, on the CPU.
+    return weights, evaluate(to_torch(net, weights), data.held_out)
+
+
+def evaluate(module: nn.Module, split: Split) -> float:
+    """The share of images whose highest output is their label's, in 0..1; the module on the CPU, left in eval mode."""
+    module.eval()
+    right = 0
+    with torch.inference_mode():
+        for indices in _chunks(range(len(split.labels)), JUDGED_AT_ONCE):
+            outputs = module(split.images(indices, None))
+            right += int((outputs.argmax(dim=1) == split.labels[list(indices)]).sum())
+    return right / len(split.labels)
+
+
+def _batches(split: Split, schedule: Schedule, rng: random.Random) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+    """Shuffled batches of all epochs; the next one is read while the last one trains."""
+    count = len(split.labels)
+    size = min(schedule.batch_size, count)
+    orders = (rng.sample(range(count), count) for _ in range(schedule.epochs))
+    chosen = (chunk for order in orders for chunk in _chunks(order, size) if len(chunk) == size)
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        waiting = None
+        for indices in chosen:
+            # One generator a batch: the reading thread must not share one with the shuffling above.
+            coming = reader.submit(split.images, indices, random.Random(rng.random())), split.labels[list(indices)]
+            if waiting is not None:
+                yield waiting[0].result(), waiting[1]
+            waiting = coming
+        if waiting is not None:
+            yield waiting[0].result(), waiting[1]
+
+
+def _chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,170 @@
+"""Images as Caffe's preprocessing gives them, in every mode Pillow opens, and folders with faults."""
+
+import random
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from prototxt_gen.errors import ArchitectureError, FileError, FormatError
+from search.data import cropped, digits, image_folder, load_data, preprocess, read_image
+
+ORANGE = (250, 120, 30)
+
+
+def save(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image.save(path)
+    return path
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes, red and blue, ten images each."""
+    for name, colour in (("red", (200, 0, 0)), ("blue", (0, 0, 200))):
+        for number in range(10):
+            save(tmp_path / "images" / name / f"{number}.png", Image.new("RGB", (20 + number, 30), colour))
+    return tmp_path / "images"
+
+
+def test_digits_are_whole_balanced_and_the_same_every_time():
+    pytest.importorskip("sklearn")
+    data = digits((32, 32))
+    assert len(data.train.labels) + len(data.held_out.labels) == 1797
+    assert len(data.held_out.labels) == 359
+    assert data.classes == tuple("0123456789")
+    images = data.held_out.images(range(100), None)
+    assert images.shape == (100, 3, 32, 32) and images.dtype == torch.float32
+    assert torch.equal(images, digits((32, 32)).held_out.images(range(100), random.Random(0)))
+    assert all(data.held_out.labels.bincount() > 20)
+    # Black is 0 minus the mean, white 255 minus the mean, times the scale.
+    for channel, mean in enumerate((104, 117, 123)):
+        assert images[:, channel].min().item() == pytest.approx(-mean * 0.008)
+        assert images[:, channel].max().item() == pytest.approx((255 - mean) * 0.008)
+
+
+def test_preprocessing_is_caffes():
+    pixels = np.array(ORANGE, dtype=np.uint8).reshape(1, 1, 1, 3)
+    expected = [(30 - 104) * 0.008, (120 - 117) * 0.008, (250 - 123) * 0.008]
+    assert preprocess(pixels).flatten().tolist() == pytest.approx(expected)
+
+
+def test_a_folder_holds_out_every_fifth(folder):
+    data = image_folder(folder, (16, 16))
+    assert data.classes == ("blue", "red")
+    assert data.train.labels.bincount().tolist() == [8, 8]
+    assert data.held_out.labels.bincount().tolist() == [2, 2]
+    images = data.train.images(range(16), random.Random(0))
+    blue, red = preprocess(np.array([[[(0, 0, 200)]], [[(200, 0, 0)]]], dtype=np.uint8))
+    assert torch.equal(images[0], blue.expand(3, 16, 16)) and torch.equal(images[15], red.expand(3, 16, 16))
+
+
+def test_a_divided_folder(folder, tmp_path):
+    base = tmp_path / "divided"
+    (base / "val").mkdir(parents=True)
+    folder.rename(base / "train")
+    for name in ("red", "blue"):
+        save(base / "val" / name / "a.JPG", Image.new("RGB", (9, 9)))
+    data = image_folder(base, (16, 16))
+    assert (len(data.train.labels), len(data.held_out.labels)) == (20, 2)
+    assert data.identity != image_folder(base / "train", (16, 16)).identity
+    (base / "val" / "red").rename(base / "val" / "green")
+    with pytest.raises(FormatError, match="val: found classes blue, green, expected those of train: blue, red"):
+        image_folder(base, (16, 16))
+
+
+def grey16(value):
+    return Image.fromarray(np.full((4, 4), value, dtype=np.uint16))
+
+
+@pytest.mark.parametrize(
+    ("suffix", "image", "rgb"),
+    [
+        (".png", Image.new("RGB", (4, 4), ORANGE), ORANGE),
+        (".png", Image.new("RGBA", (4, 4), (*ORANGE, 7)), ORANGE),
+        (".png", Image.new("L", (4, 4), 77), (77, 77, 77)),
+        (".png", Image.new("LA", (4, 4), (77, 0)), (77, 77, 77)),
+        (".png", Image.new("1", (4, 4), 1), (255, 255, 255)),
+        (".png", Image.new("RGB", (4, 4), ORANGE).quantize(4), ORANGE),
+        (".gif", Image.new("RGB", (4, 4), ORANGE).quantize(4), ORANGE),
+        (".png", grey16(0x4D00), (77, 77, 77)),
+        (".tif", grey16(0xFFFF), (255, 255, 255)),
+        (".tif", Image.new("CMYK", (4, 4), (0, 0, 0, 255)), (0, 0, 0)),
+        (".bmp", Image.new("RGB", (4, 4), ORANGE), ORANGE),
+    ],
+)
+def test_every_mode_becomes_rgb(tmp_path, suffix, image, rgb):
+    read = read_image(save(tmp_path / f"a{suffix}", image))
+    assert read.mode == "RGB" and read.getpixel((1, 1)) == rgb
+
+
+def test_a_palette_with_a_transparent_colour(tmp_path):
+    image = Image.new("RGB", (4, 4), ORANGE).quantize(4)
+    image.save(tmp_path / "a.png", transparency=0)
+    assert read_image(tmp_path / "a.png").getpixel((0, 0)) == ORANGE
+
+
+def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
+    image = Image.new("RGB", (8, 4))
+    exif = image.getexif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "a.jpg", exif=exif)
+    assert read_image(tmp_path / "a.jpg").size == (4, 8)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", None])
+def test_a_broken_image_is_named_when_it_is_read(folder, content):
+    broken = folder / "red" / "3.png"
+    whole = Image.effect_noise((64, 64), 90)
+    whole.save(broken)
+    broken.write_bytes(broken.read_bytes()[:600] if content is None else content)
+    data = image_folder(folder, (16, 16))
+    with pytest.raises(FormatError, match=r"red.3\.png: cannot be read as an image"):
+        data.train.images(range(len(data.train.labels)), None)
+
+
+def test_numbers_that_are_no_greys_are_named(tmp_path):
+    Image.fromarray(np.full((4, 4), 0.5, dtype=np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(FormatError, match=r"a\.tif: found floating-point"):
+        read_image(tmp_path / "a.tif")
+    Image.fromarray(np.full((4, 4), 70000, dtype=np.int32)).save(tmp_path / "b.tif")
+    with pytest.raises(FormatError, match=r"b\.tif: found pixels of 70000"):
+        read_image(tmp_path / "b.tif")
+
+
+def test_crops_stay_inside_and_keep_the_shape():
+    ramp = np.tile(np.arange(200, dtype=np.uint8)[None, :, None], (50, 1, 3))
+    image = Image.fromarray(ramp)
+    centre = cropped(image, (28, 28), 0.5, 0.5, False)
+    assert centre.shape == (28, 28, 3)
+    assert centre.mean() == pytest.approx(ramp.mean(), abs=1)
+    assert np.array_equal(cropped(image, (28, 28), 0.5, 0.5, True), centre[:, ::-1])
+    left, right = (cropped(image, (28, 28), across, 0, False).mean() for across in (0.0, 1.0))
+    assert left < 30 and right > 170
+    for size in ((1, 1), (3, 500), (500, 3)):
+        assert cropped(Image.new("RGB", size[::-1]), (24, 40), 1.0, 1.0, True).shape == (24, 40, 3)
+
+
+def test_random_crops_follow_the_seed_alone(folder):
+    Image.effect_noise((64, 64), 90).save(folder / "red" / "0.png")
+    data = image_folder(folder, (16, 16))
+    index = [8]
+    one, again, other = (data.train.images(index * 4, random.Random(seed)) for seed in (1, 1, 2))
+    assert torch.equal(one, again) and not torch.equal(one, other)
+    assert torch.equal(data.train.images(index, None), data.train.images(index, None))
+
+
+def test_folders_with_faults(folder, tmp_path):
+    with pytest.raises(FileError, match="nowhere: no such folder"):
+        load_data(str(tmp_path / "nowhere"), (1, 3, 16, 16))
+    with pytest.raises(FormatError, match="red: found 0 sub-folders"):
+        image_folder(folder / "red", (16, 16))
+    (folder / "green").mkdir()
+    with pytest.raises(FormatError, match=r"no image .* in green"):
+        image_folder(folder, (16, 16))
+    save(folder / "green" / "a.png", Image.new("RGB", (4, 4)))
+    with pytest.raises(FormatError, match="classes green have less than 5"):
+        image_folder(folder, (16, 16))
+    with pytest.raises(ArchitectureError, match="1 channels"):
+        load_data("digits", (1, 1, 32, 32))
