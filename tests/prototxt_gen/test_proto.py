@@ -225,9 +225,9 @@ def test_text_takes_both_names_of_148():
 
 def test_bvlc_bytes_carry_clip_in_148_and_no_interp_there():
     net = parse_text(BOTH_NAMES, NetParameter())
-    clip, interp, _ = (from_raw.layer for from_raw in _layers_one_by_one(to_binary(net)))
-    assert clip[0].HasField("clip_param")
-    assert not interp[0].HasField("clip_param")
+    clip, interp, _ = _layers_as_written(to_binary(net))
+    assert clip.HasField("clip_param")
+    assert not interp.HasField("clip_param")
 
 
 def test_release_bytes_carry_interp_in_148():
@@ -235,7 +235,7 @@ def test_release_bytes_carry_interp_in_148():
     del net.layer[0]
     before = to_binary(net)
     data = to_binary(net, "release")
-    interp, _ = (raw.layer[0] for raw in _layers_one_by_one(data))
+    interp, _ = _layers_as_written(data)
     # As bytes of BVLC's schema: a Clip that lacks its required numbers, what stock Caffe stops at.
     assert interp.HasField("clip_param")
     assert not interp.clip_param.IsInitialized()
@@ -266,11 +266,11 @@ def test_files_of_both_dialects_are_read_alike(reference, unpacked):
     assert not any(layer.HasField("clip_param") for layer in binary.layer)
 
 
-def _layers_one_by_one(data: bytes) -> list:
+def _layers_as_written(data: bytes) -> list:
     """The layers as the bytes have them, before from_binary moves fields."""
     net = NetParameter()
     net.MergeFromString(data)
-    return [NetParameter(layer=[layer]) for layer in net.layer]
+    return list(net.layer)
 
 
 # ------------------------------------------------------------------------------------------------------ fingerprints
