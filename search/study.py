@@ -115,7 +115,6 @@ def _open(path: Path, settings: dict[str, Any]) -> optuna.Study:
     """The study in a file, new or gone on with. FormatError when it was begun with other settings."""
     url = URL.create("sqlite", database=str(path)).render_as_string()
     study = optuna.create_study(storage=url, study_name=NAME, directions=["minimize", "maximize"], load_if_exists=True)
-    study.set_metric_names(["latency_ms", "accuracy"])
     begun = study.user_attrs.get("settings")
     if begun is None:
         study.set_user_attr("settings", settings)

@@ -1,0 +1,147 @@
+"""What a search hands out, read back by the public doors; and the command that does it all."""
+
+import argparse
+import json
+import subprocess
+import sys
+
+import pytest
+
+from converters.module import to_torch
+from converters.weights import load_weights
+from prototxt_gen.errors import ArchitectureError, CaffeError
+from prototxt_gen.proto import SolverParameter, parse_text, read_prototxt
+from prototxt_gen.shapes import summarize
+from search.cli import add_arguments, run
+from search.data import digits
+from search.spaces import parse_space
+from search.training import evaluate
+
+TINY = "s4-8_b1-2_b1-1_w8-16_c10_i3x16x16"
+
+
+def command(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return run(parser.parse_args(words))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    pytest.importorskip("sklearn")
+    folder = tmp_path_factory.mktemp("finished") / "runs" / "digits"
+    words = ["--data", "digits", "--out", str(folder), "--space", TINY, "--trials", "4", "--epochs", "2"]
+    assert command(*words) == 0
+    return folder, words
+
+
+def test_boundary_json_tells_all_and_its_files_give_the_accuracy(finished):
+    folder, _ = finished
+    document = json.loads((folder / "boundary.json").read_text())
+    assert document["space"] == TINY and document["counts"]["space"] == parse_space(TINY).count()
+    assert document["counts"]["trained"] == 4 or document["counts"]["pruned"]
+    assert document["latency_target"]["engine"] == "torch"
+    held_out = digits((16, 16)).held_out
+    networks = document["networks"]
+    assert networks
+    for network in networks:
+        net = read_prototxt(folder / network["prototxt"])
+        module = to_torch(net, load_weights(folder / network["caffemodel"]))
+        assert evaluate(module, held_out) == network["accuracy"]
+        costs = summarize(net)
+        assert (costs.parameters, costs.multiply_adds) == (network["parameters"], network["multiply_adds"])
+        assert network["latency_ms"]["predicted"] > 0 and network["latency_ms"]["measured"] > 0
+        assert network["prototxt"] == f"networks/{network['code']}/deploy.prototxt"
+    latencies = [network["latency_ms"]["predicted"] for network in networks]
+    accuracies = [network["accuracy"] for network in networks]
+    assert latencies == sorted(latencies) and accuracies == sorted(accuracies)
+
+
+def test_every_boundary_network_has_its_four_files(finished):
+    folder, _ = finished
+    names = {"study.db", "latency.json", "boundary.json", "boundary.png", "networks", ".lock"}
+    assert {path.name for path in folder.iterdir()} == names
+    assert (folder / "boundary.png").read_bytes().startswith(b"\x89PNG")
+    for network in (folder / "networks").iterdir():
+        expected = {"deploy.prototxt", "train_val.prototxt", "solver.prototxt", "weights.caffemodel"}
+        assert {path.name for path in network.iterdir()} == expected
+        solver = parse_text((network / "solver.prototxt").read_text(), SolverParameter())
+        assert solver.net == "train_val.prototxt" and solver.weight_decay == pytest.approx(1e-4)
+        assert solver.max_iter == 2 * (1438 // 64) and solver.test_iter[0] * 64 >= 359
+        train_val = read_prototxt(network / "train_val.prototxt")
+        to_torch(train_val, load_weights(network / "weights.caffemodel"), phase="TRAIN", outputs=["loss"])
+
+
+def test_the_same_command_again_trains_nothing_and_tells_the_same(finished, capsys):
+    folder, words = finished
+    before = json.loads((folder / "boundary.json").read_text())
+    assert command(*words) == 0
+    printed = capsys.readouterr().out
+    after = json.loads((folder / "boundary.json").read_text())
+    for network in (*before["networks"], *after["networks"]):
+        network["latency_ms"].pop("measured")
+    assert before == after
+    for network in after["networks"]:
+        assert f"{network['accuracy']:.2%}" in printed and network["code"] in printed
+    counts = after["counts"]
+    assert f"{counts['space']} architectures in the space" in printed
+    assert f"{counts['trained']} trained, {counts['pruned']} pruned" in printed
+
+
+def test_without_matplotlib_all_but_the_picture_is_there(finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    words = ["--out", str(tmp_path / "run"), "--space", TINY, "--trials", "1", "--epochs", "1"]
+    assert command(*words) == 0
+    assert "pip install dongfeng[plot]" in capsys.readouterr().err
+    assert (tmp_path / "run" / "boundary.json").exists() and not (tmp_path / "run" / "boundary.png").exists()
+
+
+def test_without_scikit_learn_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(CaffeError, match=r"pip install dongfeng\[demo\]"):
+        command("--out", str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_arguments_that_make_no_sense(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "run")]
+    for words in (
+        ["--trials", "0"],
+        ["--trials", "x"],
+        ["--latency-max", "-1"],
+        ["--latency-min", "nan"],
+        ["--threads", "0"],
+    ):
+        with pytest.raises(SystemExit):
+            command(*out, *words)
+        assert words[0] in capsys.readouterr().err
+    with pytest.raises(ArchitectureError, match="latency-min"):
+        command(*out, "--latency-min", "2", "--latency-max", "1")
+    with pytest.raises(ArchitectureError, match="space"):
+        command(*out, "--space", "anything")
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_waits_for_neither_torch_nor_optuna():
+    code = (
+        "import argparse, sys; from search.cli import add_arguments; add_arguments(argparse.ArgumentParser()); "
+        "assert not {'torch', 'optuna'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(tmp_path):
+    code = (
+        "import resource, sys; from caffe_zoo.cli import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); "
+        "sys.exit(main(['search', '--out', sys.argv[2], '--space', sys.argv[3], '--trials', '1', '--epochs', '1']))"
+    )
+    for limit, named in ((200, "latency.json"), (20_000, "study.db")):
+        words = [sys.executable, "-c", code, str(limit), str(tmp_path / "run"), TINY]
+        ended = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert ended.returncode == 2, ended.stderr
+        (line,) = [line for line in ended.stderr.splitlines() if line.startswith("dongfeng")]
+        assert named in line
+        assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix == ".part"]
+    json.loads((tmp_path / "run" / "latency.json").read_text())
