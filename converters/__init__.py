@@ -1,1 +1,7 @@
+"""Caffe weights and networks in PyTorch and back, with Caffe's numbers."""
 
+from converters.merge import merge_batchnorm
+from converters.module import to_torch, weights_of
+from converters.weights import load_weights, save_weights
+
+__all__ = ["load_weights", "merge_batchnorm", "save_weights", "to_torch", "weights_of"]
