@@ -1,0 +1,42 @@
+"""Interp: bilinear resizing with aligned corners."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from converters.layers.table import LAYERS, Apply
+
+if TYPE_CHECKING:
+    from converters.layers.table import Row
+
+
+@LAYERS.register("Interp")
+def interp(row: Row) -> nn.Module:
+    """By shrink_factor, zoom_factor, height and width, or both factors; pads of zero or less crop first.
+
+    The corners of input and output lie on each other. Source: interp_layer.cpp and interp.cpp of the DeepLab fork.
+    """
+    numbers = row.layer.interp_param
+    crop = (-numbers.pad_beg, -numbers.pad_end)
+    shrink, zoom = numbers.HasField("shrink_factor"), numbers.HasField("zoom_factor")
+    if shrink == zoom and numbers.HasField("height") and numbers.HasField("width"):
+        return Apply(_resize, crop=crop, size=(numbers.height, numbers.width))
+    return Apply(
+        _resize,
+        crop=crop,
+        shrink=numbers.shrink_factor if shrink else 1,
+        zoom=numbers.zoom_factor if zoom else 1,
+    )
+
+
+def _resize(
+    x: Tensor, crop: tuple[int, int], size: tuple[int, int] | None = None, shrink: int = 1, zoom: int = 1
+) -> Tensor:
+    if any(crop):
+        begin, end = crop
+        x = x[:, :, begin : x.shape[2] - end, begin : x.shape[3] - end]
+    height, width = size or ((((edge - 1) // shrink) * zoom + 1) for edge in x.shape[2:])
+    return F.interpolate(x, (height, width), mode="bilinear", align_corners=True)

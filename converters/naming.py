@@ -1,0 +1,59 @@
+"""Layer names as module paths and back: `res2.1.conv1` nests; what a module cannot hold is escaped by %."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from urllib.parse import quote, unquote
+
+from torch import fx
+
+_EMPTY = "%"
+_REPEATED = re.compile(r"%~\d+$")
+
+
+def module_paths(names: Sequence[str]) -> list[str]:
+    """A path for each layer name, all different; `layer_name` gives the name back.
+
+    A dot nests, so that `res2.1.conv1` lies in `res2`, then in `1`. Escaped as %xx, bytes of UTF-8 in hexadecimal, are
+
+    1. %, quotes, backslashes and what cannot be printed;
+    2. a dot beside nothing (`.a`, `a..b`), and one behind the name of another layer, whose module is no container;
+    3. the first letter of a part that is an attribute of every module: `forward`, `training`, `graph`.
+
+    A name that comes again gets %~2, %~3 behind it; the empty name is %.
+    """
+    leaves = set(names)
+    seen: dict[str, int] = {}
+    paths = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        path = _path(name, leaves)
+        paths.append(path if seen[name] == 1 else f"{path}%~{seen[name]}")
+    return paths
+
+
+def layer_name(path: str) -> str:
+    """The layer name that `module_paths` made the path of."""
+    path = _REPEATED.sub("", path)
+    return "" if path == _EMPTY else unquote(path)
+
+
+def _path(name: str, leaves: set[str]) -> str:
+    if not name:
+        return _EMPTY
+    pieces = [""]
+    for index, character in enumerate(name):
+        if character != ".":
+            pieces[-1] += character if character.isprintable() and character not in "%\"'\\" else quote(character, "")
+        elif 0 < index < len(name) - 1 and "." not in (name[index - 1], name[index + 1]) and name[:index] not in leaves:
+            pieces.append("")
+        else:
+            pieces[-1] += "%2E"
+    return ".".join(f"%{ord(piece[0]):02X}{piece[1:]}" if piece in _reserved() else piece for piece in pieces)
+
+
+@lru_cache
+def _reserved() -> frozenset[str]:
+    return frozenset(dir(fx.GraphModule({}, fx.Graph())))
