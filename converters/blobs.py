@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
@@ -93,7 +94,7 @@ def _dims(reader: Reader, end: int, most: int, owner: str) -> list[int]:
             dims.append(wire.signed(value))
         else:
             expect(reader, kind, BYTES, f"{owner}: shape.dim")
-            dims += map(wire.signed, reader.varints(reader.at + value, MOST_AXES))
+            dims += map(wire.signed, islice(reader.varints(reader.at + value), MOST_AXES + 1))
         if len(dims) > most:
             raise reader.fault(reader.at, f"{owner}: found more than {MOST_AXES} axes, Caffe's most")
     return dims

@@ -35,12 +35,12 @@ def read_solver_state(path: str | os.PathLike[str]) -> SolverState:
     """Reads a .solverstate, or a .solverstate.h5 by its suffix. FileError and FormatError name the file."""
     if os.fspath(path).endswith(".h5"):
         return _read_hdf5(path)
-    numbers = {_ITER: 0, _CURRENT_STEP: 0}
+    numbers: dict[int, int] = {}
     learned_net = ""
     history: list[Array] = []
     with wire.reading(path) as reader:
         for number, kind, value in reader.fields(reader.size):
-            if number in numbers:
+            if number in (_ITER, _CURRENT_STEP):
                 expect(reader, kind, VARINT, "not a solver state: iter or current_step")
                 numbers[number] = wire.signed(value)
             elif number == _LEARNED_NET:
@@ -49,7 +49,9 @@ def read_solver_state(path: str | os.PathLike[str]) -> SolverState:
             elif number == _HISTORY:
                 expect(reader, kind, BYTES, "not a solver state: history")
                 history.append(read_blob(reader, reader.at + value, f"history {len(history)}"))
-    return SolverState(numbers[_ITER], learned_net, tuple(history), numbers[_CURRENT_STEP])
+        if _ITER not in numbers:
+            raise reader.fault(reader.size, "not a solver state: found no iter")
+    return SolverState(numbers[_ITER], learned_net, tuple(history), numbers.get(_CURRENT_STEP, 0))
 
 
 def _read_hdf5(path: str | os.PathLike[str]) -> SolverState:

@@ -49,7 +49,8 @@ def save_weights(
     suffix = Path(path).suffix
     if suffix not in _SUFFIXES:
         raise WeightsError(f"{os.fspath(path)}: found suffix {suffix!r}, expected one of {', '.join(_SUFFIXES)}")
-    net = None if net is None else upgrade(net)
+    if net is not None and net.layers:
+        net = upgrade(net)
     checked: Weights = {}
     faults: list[str] = []
     known = None if net is None else {layer.name for layer in net.layer}

@@ -105,19 +105,14 @@ class Reader:
             position = after
         self.at = position
 
-    def varints(self, end: int, most: int) -> Iterator[int]:
-        """The numbers packed from `at` to `end`. FormatError when there are more than `most`."""
+    def varints(self, end: int) -> Iterator[int]:
+        """The numbers packed from `at` to `end`."""
         position = self.at
-        for _ in range(most):
-            if position >= end:
-                break
+        while position < end:
             window, begin = self._around(position)
             value, stop = self._varint(window, begin, position, end)
             position += stop - begin
             yield value
-        if position < end:
-            raise self.fault(position, f"found more than {most} numbers")
-        self.at = position
 
     def text(self, length: int) -> str:
         """The `length` bytes at `at` as text. Bytes that are not UTF-8 become escapes, so that it can be printed."""
