@@ -1,4 +1,4 @@
-"""Shape rules of layers that rearrange, join, cut or reduce blobs."""
+"""Shape rules of layers that rearrange, join, cut, reduce or drop blobs."""
 
 from __future__ import annotations
 
@@ -49,3 +49,140 @@ def argmax(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     require(top_k <= count(bottom[1:]), "argmax_param.top_k", top_k, f"at most {count(bottom[1:])}")
     top = (bottom[0], 2 if param.out_max_val else 1, top_k) + (1,) * (len(bottom) - 3)
     return LayerShape((top,))
+
+
+@shape_rule("Slice", tops=(1, None))
+def slice_(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom cut on an axis, at the slice points or into equal parts (Caffe: slice_layer.cpp)."""
+    param, bottom, tops = layer.slice_param, bottoms[0], len(layer.top)
+    axis = _axis_or_dim(param, "slice_dim", "slice_param", bottom)
+    size = bottom[axis]
+    if param.slice_point:
+        points = [*param.slice_point, size]
+        require(
+            len(points) == tops,
+            "slice_param.slice_point",
+            f"{len(points) - 1} points",
+            f"{tops - 1}, one less than tops",
+        )
+        require(tops <= size, "top", tops, f"at most {size}, the size of axis {axis}")
+        parts = [end - begin for begin, end in zip([0, *points[:-1]], points, strict=True)]
+        rising = all(part > 0 for part in parts[:-1]) and parts[-1] >= 0
+        require(rising, "slice_param.slice_point", points[:-1], f"rising points from 1 to {size}")
+    else:
+        require(size % tops == 0, "top", tops, f"a divisor of {size}, the size of axis {axis}")
+        parts = [size // tops] * tops
+    return LayerShape(tuple((*bottom[:axis], part, *bottom[axis + 1 :]) for part in parts))
+
+
+@shape_rule("Flatten", in_place=False)
+def flatten(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The axes from `axis` to `end_axis` as one (Caffe: flatten_layer.cpp)."""
+    bottom, param = bottoms[0], layer.flatten_param
+    start = canonical_axis(param.axis, bottom, "flatten_param.axis")
+    end = canonical_axis(param.end_axis, bottom, "flatten_param.end_axis")
+    require(start <= end + 1, "flatten_param.end_axis", param.end_axis, f"an axis of {bottom} from {start} on")
+    return LayerShape(((*bottom[:start], count(bottom[start : end + 1]), *bottom[end + 1 :]),))
+
+
+@shape_rule("Reshape", in_place=False)
+def reshape(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The axes from `axis` on, num_axes of them, as `shape` says (Caffe: reshape_layer.cpp).
+
+    0 copies the size of the bottom's axis at that place, -1 infers a size.
+    """
+    bottom, param = bottoms[0], layer.reshape_param
+    axes = len(bottom)
+    start = param.axis if param.axis >= 0 else axes + param.axis + 1
+    require(0 <= start <= axes, "reshape_param.axis", param.axis, f"an axis of {bottom}, or where one more would be")
+    require(param.num_axes >= -1, "reshape_param.num_axes", param.num_axes, "-1 or more")
+    end = axes if param.num_axes == -1 else start + param.num_axes
+    require(
+        end <= axes, "reshape_param.num_axes", param.num_axes, f"at most {axes - start} from axis {start} of {bottom}"
+    )
+    sizes = list(param.shape.dim)
+    require(sizes.count(-1) <= 1, "reshape_param.shape", sizes, "-1 at most once")
+    require(min(sizes, default=0) >= -1, "reshape_param.shape", sizes, "sizes, 0 or -1")
+    for index, size in enumerate(sizes):
+        if size == 0:
+            require(start + index < axes, "reshape_param.shape", sizes, f"a 0 only where {bottom} has an axis to copy")
+            sizes[index] = bottom[start + index]
+    made = [*bottom[:start], *sizes, *bottom[end:]]
+    if -1 in made:
+        rest = count([size for size in made if size != -1])
+        fits = rest > 0 and count(bottom) % rest == 0
+        require(
+            fits, "reshape_param.shape", tuple(param.shape.dim), f"a divisor of the {count(bottom)} numbers of {bottom}"
+        )
+        made[made.index(-1)] = count(bottom) // rest
+    require(
+        count(made) == count(bottom),
+        "reshape_param.shape",
+        f"{count(made)} numbers in {tuple(made)}",
+        f"{count(bottom)} as in {bottom}",
+    )
+    return LayerShape((tuple(made),))
+
+
+@shape_rule("Permute")
+def permute(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's axes in another order (SSD fork: permute_layer.cpp)."""
+    return LayerShape((tuple(bottoms[0][axis] for axis in permutation(layer, bottoms[0])),))
+
+
+def permutation(layer: LayerParameter, bottom: Shape) -> Shape:
+    """For each axis of the top the bottom's axis: those named, then the others (SSD fork: permute_layer.cpp)."""
+    order = list(layer.permute_param.order)
+    fits = len(set(order)) == len(order) and all(axis < len(bottom) for axis in order)
+    require(fits, "permute_param.order", order, f"different axes of {bottom}")
+    return (*order, *(axis for axis in range(len(bottom)) if axis not in order))
+
+
+@shape_rule("Tile")
+def tile(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom repeated on an axis (Caffe: tile_layer.cpp)."""
+    bottom, param = bottoms[0], layer.tile_param
+    axis = canonical_axis(param.axis, bottom, "tile_param.axis")
+    require(param.tiles > 0, "tile_param.tiles", param.tiles, "1 or more")
+    return LayerShape(((*bottom[:axis], bottom[axis] * param.tiles, *bottom[axis + 1 :]),))
+
+
+@shape_rule("Reduction")
+def reduction(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The axes before `axis` (Caffe: reduction_layer.cpp)."""
+    return LayerShape((bottoms[0][: canonical_axis(layer.reduction_param.axis, bottoms[0], "reduction_param.axis")],))
+
+
+@shape_rule("BatchReindex", bottoms=2, in_place=False)
+def batch_reindex(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One item of the batch for each index in the second bottom (Caffe: batch_reindex_layer.cpp)."""
+    require(len(bottoms[0]) > 0, "bottom[0]", "no axes", "1 axis or more")
+    require(len(bottoms[1]) == 1, "bottom[1]", f"shape {bottoms[1]}", "1 axis")
+    return LayerShape(((*bottoms[1], *bottoms[0][1:]),))
+
+
+@shape_rule("Filter", bottoms=(2, None), tops=(1, None))
+def filter_(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """All bottoms but the last, each as large as it can get (Caffe: filter_layer.cpp).
+
+    How many items stay depends on the numbers in the last bottom; Caffe too sets the layer up as if all stayed.
+    """
+    *kept, selector = bottoms
+    require(len(layer.top) == len(kept), "top", len(layer.top), f"{len(kept)}, one for each bottom but the last")
+    fits = len(selector) > 0 and count(selector[1:]) == 1
+    require(fits, f"bottom[{len(kept)}]", f"shape {selector}", "one number for each item")
+    for index, bottom in enumerate(kept):
+        require(bottom[:1] == selector[:1], f"bottom[{index}]", f"shape {bottom}", f"{selector[0]} on axis 0")
+    return LayerShape(tuple(kept))
+
+
+@shape_rule("Silence", bottoms=(1, None), tops=0)
+def silence(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """No tops: it takes what nobody else takes (Caffe: silence_layer.cpp)."""
+    return LayerShape(())
+
+
+@shape_rule("HDF5Output", bottoms=2, tops=0)
+def hdf5_output(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """No tops: data and labels go to a file (Caffe: hdf5_output_layer.cpp)."""
+    return LayerShape(())

@@ -5,15 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prototxt_gen.proto import LayerParameter
-from prototxt_gen.shapes.rules import LayerShape, Shape, canonical_axis, require, shape_rule
+from prototxt_gen.shapes.rules import LayerShape, Shape, canonical_axis, legacy_shape, require, shape_rule
 
 
-@shape_rule(
-    "BNLL", "Clip", "Dropout", "ELU", "Exp", "Log", "Power", "ReLU", "ReLU6", "Sigmoid", "Swish", "TanH", "Threshold"
-)
+@shape_rule("BNLL", "Clip", "Dropout", "ELU", "Power", "ReLU", "ReLU6", "Sigmoid", "Swish", "TanH", "Threshold")
 def neuron(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom's shape (Caffe: neuron_layer.cpp). ReLU6 is of forks: min(max(x, 0), 6)."""
     return LayerShape((bottoms[0],))
+
+
+@shape_rule("Exp")
+def exp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's shape (Caffe: exp_layer.cpp)."""
+    return _with_base(layer.exp_param.base, "exp_param.base", bottoms[0])
+
+
+@shape_rule("Log")
+def log(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's shape (Caffe: log_layer.cpp)."""
+    return _with_base(layer.log_param.base, "log_param.base", bottoms[0])
+
+
+def _with_base(base: float, field: str, bottom: Shape) -> LayerShape:
+    require(base > 0 or base == -1, field, base, "more than 0, or -1 for e")
+    return LayerShape((bottom,))
 
 
 @shape_rule("AbsVal", in_place=False)
@@ -26,6 +41,32 @@ def absval(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 def softmax(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom's shape (Caffe: softmax_layer.cpp)."""
     canonical_axis(layer.softmax_param.axis, bottoms[0], "softmax_param.axis")
+    return LayerShape((bottoms[0],))
+
+
+@shape_rule("LRN")
+def lrn(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's shape, of 4 axes (Caffe: lrn_layer.cpp)."""
+    require(layer.lrn_param.local_size % 2 == 1, "lrn_param.local_size", layer.lrn_param.local_size, "an odd number")
+    require(len(bottoms[0]) == 4, "bottom[0]", f"shape {bottoms[0]}", "4 axes")
+    return LayerShape((bottoms[0],))
+
+
+@shape_rule("MVN")
+def mvn(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's sizes on 4 axes, ones at the end where it has fewer (Caffe: mvn_layer.cpp)."""
+    return LayerShape((legacy_shape(bottoms[0], "bottom[0]"),))
+
+
+@shape_rule("ShuffleChannel")
+def shuffle_channel(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's shape (ShuffleNet and DF forks: shuffle_channel_layer.cpp)."""
+    group = layer.shuffle_channel_param.group
+    require(len(bottoms[0]) >= 2, "bottom[0]", f"shape {bottoms[0]}", "2 axes or more")
+    channels = bottoms[0][1]
+    require(
+        group > 0 and channels % group == 0, "shuffle_channel_param.group", group, f"a divisor of {channels} channels"
+    )
     return LayerShape((bottoms[0],))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prototxt_gen.proto import LayerParameter
-from prototxt_gen.shapes.rules import LayerShape, Shape, canonical_axis, count, require, shape_rule
+from prototxt_gen.shapes.rules import LayerShape, Shape, canonical_axis, count, legacy_shape, require, shape_rule
 
 
 def check_labels(axis: int, bottoms: Sequence[Shape]) -> None:
@@ -46,3 +46,80 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerS
     check_batches(bottoms)
     check_labels(axis, bottoms)
     return LayerShape(((), bottoms[0])[: max(1, len(layer.top))])
+
+
+@shape_rule("EuclideanLoss", bottoms=2, automatic=True)
+def euclidean_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number (Caffe: euclidean_loss_layer.cpp)."""
+    check_batches(bottoms)
+    _check_counts(bottoms, first=1)
+    return LayerShape(((),))
+
+
+@shape_rule("SigmoidCrossEntropyLoss", bottoms=2, automatic=True)
+def sigmoid_cross_entropy_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number (Caffe: sigmoid_cross_entropy_loss_layer.cpp)."""
+    check_batches(bottoms)
+    _check_counts(bottoms, first=0)
+    return LayerShape(((),))
+
+
+@shape_rule("HingeLoss", bottoms=2, automatic=True)
+def hinge_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number (Caffe: hinge_loss_layer.cpp)."""
+    check_batches(bottoms)
+    return LayerShape(((),))
+
+
+@shape_rule("MultinomialLogisticLoss", bottoms=2, automatic=True)
+def multinomial_logistic_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number, from one label for each item (Caffe: multinomial_logistic_loss_layer.cpp)."""
+    check_batches(bottoms)
+    _check_single(bottoms, 1, first=1)
+    return LayerShape(((),))
+
+
+@shape_rule("InfogainLoss", bottoms=(2, 3), tops=(1, 2), automatic=True)
+def infogain_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number; a second top holds the probabilities (Caffe: infogain_loss_layer.cpp).
+
+    The matrix, classes x classes, is a third bottom or a file that is not read here.
+    """
+    axis = canonical_axis(layer.infogain_loss_param.axis, bottoms[0], "infogain_loss_param.axis")
+    check_batches(bottoms)
+    check_labels(axis, bottoms)
+    classes = bottoms[0][axis]
+    if len(bottoms) == 3:
+        fits = count(bottoms[2]) == classes**2
+        require(fits, "bottom[2]", f"shape {bottoms[2]}", f"{classes**2} numbers for {classes} classes")
+    else:
+        require(
+            layer.infogain_loss_param.HasField("source"), "infogain_loss_param.source", "none", "a file or a bottom"
+        )
+    return LayerShape(((), bottoms[0])[: max(1, len(layer.top))])
+
+
+@shape_rule("ContrastiveLoss", bottoms=3, automatic=True)
+def contrastive_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number, from pairs of vectors and whether they are alike (Caffe: contrastive_loss_layer.cpp)."""
+    check_batches(bottoms)
+    for index in (0, 1):
+        _check_single(bottoms, index, first=2)
+    _check_single(bottoms, 2, first=1)
+    channels = [legacy_shape(bottom, "bottom")[1] for bottom in bottoms[:2]]
+    require(channels[0] == channels[1], "bottom[1]", f"shape {bottoms[1]}", f"{channels[0]} channels as bottom[0]")
+    return LayerShape(((),))
+
+
+def _check_counts(bottoms: Sequence[Shape], first: int) -> None:
+    """Prediction and target hold as many numbers on the axes from `first` on."""
+    wanted, found = (count(bottom[first:]) for bottom in bottoms[:2])
+    require(found == wanted, "bottom[1]", f"shape {bottoms[1]}", f"as many numbers as {bottoms[0]} of bottom[0]")
+
+
+def _check_single(bottoms: Sequence[Shape], index: int, first: int) -> None:
+    """The bottom has one number on the axes from `first` on."""
+    shape = legacy_shape(bottoms[index], f"bottom[{index}]")
+    require(
+        shape[first:] == (1,) * (4 - first), f"bottom[{index}]", f"shape {bottoms[index]}", f"1 from axis {first} on"
+    )

@@ -10,6 +10,8 @@ from prototxt_gen.shapes.rules import LayerShape, Shape, require, shape_rule
 
 # Layers whose tops come from outside: a caller gives their arrays, and may give other shapes for them.
 INPUT_TYPES = frozenset({"Input", "Data", "ImageData", "HDF5Data", "MemoryData", "WindowData"})
+# Those whose second top is one label for each item of the first.
+LABELLED_TYPES = frozenset({"Data", "ImageData", "MemoryData", "WindowData"})
 
 
 @shape_rule("Input", bottoms=0, tops=(1, None))
@@ -38,6 +40,67 @@ def image_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     if size is None:
         raise NetworkError("image_data_param: no crop and no new size; its images decide, so give this input's shape")
     return LayerShape(((param.batch_size, 3 if param.is_color else 1, *size), (param.batch_size,)))
+
+
+@shape_rule("Data", bottoms=0, tops=(1, 2))
+def data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """(batch, channels, crop, crop) and (batch,) labels (Caffe: data_layer.cpp, data_transformer.cpp).
+
+    Without a crop the size is that of the data base, which is not read here: then the shape must be given. Channels
+    are taken to be as many as mean values where there are several, 1 with force_gray, else 3.
+    """
+    param = layer.data_param
+    require(param.batch_size > 0, "data_param.batch_size", param.batch_size, "1 or more")
+    size = _cropped(layer)
+    if size is None:
+        raise NetworkError("data_param: no crop; the data base decides about sizes, so give this input's shape")
+    means = len(layer.transform_param.mean_value)
+    channels = means if means > 1 else 1 if layer.transform_param.force_gray else 3
+    return LayerShape(((param.batch_size, channels, *size), (param.batch_size,))[: len(layer.top)])
+
+
+@shape_rule("HDF5Data", bottoms=0, tops=(1, None))
+def hdf5_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """Shapes that only the files know (Caffe: hdf5_data_layer.cpp): they must be given."""
+    raise NetworkError("hdf5_data_param: its files decide about sizes, so give this input's shape")
+
+
+@shape_rule("MemoryData", bottoms=0, tops=2)
+def memory_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """(batch, channels, height, width) and (batch,) labels (Caffe: memory_data_layer.cpp)."""
+    param = layer.memory_data_param
+    sizes = (param.batch_size, param.channels, param.height, param.width)
+    require(all(sizes), "memory_data_param", f"batch_size, channels, height, width {sizes}", "1 or more of each")
+    return LayerShape((sizes, sizes[:1]))
+
+
+@shape_rule("WindowData", bottoms=0, tops=2)
+def window_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """(batch, 3, crop, crop) and (batch,) labels; windows come from colour images (Caffe: window_data_layer.cpp)."""
+    param = layer.window_data_param
+    crop = layer.transform_param.crop_size
+    require(param.batch_size > 0, "window_data_param.batch_size", param.batch_size, "1 or more")
+    require(crop > 0, "transform_param.crop_size", crop, "1 or more")
+    return LayerShape(((param.batch_size, 3, crop, crop), (param.batch_size,)))
+
+
+@shape_rule("DummyData", bottoms=0, tops=(1, None))
+def dummy_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One stated shape for each top, or one for all; old files state four sizes (Caffe: dummy_data_layer.cpp)."""
+    param, tops = layer.dummy_data_param, len(layer.top)
+    either = f"1 or {tops}, one for each top"
+    fillers = len(param.data_filler)
+    require(fillers in (0, 1, tops), "dummy_data_param.data_filler", fillers, f"none, {either}")
+    old = {field: list(getattr(param, field)) for field in ("num", "channels", "height", "width")}
+    if any(old.values()):
+        require(not param.shape, "dummy_data_param.shape", "shape and num, channels, height, width", "one of the two")
+        for field, sizes in old.items():
+            require(len(sizes) in (1, tops), f"dummy_data_param.{field}", len(sizes), either)
+        columns = [sizes if len(sizes) == tops else sizes * tops for sizes in old.values()]
+        return LayerShape(tuple(zip(*columns, strict=True)))
+    shapes = [tuple(shape.dim) for shape in param.shape]
+    require(len(shapes) in (1, tops), "dummy_data_param.shape", len(shapes), either)
+    return LayerShape(tuple(shapes if len(shapes) == tops else shapes * tops))
 
 
 def _cropped(layer: LayerParameter) -> Shape | None:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from prototxt_gen.errors import NetworkError, UnsupportedError
-from prototxt_gen.passes.formats import upgrade
+from prototxt_gen.passes.formats import is_current, upgrade
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.splits import insert_splits
 from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.shapes.rules import SHAPES, LayerShape, Shape, checked_shape, count
-from prototxt_gen.shapes.sources import INPUT_TYPES
+from prototxt_gen.shapes.sources import INPUT_TYPES, LABELLED_TYPES
 
 FLOAT_BYTES = 4
 # What Caffe calls the top of a loss that names none.
@@ -124,7 +124,8 @@ def trace(net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | None = 
 
     Errors and `input_shapes` are as in `summarize`.
     """
-    net = upgrade(net)
+    if not is_current(net):
+        net = upgrade(net)
     unknown = [f"{layer.name!r} ({layer.type or 'no type'})" for layer in net.layer if layer.type not in SHAPES]
     if unknown:
         raise UnsupportedError(f"network {net.name!r}: no shape rule for {len(unknown)} layers: {', '.join(unknown)}")
@@ -186,23 +187,20 @@ def _check_names(layer: LayerParameter, makers: Mapping[str, int], uses: Mapping
     for bottom in layer.bottom:
         if bottom not in makers:
             raise NetworkError(f"bottom: found {bottom!r}, which no earlier layer makes")
+    seen: set[str] = set()
     for index, top in enumerate(layer.top):
         in_place = index < len(layer.bottom) and layer.bottom[index] == top
-        if top in layer.top[:index] or (top in makers and not in_place):
+        if top in seen or (top in makers and not in_place):
             raise NetworkError(f"top: found {top!r}, which another top is called already")
         if in_place and uses[makers[top], top] > 1:
             raise NetworkError(f"top: found {top!r} in place, but other layers take the same bottom")
+        seen.add(top)
 
 
 def _apply(layer: LayerParameter, bottoms: Sequence[Shape], given: Mapping[str, Shape]) -> LayerShape:
     """The rule of the layer's type, and what is checked for layers of any type (Caffe: net.cpp, layer.hpp)."""
-    if layer.type in INPUT_TYPES and layer.top and all(top in given for top in layer.top):
-        made = LayerShape(tuple(given[top] for top in layer.top))
-    else:
-        made = SHAPES[layer.type](layer, bottoms)
+    made = _apply_source(layer, given) if layer.type in INPUT_TYPES else SHAPES[layer.type](layer, bottoms)
     tops = made.tops
-    if layer.type in INPUT_TYPES:
-        tops = tuple(given.get(top, shape) for top, shape in zip(layer.top, tops, strict=True))
     if len(layer.loss_weight) not in (0, len(tops)):
         raise NetworkError(
             f"loss_weight: found {len(layer.loss_weight)}, expected none or {len(tops)}, one for each top"
@@ -216,6 +214,17 @@ def _apply(layer: LayerParameter, bottoms: Sequence[Shape], given: Mapping[str, 
         tuple(checked_shape(shape, f"blobs[{index}]") for index, shape in enumerate(made.blobs)),
         made.multiply_adds,
     )
+
+
+def _apply_source(layer: LayerParameter, given: Mapping[str, Shape]) -> LayerShape:
+    """The given shapes of an input or data layer, else the stated ones; labels follow the batch of their images."""
+    given = {top: given[top] for top in layer.top if top in given}
+    if layer.type in LABELLED_TYPES and len(layer.top) == 2 and given.get(layer.top[0]):
+        given.setdefault(layer.top[1], given[layer.top[0]][:1])
+    if layer.top and len(given) == len(layer.top):
+        return LayerShape(tuple(given[top] for top in layer.top))
+    stated = SHAPES[layer.type](layer, ())
+    return LayerShape(tuple(given.get(top, shape) for top, shape in zip(layer.top, stated.tops, strict=True)))
 
 
 def _count_parameters(layer: LayerParameter, made: LayerShape, owners: dict[str, Shape]) -> int:

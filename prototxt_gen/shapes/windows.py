@@ -1,4 +1,4 @@
-"""Shape rules of layers that slide a window over spatial axes: convolutions and pooling."""
+"""Shape rules of spatial layers: those that slide a window over a map, and those that resize or crop it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from prototxt_gen.proto import LayerParameter
-from prototxt_gen.shapes.rules import LayerShape, Shape, canonical_axis, count, require, shape_rule
+from prototxt_gen.shapes.rules import LayerShape, Shape, canonical_axis, count, legacy_shape, require, shape_rule
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,24 @@ def convolved_size(size: int, extent: int, stride: int, pad: int) -> int:
     return (overhang // stride if overhang >= 0 else -(-overhang // stride)) + 1
 
 
+def _slid(spatial: Shape, windows: Windows) -> Shape:
+    """How often the window fits on each axis; NetworkError where it never does."""
+    parts = zip(spatial, windows.extents(), windows.stride, windows.pad, strict=True)
+    return _positive(tuple(convolved_size(*part) for part in parts), spatial)
+
+
+def _spread(spatial: Shape, windows: Windows) -> Shape:
+    """How far a deconvolution's windows reach on each axis (Caffe: deconv_layer.cpp)."""
+    parts = zip(spatial, windows.extents(), windows.stride, windows.pad, strict=True)
+    return _positive(tuple(stride * (size - 1) + extent - 2 * pad for size, extent, stride, pad in parts), spatial)
+
+
+def _positive(made: Shape, spatial: Shape) -> Shape:
+    fits = all(size > 0 for size in made)
+    require(fits, "convolution_param.kernel_size", f"an output of {made} for a map of {spatial}", "1 or more")
+    return made
+
+
 @shape_rule("Convolution", "DepthwiseConvolution", bottoms=(1, None), tops=(1, None), paired=True)
 def convolution(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """Weights (num_output, channels / group, kernel...), then a bias (Caffe: base_conv_layer.cpp, conv_layer.cpp).
@@ -93,17 +111,7 @@ def _convolve(layer: LayerParameter, bottoms: Sequence[Shape], transposed: bool)
     require(group > 0 and channels % group == 0, "convolution_param.group", group, f"a divisor of {channels} channels")
     require(outputs % group == 0, "convolution_param.num_output", outputs, f"a multiple of group {group}")
     spatial = bottom[windows.axis + 1 :]
-    parts = zip(spatial, windows.extents(), windows.stride, windows.pad, strict=True)
-    if transposed:
-        made = tuple(stride * (size - 1) + extent - 2 * pad for size, extent, stride, pad in parts)
-    else:
-        made = tuple(convolved_size(*part) for part in parts)
-    require(
-        all(size > 0 for size in made),
-        "convolution_param",
-        f"an output of {made} for a bottom of shape {bottom}",
-        "1 or more on every axis; the kernel does not fit",
-    )
+    made = _spread(spatial, windows) if transposed else _slid(spatial, windows)
     top = (*bottom[: windows.axis], outputs, *made)
     inner, outer = (channels, outputs) if transposed else (outputs, channels)
     weights = (inner, outer // group, *windows.kernel)
@@ -111,6 +119,17 @@ def _convolve(layer: LayerParameter, bottoms: Sequence[Shape], transposed: bool)
     # Each weight meets every position of the smaller map once: the output's, or a deconvolution's input's.
     positions = count(bottom[: windows.axis]) * count(spatial if transposed else made)
     return LayerShape((top,) * len(bottoms), blobs, len(bottoms) * count(weights) * positions)
+
+
+@shape_rule("Im2col")
+def im2col(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The windows' numbers as channels, at the positions of a convolution's output (Caffe: im2col_layer.cpp)."""
+    bottom = bottoms[0]
+    windows = convolution_windows(layer, bottom)
+    spatial = bottom[windows.axis + 1 :]
+    require(len(spatial) > 0, "convolution_param.axis", windows.axis, f"an axis of {bottom} before the last one")
+    made = _slid(spatial, windows)
+    return LayerShape(((*bottom[: windows.axis], bottom[windows.axis] * count(windows.kernel), *made),))
 
 
 @shape_rule("Pooling", tops=(1, 2))
@@ -174,31 +193,88 @@ def pooled_sizes(sizes: Shape, kernel: Shape, stride: Shape, pad: Shape, floor: 
     return tuple(made)
 
 
+@shape_rule("SPP")
+def spp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """(batch, numbers of all levels); level i pools 2^i x 2^i windows (Caffe: spp_layer.cpp).
+
+    One level alone is a pooling layer, so its top keeps 4 axes.
+    """
+    height = layer.spp_param.pyramid_height
+    require(len(bottoms[0]) == 4, "bottom[0]", f"shape {bottoms[0]}", "4 axes")
+    require(all(size > 0 for size in bottoms[0][2:]), "bottom[0]", f"shape {bottoms[0]}", "no empty map")
+    require(height > 0, "spp_param.pyramid_height", height, "1 or more")
+    batch, channels, *sizes = bottoms[0]
+    numbers = 0
+    for level in range(height):
+        kernel, pad = spp_windows(level, tuple(sizes))
+        # Caffe's pooling refuses this; more bins than positions end the loop here, however high the pyramid.
+        fits = all(margin < size for margin, size in zip(pad, kernel, strict=True))
+        require(
+            fits, "spp_param.pyramid_height", height, f"levels whose padding {pad} is less than the kernel {kernel}"
+        )
+        if any(pad):
+            stochastic = layer.spp_param.pool == layer.spp_param.STOCHASTIC
+            require(not stochastic, "spp_param.pool", "STOCHASTIC", f"MAX or AVE, as level {level} needs padding")
+        numbers += channels * count(pooled_sizes(tuple(sizes), kernel, kernel, pad))
+    return LayerShape(((batch, channels, 1, 1),) if height == 1 else ((batch, numbers),))
+
+
+def spp_windows(level: int, sizes: Shape) -> tuple[Shape, Shape]:
+    """Kernel, which is the stride too, and pad of one level of the pyramid (Caffe: spp_layer.cpp, GetPoolingParam)."""
+    bins = 2**level
+    kernel = tuple(-(-size // bins) for size in sizes)
+    pad = tuple((window * bins - size + 1) // 2 for window, size in zip(kernel, sizes, strict=True))
+    return kernel, pad
+
+
+@shape_rule("Crop", bottoms=2)
+def crop(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The first bottom cut to the second one's sizes on the axes from `axis` on (Caffe: crop_layer.cpp)."""
+    offsets = crop_offsets(layer, bottoms[0])
+    made = list(bottoms[0])
+    for axis, offset in offsets.items():
+        require(axis < len(bottoms[1]), "bottom[1]", f"shape {bottoms[1]}", f"an axis {axis} to crop to")
+        made[axis] = bottoms[1][axis]
+        room = bottoms[0][axis] - offset
+        require(made[axis] <= room, "crop_param.offset", f"{offset} on axis {axis}", f"room for {made[axis]} of {room}")
+    return LayerShape((tuple(made),))
+
+
+def crop_offsets(layer: LayerParameter, bottom: Shape) -> dict[int, int]:
+    """How much is cut from the beginning of each cropped axis (Caffe: crop_layer.cpp)."""
+    param = layer.crop_param
+    start = canonical_axis(param.axis, bottom, "crop_param.axis")
+    axes = range(start, len(bottom))
+    given = list(param.offset)
+    require(len(given) in (0, 1, len(axes)), "crop_param.offset", f"{len(given)} numbers", f"none, 1 or {len(axes)}")
+    offsets = given if len(given) == len(axes) else (given or [0]) * len(axes)
+    return dict(zip(axes, offsets, strict=True))
+
+
 @shape_rule("Interp")
 def interp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """Bilinear resizing of what pads of 0 or less leave of the map (DeepLab and DF forks: interp_layer.cpp).
 
-    The size comes from shrink_factor alone, zoom_factor alone, height and width, or shrink and then zoom, whichever
-    of these is stated first in this order.
+    The size comes from a shrink_factor or a zoom_factor where only one is stated, else from height and width where
+    both are, else from shrinking and then zooming. A zoom by z puts z - 1 positions between two of the map.
     """
-    param, bottom = layer.interp_param, bottoms[0]
-    require(len(bottom) == 4, "bottom[0]", f"shape {bottom}", "4 axes")
+    param, bottom = layer.interp_param, legacy_shape(bottoms[0], "bottom[0]")
     for field in ("pad_beg", "pad_end"):
         require(getattr(param, field) <= 0, f"interp_param.{field}", getattr(param, field), "0 or less: it crops")
     sizes = tuple(size + param.pad_beg + param.pad_end for size in bottom[2:])
     require(all(size > 0 for size in sizes), "interp_param.pad_beg", f"{sizes} left of {bottom[2:]}", "1 or more")
     shrinks, zooms = param.HasField("shrink_factor"), param.HasField("zoom_factor")
-    for field, stated in (("shrink_factor", shrinks), ("zoom_factor", zooms)):
-        require(not stated or getattr(param, field) >= 1, f"interp_param.{field}", getattr(param, field), "1 or more")
-    if not (shrinks or zooms) or (shrinks and zooms and param.HasField("height") and param.HasField("width")):
-        stated = param.HasField("height") and param.HasField("width")
-        require(stated, "interp_param", "no size", "shrink_factor, zoom_factor, or height and width")
+    sized = param.HasField("height") and param.HasField("width")
+    if sized and shrinks == zooms:
         made = (param.height, param.width)
     else:
+        require(shrinks or zooms, "interp_param", "no size", "shrink_factor, zoom_factor, or height and width")
         made = sizes
         if shrinks:
+            require(param.shrink_factor >= 1, "interp_param.shrink_factor", param.shrink_factor, "1 or more")
             made = tuple((size - 1) // param.shrink_factor + 1 for size in made)
         if zooms:
+            require(param.zoom_factor >= 1, "interp_param.zoom_factor", param.zoom_factor, "1 or more")
             made = tuple(size + (size - 1) * (param.zoom_factor - 1) for size in made)
     require(all(size > 0 for size in made), "interp_param", f"an output of {made}", "1 or more on both axes")
     return LayerShape((bottom[:2] + made,))
