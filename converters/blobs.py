@@ -149,20 +149,26 @@ def as_blob(values: ArrayLike, owner: str) -> Array:
 
 def blob_length(shape: Sequence[int]) -> int:
     """How many bytes `blob_pieces` gives for an array of this shape."""
-    return sum(map(len, _heads(shape))) + 4 * math.prod(shape)
+    return sum(map(len, _around(shape))) + 4 * math.prod(shape)
 
 
 def blob_pieces(array: Array) -> Iterator[bytes | memoryview]:
-    """The bytes of the BlobProto as Caffe writes them (Blob::ToProto): packed data, then shape."""
-    before, after = _heads(array.shape)
+    """The bytes of the BlobProto: packed data, then shape, as Caffe writes them (Blob::ToProto).
+
+    Four sizes of which the first is 1 may be an old file's way to write fewer. They go into num, channels, height and
+    width, where Caffe takes them for either; in `shape` it would refuse the old way.
+    """
+    before, after = _around(array.shape)
     yield before
     yield array.reshape(-1).view(np.uint8).data
     yield after
 
 
-def _heads(shape: Sequence[int]) -> tuple[bytes, bytes]:
-    dims = b"".join(map(wire.varint, shape))
+def _around(shape: Sequence[int]) -> tuple[bytes, bytes]:
     data = wire.head(_DATA, 4 * math.prod(shape)) if math.prod(shape) else b""
+    if len(shape) == 4 and shape[0] == 1:
+        return b"".join(wire.number(field, size) for field, size in enumerate(shape, 1)) + data, b""
+    dims = b"".join(map(wire.varint, shape))
     return data, wire.field(_SHAPE, wire.field(1, dims)) if dims else b""
 
 

@@ -79,8 +79,7 @@ def write_caffemodel(
     and blobs alone, which is all that Caffe looks at when it loads weights.
     """
     with replacing(path) as temporary, temporary.open("wb") as file:
-        for piece in _pieces(weights, net):
-            file.write(piece)
+        file.writelines(_pieces(weights, net))
 
 
 def _pieces(weights: Mapping[str, Sequence[Array]], net: NetParameter | None) -> Iterator[bytes | memoryview]:

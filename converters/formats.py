@@ -12,16 +12,19 @@ import torch
 from numpy.typing import ArrayLike
 
 from converters.module import to_torch, weights_of
-from converters.weights import Weights, load_weights, save_weights
+from converters.weights import Weights, fit, load_weights, save_weights
 from prototxt_gen.errors import FormatError, WeightsError
 from prototxt_gen.files import read_bytes, replacing
+from prototxt_gen.passes import select_phase
 from prototxt_gen.proto import NetParameter
+from prototxt_gen.shapes import trace
 
 STATE_DICT_SUFFIXES = (".pt", ".pth")
 
 
 def read_weights(path: str | os.PathLike[str], net: NetParameter) -> Weights:
-    """The weights in a file that `load_weights` reads or in a state_dict of `to_torch(net)` (.pt, .pth), checked.
+    """The weights in a file that `load_weights` reads or in a state_dict of `to_torch(net)` (.pt, .pth), checked,
+    in the network's shapes.
 
     A state_dict is read with weights_only, so that no code in it runs. WeightsError lists every layer that is missing,
     unused or of another shape.
@@ -34,6 +37,11 @@ def read_weights(path: str | os.PathLike[str], net: NetParameter) -> Weights:
         to_torch(net, weights)
     except WeightsError as fault:
         raise WeightsError(f"{source}: {fault}") from fault
+    # The ones that old files put before a shape could not be told from real ones in HDF5 and safetensors.
+    for layer in trace(select_phase(net, "TEST")):
+        for index, (blob, shape) in enumerate(zip(weights.get(layer.name, ()), layer.blob_shapes, strict=False)):
+            if (fitted := fit(blob, shape)) is not None:
+                weights[layer.name][index] = fitted
     return weights
 
 

@@ -272,3 +272,8 @@ def head(number: int, length: int) -> bytes:
 def field(number: int, content: bytes) -> bytes:
     """A whole field: a message, a text or packed numbers."""
     return head(number, len(content)) + content
+
+
+def number(number: int, value: int) -> bytes:
+    """A whole field that is a number from 0 to 2^64 - 1."""
+    return varint(number << 3 | VARINT) + varint(value)

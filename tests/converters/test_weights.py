@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from converters.formats import read_weights
 from converters.weights import fit, load_weights, save_weights
 from prototxt_gen.errors import FileError, UnsupportedError, WeightsError
-from prototxt_gen.proto import NetParameter, from_binary, parse_text
+from prototxt_gen.proto import NetParameter, from_binary, parse_text, read_prototxt
 
 SUFFIXES = (".caffemodel", ".caffemodel.h5", ".safetensors")
 CONFORMANCE = (
@@ -225,6 +226,30 @@ def test_fit_is_caffes_rule_for_old_shapes(found, wanted, fits: bool) -> None:
     if fitted is not None:
         assert fitted.shape == wanted
         assert np.shares_memory(fitted, array)
+
+
+@pytest.mark.parametrize("name", LEGACY)
+def test_old_files_become_files_for_stock_caffe(name: str, reference: Path, tmp_path: Path) -> None:
+    """Which takes the four sizes of old files in a .caffemodel, and in HDF5 nothing but the network's own shapes."""
+    net = read_prototxt(reference / f"{name}.prototxt")
+    old = read_weights(reference / f"{name}.caffemodel", net)
+    for suffix in SUFFIXES:
+        save_weights(old, tmp_path / f"new{suffix}", net)
+        found = load_weights(tmp_path / f"new{suffix}")
+        assert {layer: [blob.shape for blob in blobs] for layer, blobs in found.items()} == {
+            "c1": [(6, 1, 3, 3), (6,)],
+            "ip": [(4, 36), (4,)],
+        }
+
+
+def test_four_sizes_that_begin_with_one_are_written_as_caffe_takes_them_for_fewer(tmp_path: Path) -> None:
+    path = tmp_path / "w.caffemodel"
+    weights = {"a": [np.ones((1, 1, 1, 6), np.float32), np.ones((2, 1, 1, 6), np.float32)]}
+    save_weights(weights, path)
+    assert_same(load_weights(path), weights)
+    old, new = from_binary(path.read_bytes()).layer[0].blobs
+    assert (old.num, old.channels, old.height, old.width, old.HasField("shape")) == (1, 1, 1, 6, False)
+    assert (new.HasField("num"), list(new.shape.dim)) == (False, [2, 1, 1, 6])
 
 
 def test_hdf5_names_that_cannot_be_kept_are_listed(tmp_path: Path) -> None:
