@@ -223,12 +223,11 @@ def _move_options(options: Any, new: Any, faults: list[str], dropped: list[str])
 
 def _set(message: Any, field: str, value: Any) -> None:
     """Sets a field of any kind; a single value becomes the one item of a repeated field."""
-    descriptor = message.DESCRIPTOR.fields_by_name[field]
-    if descriptor.is_repeated:
-        is_many = not isinstance(value, (str, bytes)) and hasattr(value, "__len__")
-        getattr(message, field).extend(value if is_many else [value])
-    elif descriptor.message_type is not None:
-        getattr(message, field).CopyFrom(value)
+    old = getattr(message, field)
+    if hasattr(old, "extend"):
+        old.extend(value if hasattr(value, "extend") else [value])
+    elif hasattr(old, "CopyFrom"):
+        old.CopyFrom(value)
     else:
         setattr(message, field, value)
 

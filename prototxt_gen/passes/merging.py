@@ -68,7 +68,7 @@ def merge_batchnorm(net: NetParameter) -> tuple[NetParameter, list[Merge]]:
         if index in owner:
             renamed[layer.top[0]] = owner[index]
             continue
-        in_place = [top for top, bottom in zip(layer.top, layer.bottom, strict=False) if top == bottom]
+        in_place = {top for top, bottom in zip(layer.top, layer.bottom, strict=False) if top == bottom}
         bottoms = [renamed.get(bottom, bottom) for bottom in layer.bottom]
         for top in layer.top:
             if top not in in_place:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prototxt_gen.proto import LayerParameter
-from prototxt_gen.shapes.rules import LayerShape, Shape, canonical_axis, count, require, shape_rule
+from prototxt_gen.shapes.rules import MAX_AXES, LayerShape, Shape, canonical_axis, count, require, shape_rule
 
 
 @shape_rule("Concat", bottoms=(1, None))
@@ -101,6 +101,7 @@ def reshape(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
         end <= axes, "reshape_param.num_axes", param.num_axes, f"at most {axes - start} from axis {start} of {bottom}"
     )
     sizes = list(param.shape.dim)
+    require(len(sizes) <= MAX_AXES, "reshape_param.shape", f"{len(sizes)} axes", f"at most {MAX_AXES}")
     require(sizes.count(-1) <= 1, "reshape_param.shape", sizes, "-1 at most once")
     require(min(sizes, default=0) >= -1, "reshape_param.shape", sizes, "sizes, 0 or -1")
     for index, size in enumerate(sizes):

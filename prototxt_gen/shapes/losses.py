@@ -45,7 +45,7 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerS
     axis = canonical_axis(layer.softmax_param.axis, bottoms[0], "softmax_param.axis")
     check_batches(bottoms)
     check_labels(axis, bottoms)
-    return LayerShape(((), bottoms[0])[: max(1, len(layer.top))])
+    return _loss_and_scores(layer, bottoms)
 
 
 @shape_rule("EuclideanLoss", bottoms=2, automatic=True)
@@ -96,7 +96,7 @@ def infogain_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
         require(
             layer.infogain_loss_param.HasField("source"), "infogain_loss_param.source", "none", "a file or a bottom"
         )
-    return LayerShape(((), bottoms[0])[: max(1, len(layer.top))])
+    return _loss_and_scores(layer, bottoms)
 
 
 @shape_rule("ContrastiveLoss", bottoms=3, automatic=True)
@@ -109,6 +109,16 @@ def contrastive_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerSh
     channels = [legacy_shape(bottom, "bottom")[1] for bottom in bottoms[:2]]
     require(channels[0] == channels[1], "bottom[1]", f"shape {bottoms[1]}", f"{channels[0]} channels as bottom[0]")
     return LayerShape(((),))
+
+
+def _loss_and_scores(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number, and a second top as large as the scores if it is named.
+
+    The loss weight that Caffe fills in is for one top, so two tops need both stated (Caffe: loss_layer.cpp).
+    """
+    if len(layer.top) == 2:
+        require(len(layer.loss_weight) == 2, "loss_weight", len(layer.loss_weight), "2, one for each top")
+    return LayerShape(((), bottoms[0])[: max(1, len(layer.top))])
 
 
 def _check_counts(bottoms: Sequence[Shape], first: int) -> None:

@@ -89,7 +89,7 @@ class Summary:
             ]
             lines.append("  ".join(cells).rstrip())
         rule = "-" * max(map(len, lines))
-        return "\n".join([self.name, lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        return "\n".join([*filter(None, [self.name]), lines[0], rule, *lines[1:-1], rule, lines[-1]])
 
 
 def summarize(
@@ -104,9 +104,11 @@ def summarize(
     layers whose parameters or bottoms do not fit.
     """
     plain = select_phase(net, phase, level=net.state.level)
-    # Faults are reported against the layers as they were written, so they are looked for before the splits.
-    trace(plain, input_shapes)
-    layers = trace(insert_splits(plain), input_shapes)
+    try:
+        layers = trace(insert_splits(plain), input_shapes)
+    except NetworkError:
+        trace(plain, input_shapes)  # tells the same faults in the words of the layers as they were written
+        raise
     left: dict[str, Shape] = {}
     inputs: dict[str, Shape] = {}
     for layer in layers:

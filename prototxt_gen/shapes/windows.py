@@ -182,8 +182,7 @@ def pooled_sizes(sizes: Shape, kernel: Shape, stride: Shape, pad: Shape, floor: 
     for size, window, step, margin in zip(sizes, kernel, stride, pad, strict=True):
         room = size + 2 * margin - window
         outputs = (room // step if floor else -(-room // step)) + 1
-        # Caffe looks at both axes' padding before it clips either; an axis without padding cannot overhang, as then
-        # (outputs - 1) * step < size already.
+        # Padding on either axis makes Caffe clip both; without any, a window may even begin behind the map.
         if any(pad) and (outputs - 1) * step >= size + margin:
             outputs -= 1
         require(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from prototxt_gen.errors import NetworkError, UnsupportedError
+from prototxt_gen.errors import CaffeError, NetworkError, UnsupportedError
 from prototxt_gen.passes import select_phase, upgrade
 from prototxt_gen.proto import LayerParameter, NetParameter, from_binary, parse_text, read_prototxt
 from prototxt_gen.shapes import SHAPES, LayerShape, shape_rule, summarize, trace
@@ -120,8 +124,9 @@ TOPS = [
     ('type: "Silence"', [(4, 3), (4,)], None),
     # Losses name their top or not, and may have a second.
     ('type: "SoftmaxWithLoss"', [(2, 3, 4), (2, 4)], [()]),
-    ('type: "SoftmaxWithLoss" top: "l" top: "p" softmax_param { axis: -1 }', [(2, 3, 4), (2, 1, 3)], [(), (2, 3, 4)]),
-    ('type: "InfogainLoss" top: "l" top: "p"', [(2, 3), (2,), (1, 1, 3, 3)], [(), (2, 3)]),
+    ('type: "SoftmaxWithLoss" top: "l" top: "p" loss_weight: [1, 0] softmax_param { axis: -1 }',
+     [(2, 3, 4), (2, 1, 3)], [(), (2, 3, 4)]),
+    ('type: "InfogainLoss" top: "l" top: "p" loss_weight: [1, 0]', [(2, 3), (2,), (1, 1, 3, 3)], [(), (2, 3)]),
     ('type: "ContrastiveLoss"', [(2, 3), (2, 3, 1, 1), (2,)], [()]),
     ('type: "Accuracy" top: "a" top: "each" accuracy_param { axis: -1 }', [(2, 4, 3), (2, 4)], [(), (3,)]),
     # Recurrence with states and a static input.
@@ -257,6 +262,7 @@ FAULTS = [
     ('type: "InnerProduct" inner_product_param { num_output: 2 axis: 2 }', [(3, 4)], "axis"),
     ('type: "SoftmaxWithLoss" top: "l"', [(2, 3), (3,)], r"bottom\[1\]"),
     ('type: "SoftmaxWithLoss" top: "l"', [(2, 3, 4), (2, 3)], "expected 8"),
+    ('type: "SoftmaxWithLoss" top: "l" top: "p"', [(2, 3), (2,)], "loss_weight: found 0, expected 2"),
     ('type: "Accuracy" accuracy_param { top_k: 4 }', [(2, 3), (2,)], "top_k"),
     ('type: "EuclideanLoss"', [(2, 3), (2, 4)], r"bottom\[1\]"),
     ('type: "InfogainLoss"', [(2, 3), (2,)], "source"),
@@ -390,9 +396,54 @@ def test_a_rule_of_the_users_own() -> None:
 
 def test_the_summary_prints_as_a_table() -> None:
     lines = str(summarize(shared("inner_product_param { num_output: 1000 }"))).splitlines()
-    assert lines[1].split("  ")[0] == "layer"
-    assert lines[5].split() == ["b", "InnerProduct", "2x1000", "7,000", "12,000", "8,000"]
+    assert lines[0].split("  ")[0] == "layer"
+    assert lines[4].split() == ["b", "InnerProduct", "2x1000", "7,000", "12,000", "8,000"]
     assert lines[-1].split() == ["total", "7,042", "12,072", "8,096"]
+
+
+SIZES = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 8, -1, -2, 2**31 - 1, 2**32 - 1, 2**62])
+
+
+@st.composite
+def layers(draw: st.DrawFn) -> Any:
+    """A layer of any type whose own messages hold any numbers."""
+    layer = LayerParameter(name="l", type=draw(st.sampled_from(list(SHAPES))))
+    layer.bottom.extend(["x", "y", "x", "y"][: draw(st.integers(0, 4))])
+    layer.top.extend(["t", "u", "x"][: draw(st.integers(0, 3))])
+    own = layer.type.lower()
+    messages = [f.name for f in layer.DESCRIPTOR.fields if f.name.endswith("_param")]
+    likely = [name for name in messages if name.replace("_", "")[:4] == own[:4]] or ["convolution_param", "loss_param"]
+    for name in draw(st.sets(st.sampled_from(likely), max_size=2)):
+        message = getattr(layer, name)
+        message.SetInParent()
+        for field in draw(st.sets(st.sampled_from(list(message.DESCRIPTOR.fields)), max_size=5)):
+            value = getattr(message, field.name)
+            if field.name == "shape":
+                (value.add() if hasattr(value, "add") else value).dim.extend(draw(st.lists(SIZES, max_size=4)))
+            elif field.cpp_type in (field.CPPTYPE_INT32, field.CPPTYPE_UINT32):
+                with suppress(ValueError):
+                    numbers = draw(st.lists(SIZES, max_size=3))
+                    if hasattr(value, "extend"):
+                        value.extend(numbers)
+                    elif numbers:
+                        setattr(message, field.name, numbers[0])
+            elif field.cpp_type == field.CPPTYPE_BOOL:
+                setattr(message, field.name, draw(st.booleans()))
+    return layer
+
+
+@settings(deadline=None, max_examples=300)
+@given(layers(), st.lists(SIZES, max_size=5), st.lists(SIZES, max_size=5))
+def test_any_layer_ends_in_shapes_or_in_an_error_of_ours(layer: Any, x: list[int], y: list[int]) -> None:
+    net = NetParameter()
+    for name, shape in (("x", x), ("y", y)):
+        net.layer.add(name=name, type="Input", top=[name]).input_param.shape.add(dim=shape)
+    net.layer.append(layer)
+    try:
+        summary = summarize(net)
+    except CaffeError:
+        return
+    assert all(0 <= size < 2**31 for shape in summary.top_shapes for size in shape)
 
 
 def test_many_layers_take_time_in_proportion() -> None:

@@ -148,7 +148,7 @@ def test_every_v1_parameter_has_a_place() -> None:
     net = NetParameter()
     old = net.layers.add(type="CONVOLUTION")
     for field in old.DESCRIPTOR.fields:
-        if field.message_type is not None and not field.is_repeated and field.name != "layer":
+        if field.name.endswith("_param"):
             getattr(old, field.name).SetInParent()
     upgraded = upgrade(net).layer[0]
     fields = {field.name for field, _ in old.ListFields()}
