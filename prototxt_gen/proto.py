@@ -15,9 +15,9 @@ import os
 import re
 import struct
 import warnings
-from collections.abc import Iterator, MutableSequence
+from collections.abc import Iterator, MutableSequence, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
 from google.protobuf.message import DecodeError, EncodeError, Message
@@ -37,6 +37,7 @@ _SCALARS = {
     "string": _F.TYPE_STRING,
     "uint32": _F.TYPE_UINT32,
 }
+_MOST_LISTED = 20
 _TOKEN = re.compile(r'//[^\n]*|\s+|("(?:[^"\\]|\\.)*"|[-+.\w]+|[{}\[\]=;,])')
 
 
@@ -160,65 +161,113 @@ def parse_text(text: str, message: Any, source: str = "<text>", *, strict: bool 
     Fields that caffe.proto does not know, as forks add them, are left out and named in one UnknownFieldWarning; with
     `strict` they are a FormatError.
     """
+    made = type(message)()
+    text = text.removeprefix("\ufeff")
     try:
-        unknown = _unknown_fields(text, message.DESCRIPTOR)
-        if unknown:
-            fields = f"{source}: unknown fields: {', '.join(f'{path} (line {line})' for path, line in unknown)}"
+        try:
+            text_format.Parse(text, made)
+        except text_format.ParseError:
+            unknown = _unknown_fields(text, message.DESCRIPTOR)
+            if not unknown:
+                raise
+            made = text_format.Parse(_blanked(text, [field.span for field in unknown]), type(message)())
+            fields = _listed(source, unknown)
             if strict:
-                raise FormatError(fields)
+                raise FormatError(fields) from None
             warnings.warn(fields, UnknownFieldWarning, stacklevel=3)
-        return text_format.Parse(text, message, allow_unknown_field=bool(unknown))
     except text_format.ParseError as fault:
         # The message quotes the line it stopped at, which in a file that is no text at all has no end.
         raise FormatError(f"{source}: {str(fault)[:300]}") from fault
-    except (RecursionError, UnicodeError) as fault:
-        raise FormatError(f"{source}: not Caffe text: {fault}") from fault
+    except (RecursionError, ValueError) as fault:
+        if isinstance(fault, FormatError):
+            raise
+        raise FormatError(f"{source}: not Caffe text: {str(fault)[:300]}") from fault
+    message.MergeFrom(made)
+    return message
 
 
 _TEXT_TOKEN = re.compile(
-    r"""(?P<skip>\s+|\#[^\n]*|[,;])|(?P<open>[{<])|(?P<close>[}>])|(?P<list>\[)|(?P<end>\])|(?P<colon>:)
-    |(?P<scalar>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*'|[-+.\w]+)|(?P<other>.)""",
+    r"""(?P<skip>\s+|\#[^\n]*)|(?P<separator>[,;])|(?P<open>[{<])|(?P<close>[}>])|(?P<list>\[)|(?P<end>\])|(?P<colon>:)
+    |(?P<string>"[^"\\\n]*(?:\\.[^"\\\n]*)*"|'[^'\\\n]*(?:\\.[^'\\\n]*)*')|(?P<scalar>[-+.\w]+)|(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
 
 
-def _unknown_fields(text: str, descriptor: Any) -> list[tuple[str, int]]:
-    """Path and line of every field that its message does not have; stops where the text is no Caffe text at all.
+class _UnknownField(NamedTuple):
+    path: str
+    line: int
+    span: tuple[int, int]
 
-    protobuf can skip unknown fields but not tell which; this walks names, braces and brackets only.
+
+def _unknown_fields(text: str, descriptor: Any) -> list[_UnknownField]:
+    """Every field that its message does not have, with its value; stops where the text is no Caffe text at all.
+
+    protobuf can skip unknown fields but neither tell which nor survive all that forks write in them.
     """
-    found: list[tuple[str, int]] = []
-    scopes: list[tuple[str, Any]] = [("", descriptor)]  # path and message of each open brace; None inside an unknown
-    name, child, in_value, brackets = "", None, False, 0
-    for token in _TEXT_TOKEN.finditer(text):
-        kind, path, message = token.lastgroup, *scopes[-1]
-        if kind == "scalar" and not in_value and not brackets:
-            if token.group()[0] in "\"'":
-                continue  # a string goes on: "a" "b"
-            name = token.group()
-            field = message.fields_by_name.get(name) if message else None
-            if message and field is None:
-                found.append((f"{path}{name}", text.count("\n", 0, token.start()) + 1))
-            child = field.message_type if field else None
-        elif kind == "colon":
-            in_value = True
-        elif kind == "scalar":
-            in_value = False
-        elif kind == "list":
-            brackets += 1
-        elif kind == "end":
-            brackets, in_value = max(0, brackets - 1), False
-        elif kind == "open":
-            scopes.append((f"{path}{name}.", child))
-            in_value, brackets = False, 0
-        elif kind == "close":
-            if len(scopes) == 1:
-                break
+    found: list[_UnknownField] = []
+    scopes: list[tuple[str, Any, bool]] = [("", descriptor, False)]  # path, message, whether a list of messages
+    tokens = (token for token in _TEXT_TOKEN.finditer(text) if token.lastgroup != "skip")
+    line, counted = 1, 0
+    token = next(tokens, None)
+    while token is not None:
+        path, message, is_list = scopes[-1]
+        kind = token.lastgroup
+        if kind == "separator":
+            pass
+        elif kind == ("end" if is_list else "close") and len(scopes) > 1:
             scopes.pop()
-            in_value = False
-        elif kind == "other":
+        elif is_list and kind == "open":
+            scopes.append((path, message, False))
+        elif is_list or kind != "scalar":
             break
+        else:
+            name, start = token.group(), token.start()
+            field = message.fields_by_name.get(name)
+            token = next(tokens, None)
+            if has_colon := token is not None and token.lastgroup == "colon":
+                token = next(tokens, None)
+            if token is None or (token.lastgroup not in ("open", "list") and not has_colon):
+                break
+            if field is not None and field.message_type is not None and token.lastgroup in ("open", "list"):
+                scopes.append((f"{path}{name}.", field.message_type, token.lastgroup == "list"))
+            else:
+                end, token = _after_value(token, tokens)
+                if field is None:
+                    if token is not None and token.lastgroup == "separator":
+                        end, token = token.end(), next(tokens, None)
+                    line, counted = line + text.count("\n", counted, start), start
+                    found.append(_UnknownField(f"{path}{name}", line, (start, end)))
+                continue
+        token = next(tokens, None)
     return found
+
+
+def _after_value(token: re.Match[str] | None, tokens: Iterator[re.Match[str]]) -> tuple[int, re.Match[str] | None]:
+    """Where the value that begins with `token` ends, and the token behind it."""
+    end, depth = 0, 0
+    while token is not None:
+        kind, end = token.lastgroup, token.end()
+        depth += (kind in ("open", "list")) - (kind in ("close", "end"))
+        value, token = token, next(tokens, None)
+        goes_on = value.group() == "-" or (kind == "string" and token is not None and token.lastgroup == "string")
+        if depth <= 0 and not goes_on:
+            break
+    return end, token
+
+
+def _blanked(text: str, spans: Sequence[tuple[int, int]]) -> str:
+    """The text with blanks in these places; lines and columns stay what they were."""
+    pieces, done = [], 0
+    for start, end in spans:
+        pieces += [text[done:start], re.sub(r"[^\n]", " ", text[start:end])]
+        done = end
+    return "".join([*pieces, text[done:]])
+
+
+def _listed(source: str, unknown: Sequence[_UnknownField]) -> str:
+    fields = ", ".join(f"{field.path} (line {field.line})" for field in unknown[:_MOST_LISTED])
+    more = f" and {len(unknown) - _MOST_LISTED} more" if len(unknown) > _MOST_LISTED else ""
+    return f"{source}: unknown fields: {fields}{more}"
 
 
 def to_text(message: Any) -> str:
@@ -227,13 +276,25 @@ def to_text(message: Any) -> str:
 
 
 def read_prototxt(path: str | os.PathLike[str], *, strict: bool = False) -> NetParameter:
-    """Reads a network from Caffe text. FileError or FormatError name the file; `strict` as in `parse_text`."""
+    """Reads a network from Caffe text. FileError or FormatError name the file; `strict` as in `parse_text`.
+
+    Text is UTF-8, with or without a byte order mark; comments may be in any encoding that keeps ASCII.
+    """
     source = os.fspath(path)
+    return parse_text(_decoded(read_bytes(path), source), NetParameter(), source, strict=strict)
+
+
+def _decoded(data: bytes, source: str) -> str:
     try:
-        text = read_bytes(path).decode("utf-8")
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        # One character for each byte: comments in another encoding become blanks, and everything else is as it was.
+        text = data.decode("latin-1")
+    comments = [token.span() for token in _TEXT_TOKEN.finditer(text) if token.group()[0] == "#"]
+    try:
+        return _blanked(text, comments).encode("latin-1").decode("utf-8")
     except UnicodeDecodeError as fault:
         raise FormatError(f"{source}: not text: byte {fault.start} is not UTF-8; is it a .caffemodel?") from fault
-    return parse_text(text, NetParameter(), source, strict=strict)
 
 
 def write_prototxt(message: Any, path: str | os.PathLike[str]) -> None:
