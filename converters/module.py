@@ -118,7 +118,8 @@ def to_torch(
     faults = _fill(units.values(), modules, arrays, own=path is not None)
     if arrays is not None:
         known = {layer.name for layer in upgrade(net).layer}
-        faults += [f"layer {name!r}: in the weights, not in the network" for name in arrays if name not in known]
+        unused = [name for name, blobs in arrays.items() if name not in known and len(blobs)]
+        faults += [f"layer {name!r}: in the weights, not in the network" for name in unused]
     if faults:
         text = f"{path + ': ' if path else ''}weights do not fit network {net.name!r}: {'; '.join(faults)}"
         if strict:

@@ -34,8 +34,14 @@ def product(*bottoms: Tensor) -> Tensor:
 
 
 def maximum(*bottoms: Tensor) -> Tensor:
-    """The greatest of the bottoms; of equal ones the later gets the gradient, which torch.maximum would halve."""
-    return functools.reduce(lambda a, b: torch.where(a > b, a, b), bottoms)
+    """The greatest of the bottoms. Ties give the gradient to one: of the first two to the second, else to the earlier.
+
+    torch.maximum would halve it.
+    """
+    top = torch.where(bottoms[0] > bottoms[1], bottoms[0], bottoms[1])
+    for bottom in bottoms[2:]:
+        top = torch.where(bottom > top, bottom, top)
+    return top
 
 
 def total(*bottoms: Tensor) -> Tensor:

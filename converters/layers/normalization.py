@@ -92,7 +92,7 @@ def _lrn_within(x: Tensor, size: int, alpha: float, beta: float) -> Tensor:
 
 @LAYERS.register("MVN")
 def mvn(row: Row) -> nn.Module:
-    """(x - mean) / (deviation + eps) of each image, or of each of its channels. Caffe: mvn_layer.cpp."""
+    """(x - mean) / (deviation + eps) of each image, or of each of its channels, four axes. Caffe: mvn_layer.cpp."""
     numbers = row.layer.mvn_param
     return Apply(_mvn, start=1 if numbers.across_channels else 2, variance=numbers.normalize_variance, eps=numbers.eps)
 
@@ -101,8 +101,12 @@ def _mvn(x: Tensor, start: int, variance: bool, eps: float) -> Tensor:
     flat = x.reshape(*x.shape[:start], -1)
     flat = flat - flat.mean(-1, keepdim=True)
     if variance:
-        flat = flat / (flat.square().mean(-1, keepdim=True).sqrt() + eps)
-    return flat.reshape(x.shape)
+        squares = flat.square().mean(-1, keepdim=True)
+        # The root has no slope at 0, an even image; none is asked of it there.
+        some = squares > 0
+        deviation = squares.where(some, torch.ones_like(squares)).sqrt().where(some, torch.zeros_like(squares))
+        flat = flat / (deviation + eps)
+    return flat.reshape(*x.shape, *(1,) * (4 - x.dim()))
 
 
 class Normalize(nn.Module):

@@ -1,4 +1,4 @@
-"""Interp: bilinear resizing with aligned corners."""
+"""Interp: bilinear resizing with aligned corners; InterpHalfPixel: the same at pixel centres."""
 
 from __future__ import annotations
 
@@ -40,3 +40,16 @@ def _resize(
         x = x[:, :, begin : x.shape[2] - end, begin : x.shape[3] - end]
     height, width = size or ((((edge - 1) // shrink) * zoom + 1) for edge in x.shape[2:])
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=True)
+
+
+@LAYERS.register("InterpHalfPixel")
+def interp_half_pixel(row: Row) -> nn.Module:
+    """Bilinear resizing at pixel centres: what ncnn's Interp computes, and no Caffe layer does (ncnn: interp.cpp)."""
+    numbers = row.layer.interp_param
+    size = (numbers.height, numbers.width) if numbers.height or numbers.width else None
+    return Apply(_resize_half_pixel, size=size, shrink=numbers.shrink_factor, zoom=numbers.zoom_factor)
+
+
+def _resize_half_pixel(x: Tensor, size: tuple[int, int] | None, shrink: int, zoom: int) -> Tensor:
+    height, width = size or (edge * zoom // shrink for edge in x.shape[2:])
+    return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)

@@ -81,6 +81,6 @@ def _argmax_along(x: Tensor, axis: int, top_k: int, values: bool) -> Tensor:
 
 
 def _argmax_image(x: Tensor, top_k: int, values: bool) -> Tensor:
-    largest, places = _largest(x.flatten(1), 1, top_k)
+    largest, places = _largest(x.reshape(x.shape[0], -1), 1, top_k)
     y = torch.stack([places, largest], 1) if values else places[:, None]
     return y.reshape(*y.shape, *(1,) * (x.dim() - 3))
