@@ -89,7 +89,8 @@ class Reader:
                 width = 4 if wire == FIXED32 else 8
                 after += width
                 value = 1
-                if stop == begin + 1 and after < end:
+                following = stop + width  # a look at the next tag, where it is at hand, spares most runs of one
+                if stop == begin + 1 and after < end and window[following : following + 1] in (bytes([tag]), b""):
                     value = self._run(tag, width + 1, position, end)
                     after += (value - 1) * (width + 1)
             elif wire == GROUP:
@@ -120,19 +121,21 @@ class Reader:
 
     def read(self, offset: int, length: int) -> memoryview:
         """The bytes from `offset` on, for small things and for blocks."""
+        if length > _WINDOW // 2:
+            data = memoryview(bytearray(length))
+            self.read_into(offset, data)
+            return data
         begin = offset - self._base
         if begin < 0 or begin + length > len(self._window):
-            data = bytearray(length)
-            self.read_into(offset, memoryview(data))
-            return memoryview(data)
+            self._move(offset, length)
+            begin = 0
         return memoryview(self._window)[begin : begin + length]
 
     def read_into(self, offset: int, target: memoryview) -> None:
         """Fills `target`, a view of bytes, with what stands from `offset` on."""
         length = len(target)
-        begin = offset - self._base
-        if begin >= 0 and begin + length <= len(self._window):
-            target[:] = memoryview(self._window)[begin : begin + length]
+        if length <= _WINDOW // 2:
+            target[:] = self.read(offset, length)
             return
         self._file.seek(offset)
         done = 0
@@ -142,16 +145,21 @@ class Reader:
                 raise self.fault(offset + done, "the file became shorter while it was read")
             done += count
 
+    def _move(self, position: int, needed: int) -> None:
+        """Begins the window at `position`."""
+        self._file.seek(position)
+        self._window = self._file.read(_WINDOW)
+        self._base = position
+        if len(self._window) < needed:
+            raise self.fault(position + len(self._window), "the file became shorter while it was read")
+
     def _around(self, position: int) -> tuple[bytes, int]:
         """A window in which at least one whole field head follows `position`, if the file has as much."""
         begin = position - self._base
-        if begin < 0 or begin + 2 * _LONGEST_VARINT > len(self._window):
-            if not (begin >= 0 and self._base + len(self._window) == self.size):
-                self._file.seek(position)
-                self._window = self._file.read(_WINDOW)
-                self._base, begin = position, 0
-            if len(self._window) - begin < min(2 * _LONGEST_VARINT, self.size - position):
-                raise self.fault(position, "the file became shorter while it was read")
+        needed = min(2 * _LONGEST_VARINT, self.size - position)
+        if begin < 0 or begin + needed > len(self._window):
+            self._move(position, needed)
+            begin = 0
         return self._window, begin
 
     def _varint(self, window: bytes, begin: int, position: int, end: int) -> tuple[int, int]:
