@@ -15,8 +15,9 @@ from typing import TypeAlias
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
+from converters.images import SUFFIXES, as_data, read_image
 from prototxt_gen.errors import ArchitectureError, CaffeError, FileError, FormatError
 
 # Caffe's preprocessing, as in the generated train_val networks: B, G, R minus these, times the scale.
@@ -24,7 +25,6 @@ MEAN_BGR = (104.0, 117.0, 123.0)
 SCALE = 0.008
 # Every fifth image of a class judges when a folder does not say which do.
 HELD_OUT = 5
-SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 # Which images, and random numbers for mirror and crop (None: the centre, unmirrored) -> (n, 3, H, W) float32.
 Images: TypeAlias = Callable[[Sequence[int], "random.Random | None"], torch.Tensor]
@@ -132,32 +132,8 @@ def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset
 
 
 def preprocess(pixels: NDArray[np.uint8]) -> torch.Tensor:
-    """RGB pixels (n, H, W, 3) as Caffe's networks take them: (n, 3, H, W) float32, B, G, R minus means, times scale."""
-    blue_first = torch.from_numpy(np.ascontiguousarray(pixels[..., ::-1])).permute(0, 3, 1, 2).float()
-    return ((blue_first - torch.tensor(MEAN_BGR)[:, None, None]) * SCALE).contiguous()
-
-
-def read_image(path: Path) -> Image.Image:
-    """An image as RGB: turned as its EXIF says, 16-bit greys reduced to 8, palettes looked up, transparency dropped.
-
-    FormatError names the file that is no image, is broken, or holds numbers that are no greys.
-    """
-    try:
-        with Image.open(path) as opened:
-            image: Image.Image = ImageOps.exif_transpose(opened)
-            if image.mode == "F":
-                raise FormatError(f"{path}: found floating-point pixels, expected 8 or 16 bits a channel")
-            if image.mode.startswith("I"):
-                greys = np.asarray(image)
-                if greys.min() < 0 or greys.max() > 65535:
-                    raise FormatError(f"{path}: found pixels of {greys.min()} to {greys.max()}, expected 16-bit greys")
-                image = Image.fromarray((greys // 256).astype(np.uint8))
-            # A palette's transparent colour has no place in RGB and would be warned about.
-            return image.convert("RGBA" if "transparency" in image.info else image.mode).convert("RGB")
-    except FormatError:
-        raise
-    except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as fault:
-        raise FormatError(f"{path}: cannot be read as an image: {fault}") from fault
+    """RGB pixels (n, H, W, 3) as the train_val networks' data layers give them: (n, 3, H, W) float32."""
+    return torch.from_numpy(as_data(pixels, MEAN_BGR, SCALE))
 
 
 def _read_images(
