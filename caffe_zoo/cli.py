@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from caffe_zoo.cards import CARDS
 from prototxt_gen.architectures import Backbone, parse_architecture
@@ -131,7 +131,7 @@ def _show(args: argparse.Namespace) -> int:
     return 0
 
 
-def _given_shape(args: argparse.Namespace) -> dict[str, tuple[int, ...]]:
+def _given_shape(args: argparse.Namespace) -> dict[str, Any]:
     return {"input_shape": args.input_shape} if args.input_shape else {}
 
 
