@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where everything goes; the same command goes on there after it was stopped",
     )
     parser.add_argument(
-        "--trials", type=_count, default=60, metavar="N", help="networks to train, all runs together (default: 60)"
+        "--trials", type=_count, default=40, metavar="N", help="networks to train, all runs together (default: 40)"
     )
     parser.add_argument(
         "--space",
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--latency-min", type=_time, default=0.0, metavar="MS", help="fastest networks wanted")
     parser.add_argument("--latency-max", type=_time, default=math.inf, metavar="MS", help="slowest networks wanted")
-    parser.add_argument("--epochs", type=_count, metavar="N", help="passes over the images, a network (default: 10)")
+    parser.add_argument("--epochs", type=_count, metavar="N", help="passes over the images, a network (default: 8)")
     parser.add_argument(
         "--threads", type=_count, metavar="N", help="CPU threads to measure and train with (default: PyTorch's choice)"
     )

@@ -32,9 +32,9 @@ class Schedule:
     Weight decay 1e-4 is the DF authors' advice.
     """
 
-    epochs: int = 10
-    batch_size: int = 64
-    base_lr: float = 0.1
+    epochs: int = 8
+    batch_size: int = 32
+    base_lr: float = 0.05
     momentum: float = 0.9
     weight_decay: float = 1e-4
     seed: int = 0

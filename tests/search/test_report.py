@@ -67,7 +67,7 @@ def test_every_boundary_network_has_its_four_files(finished):
         assert {path.name for path in network.iterdir()} == expected
         solver = parse_text((network / "solver.prototxt").read_text(), SolverParameter())
         assert solver.net == "train_val.prototxt" and solver.weight_decay == pytest.approx(1e-4)
-        assert solver.max_iter == 2 * (1438 // 64) and solver.test_iter[0] * 64 >= 359
+        assert solver.max_iter == 2 * (1198 // 32) and solver.test_iter[0] * 32 >= 599
         train_val = read_prototxt(network / "train_val.prototxt")
         to_torch(train_val, load_weights(network / "weights.caffemodel"), phase="TRAIN", outputs=["loss"])
 

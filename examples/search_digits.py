@@ -1,0 +1,19 @@
+"""A search from a script: a small space, a latency to keep, a handful of trainings."""
+
+from search import BackboneSpace
+from search.data import digits
+from search.engines import torch_engine
+from search.report import boundary_table, write_report
+from search.study import run_search
+from search.training import Schedule
+
+space = BackboneSpace(
+    depths=((1, 2), (1, 2)),  # fewest and most blocks of each stage
+    widths=(8, 16, 32, 64),
+    stem=(8, 16),
+    classes=10,
+    input_shape=(1, 3, 32, 32),
+)
+data, engine, schedule = digits((32, 32)), torch_engine(), Schedule(epochs=3)
+search = run_search(space, data, "runs/script", engine, trials=8, interval=(0.0, 5.0), schedule=schedule)
+print(boundary_table(write_report(search, "runs/script", engine, data, schedule)))
