@@ -307,14 +307,27 @@ def from_binary(data: bytes, source: str = "<bytes>") -> NetParameter:
     net = NetParameter()
     try:
         net.MergeFromString(data)
-    except DecodeError as fault:
+    except (DecodeError, UnicodeDecodeError) as fault:
         raise FormatError(f"{source}: not a binary NetParameter: {fault}") from fault
+    _check_texts(net, source)
     for layer in net.layer:
         # `min` and `max` are required floats; an Interp's sizes are integers and stay behind as unknown fields.
         if layer.HasField("clip_param") and (layer.type == "Interp" or not layer.clip_param.IsInitialized()):
             layer.interp_param.MergeFromString(layer.clip_param.SerializePartialToString())
             layer.ClearField("clip_param")
     return net
+
+
+def _check_texts(message: Any, path: str) -> None:
+    """FormatError where a text is not UTF-8: protobuf gives its bytes when it is asked for it, which fit nowhere."""
+    for field, value in message.ListFields():
+        if field.name == "blobs" or (field.message_type is None and field.type != _F.TYPE_STRING):
+            continue
+        for item in value if isinstance(value, MutableSequence) else [value]:
+            if field.message_type is not None:
+                _check_texts(item, f"{path}: {field.name}")
+            elif isinstance(item, bytes):
+                raise FormatError(f"{path}: {field.name}: found {item[:100]!r}, expected text in UTF-8")
 
 
 def to_binary(net: NetParameter, dialect: Dialect = "bvlc") -> bytes:

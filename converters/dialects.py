@@ -1,0 +1,143 @@
+"""The two dialects of a .caffemodel: field 148 of a layer is clip_param in BVLC Caffe, interp_param in the DF release.
+
+Stock Caffe stops at a file in which 148 is an Interp: a Clip without its required numbers. Files are rewritten field by
+field on the wire, so that everything else in them stays as it was, byte for byte, whatever its size.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import BinaryIO, NamedTuple
+
+from prototxt_gen import wire
+from prototxt_gen.errors import UnsupportedError
+from prototxt_gen.files import replacing
+from prototxt_gen.proto import Dialect, NetParameter, from_binary
+from prototxt_gen.wire import BYTES, FIXED32, FIXED64, Reader, reading
+
+_LAYERS, _LAYER = 2, 100
+_TYPE, _CLIP_OR_INTERP, _INTERP = 2, 148, 20148
+_CLIP_MIN, _CLIP_MAX = 1, 2
+# The blobs of a layer today, in V1, and in V0, which is field 1 of V1.
+_BLOBS, _V1_BLOBS, _V0_BLOBS, _V0 = 7, 6, 50, 1
+_BLOCK = 1 << 20
+
+
+class _Field(NamedTuple):
+    """A field in its file: from its tag at `start`, with its content from `content` to `end`."""
+
+    number: int
+    kind: int
+    start: int
+    content: int
+    end: int
+
+
+def change_dialect(source: str | os.PathLike[str], target: str | os.PathLike[str], dialect: Dialect) -> list[str]:
+    """Copies a .caffemodel of either dialect into `dialect`, in one step; returns the names of the layers it changed.
+
+    For `bvlc` an Interp goes from field 148 to one that stock Caffe skips, for `release` back to 148; there and back
+    gives the same bytes. A layer is told by its type, or by the required numbers of a Clip. UnsupportedError lists the
+    Clips that the release's fork has no field for.
+    """
+    changed: list[str] = []
+    with reading(source) as reader:
+        clips = []
+        edits: list[tuple[_Field, _Field]] = []
+        for layer in _fields(reader, reader.size):
+            if layer.number != _LAYER or layer.kind != BYTES:
+                continue
+            name, kind, field = _interp_or_clip(reader, layer)
+            if field is None:
+                continue
+            is_clip = field.number == _CLIP_OR_INTERP and kind != "Interp" and _is_clip(reader, field)
+            if is_clip and dialect == "release":
+                clips.append(name)
+            elif not is_clip and field.number == (_INTERP if dialect == "release" else _CLIP_OR_INTERP):
+                edits.append((layer, field))
+                changed.append(name)
+        if clips:
+            raise UnsupportedError(
+                f"{os.fspath(source)}: layers {clips}: the release's fork has no Clip, its field 148 is interp_param"
+            )
+        with replacing(target) as temporary, temporary.open("wb") as file:
+            at = 0
+            for layer, field in edits:
+                _copy(reader, at, layer.start, file)
+                length = field.end - field.content
+                head = wire.head(_CLIP_OR_INTERP if dialect == "release" else _INTERP, length)
+                size = layer.end - layer.content - (field.content - field.start) + len(head)
+                file.write(wire.head(_LAYER, size))
+                _copy(reader, layer.content, field.start, file)
+                file.write(head)
+                at = field.content
+            _copy(reader, at, reader.size, file)
+    return changed
+
+
+def read_network(path: str | os.PathLike[str]) -> NetParameter:
+    """The structure that a .caffemodel of either dialect states, in whatever format, without the blobs.
+
+    Nothing of the blobs is read, so files may be of any size. FileError and FormatError name the file.
+    """
+    with reading(path) as reader:
+        pieces = []
+        for field in _fields(reader, reader.size):
+            if field.number in (_LAYER, _LAYERS) and field.kind == BYTES:
+                blobs = _BLOBS if field.number == _LAYER else _V1_BLOBS
+                pieces.append(wire.field(field.number, _without(reader, field, blobs, old=field.number == _LAYERS)))
+            else:
+                pieces.append(bytes(reader.read(field.start, field.end - field.start)))
+    return from_binary(b"".join(pieces), os.fspath(path))
+
+
+def _without(reader: Reader, message: _Field, blobs: int, old: bool = False) -> bytes:
+    pieces = []
+    reader.at = message.content
+    for field in list(_fields(reader, message.end)):
+        if old and field.number == _V0 and field.kind == BYTES:
+            pieces.append(wire.field(_V0, _without(reader, field, _V0_BLOBS)))
+        elif field.number != blobs:
+            pieces.append(bytes(reader.read(field.start, field.end - field.start)))
+    return b"".join(pieces)
+
+
+def _fields(reader: Reader, end: int) -> Iterator[_Field]:
+    """The fields from the reader's place to `end`. A group, which Caffe has none of, counts to the field behind it."""
+    start = reader.at
+    for number, kind, value in reader.fields(end):
+        content = after = reader.at
+        if kind == BYTES:
+            after += value
+        elif kind in (FIXED32, FIXED64):
+            width = 4 if kind == FIXED32 else 8
+            after += width + (value - 1) * (width + 1)
+        yield _Field(number, kind, start, content, after)
+        start = after
+
+
+def _interp_or_clip(reader: Reader, layer: _Field) -> tuple[str, str, _Field | None]:
+    """The layer's name and type, and its field that is an Interp or a Clip."""
+    texts = {1: "", _TYPE: ""}
+    found = None
+    reader.at = layer.content
+    for field in list(_fields(reader, layer.end)):
+        if field.kind != BYTES:
+            continue
+        if field.number in texts:
+            reader.at = field.content
+            texts[field.number] = reader.text(field.end - field.content)
+        elif field.number in (_CLIP_OR_INTERP, _INTERP):
+            found = field
+    return texts[1], texts[_TYPE], found
+
+
+def _is_clip(reader: Reader, field: _Field) -> bool:
+    reader.at = field.content
+    return {_CLIP_MIN, _CLIP_MAX} <= {inner.number for inner in _fields(reader, field.end) if inner.kind == FIXED32}
+
+
+def _copy(reader: Reader, start: int, end: int, file: BinaryIO) -> None:
+    for at in range(start, end, _BLOCK):
+        file.write(reader.read(at, min(_BLOCK, end - at)))

@@ -1,0 +1,114 @@
+"""The corpus that fuzzing starts from, made by our own writer: texts, and bytes of networks with weights."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from prototxt_gen import wire
+from prototxt_gen.networks import generate, solver
+from prototxt_gen.proto import MESSAGES, NetParameter, parse_text, to_binary, to_text
+from prototxt_gen.shapes import SHAPES
+
+OLD = (
+    'input: "x" input_dim: 1 input_dim: 2 input_dim: 6 input_dim: 6\n'
+    'layers { layer { name: "p" type: "padding" pad: 1 } bottom: "x" top: "p" }\n'
+    'layers { layer { name: "c" type: "conv" num_output: 2 kernelsize: 3 blobs_lr: 1 } bottom: "p" top: "c" }\n',
+    'layers { name: "d" type: DATA top: "x" top: "y" data_param { batch_size: 2 scale: .5 crop_size: 6 } }\n'
+    'layers < name: "i" type: 14 bottom: "x" top: "i" blobs_lr: [1, 2] inner_product_param { num_output: 3 } >\n'
+    'layers { name: "l" type: SOFTMAX_LOSS bottom: "i" bottom: "y" loss_weight: 1.f include: { phase: TRAIN } }\n',
+    '# comment\nlayer { name: \'a\' "b", type: "Input"; fork_param { list: [{a: 1}, <b: -inf>] } }\r\n',
+)
+
+
+def networks() -> Iterator[NetParameter]:
+    """Small networks: a generated one, old ones, and one for every message of options and every type of layer."""
+    yield generate("s4-8_b8_b8_b8-16_c5", "train_val")
+    for text in OLD[:2]:
+        yield parse_text(text, NetParameter())
+    template = (
+        'layer { name: "d" type: "Input" top: "x" top: "y" input_param { shape { dim: 2 dim: 4 dim: 6 dim: 6 } } }'
+    )
+    for kind in SHAPES:
+        net = parse_text(template, NetParameter())
+        layer = net.layer.add(name="l", type=kind, top=["z"])
+        layer.bottom.extend(["x"] if kind in ("Convolution", "Pooling") else ["x", "y"])
+        for field in layer.DESCRIPTOR.fields:
+            if field.name.replace("_", "") == f"{kind.lower()}param":
+                _fill(getattr(layer, field.name))
+        yield net
+
+
+def _fill(options: object) -> None:
+    """Sets every field of a layer's options to a small value."""
+    for field in options.DESCRIPTOR.fields:  # type: ignore[attr-defined]
+        if field.message_type is not None:
+            continue
+        value = {1: 0.5, 2: 0.5, 8: True, 9: "s", 14: field.enum_type and field.enum_type.values[0].number}
+        number = value.get(field.type, 1)
+        old = getattr(options, field.name)
+        if hasattr(old, "append"):
+            old.append(number)
+        else:
+            setattr(options, field.name, number)
+
+
+def texts() -> Iterator[bytes]:
+    """Prototxts."""
+    for net in networks():
+        yield to_text(net).encode()
+    yield to_text(solver()).encode()
+    for text in OLD:
+        yield text.encode()
+
+
+def binaries() -> Iterator[bytes]:
+    """Networks with weights in every spelling of numbers, a mean, a solver state."""
+    values = struct.pack("<3f", 1, 2, 3)
+    shape = wire.field(7, wire.field(1, bytes([1, 3])))
+    sizes = b"".join(wire.number(number, size) for number, size in enumerate((1, 1, 1, 3), 1))
+    unpacked = b"".join(b"\x2d" + values[at : at + 4] for at in (0, 4, 8))
+    doubles = wire.field(8, struct.pack("<3d", 1, 2, 3))
+    spellings = (
+        shape + wire.field(5, values),
+        sizes + wire.field(5, values[:4]) + wire.field(5, values[4:]),
+        sizes + unpacked,
+        shape + doubles,
+    )
+    for blob in spellings:
+        yield blob
+        yield wire.field(100, wire.field(1, b"fc") + wire.field(2, b"InnerProduct") + wire.field(7, blob))
+        yield wire.field(2, wire.field(4, b"fc") + wire.field(6, blob))
+        yield wire.field(2, wire.field(1, wire.field(1, b"fc") + wire.field(50, blob)))
+        state = MESSAGES["SolverState"](iter=7, learned_net="net").SerializeToString()
+        yield state + wire.field(3, blob)
+    for net in networks():
+        for layer in net.layer:
+            layer.blobs.add(data=[1, 2, 3]).shape.dim.append(3)
+        yield to_binary(net)
+        if not any(layer.HasField("clip_param") for layer in net.layer):
+            yield to_binary(net, "release")
+
+
+def words() -> Iterator[str]:
+    """Names of fields, enums and types of layers, of which libFuzzer makes new texts."""
+    yield from SHAPES
+    for message in MESSAGES.values():
+        yield from message.DESCRIPTOR.fields_by_name
+        yield from message.DESCRIPTOR.enum_values_by_name
+
+
+def arguments(given: list[str], folder: Path, seeds: Iterator[bytes]) -> list[str]:
+    """The command line with a dictionary and the folder of seeds, written now, behind the folders that it names.
+
+    libFuzzer writes what it finds into the first folder. A file in the arguments is an input to run alone.
+    """
+    if any(Path(argument).is_file() for argument in given[1:]):
+        return given
+    folder.mkdir(parents=True, exist_ok=True)
+    for index, seed in enumerate(seeds):
+        (folder / f"seed-{index:03}").write_bytes(seed)
+    dictionary = folder.with_suffix(".dict")
+    dictionary.write_text("".join(f'"{word}"\n' for word in dict.fromkeys(words())), "utf-8")
+    return [*given, str(folder), f"-dict={dictionary}"]
