@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Literal
 
 from caffe_zoo.manifest import read_manifest
 from prototxt_gen.architectures import Backbone, parse_architecture
@@ -27,9 +28,16 @@ class Preprocessing:
     #: Per channel, in the order of `channels`, in pixel values of 0 to 255.
     mean: tuple[float, ...] = (104.0, 117.0, 123.0)
     scale: float = 0.008
-    #: The shorter side is resized to this many pixels, then the centre is cropped (height, width).
-    resize_shorter: int = 256
+    #: The shorter side is resized to this many pixels, then the centre is cropped. None: the whole image is resized.
+    resize_shorter: int | None = 256
+    #: What the network takes: (height, width).
     crop: tuple[int, int] = (224, 224)
+    #: How pixels are resized: bilinear, bicubic or nearest. The release does not say how its images were: our choice.
+    interpolation: str = "bilinear"
+
+
+#: Street scenes as the release's segmentation networks take them: whole.
+WHOLE_FRAME = Preprocessing(resize_shorter=None, crop=(1024, 2048))
 
 
 @dataclass(frozen=True)
@@ -52,6 +60,10 @@ class Card:
     results: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     paper: str = PAPER
     advice: tuple[str, ...] = ADVICE
+    #: What the network gives: scores of an image (classification) or of every pixel (segmentation).
+    kind: Literal["classification", "segmentation"] = "classification"
+    #: Of the weights, as far as known; this project's own is for its code.
+    licence: str = "none stated by the authors"
 
     @property
     def weights(self) -> tuple[WeightsFile, ...]:
