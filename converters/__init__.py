@@ -2,6 +2,15 @@
 
 from converters.merge import merge_batchnorm
 from converters.module import to_torch, weights_of
+from converters.verify import Verification, verify
 from converters.weights import load_weights, save_weights
 
-__all__ = ["load_weights", "merge_batchnorm", "save_weights", "to_torch", "weights_of"]
+__all__ = [
+    "Verification",
+    "load_weights",
+    "merge_batchnorm",
+    "save_weights",
+    "to_torch",
+    "verify",
+    "weights_of",
+]

@@ -1,0 +1,357 @@
+"""Checks a network and its weights: every blob against the shapes, every top against other files or another engine."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+
+from converters.blobs import Array
+from converters.formats import STATE_DICT_SUFFIXES, read_weights
+from converters.module import to_torch, weights_of
+from converters.weights import load_weights, save_weights
+from prototxt_gen.errors import FormatError, NetworkError, UnsupportedError
+from prototxt_gen.files import read_bytes
+from prototxt_gen.passes import select_phase, upgrade
+from prototxt_gen.proto import NetParameter, read_prototxt, to_text
+from prototxt_gen.shapes import LayerSummary, Shape, trace
+from prototxt_gen.shapes.sources import INPUT_TYPES
+from prototxt_gen.shapes.summary import AUTOMATIC
+
+Network: TypeAlias = NetParameter | str | os.PathLike[str]
+WeightsOrPath: TypeAlias = Mapping[str, Sequence[ArrayLike]] | str | os.PathLike[str]
+
+OPENCV = "opencv"
+# Bottoms that are places or labels, and those that are switches: (type, index of the bottom).
+_PLACES = {
+    ("Accuracy", 1), ("SoftmaxWithLoss", 1), ("InfogainLoss", 1), ("HingeLoss", 1), ("MultinomialLogisticLoss", 1),
+    ("ContrastiveLoss", 2), ("Embed", 0), ("BatchReindex", 1),
+}  # fmt: skip
+_SWITCHES = {("LSTM", 1), ("RNN", 1), ("Filter", -1)}
+
+
+@dataclass(frozen=True)
+class TopCheck:
+    """One top of the network: what made it, and how it compares.
+
+    `largest` is the largest absolute value. `difference` is the largest absolute difference, None where there was
+    nothing to compare with; `relative` is that over the other side's largest value. `counts` says whether it decides:
+    a top inside the network that the other files make by other layers (as merged ones do) does not.
+    """
+
+    top: str
+    layers: tuple[str, ...]
+    shape: Shape
+    largest: float
+    difference: float | None = None
+    relative: float | None = None
+    counts: bool = True
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What `verify` found; `str()` of it is a table. `passed` is False for differences and for numbers not finite."""
+
+    network: str
+    blobs: int
+    numbers: int
+    tops: tuple[TopCheck, ...]
+    tolerance: float
+    against: str | None = None
+    #: Layers of the weights that the network does not have; Caffe passes over them, too.
+    unused: tuple[str, ...] = ()
+    #: Blobs that hold NaN or infinite numbers, as "layer[index]".
+    not_finite: tuple[str, ...] = ()
+
+    @property
+    def first_fault(self) -> TopCheck | None:
+        """The first top, in the order of the layers, that differs by more than the tolerance."""
+        faults = (top for top in self.tops if top.counts and top.relative is not None)
+        return next((top for top in faults if not top.relative <= self.tolerance), None)  # type: ignore[operator]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every number is finite and nothing differs."""
+        return self.first_fault is None and not self.not_finite
+
+    def __str__(self) -> str:
+        lines = [f"{self.network}: {self.blobs} blobs with {self.numbers:,} numbers fit the network"]
+        if self.unused:
+            lines.append(f"left out, as the network has no such layers: {', '.join(self.unused)}")
+        if self.not_finite:
+            lines.append(f"NOT FINITE: {', '.join(self.not_finite)}")
+        return "\n".join([*lines, "", *self._table(), "", self._verdict()])
+
+    def _table(self) -> list[str]:
+        rows = [("top", "shape", "largest", "difference", "relative", "made by")]
+        for top in self.tops:
+            compared = [f"{number:.2e}" if number is not None else "-" for number in (top.difference, top.relative)]
+            made_by = ", ".join(top.layers) + ("" if top.counts else "  (by other layers in the other file)")
+            shape = "x".join(map(str, top.shape)) or "()"
+            rows.append((top.top, shape, f"{top.largest:.4g}", compared[0], compared[1], made_by))
+        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+        sides = (str.ljust, str.ljust, str.rjust, str.rjust, str.rjust)
+        return [
+            "  ".join([*(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=False)), row[5]])
+            for row in rows
+        ]
+
+    def _verdict(self) -> str:
+        if self.against is None:
+            return "nothing to compare with; --against names other files or an engine"
+        fault = self.first_fault
+        compared = [top for top in self.tops if top.relative is not None and top.counts]
+        if fault is None:
+            worst = max(compared, key=lambda top: top.relative or 0)
+            return (
+                f"agrees with {self.against}: {len(compared)} of {len(self.tops)} tops compared, relative difference "
+                f"at most {worst.relative:.2e} (top {worst.top!r}), tolerance {self.tolerance:g}"
+            )
+        skipped = [top.top for top in self.tops[: self.tops.index(fault)] if not top.counts]
+        other = f"; before it the other file makes by other layers: {', '.join(skipped)}" if skipped else ""
+        return (
+            f"DIFFERS from {self.against}: first at top {fault.top!r}, made by {', '.join(fault.layers)}: "
+            f"relative difference {fault.relative:.2e}, tolerance {self.tolerance:g}{other}"
+        )
+
+
+def verify(
+    net: Network,
+    weights: WeightsOrPath,
+    against: tuple[Network, WeightsOrPath] | str | os.PathLike[str] | None = None,
+    *,
+    tolerance: float = 1e-4,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+) -> Verification:
+    """Checks that the weights fit the network's TEST phase, runs a fixed input, and compares every top.
+
+    `against` is another pair (network, weights), a .onnx file that onnxruntime runs, or "opencv" for OpenCV's own
+    reader of Caffe files (OpenCV < 5). Networks and weights are objects or paths of any format that we read. Inputs
+    are the same on every machine: numbers from -1 to 1, zeros for labels. `tolerance` is for a top's largest
+    difference over its largest value. WeightsError lists every blob that is missing or of another shape;
+    UnsupportedError names an engine that is not installed.
+    """
+    ours = _Side(net, weights, input_shapes)
+    inputs = {name: _fixed(name, shape, ours.uses[name]) for name, shape in ours.inputs.items()}
+    found = ours.run(inputs)
+    expected: dict[str, Array] = {}
+    definitions: dict[str, list[str]] | None = None
+    said = None
+    if isinstance(against, tuple):
+        theirs = _Side(*against, _renamed(ours.inputs, against[0]))
+        said = theirs.label
+        expected = theirs.run(_matched(inputs, theirs))
+        definitions = theirs.definitions
+    elif against == OPENCV:
+        said, expected = "OpenCV", _run_opencv(ours, inputs)
+    elif against is not None:
+        said, expected = f"onnxruntime on {os.fspath(against)}", _run_onnx(os.fspath(against), ours, inputs)
+    if said is not None and not set(found) & set(expected):
+        raise NetworkError(f"{said}: found tops {', '.join(expected) or 'none'}, expected some of {', '.join(found)}")
+    outputs = set(ours.outputs)
+    tops = [
+        _compare(
+            top,
+            tuple(f"{row.name} ({row.type})" for row in ours.makers[top]),
+            array,
+            expected.get(top),
+            definitions is None or top in outputs or definitions.get(top) == ours.definitions[top],
+        )
+        for top, array in found.items()
+    ]
+    arrays = [
+        (f"{name}[{index}]", np.asarray(blob))
+        for name, blobs in ours.weights.items()
+        for index, blob in enumerate(blobs)
+    ]
+    return Verification(
+        ours.label,
+        len(arrays),
+        sum(blob.size for _, blob in arrays),
+        tuple(tops),
+        tolerance,
+        said,
+        tuple(ours.unused),
+        tuple(name for name, blob in arrays if not np.isfinite(blob).all()),
+    )
+
+
+class _Side:
+    """A network with weights, ready to run: its inputs that some layer takes, and the layers behind every top."""
+
+    def __init__(self, net: Network, weights: WeightsOrPath, input_shapes: Mapping[str, Sequence[int]] | None) -> None:
+        files = [os.fspath(part) for part in (net, weights) if isinstance(part, (str, os.PathLike))]
+        net = read_prototxt(net) if isinstance(net, (str, os.PathLike)) else net
+        self.label = ", ".join(files) or net.name or "network"
+        self.net = select_phase(net, "TEST", level=net.state.level)
+        rows = trace(self.net, input_shapes)
+        self.shapes = input_shapes
+        self.makers: dict[str, list[LayerSummary]] = {}
+        self.inputs: dict[str, Shape] = {}
+        self.uses: dict[str, set[tuple[str, int]]] = {}
+        taken: set[str] = set()
+        for row in rows:
+            taken.update(row.bottoms)
+            if row.type in INPUT_TYPES:
+                self.inputs.update(zip(row.tops, row.top_shapes, strict=True))
+                continue
+            for index, bottom in enumerate(row.bottoms):
+                if row.tops:
+                    last = row.type == "Filter" and index == len(row.bottoms) - 1
+                    self.uses.setdefault(bottom, set()).add((row.type, -1 if last else index))
+            for top in row.tops:
+                name = row.name if top == AUTOMATIC else top
+                # Behind a layer in place stands what it made of the content before.
+                before = self.makers.pop(name, []) if name in row.bottoms else []
+                self.makers[name] = [*before, row]
+        self.inputs = {name: shape for name, shape in self.inputs.items() if name in self.uses}
+        self.outputs = [top for top in self.makers if top not in taken]
+        self.definitions = {top: [_definition(row.layer) for row in made] for top, made in self.makers.items()}
+        loaded = _loaded(weights, net)
+        known = {layer.name for layer in upgrade(net).layer}
+        self.unused = [name for name in loaded if name not in known]
+        self.weights: Mapping[str, Sequence[ArrayLike]] = {name: loaded[name] for name in loaded if name in known}
+        self.module = to_torch(net, self.weights, outputs=list(self.makers), input_shapes=input_shapes)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Every top by its name, in the order of the layers."""
+        with torch.no_grad():
+            result = self.module(*(torch.from_numpy(inputs[name]) for name in self.inputs))
+        tops = result if isinstance(result, Mapping) else dict.fromkeys(self.makers, result)
+        return {name: tops[name].numpy() for name in self.makers}
+
+
+def _loaded(weights: WeightsOrPath, net: NetParameter) -> Mapping[str, Sequence[ArrayLike]]:
+    if isinstance(weights, Mapping):
+        return weights
+    return read_weights(weights, net) if Path(weights).suffix in STATE_DICT_SUFFIXES else load_weights(weights, net)
+
+
+def _definition(layer: Any) -> str:
+    """What the layer computes, as text: its type and options without names, rules, rates, fillers and blobs."""
+    copy = type(layer)()
+    copy.CopyFrom(layer)
+    for field in ("name", "bottom", "top", "blobs", "param", "include", "exclude", "phase", "loss_weight"):
+        copy.ClearField(field)
+    for field, options in copy.ListFields():
+        if field.message_type is not None and hasattr(options, "ListFields"):
+            for inner, _ in options.ListFields():
+                if inner.name.endswith("_filler") or inner.name == "engine":
+                    options.ClearField(inner.name)
+    return to_text(copy)
+
+
+def _fixed(name: str, shape: Shape, uses: set[tuple[str, int]]) -> Array:
+    """The input of this name: the same numbers on every machine."""
+    if uses & _PLACES:
+        return np.zeros(shape, np.float32)
+    if uses & _SWITCHES:
+        return np.ones(shape, np.float32)
+    bits = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))).integers(0, 1 << 16, shape, np.int64)
+    return (bits / np.float32(1 << 15) - 1).astype(np.float32)
+
+
+def _renamed(inputs: Mapping[str, Shape], other: Network) -> Mapping[str, Shape]:
+    """The shapes of our inputs for another network's: by name, and a single one by its place."""
+    net = read_prototxt(other) if isinstance(other, (str, os.PathLike)) else other
+    sources = [layer for layer in select_phase(net, "TEST", level=net.state.level).layer if layer.type in INPUT_TYPES]
+    names = [top for layer in sources for top in layer.top]
+    same = {name: shape for name, shape in inputs.items() if name in names}
+    return same or dict(zip(names[:1], inputs.values(), strict=False))
+
+
+def _matched(inputs: Mapping[str, Array], side: _Side) -> Mapping[str, Array]:
+    """Our inputs under the other network's names."""
+    if set(side.inputs) <= set(inputs):
+        return inputs
+    if [array.shape for array in inputs.values()] != list(side.inputs.values()):
+        ours = {name: array.shape for name, array in inputs.items()}
+        raise NetworkError(f"{side.label}: inputs: found {side.inputs}, expected {ours}")
+    return dict(zip(side.inputs, inputs.values(), strict=True))
+
+
+def _compare(top: str, layers: tuple[str, ...], found: Array, expected: Array | None, counts: bool) -> TopCheck:
+    largest = float(np.abs(found).max(initial=0))
+    if expected is None:
+        return TopCheck(top, layers, found.shape, largest)
+    if expected.size != found.size:
+        return TopCheck(top, layers, found.shape, largest, float("inf"), float("inf"), counts)
+    ours, theirs = found.astype(np.float64).ravel(), expected.astype(np.float64).ravel()
+    with np.errstate(invalid="ignore"):
+        gaps = np.abs(ours - theirs)
+    gaps[(ours == theirs) | (np.isnan(ours) & np.isnan(theirs))] = 0
+    gaps[np.isnan(gaps)] = np.inf
+    difference = float(gaps.max(initial=0))
+    scale = float(np.abs(theirs[np.isfinite(theirs)]).max(initial=0))
+    relative = difference / scale if scale else (float("inf") if difference else 0.0)
+    return TopCheck(top, layers, found.shape, largest, difference, relative, counts)
+
+
+def _run_onnx(path: str, side: _Side, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """The tops that the graph has under the same names; its only output stands for ours where names differ."""
+    onnx, runtime = _engine("onnx", "pip install 'dongfeng[onnx]'"), _engine("onnxruntime", "pip install onnxruntime")
+    data = read_bytes(path)
+    try:
+        model = onnx.load_from_string(data)
+        outputs = [value.name for value in model.graph.output]
+        inside = {name for node in model.graph.node for name in node.output} - set(outputs)
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in side.makers if name in inside)
+        session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+        names = [value.name for value in session.get_inputs()]
+        given = inputs if set(names) <= set(inputs) else dict(zip(names, inputs.values(), strict=False))
+        results = dict(
+            zip(
+                [value.name for value in session.get_outputs()],
+                session.run(None, {name: given[name] for name in names}),
+                strict=True,
+            )
+        )
+    except Exception as fault:  # its errors have no base class of their own
+        raise FormatError(f"{path}: onnxruntime: {' '.join(str(fault).split())[:300]}") from fault
+    if len(outputs) == len(side.outputs) == 1:
+        results.setdefault(side.outputs[0], results[outputs[0]])
+    return results
+
+
+def _run_opencv(side: _Side, inputs: Mapping[str, Array]) -> dict[str, Array]:
+    """The tops of layers with one top, which OpenCV knows by the name of the last layer that writes them."""
+    cv2 = _engine("cv2", "pip install 'opencv-python-headless<5'")
+    if not hasattr(cv2.dnn, "readNetFromCaffe"):
+        raise UnsupportedError(f"OpenCV {cv2.__version__} reads no Caffe files: pip install 'opencv-python-headless<5'")
+    net = NetParameter()
+    net.CopyFrom(side.net)
+    for layer in net.layer:
+        layer.ClearField("include")
+        layer.ClearField("exclude")
+    with tempfile.TemporaryDirectory() as folder:
+        text, path = Path(folder) / "net.prototxt", Path(folder) / "net.caffemodel"
+        text.write_bytes(to_text(net).encode())
+        save_weights(weights_of(side.module), path, net)
+        try:
+            engine = cv2.dnn.readNetFromCaffe(str(text), str(path))
+            known = set(engine.getLayerNames())
+            tops = {
+                made[-1].name: top
+                for top, made in side.makers.items()
+                if len(made[-1].tops) == 1 and made[-1].name in known
+            }
+            for name, array in inputs.items():
+                engine.setInput(array, name)
+            return dict(zip(tops.values(), engine.forward(list(tops)), strict=True))
+        except cv2.error as fault:
+            raise UnsupportedError(f"OpenCV {cv2.__version__}: {' '.join(str(fault).split())[:300]}") from fault
+
+
+def _engine(name: str, advice: str) -> Any:
+    try:
+        return __import__(name)
+    except ImportError as fault:
+        raise UnsupportedError(f"{name} is not installed: {advice}") from fault
