@@ -46,6 +46,8 @@ class WeightsFile:
 
     name: str
     google_drive_id: str
+    network: str
+    merged: bool
     sha256: str | None = None
 
 
@@ -69,7 +71,7 @@ class Card:
     def weights(self) -> tuple[WeightsFile, ...]:
         """The released files for this network, from weights_manifest.json; empty where none was released."""
         return tuple(
-            WeightsFile(name, entry["google_drive_id"], entry["sha256"])
+            WeightsFile(name, entry["google_drive_id"], self.name, entry["merged"], entry["sha256"])
             for name, entry in read_manifest()["weights"].items()
             if entry["network"] == self.name
         )
