@@ -14,6 +14,6 @@ space = BackboneSpace(
     classes=10,
     input_shape=(1, 3, 32, 32),
 )
-data, engine, schedule = digits((32, 32)), torch_engine(), Schedule(epochs=3)
+data, engine, schedule = digits((32, 32)), torch_engine(threads=1), Schedule(epochs=3)
 search = run_search(space, data, "runs/script", engine, trials=8, interval=(0.0, 5.0), schedule=schedule)
 print(boundary_table(write_report(search, "runs/script", engine, data, schedule)))

@@ -5,11 +5,13 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from converters.module import to_torch
 from converters.weights import load_weights
-from prototxt_gen.errors import ArchitectureError, CaffeError
+from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError
 from prototxt_gen.proto import SolverParameter, parse_text, read_prototxt
 from prototxt_gen.shapes import summarize
 from search.cli import add_arguments, run
@@ -86,6 +88,24 @@ def test_the_same_command_again_trains_nothing_and_tells_the_same(finished, caps
     counts = after["counts"]
     assert f"{counts['space']} architectures in the space" in printed
     assert f"{counts['trained']} trained, {counts['pruned']} pruned" in printed
+
+
+def test_a_folder_of_images(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name, brightness in (("night", 40), ("day", 200)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = rng.integers(brightness - 40, brightness + 40, (20, 24, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+    space = "s4-8_b1-2_w8-16_c2_i3x16x16"
+    words = ["--data", str(tmp_path / "images"), "--trials", "2", "--epochs", "4", "--space", space]
+    assert command(*words, "--out", str(tmp_path / "run")) == 0
+    document = json.loads((tmp_path / "run" / "boundary.json").read_text())
+    assert document["classes"] == ["day", "night"]
+    assert max(network["accuracy"] for network in document["networks"]) == 1.0
+    (tmp_path / "images" / "day" / "7.png").write_bytes(b"broken")
+    with pytest.raises(FormatError, match=r"day.7\.png: cannot be read as an image"):
+        command(*words, "--out", str(tmp_path / "other"))
 
 
 def test_without_matplotlib_all_but_the_picture_is_there(finished, tmp_path, monkeypatch, capsys):
