@@ -118,6 +118,7 @@ def _fields(window: dict[str, dict[str, int]]) -> dict[str, Any]:
 def _convolution(ncnn: NcnnLayer) -> Made:
     """Weights of a convolution lie as in Caffe; those of a deconvolution by outputs, then inputs, in every group."""
     transposed = ncnn.type.startswith("Deconvolution")
+    need(transposed or ncnn.whole(19, 0) == 0, "weights from another bottom")
     outputs = ncnn.size(0, 0, 1)
     window = _window(ncnn, 1, 2, 3, 4)
     pad = window["pad"]
@@ -231,6 +232,7 @@ def _pooling(ncnn: NcnnLayer) -> Made:
     if whole_map:
         ncnn.asked.update((1, 2, 3, 6, 11, 12, 13, 14, 15))
         return Made([_layer(ncnn, "Pooling", pooling_param={"pool": method, "global_pooling": True})])
+    need(ncnn.whole(7, 0) == 0, "a size of its output in the place of a kernel")
     window = _window(ncnn, 1, None, 2, 3)
     pad = window["pad"]
     right = ncnn.whole(14, pad["w"])

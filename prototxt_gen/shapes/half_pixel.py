@@ -20,7 +20,10 @@ def interp_half_pixel(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerS
     for field in ("zoom_factor", "shrink_factor"):
         require(getattr(param, field) >= 1, f"interp_param.{field}", getattr(param, field), "1 or more")
     made = tuple(size * param.zoom_factor // param.shrink_factor for size in bottom[2:])
+    # Of what is left over ncnn's versions make different things.
+    whole = not any(size * param.zoom_factor % param.shrink_factor for size in bottom[2:])
     if param.height or param.width:
-        made = (param.height, param.width)
+        made, whole = (param.height, param.width), True
+    require(whole, "interp_param.shrink_factor", param.shrink_factor, f"a divisor of the map's {bottom[2:]}")
     require(all(size > 0 for size in made), "interp_param", f"an output of {made}", "1 or more on both axes")
     return LayerShape((bottom[:2] + made,))
