@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,17 +15,24 @@ from prototxt_gen.architectures import Backbone, parse_architecture
 from prototxt_gen.errors import ArchitectureError, CaffeError
 from prototxt_gen.files import write_bytes
 from prototxt_gen.networks import FORMS, generate, generate_text
-from prototxt_gen.proto import read_prototxt, write_prototxt
+from prototxt_gen.passes import upgrade
+from prototxt_gen.proto import UnknownFieldWarning, read_prototxt, write_prototxt
 from prototxt_gen.shapes import summarize
 from prototxt_gen.version import __version__
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command line; returns its exit status: 0, 2 after a fault (named on standard error), 130 interrupted."""
+    """Runs one command line; returns its exit status: 0, 2 after a fault (named on standard error), 130 interrupted.
+
+    `verify` returns 1 where it finds a difference.
+    """
     parser = _parser()
     args = parser.parse_args(arguments)
     try:
-        status: int = args.run(args)
+        with warnings.catch_warnings():
+            warnings.simplefilter("always", UnknownFieldWarning)
+            warnings.showwarning = _warner(args.command, warnings.showwarning)
+            status: int = args.run(args)
         sys.stdout.flush()
         return status
     except CaffeError as fault:
@@ -39,6 +47,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output (`| head`) has left; Python would complain once more when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _warner(command: str, others: Callable[..., None]) -> Callable[..., None]:
+    """Prints what a file says that we do not know in one line; Python would add a line of our code."""
+
+    def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+        if issubclass(category, UnknownFieldWarning):
+            print(f"dongfeng {command}: warning: {' '.join(str(message).split())}", file=sys.stderr)
+        else:
+            others(message, category, *place, **more)
+
+    return show
 
 
 class _Command(NamedTuple):
@@ -95,6 +115,12 @@ def _input_shape(text: str) -> tuple[int, ...]:
     return shape
 
 
+def _strict_argument(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--strict", action="store_true", help="fields that Caffe and the release's fork do not know are errors"
+    )
+
+
 # ------------------------------------------------------------------------------------------------------------ list
 
 
@@ -118,13 +144,14 @@ def _show_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="which layers a file's rules keep")
     parser.add_argument("--merged", action="store_true", help="with batch norm folded into the convolutions")
     parser.add_argument("--input-shape", type=_input_shape, metavar="N,C,H,W", help="default: 1,3,224,224")
+    _strict_argument(parser)
 
 
 def _show(args: argparse.Namespace) -> int:
     if args.network.endswith((".prototxt", ".txt")) or Path(args.network).is_file():
         if args.merged or args.input_shape:
             raise ArchitectureError("--merged and --input-shape are for architectures; a file states its own")
-        net = read_prototxt(args.network)
+        net = read_prototxt(args.network, strict=args.strict)
     else:
         net = generate(resolve_architecture(args.network), merged=args.merged, **_given_shape(args))
     print(summarize(net, phase=args.phase))
@@ -167,21 +194,128 @@ def _generate(args: argparse.Namespace) -> int:
 
 
 def _convert_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("prototxt", type=Path, help="the network")
+    parser.add_argument(
+        "prototxt", type=Path, nargs="?", help="the network: needed for .pt; with it the weights are checked against it"
+    )
     parser.add_argument("weights", type=Path, help="its weights")
     parser.add_argument("output", type=Path, help="the file to write")
+    parser.add_argument(
+        "--dialect",
+        choices=("bvlc", "release"),
+        help="write a .caffemodel that stock Caffe loads (bvlc, default), or one for the fork of the DF release",
+    )
+    _strict_argument(parser)
 
 
 def _convert(args: argparse.Namespace) -> int:
     # torch takes seconds to import; the other commands should not wait for it.
-    from converters.formats import read_weights, write_weights
+    from converters.dialects import change_dialect
+    from converters.formats import STATE_DICT_SUFFIXES, read_weights, write_weights
+    from converters.weights import load_weights, save_weights
 
-    net = read_prototxt(args.prototxt)
-    weights = read_weights(args.weights, net)
-    write_weights(weights, args.output, net)
+    to_caffemodel = args.output.suffix == ".caffemodel"
+    if args.dialect and not to_caffemodel:
+        raise CaffeError(
+            f"--dialect: found {args.output}, expected an output .caffemodel: other files have no dialects"
+        )
+    if args.prototxt is not None:
+        net = read_prototxt(args.prototxt, strict=args.strict)
+        weights = read_weights(args.weights, net)
+        write_weights(weights, args.output, net)
+        if args.dialect == "release":
+            change_dialect(args.output, args.output, args.dialect)
+    elif suffixes := {args.weights.suffix, args.output.suffix} & set(STATE_DICT_SUFFIXES):
+        raise CaffeError(
+            f"{suffixes.pop()} needs the network: dongfeng convert NET.prototxt {args.weights} {args.output}"
+        )
+    else:
+        weights = load_weights(args.weights)
+        if to_caffemodel and args.weights.suffix == ".caffemodel":
+            # The file's own structure stays, and all else in it.
+            change_dialect(args.weights, args.output, args.dialect or "bvlc")
+        else:
+            save_weights(weights, args.output)
     blobs = [blob for layer in weights.values() for blob in layer]
     print(f"{args.output}: {len(weights)} layers, {len(blobs)} blobs, {sum(blob.size for blob in blobs):,} numbers")
     return 0
+
+
+# --------------------------------------------------------------------------------------------------------- upgrade
+
+
+def _upgrade_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a .prototxt, its .caffemodel, or both")
+    parser.add_argument(
+        "-o", "--output", type=Path, nargs="+", required=True, metavar="FILE", help="as many files, in the same order"
+    )
+    _strict_argument(parser)
+
+
+def _upgrade(args: argparse.Namespace) -> int:
+    if len(args.files) > 2 or len(args.files) != len(args.output):
+        found = f"{len(args.files)} files and {len(args.output)} outputs"
+        raise CaffeError(f"found {found}, expected one or two of both: NET.prototxt [WEIGHTS.caffemodel] -o ...")
+    texts = [path for path in args.files if _is_text(path)]
+    if len(args.files) - len(texts) > 1 or len(texts) > 1:
+        raise CaffeError("found two files of one kind, expected a .prototxt and a .caffemodel")
+    for path, output in zip(args.files, args.output, strict=True):
+        if _is_text(path) != _is_text(output):
+            raise CaffeError(f"{output}: expected the kind of file that {path} is: a .prototxt or a .caffemodel")
+    net = upgrade(read_prototxt(texts[0], strict=args.strict)) if texts else None
+    # Weights first: a new prototxt without its weights would be half a result.
+    for path, output in sorted(zip(args.files, args.output, strict=True), key=lambda pair: _is_text(pair[0])):
+        if net is not None and _is_text(path):
+            write_prototxt(net, output)
+            print(f"{output}: {len(net.layer)} layers")
+        else:
+            from converters.upgrading import upgrade_caffemodel
+
+            layers = upgrade_caffemodel(path, output, net)
+            print(f"{output}: {layers} layers with weights")
+    return 0
+
+
+def _is_text(path: Path) -> bool:
+    return path.suffix != ".caffemodel"
+
+
+# ---------------------------------------------------------------------------------------------------------- verify
+
+
+def _verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("prototxt", type=Path, help="the network")
+    parser.add_argument("weights", type=Path, help="its weights, in any format")
+    parser.add_argument(
+        "--against",
+        nargs="+",
+        metavar="FILE",
+        help="what to compare every top with: OTHER.prototxt OTHER.caffemodel, or NET.onnx (onnxruntime), or opencv",
+    )
+    parser.add_argument(
+        "--tolerance", type=float, default=1e-4, help="largest difference over a top's largest value (default: 1e-4)"
+    )
+    parser.add_argument(
+        "--input-shape", type=_input_shape, metavar="N,C,H,W", help="of the first input; default: what the network says"
+    )
+    _strict_argument(parser)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from converters.verify import verify
+
+    net = read_prototxt(args.prototxt, strict=args.strict)
+    shapes = None
+    if args.input_shape:
+        names = [top for layer in upgrade(net).layer if not layer.bottom for top in layer.top]
+        shapes = dict.fromkeys(names[:1], args.input_shape)
+    against: tuple[str, str] | str | None = None
+    if args.against:
+        if len(args.against) > 2:
+            raise CaffeError(f"--against: found {len(args.against)} names, expected two files, a .onnx file, or opencv")
+        against = (args.against[0], args.against[1]) if len(args.against) == 2 else args.against[0]
+    found = verify(net, args.weights, against, tolerance=args.tolerance, input_shapes=shapes)
+    print(found)
+    return 0 if found.passed else 1
 
 
 # ----------------------------------------------------------------------------------------------------------- merge
@@ -192,13 +326,14 @@ def _merge_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, help="its weights")
     parser.add_argument("output_prototxt", type=Path, help="the merged network to write")
     parser.add_argument("output_weights", type=Path, help="the merged weights to write")
+    _strict_argument(parser)
 
 
 def _merge(args: argparse.Namespace) -> int:
     from converters.formats import read_weights, write_weights
     from converters.merge import merge_batchnorm
 
-    net = read_prototxt(args.prototxt)
+    net = read_prototxt(args.prototxt, strict=args.strict)
     merged, weights = merge_batchnorm(net, read_weights(args.weights, net))
     # Weights first: a prototxt without its weights would be half a result.
     write_weights(weights, args.output_weights, merged)
@@ -236,9 +371,23 @@ COMMANDS = {
     "convert": _Command(
         "write a network's weights in another format, by the suffix of the output: "
         ".caffemodel, .caffemodel.h5, .safetensors, or .pt for a PyTorch state_dict",
-        "dongfeng convert df1.prototxt df1.caffemodel df1.safetensors",
+        "dongfeng convert df1.prototxt df1.caffemodel df1.pt\n"
+        "  dongfeng convert df1seg_mergebn.caffemodel for_stock_caffe.caffemodel --dialect bvlc",
         _convert_arguments,
         _convert,
+    ),
+    "upgrade": _Command(
+        "rewrite files of Caffe's older formats (V0, V1, inputs without layers) in the current one",
+        "dongfeng upgrade old.prototxt old.caffemodel -o new.prototxt new.caffemodel",
+        _upgrade_arguments,
+        _upgrade,
+    ),
+    "verify": _Command(
+        "check weights against their network, and every top against other files or another engine; "
+        "exit status 1 where something differs",
+        "dongfeng verify df1.prototxt df1.caffemodel --against df1_mergebn.prototxt df1_mergebn.caffemodel",
+        _verify_arguments,
+        _verify,
     ),
     "merge": _Command(
         "fold batch norm into the convolutions before it",

@@ -190,7 +190,7 @@ class _Side:
     def __init__(self, net: Network, weights: WeightsOrPath, input_shapes: Mapping[str, Sequence[int]] | None) -> None:
         files = [os.fspath(part) for part in (net, weights) if isinstance(part, (str, os.PathLike))]
         net = read_prototxt(net) if isinstance(net, (str, os.PathLike)) else net
-        self.label = ", ".join(files) or net.name or "network"
+        self.label = ", ".join(files if len(files) == 2 else [net.name or "network", *files])
         self.net = select_phase(net, "TEST", level=net.state.level)
         rows = trace(self.net, input_shapes)
         self.shapes = input_shapes

@@ -1,0 +1,45 @@
+"""A .caffemodel of any format of Caffe's history, rewritten in the current one."""
+
+from __future__ import annotations
+
+import os
+
+from converters.caffemodel import read_caffemodel, write_caffemodel
+from converters.dialects import read_network
+from converters.weights import fit
+from prototxt_gen.errors import CaffeError
+from prototxt_gen.passes import select_phase, upgrade
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.shapes import Shape, trace
+
+
+def upgrade_caffemodel(
+    source: str | os.PathLike[str], target: str | os.PathLike[str], net: NetParameter | None = None
+) -> int:
+    """Writes the file's own structure and its blobs in BVLC's current format; returns how many layers have blobs.
+
+    Blobs of four sizes, as old files have them, get the shapes that their layers have: in `net`, or in the file's own
+    structure where that tells them. FileError and FormatError name the file, NetworkError what cannot be upgraded.
+    """
+    own = upgrade(read_network(source))
+    weights = read_caffemodel(source)
+    shapes = _blob_shapes(own)
+    if net is not None:
+        shapes |= _blob_shapes(net)
+    for name, blobs in weights.items():
+        for index, (blob, shape) in enumerate(zip(blobs, shapes.get(name, ()), strict=False)):
+            if (fitted := fit(blob, shape)) is not None:
+                blobs[index] = fitted
+    write_caffemodel(weights, target, own)
+    return len(weights)
+
+
+def _blob_shapes(net: NetParameter) -> dict[str, tuple[Shape, ...]]:
+    """By layer; empty where a network's shapes depend on its data, as those of data layers do."""
+    shapes: dict[str, tuple[Shape, ...]] = {}
+    for phase in ("TRAIN", "TEST"):
+        try:
+            shapes |= {row.name: row.blob_shapes for row in trace(select_phase(net, phase))}
+        except CaffeError:
+            continue
+    return shapes
