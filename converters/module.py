@@ -282,7 +282,7 @@ def _modules(units: dict[int, _Unit]) -> dict[str, nn.Module]:
             continue
         modules[unit.path] = module
     if faults:
-        raise UnsupportedError(f"{len(faults)} layers cannot be done: {'; '.join(faults)}")
+        raise UnsupportedError(f"layers that cannot be done ({len(faults)}): {'; '.join(faults)}")
     return modules
 
 
@@ -427,9 +427,9 @@ def _given(
 def _fill_statistics(
     row: LayerSummary, module: nn.Module, given: Sequence[Array | None], owners: dict[str, nn.Module]
 ) -> None:
-    for spec, name in zip(row.layer.param, ("running_mean", "running_var"), strict=False):
-        if spec.name:
-            owner = owners.setdefault(spec.name, module)
+    for spec, name in zip(row.layer.param, ("running_mean", "running_var", None), strict=False):
+        owner = owners.setdefault(spec.name, module) if spec.name else module
+        if name is not None and owner is not module:
             module.register_buffer(name, owner.get_buffer(name))
     if all(array is not None for array in given):
         normalization.set_statistics(module, [torch.tensor(array, device="cpu") for array in given])

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from converters.blobs import read_blob
 from converters.layers.table import LAYERS, Apply, canonical, need
 from prototxt_gen.errors import CaffeError, UnsupportedError
-from prototxt_gen.files import read_bytes
-from prototxt_gen.proto import MESSAGES
+from prototxt_gen.wire import reading
 
 if TYPE_CHECKING:
     from converters.layers.table import Row
@@ -133,17 +132,14 @@ class Infogain(nn.Module):
 
 
 def _read_matrix(source: str, classes: int) -> Tensor:
-    if not source:
-        raise UnsupportedError("no third bottom and no infogain_loss_param.source, expected one of them")
-    proto = MESSAGES["BlobProto"]()
     try:
-        proto.ParseFromString(read_bytes(Path(source)))
-    except (CaffeError, ValueError) as fault:
+        with reading(source) as reader:
+            matrix = read_blob(reader, reader.size, "infogain_loss_param.source")
+    except CaffeError as fault:
         raise UnsupportedError(f"infogain_loss_param.source: {fault}") from fault
-    values = list(proto.data) or list(proto.double_data)
-    if len(values) != classes * classes:
-        raise UnsupportedError(f"infogain_loss_param.source has {len(values)} numbers, expected {classes} x {classes}")
-    return torch.tensor(values, dtype=torch.float32).reshape(classes, classes)
+    found = f"infogain_loss_param.source: found shape {matrix.shape}, expected {classes} x {classes} numbers"
+    need(matrix.size == classes * classes, found)
+    return torch.tensor(matrix).reshape(classes, classes)
 
 
 def _infogain_loss(

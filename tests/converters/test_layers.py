@@ -11,6 +11,7 @@ import torch
 
 from converters.layers import LAYERS
 from converters.module import to_torch, weights_of
+from prototxt_gen import UnsupportedError
 from prototxt_gen.proto import MESSAGES
 from prototxt_gen.shapes import SHAPES, LayerShape, trace
 from prototxt_gen.shapes.sources import INPUT_TYPES
@@ -641,6 +642,13 @@ def test_infogain_loss(mode, ignore, from_file, run, tmp_path):
         close(run(f'type: "InfogainLoss" {text}', x=x, t=label), expected)
     else:
         close(run(f'type: "InfogainLoss" {text}', x=x, t=label, m=matrix.reshape(1, 1, 4, 4)), expected)
+
+
+def test_a_broken_infogain_matrix_is_named(run, tmp_path):
+    (tmp_path / "H.binaryproto").write_bytes(b"<html>")
+    text = f'type: "InfogainLoss" infogain_loss_param {{ source: "{tmp_path / "H.binaryproto"}" }}'
+    with pytest.raises(UnsupportedError, match=r"H\.binaryproto"):
+        run(text, x=normal(2, 4), t=labels(4, 2))
 
 
 def test_other_losses(run):
