@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.files import replacing, write_bytes
@@ -127,7 +129,8 @@ def draw_boundary(search: PartialOrderPruning, path: str | os.PathLike[str]) -> 
     boundary = pruner.boundary()
     figure = Figure(figsize=(9, 6.5), dpi=150, layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    _draw_accuracies(top, pruner.latencies, pruner.accuracies * 100, trained, boundary)
+    codes = {index: str(search.space.decode(pruner.vectors[index])) for index in boundary}
+    _draw_accuracies(top, pruner.latencies, pruner.accuracies * 100, trained, boundary, codes)
     figure.suptitle(
         f"{counts['trained']:,} networks trained, {counts['pruned']:,} pruned without training, "
         f"of {counts['in_interval']:,} candidates",
@@ -139,7 +142,9 @@ def draw_boundary(search: PartialOrderPruning, path: str | os.PathLike[str]) -> 
         figure.savefig(temporary, format="png")
 
 
-def _draw_accuracies(axes: Any, latencies: Any, percents: Any, trained: list[int], boundary: list[int]) -> None:
+def _draw_accuracies(
+    axes: Any, latencies: Any, percents: Any, trained: list[int], boundary: list[int], codes: dict[int, str]
+) -> None:
     others = [index for index in trained if index not in boundary]
     axes.scatter(latencies[others], percents[others], s=22, color="#8fa3b3", label="trained", linewidths=0)
     axes.step(
@@ -152,6 +157,24 @@ def _draw_accuracies(axes: Any, latencies: Any, percents: Any, trained: list[int
         zorder=3,
     )
     axes.scatter(latencies[boundary], percents[boundary], s=42, color="#c8442f", edgecolor="white", zorder=4)
+    slowest = latencies[trained].max()
+    axes.hlines(percents[boundary[-1]], latencies[boundary[-1]], slowest, color="#c8442f", linewidth=1, linestyle=":")
+    # Few candidates are very slow; without them the rest has room.
+    right = 1.03 * max(slowest, np.quantile(latencies, 0.995))
+    axes.set_xlim(right=right)
+    # The ends of the boundary by name; a third label would meet the line or another dot.
+    for index, rise in ((boundary[0], -15), (boundary[-1], 9)):
+        leftwards = latencies[index] > right / 2
+        axes.annotate(
+            codes[index],
+            (latencies[index], percents[index]),
+            (5 if leftwards else -5, rise),
+            textcoords="offset points",
+            ha="right" if leftwards else "left",
+            fontsize=8,
+            color="#52616c",
+        )
+    axes.margins(y=0.12)
     axes.set_ylabel("held-out accuracy, %")
     axes.legend(loc="lower right", frameon=False)
     _bare(axes)
