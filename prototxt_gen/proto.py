@@ -193,6 +193,9 @@ _TEXT_TOKEN = re.compile(
 )
 
 
+_CLOSINGS = {"{": "}", "<": ">", "[": "]"}
+
+
 class _UnknownField(NamedTuple):
     path: str
     line: int
@@ -232,6 +235,8 @@ def _unknown_fields(text: str, descriptor: Any) -> list[_UnknownField]:
                 scopes.append((f"{path}{name}.", field.message_type, token.lastgroup == "list"))
             else:
                 end, token = _after_value(token, tokens)
+                if end is None:
+                    break
                 if field is None:
                     if token is not None and token.lastgroup == "separator":
                         end, token = token.end(), next(tokens, None)
@@ -242,17 +247,25 @@ def _unknown_fields(text: str, descriptor: Any) -> list[_UnknownField]:
     return found
 
 
-def _after_value(token: re.Match[str] | None, tokens: Iterator[re.Match[str]]) -> tuple[int, re.Match[str] | None]:
-    """Where the value that begins with `token` ends, and the token behind it."""
-    end, depth = 0, 0
+def _after_value(
+    token: re.Match[str] | None, tokens: Iterator[re.Match[str]]
+) -> tuple[int | None, re.Match[str] | None]:
+    """Where the value that begins with `token` ends, if it does, and the token behind it."""
+    closings: list[str] = []
     while token is not None:
-        kind, end = token.lastgroup, token.end()
-        depth += (kind in ("open", "list")) - (kind in ("close", "end"))
         value, token = token, next(tokens, None)
-        goes_on = value.group() == "-" or (kind == "string" and token is not None and token.lastgroup == "string")
-        if depth <= 0 and not goes_on:
-            break
-    return end, token
+        kind, spelled = value.lastgroup, value.group()
+        if kind in ("open", "list"):
+            closings.append(_CLOSINGS[spelled])
+        elif kind in ("close", "end"):
+            if not closings or closings.pop() != spelled:
+                return None, token
+        elif kind == "other":
+            return None, token
+        goes_on = spelled == "-" or (kind == "string" and token is not None and token.lastgroup == "string")
+        if not closings and not goes_on:
+            return value.end(), token
+    return None, None
 
 
 def _blanked(text: str, spans: Sequence[tuple[int, int]]) -> str:
