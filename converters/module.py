@@ -32,6 +32,7 @@ from prototxt_gen.shapes.summary import AUTOMATIC
 
 # Caffe lets these take any number of bottoms and treats each alone, with the same weights.
 _EACH_BOTTOM_ALONE = frozenset({"Convolution", "Deconvolution", "DepthwiseConvolution", "Im2col"})
+_DATA_TYPES = INPUT_TYPES - {"Input", "HDF5Data"}
 # Modules whose output nothing needs again, neither the next call nor the way back.
 _FRESH = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
@@ -84,8 +85,9 @@ def to_torch(
 
     It takes the network's inputs (Input layers, data layers) as positional tensors in the network's order and returns
     the one output as a tensor, several as a dict by top name. Outputs are the tops that no layer takes, or those named
-    in `outputs`, with the content that they have at the end (behind in-place layers). Layers and inputs that these do
-    not need are left out. The batch size, and height and width where layers allow it, may differ from the network's.
+    in `outputs`, with the content that they have at the end (behind in-place layers). Layers that these do not need are
+    left out; so are inputs when `outputs` is given, else the last ones that nothing needs may be left out of the call.
+    The batch size, and height and width where layers allow it, may differ from the network's.
 
     State-dict keys follow layer names: `res2.1.conv1.weight` (see converters.naming). A BatchNorm and the Scale behind
     it are one torch batch norm under the BatchNorm's name; use_global_stats: true keeps the stored statistics in
@@ -98,6 +100,9 @@ def to_torch(
     absent. Without weights every blob is filled as the network says, with torch's random numbers; weights for which it
     says nothing are filled by `msra`.
 
+    `module.meta["caffe"]["preprocessing"]` has, by top, what data layers would do to their images: mean_values in the
+    order of channels or mean_file, scale (after the mean), crop and resize as (height, width), mirror.
+
     With phase TEST the module comes in eval(), with TRAIN in train(). UnsupportedError lists all layers that cannot
     be done, before any weight is read.
     """
@@ -105,13 +110,26 @@ def to_torch(
     rows = trace(selected, input_shapes)
     flow = _flow(rows)
     names = _output_names(rows, flow, outputs)
-    units, placeholders = _units(rows, flow, [flow.final[name] for name in names])
+    results = {name: flow.final[name] for name in names}
+    units, needed = _units(rows, flow, list(results.values()))
     modules = _modules(units)
-    graph = _graph(rows, units, placeholders, modules, {name: flow.final[name] for name in names})
+    inputs = [
+        (index, place)
+        for index, row in enumerate(rows)
+        if row.type in INPUT_TYPES
+        for place in range(len(row.tops))
+        if outputs is None or (index, place) in needed
+    ]
+    graph = _graph(rows, units, inputs, needed, modules, results)
     module = fx.GraphModule(modules, graph, "CaffeNet")
     origins = [origin for unit in units.values() for origin in _origins(unit, modules[unit.path])]
     losses = {name: weight for name, weight in _loss_weights(rows).items() if name in names}
-    module.meta["caffe"] = {"outputs": tuple(names), "loss_weights": losses, "origins": tuple(origins)}
+    module.meta["caffe"] = {
+        "outputs": tuple(names),
+        "loss_weights": losses,
+        "preprocessing": {row.tops[0]: _preprocessing(row) for row in rows if row.type in _DATA_TYPES},
+        "origins": tuple(origins),
+    }
     path = os.fspath(weights) if isinstance(weights, (str, os.PathLike)) else None
     arrays: Mapping[str, Sequence[ArrayLike]] | None
     arrays = load_weights(path, net) if path is not None else weights  # type: ignore[assignment]
@@ -202,10 +220,23 @@ def _output_names(rows: Sequence[LayerSummary], flow: _Flow, outputs: Sequence[s
     return list(dict.fromkeys(outputs))
 
 
-def _units(
-    rows: Sequence[LayerSummary], flow: _Flow, wanted: Sequence[_Value]
-) -> tuple[dict[int, _Unit], list[_Value]]:
-    """The calls that the wanted contents need, by the row whose tops they give, and the inputs that they need."""
+def _preprocessing(row: LayerSummary) -> dict[str, Any]:
+    """What a data layer does to its images. Caffe: data_transformer.cpp."""
+    transform, images = row.layer.transform_param, row.layer.image_data_param
+    side = transform.crop_size
+    crop = (transform.crop_h, transform.crop_w) if transform.crop_h and transform.crop_w else (side, side)
+    return {
+        "mean_values": tuple(transform.mean_value),
+        "mean_file": transform.mean_file or None,
+        "scale": transform.scale,
+        "crop": crop if all(crop) else None,
+        "mirror": transform.mirror,
+        "resize": (images.new_height, images.new_width) if images.new_height and images.new_width else None,
+    }
+
+
+def _units(rows: Sequence[LayerSummary], flow: _Flow, wanted: Sequence[_Value]) -> tuple[dict[int, _Unit], set[_Value]]:
+    """The calls that the wanted contents need, by the row whose tops they give, and all contents that they need."""
     needed = set(wanted)
     live = []
     for index in reversed(range(len(rows))):
@@ -236,14 +267,7 @@ def _units(
             units[index] = _Unit(unit.row, unit.path, unit.bottoms, scale=row)
         else:
             units[index] = _Unit(row, paths[index], flow.reads[index])
-    inputs = [
-        (index, place)
-        for index in live
-        if rows[index].type in INPUT_TYPES
-        for place in range(len(rows[index].tops))
-        if (index, place) in needed
-    ]
-    return units, inputs
+    return units, needed
 
 
 def _shared_names(rows: Sequence[LayerSummary]) -> set[str]:
@@ -307,15 +331,17 @@ def _graph(
     rows: Sequence[LayerSummary],
     units: dict[int, _Unit],
     inputs: Sequence[_Value],
+    needed: set[_Value],
     modules: dict[str, nn.Module],
     outputs: dict[str, _Value],
 ) -> fx.Graph:
     graph = fx.Graph()
     nodes: dict[_Value, fx.Node] = {}
     taken: set[str] = {"self"}
-    for value in inputs:
+    last = max((place for place, value in enumerate(inputs) if value in needed), default=-1)
+    for place, value in enumerate(inputs):
         name = _identifier(rows[value[0]].tops[value[1]], taken)
-        nodes[value] = graph.placeholder(name)
+        nodes[value] = graph.placeholder(name) if place <= last else graph.placeholder(name, default_value=None)
     for index, unit in units.items():
         tops = rows[index].tops
         bottoms = [nodes[value] for value in unit.bottoms]

@@ -153,9 +153,23 @@ def test_several_outputs_come_as_a_dict(net_of):
     assert {name: top.shape[1] for name, top in to_torch(net)(torch.zeros(1, 4, 2)).items()} == {"a": 2, "b": 2}
 
 
-def test_unread_inputs_are_left_out(net_of):
+def test_unread_inputs(net_of):
+    x, label = torch.zeros(1, 3, 2, 2), torch.zeros(1)
     module = to_torch(net_of(CONV, x=(1, 3, 2, 2), label=(1,)))
-    assert module(torch.zeros(1, 3, 2, 2)).shape == (1, 2, 2, 2)
+    assert torch.equal(module(x), module(x, label))  # behind the others they may be left out
+    assert torch.export.export(module, (x,)).module()(x).shape == (1, 2, 2, 2)
+    net = net_of(CONV + 'layer { name: "s" type: "Silence" bottom: "label" }', label=(1,), x=(1, 3, 2, 2))
+    assert torch.equal(to_torch(net, weights_of(module))(label, x), module(x))
+    assert torch.equal(to_torch(net, weights_of(module), outputs=["c"])(x), module(x))
+
+
+def test_data_layers_say_how_they_prepare_images():
+    net = generate(CODE, form="release", input_shape=(1, 3, 224, 224))
+    module = to_torch(net, outputs=["fc"], input_shapes={"data": (1, 3, 224, 224), "label": (1,)})
+    prepared = module.meta["caffe"]["preprocessing"]["data"]
+    assert prepared["mean_values"] == (104, 117, 123)
+    assert prepared["scale"] == pytest.approx(0.008)
+    assert not prepared["mirror"] and prepared["mean_file"] is None
 
 
 def test_placeholders_have_python_names(net_of):
