@@ -4,15 +4,58 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from caffe_zoo.cards import CARDS, card
+from caffe_zoo.download import cached
+from prototxt_gen.errors import CaffeError
 from prototxt_gen.networks import generate
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.shapes import trace
 
 if TYPE_CHECKING:
     from torch import nn
+
+    from converters.weights import Weights
+
+#: A file, the word `released` (the file that was fetched before), or what `load_weights` gives.
+WeightsSource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Sequence[np.ndarray]]"
+
+#: Of the maps that `features_only` gives.
+STRIDES = (4, 8, 16, 32)
+
+
+class FeatureInfo:
+    """What the maps of a module made with `features_only` are, asked as timm's feature_info is."""
+
+    def __init__(self, info: Sequence[Mapping[str, Any]]) -> None:
+        #: By map: num_chs, reduction (its stride) and module (the name of what gives it).
+        self.info = [dict(entry) for entry in info]
+
+    def channels(self) -> list[int]:
+        """The channels of each map."""
+        return [entry["num_chs"] for entry in self.info]
+
+    def reduction(self) -> list[int]:
+        """By how much each map is smaller than the image."""
+        return [entry["reduction"] for entry in self.info]
+
+    def module_name(self) -> list[str]:
+        """The name of the module behind each map, as `get_submodule` takes it."""
+        return [entry["module"] for entry in self.info]
+
+    def get_dicts(self) -> list[dict[str, Any]]:
+        """All of it, a dict a map."""
+        return [dict(entry) for entry in self.info]
+
+    def __len__(self) -> int:
+        return len(self.info)
+
+    def __getitem__(self, index: int) -> dict[str, Any]:
+        return self.info[index]
 
 
 def list_models() -> list[str]:
@@ -21,21 +64,129 @@ def list_models() -> list[str]:
 
 
 def create_model(
-    name: str, weights: str | os.PathLike[str] | Mapping[str, Sequence[np.ndarray]] | None = None
+    name: str,
+    weights: WeightsSource | None = None,
+    features_only: bool = False,
+    num_classes: int | None = None,
+    input_size: tuple[int, int] | None = None,
 ) -> nn.Module:
-    """The network as a PyTorch module: images (N, 3, 224, 224), preprocessed as its card says, to logits (N, 1000).
+    """The network as a PyTorch module: images (N, 3, H, W), preprocessed as its card says, to scores by class.
 
-    `weights` is a file of the release (merged or not is told apart by its layers), or what `load_weights` gives;
-    without it the module is freshly initialised. Nothing is downloaded. With weights it is in evaluation mode.
+    `weights` is a file of the release (merged or not is told apart by its layers), `released` for the one that
+    `dongfeng fetch` brought, or what `load_weights` gives; without it the module is freshly initialised. Nothing is
+    downloaded. With weights it is in evaluation mode.
+
+    With `features_only` the module gives a list of maps, of the strides 4, 8, 16 and 32, and has `feature_info` as
+    timm's do (`channels()`, `reduction()`, `module_name()`). Heights and widths are then free.
+
+    `num_classes` other than the weights' leaves the layers that depend on it freshly initialised. `input_size` is
+    (height, width), without it the card's. Pooling windows follow it, so do the sizes of maps that are enlarged.
+
+    ArchitectureError for a size or a number of classes that cannot be; WeightsError for weights of another network.
     """
     # torch takes seconds to import; the names and cards of the zoo should not wait for it.
-    from converters.module import to_torch
+    from converters.module import to_torch, weights_of
+
+    if weights is None:
+        net, arrays = network(name, num_classes, input_size), None
+    else:
+        arrays = load(name, weights)
+        net = network(name, num_classes, input_size, is_merged(name, arrays))
+        stale = _layers_of_other_classes(name, arrays, net, is_merged(name, arrays))
+        if stale:
+            fresh = weights_of(to_torch(net))
+            arrays |= {layer: fresh[layer] for layer in stale}
+    module: Any
+    if not features_only:
+        module = to_torch(net, arrays)
+    else:
+        tops = feature_tops(name)
+        module = to_torch(net, arrays, outputs=tops)
+        output = next(node for node in module.graph.nodes if node.op == "output")
+        maps = [output.args[0][top] for top in tops]
+        output.args = (maps,)
+        module.recompile()
+        channels = {row.tops[0]: row.top_shapes[0][1] for row in trace(net) if row.tops}
+        module.feature_info = FeatureInfo(
+            [
+                {"num_chs": channels[top], "reduction": stride, "module": str(made.target)}
+                for stride, top, made in zip(STRIDES, tops, maps, strict=True)
+            ]
+        )
+    module.train(weights is None)
+    return module
+
+
+def network(
+    name: str, num_classes: int | None = None, input_size: tuple[int, int] | None = None, merged: bool = False
+) -> NetParameter:
+    """The deploy network of a card, with as many classes and of such an input (height, width) as asked."""
+    known = card(name)
+    architecture: Any = known.architecture
+    if num_classes is not None:
+        architecture = replace(architecture, classes=num_classes)
+    return generate(architecture, input_shape=(1, 3, *(input_size or known.preprocessing.crop)), merged=merged)
+
+
+def load(name: str, weights: WeightsSource) -> Weights:
+    """The arrays of any kind of source of weights for a card's network, not yet held against it."""
     from converters.weights import load_weights
 
+    if isinstance(weights, str) and weights == "released":
+        weights = cached(name)
+    if isinstance(weights, (str, os.PathLike)):
+        return load_weights(weights)
+    return {layer: list(blobs) for layer, blobs in weights.items()}
+
+
+def is_merged(name: str, weights: Mapping[str, Any]) -> bool:
+    """Whether weights are of the card's network with batch norm merged: then the norms' layers are not among them."""
+    with_norms, without = (
+        {row.name for row in trace(network(name, merged=merged)) if row.blob_shapes} for merged in (False, True)
+    )
+    return not (with_norms - without) & weights.keys()
+
+
+def load_network(
+    name: str,
+    weights: WeightsSource,
+    num_classes: int | None = None,
+    input_size: tuple[int, int] | None = None,
+) -> tuple[NetParameter, Weights]:
+    """A card's network in the form that the weights are of, and the weights. Whoever uses them checks that they fit."""
+    arrays = load(name, weights)
+    return network(name, num_classes, input_size, is_merged(name, arrays)), arrays
+
+
+def feature_tops(name: str) -> list[str]:
+    """The tops at strides 4, 8, 16 and 32 of a card's backbone: at each, what its last block gives.
+
+    So a convolution between the last block and the pooling, the head's, is none of them, nor is one in which the next
+    block begins before its stride. CaffeError for a backbone without one of the four.
+    """
     architecture = card(name).architecture
-    if weights is None:
-        return to_torch(generate(architecture))
-    if isinstance(weights, str | os.PathLike):
-        weights = load_weights(weights)
-    merged = not any(layer.endswith("/bn") for layer in weights)
-    return to_torch(generate(architecture, merged=merged), weights).eval()
+    backbone = getattr(architecture, "backbone", architecture)
+    size = 32 * max(STRIDES)
+    rows = trace(generate(backbone, input_shape=(1, 3, size, size)))
+    blocks = [block.name for block in backbone.blocks()]
+    first = next(index for index, row in enumerate(rows) if row.name.startswith(f"{blocks[0]}."))
+    ends = [rows[first - 1], *([row for row in rows if row.name.startswith(f"{block}.")][-1] for block in blocks)]
+    tops = {size // row.top_shapes[0][2]: row.tops[0] for row in ends}
+    missing = [stride for stride in STRIDES if stride not in tops]
+    if missing:
+        raise CaffeError(f"{name}: features_only: found maps of strides {sorted(tops)}, expected {missing} among them")
+    return [tops[stride] for stride in STRIDES]
+
+
+def _layers_of_other_classes(
+    name: str, weights: Mapping[str, Sequence[np.ndarray]], net: NetParameter, merged: bool
+) -> list[str]:
+    """Layers whose weights fit the card's number of classes, and that the network has for another."""
+    own = {row.name: row.blob_shapes for row in trace(network(name, merged=merged))}
+    asked = {row.name: row.blob_shapes for row in trace(net)}
+    return [
+        layer
+        for layer, shapes in asked.items()
+        if shapes != own.get(layer)
+        and [np.size(blob) for blob in weights.get(layer, ())] == [int(np.prod(shape)) for shape in own.get(layer, ())]
+    ]
