@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except CaffeError as fault:
         if args.traceback:
             raise
-        print(f"dongfeng {args.command}: {' '.join(str(fault).splitlines())}", file=sys.stderr)
+        print(f"dongfeng {args.command}: {_one_line(str(fault))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"dongfeng {args.command}: interrupted", file=sys.stderr)
@@ -59,6 +59,15 @@ def _warner(command: str, others: Callable[..., None]) -> Callable[..., None]:
             others(message, category, *place, **more)
 
     return show
+
+
+def _one_line(message: str, most: int = 1000) -> str:
+    """A fault's message in one line; of a list of hundreds of faults the first ones and how many follow."""
+    line = " ".join(message.splitlines())
+    if len(line) <= most:
+        return line
+    shown = line[:most].rpartition("; ")[0] or line[:most]
+    return f"{shown}; ... and {line.count('; ', len(shown) + 1)} more (--traceback shows all)"
 
 
 class _Command(NamedTuple):
