@@ -8,12 +8,12 @@ import operator
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor, fx, nn
@@ -271,8 +271,8 @@ def _units(rows: Sequence[LayerSummary], flow: _Flow, wanted: Sequence[_Value]) 
 
 
 def _shared_names(rows: Sequence[LayerSummary]) -> set[str]:
-    names = [spec.name for row in rows for spec in row.layer.param if spec.name]
-    return {name for name in names if names.count(name) > 1} if names else set()
+    uses = Counter(spec.name for row in rows for spec in row.layer.param if spec.name)
+    return {name for name, count in uses.items() if count > 1}
 
 
 def _is_affine(norm: LayerSummary, scale: LayerSummary, shared: set[str]) -> bool:
@@ -402,7 +402,7 @@ def _fill(
 ) -> list[str]:
     """Gives every blob its numbers, from the arrays or from its filler, and tells what does not fit."""
     faults: list[str] = []
-    owners: dict[str, nn.Module] = {}
+    owners: dict[str, Any] = {}  # by the name of a shared blob, its parameter, or the module that has it as a buffer
     seen: set[str] = set()
     for unit in units:
         module = modules[unit.path]
@@ -411,6 +411,7 @@ def _fill(
                 continue
             given: list[Array | None] = [None] * len(row.blob_shapes)
             if arrays is not None:
+                # Of two layers of one name Caffe gives the blobs to the first.
                 given, wrong = _given(row, arrays.get(row.name) if row.name not in seen else None, owners)
                 faults += wrong
                 seen.add(row.name)
@@ -422,7 +423,7 @@ def _fill(
 
 
 def _given(
-    row: LayerSummary, blobs: Sequence[ArrayLike] | None, owners: Mapping[str, nn.Module]
+    row: LayerSummary, blobs: Sequence[ArrayLike] | None, owners: Mapping[str, Any]
 ) -> tuple[list[Array | None], list[str]]:
     """The blobs of one layer that fit, None for the others, and what is wrong with those."""
     shapes = row.blob_shapes
@@ -435,7 +436,7 @@ def _given(
         missing = bool(shapes) and not fixed and not shared
         return given, [f"{where}: missing, expected blobs {list(shapes)}"] if missing else []
     if len(blobs) != len(shapes):
-        found = [np.shape(blob) for blob in blobs]
+        found = [getattr(blob, "shape", "no array") for blob in blobs]
         return given, [f"{where}: found {len(blobs)} blobs {found}, expected {len(shapes)} {list(shapes)}"]
     wrong = []
     for index, (blob, shape) in enumerate(zip(blobs, shapes, strict=True)):
@@ -451,7 +452,7 @@ def _given(
 
 
 def _fill_statistics(
-    row: LayerSummary, module: nn.Module, given: Sequence[Array | None], owners: dict[str, nn.Module]
+    row: LayerSummary, module: nn.Module, given: Sequence[Array | None], owners: dict[str, Any]
 ) -> None:
     for spec, name in zip(row.layer.param, ("running_mean", "running_var", None), strict=False):
         owner = owners.setdefault(spec.name, module) if spec.name else module
