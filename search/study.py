@@ -45,7 +45,7 @@ def run_search(
     out: str | os.PathLike[str],
     engine: Engine,
     *,
-    trials: int = 32,
+    trials: int = 40,
     interval: tuple[float, float] = (0.0, math.inf),
     schedule: Schedule | None = None,
     device: str = "cpu",
@@ -149,7 +149,7 @@ def _settings(
         "data": data.identity,
         # JSON has no infinity.
         "latency": [limit if math.isfinite(limit) else None for limit in interval],
-        "schedule": asdict(schedule),
+        **asdict(schedule),
         "latency table": hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:16],
     }
 
