@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from caffe_zoo import use_commands as use
 from caffe_zoo.cards import CARDS
 from prototxt_gen.architectures import Backbone, parse_architecture
 from prototxt_gen.errors import ArchitectureError, CaffeError
@@ -403,6 +404,30 @@ COMMANDS = {
         "dongfeng merge df1.prototxt df1.caffemodel df1_mergebn.prototxt df1_mergebn.caffemodel",
         _merge_arguments,
         _merge,
+    ),
+    "fetch": _Command(
+        "download released weights, check them against their network and remember their digest",
+        "dongfeng fetch df1",
+        use.add_fetch_arguments,
+        use.fetch,
+    ),
+    "classify": _Command(
+        "print the five best classes of images",
+        "dongfeng classify df1 photo.jpg --weights df1.caffemodel",
+        use.add_classify_arguments,
+        use.classify,
+    ),
+    "segment": _Command(
+        "colour the pixels of street scenes by their class",
+        "dongfeng segment df1seg frame.png -o out.png --overlay",
+        use.add_segment_arguments,
+        use.segment,
+    ),
+    "evaluate": _Command(
+        "measure accuracy: top-1 and top-5 on ImageNet, IoU on Cityscapes",
+        "dongfeng evaluate df1 --data imagenet",
+        use.add_evaluate_arguments,
+        use.evaluate,
     ),
     "search": _Command(
         "search for networks that are fast on this machine and accurate on your images",

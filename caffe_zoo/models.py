@@ -11,7 +11,7 @@ import numpy as np
 
 from caffe_zoo.cards import CARDS, card
 from caffe_zoo.download import cached
-from prototxt_gen.errors import CaffeError
+from prototxt_gen.errors import CaffeError, WeightsError
 from prototxt_gen.networks import generate
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.shapes import trace
@@ -98,10 +98,10 @@ def create_model(
             arrays |= {layer: fresh[layer] for layer in stale}
     module: Any
     if not features_only:
-        module = to_torch(net, arrays)
+        module = _module(net, arrays, weights)
     else:
         tops = feature_tops(name)
-        module = to_torch(net, arrays, outputs=tops)
+        module = _module(net, arrays, weights, tops)
         output = next(node for node in module.graph.nodes if node.op == "output")
         maps = [output.args[0][top] for top in tops]
         output.args = (maps,)
@@ -153,9 +153,11 @@ def load_network(
     num_classes: int | None = None,
     input_size: tuple[int, int] | None = None,
 ) -> tuple[NetParameter, Weights]:
-    """A card's network in the form that the weights are of, and the weights. Whoever uses them checks that they fit."""
+    """A card's network in the form that the weights are of, and the weights. WeightsError unless they fit."""
     arrays = load(name, weights)
-    return network(name, num_classes, input_size, is_merged(name, arrays)), arrays
+    net = network(name, num_classes, input_size, is_merged(name, arrays))
+    _module(net, arrays, weights)
+    return net, arrays
 
 
 def feature_tops(name: str) -> list[str]:
@@ -176,6 +178,19 @@ def feature_tops(name: str) -> list[str]:
     if missing:
         raise CaffeError(f"{name}: features_only: found maps of strides {sorted(tops)}, expected {missing} among them")
     return [tops[stride] for stride in STRIDES]
+
+
+def _module(
+    net: NetParameter, arrays: Weights | None, source: WeightsSource | None, outputs: Sequence[str] | None = None
+) -> nn.Module:
+    """The network in torch; what does not fit is told with the file that it came from."""
+    from converters.module import to_torch
+
+    try:
+        return to_torch(net, arrays, outputs=outputs)
+    except WeightsError as fault:
+        file = source if isinstance(source, (str, os.PathLike)) else "weights"
+        raise WeightsError(f"{os.fspath(file)}: {fault}") from fault
 
 
 def _layers_of_other_classes(

@@ -1,0 +1,135 @@
+"""Street scenes to labels and pictures of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.nn import functional as F
+
+from caffe_zoo.cards import Preprocessing, card
+from caffe_zoo.cityscapes import COLOURS
+from caffe_zoo.engines import Run, runner
+from caffe_zoo.models import WeightsSource, load_network
+from caffe_zoo.preprocess import Picture, name_of, open_picture, preprocess
+from converters.images import SUFFIXES
+from prototxt_gen.errors import CaffeError, FileError, FormatError
+
+
+class Segmented(NamedTuple):
+    """A picture, its RGB pixels (H, W, 3) uint8, and the class of each, (H, W) uint8."""
+
+    picture: Picture
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+
+def segment(
+    name: str,
+    picture: Picture,
+    weights: WeightsSource = "released",
+    *,
+    resize: bool = True,
+    num_classes: int | None = None,
+    input_size: tuple[int, int] | None = None,
+    engine: str = "torch",
+) -> NDArray[np.uint8]:
+    """The class of every pixel of a picture, (H, W) uint8: Cityscapes' train ids 0 to 18 for the zoo's own weights.
+
+    The picture is a file, an image of Pillow or RGB pixels; it is resized to what the network takes, or refused with
+    resize=False, and the scores are enlarged bilinearly to the picture's own size. `weights` as for `create_model`;
+    nothing is downloaded. `input_size` is (height, width), without it the card's.
+    """
+    run, preprocessing = segmenter(name, weights, num_classes, input_size, engine)
+    (result,) = segment_each(run, [picture], preprocessing, resize=resize)
+    return result.labels
+
+
+def segmenter(
+    name: str,
+    weights: WeightsSource = "released",
+    num_classes: int | None = None,
+    input_size: tuple[int, int] | None = None,
+    engine: str = "torch",
+) -> tuple[Run, Preprocessing]:
+    """A segmentation network of the zoo, ready to run, and the preprocessing that it takes."""
+    known = card(name)
+    if known.kind != "segmentation":
+        raise CaffeError(f"{name} gives scores of whole images, not of pixels; `classify` is for it")
+    run = runner(*load_network(name, weights, num_classes, input_size), engine=engine)
+    return run, replace(known.preprocessing, crop=input_size or known.preprocessing.crop)
+
+
+def segment_each(
+    run: Run, pictures: Iterable[Picture], preprocessing: Preprocessing, batch: int = 1, resize: bool = True
+) -> Iterator[Segmented]:
+    """The labels of many pictures in their order, `batch` of them at a time through the network."""
+    waiting = iter(pictures)
+    while chunk := list(islice(waiting, batch)):
+        images = [open_picture(picture) for picture in chunk]
+        for picture, image in zip(chunk, images, strict=True):
+            if not resize and image.size != preprocessing.crop[::-1]:
+                height, width = preprocessing.crop
+                raise FormatError(
+                    f"{name_of(picture)}: found an image of {image.height}x{image.width}, expected {height}x{width} "
+                    "(height x width), since resizing is switched off"
+                )
+        scores = run(np.concatenate([preprocess(image, preprocessing) for image in images]))
+        for picture, image, score in zip(chunk, images, scores, strict=True):
+            yield Segmented(picture, np.asarray(image), labels_of(score, (image.height, image.width)))
+
+
+def labels_of(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """The best class at each pixel of (height, width), from scores (classes, h, w) that are enlarged bilinearly.
+
+    Samples are taken at pixel centres, as the decoders' own fixed bilinear deconvolutions do.
+    """
+    tensor = torch.from_numpy(scores)
+    if tensor.ndim != 3 or not 1 <= len(tensor) <= 256:
+        raise CaffeError(f"scores: found shape {tuple(tensor.shape)}, expected (classes, height, width), 256 at most")
+    if tuple(tensor.shape[1:]) != size:
+        tensor = F.interpolate(tensor[None], size, mode="bilinear", align_corners=False)[0]
+    return tensor.argmax(0).to(torch.uint8).numpy()
+
+
+def colour_map(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
+    """Labels (H, W) in the colours of Cityscapes, (H, W, 3). FormatError for classes that it does not have."""
+    if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < len(COLOURS):
+        raise FormatError(
+            f"labels: found classes up to {labels.max()}, expected Cityscapes' 0 to {len(COLOURS) - 1}: there are no "
+            "colours for others, write their ids"
+        )
+    colours: NDArray[np.uint8] = np.array(COLOURS, np.uint8)[labels]
+    return colours
+
+
+def overlay(pixels: NDArray[np.uint8], labels: NDArray[np.integer], opacity: float = 0.5) -> NDArray[np.uint8]:
+    """The colour map over the photo, both (H, W, 3)."""
+    mixed: NDArray[np.uint8] = np.rint(pixels * (1 - opacity) + colour_map(labels) * opacity).astype(np.uint8)
+    return mixed
+
+
+def image_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The images in a folder, in the order of their names. FileError where there are none."""
+    try:
+        found = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    except OSError as fault:
+        raise FileError(f"{folder}: cannot be listed: {fault.strerror or fault}") from fault
+    if not found:
+        raise FileError(f"{folder}: found no image ({', '.join(SUFFIXES)})")
+    return found
+
+
+def image_of(result: Segmented, kind: str) -> Image.Image:
+    """What to save of a result: its `colours`, an `overlay`, or the `labels` as grey values."""
+    if kind == "labels":
+        return Image.fromarray(result.labels)
+    return Image.fromarray(overlay(result.pixels, result.labels) if kind == "overlay" else colour_map(result.labels))
