@@ -337,6 +337,7 @@ def _run_opencv(side: _Side, inputs: Mapping[str, Array]) -> dict[str, Array]:
         save_weights(weights_of(side.module), path, net)
         try:
             engine = cv2.dnn.readNetFromCaffe(str(text), str(path))
+            engine.enableFusion(False)  # fused, the tops within hold what was left in memory
             known = set(engine.getLayerNames())
             tops = {
                 made[-1].name: top
