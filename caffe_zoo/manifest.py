@@ -15,9 +15,11 @@ NAME = "weights_manifest.json"
 
 def manifest_path() -> Path:
     """Where the manifest lies: at the top of a checkout, or among the installed files of the distribution."""
-    beside = Path(__file__).resolve().parent.parent / NAME
-    if beside.is_file():
-        return beside
+    packages = Path(__file__).resolve().parent.parent
+    # At the top of a checkout; and where `pip install --target` moves what its list of files has elsewhere.
+    for place in (packages / NAME, packages / "share" / "dongfeng" / NAME):
+        if place.is_file():
+            return place
     try:
         files = metadata.files("dongfeng") or []
     except metadata.PackageNotFoundError:
