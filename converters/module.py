@@ -342,14 +342,19 @@ def _graph(
     for place, value in enumerate(inputs):
         name = _identifier(rows[value[0]].tops[value[1]], taken)
         nodes[value] = graph.placeholder(name) if place <= last else graph.placeholder(name, default_value=None)
+
+    def call(path: str, *bottoms: fx.Node) -> fx.Node:
+        # With a name of ours: torch.fx would call what a layer `self` gives `self`.
+        return graph.create_node("call_module", path, bottoms, name=_identifier(path, taken))
+
     for index, unit in units.items():
         tops = rows[index].tops
         bottoms = [nodes[value] for value in unit.bottoms]
         if len(tops) > 1 and unit.row.type in _EACH_BOTTOM_ALONE:
             for place, bottom in enumerate(bottoms):
-                nodes[index, place] = graph.call_module(unit.path, (bottom,))
+                nodes[index, place] = call(unit.path, bottom)
             continue
-        node = graph.call_module(unit.path, tuple(bottoms))
+        node = call(unit.path, *bottoms)
         if len(tops) == 1:
             nodes[index, 0] = node
         else:

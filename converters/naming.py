@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Sequence
 from functools import lru_cache
@@ -20,7 +21,8 @@ def module_paths(names: Sequence[str]) -> list[str]:
 
     1. %, quotes, backslashes and what cannot be printed;
     2. a dot beside nothing (`.a`, `a..b`), and one behind the name of another layer, whose module is no container;
-    3. the first letter of a part that is an attribute of every module: `forward`, `training`, `graph`.
+    3. the first letter of a part that is an attribute of every module (`forward`, `training`, `graph`) or a word of
+       Python (`in`, `None`), which torch.fx would write into code as it stands.
 
     A name that comes again gets %~2, %~3 behind it; the empty name is %.
     """
@@ -56,4 +58,4 @@ def _path(name: str, leaves: set[str]) -> str:
 
 @lru_cache
 def _reserved() -> frozenset[str]:
-    return frozenset(dir(fx.GraphModule({}, fx.Graph())))
+    return frozenset([*dir(fx.GraphModule({}, fx.Graph())), *keyword.kwlist])

@@ -105,6 +105,7 @@ def test_state_dict_keys_follow_layer_names():
     [
         ["res2.1.conv1", "res2.1skipConv/bn", "conv1/bn"],
         ["forward", "training", "a.forward", "graph", "weight"],
+        ["self", "x.self", "Self", "in", "None", "a.class", "getattr", "torch", "operator", "x"],
         ["", ".", ".a", "a.", "a..b", "..."],
         ["res2", "res2.conv", "res2.conv.bn", "res2.1.x"],
         ["relu", "relu", "relu", "relu%~2", "a%2Eb", "a.b", "%", "%25"],
