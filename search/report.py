@@ -146,7 +146,16 @@ def _draw_accuracies(
     axes: Any, latencies: Any, percents: Any, trained: list[int], boundary: list[int], codes: dict[int, str]
 ) -> None:
     others = [index for index in trained if index not in boundary]
-    axes.scatter(latencies[others], percents[others], s=22, color="#8fa3b3", label="trained", linewidths=0)
+    # One candidate that failed to train must not press all others together.
+    low = min(percents[boundary[0]], np.quantile(percents[trained], 0.1)) - 1
+    shown = [index for index in others if percents[index] >= low]
+    below = [index for index in others if percents[index] < low]
+    axes.scatter(latencies[shown], percents[shown], s=22, color="#8fa3b3", label="trained", linewidths=0)
+    if below:
+        floor = np.full(len(below), low)
+        axes.scatter(
+            latencies[below], floor, s=30, color="#8fa3b3", marker="v", label="trained, further down", linewidths=0
+        )
     axes.step(
         latencies[boundary],
         percents[boundary],

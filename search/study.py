@@ -134,7 +134,8 @@ def _open(path: Path, settings: dict[str, Any]) -> optuna.Study:
     return study
 
 
-def _past(study: optuna.Study) -> list[tuple[Backbone, float]]:
+def _past(study: optuna.Study) -> list[tuple[Any, float]]:
+    """Architectures and accuracies of all complete trainings, in their order."""
     complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     return [(parse_architecture(trial.user_attrs["architecture"]), trial.values[1]) for trial in complete]
 
