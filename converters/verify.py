@@ -223,7 +223,8 @@ class _Side:
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Every top by its name, in the order of the layers."""
-        with torch.no_grad():
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)  # for what a network fills at random
             result = self.module(*(torch.from_numpy(inputs[name]) for name in self.inputs))
         tops = result if isinstance(result, Mapping) else dict.fromkeys(self.makers, result)
         return {name: tops[name].numpy() for name in self.makers}
