@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from caffe_zoo.manifest import read_manifest
-from prototxt_gen.architectures import Backbone, parse_architecture
+from prototxt_gen.architectures import Backbone, Decoder, parse_architecture
 from prototxt_gen.errors import CaffeError
 
 PAPER = "Li, Zhou, Pan, Feng: Partial Order Pruning, CVPR 2019, arXiv 1903.03777"
@@ -36,8 +36,8 @@ class Preprocessing:
     interpolation: str = "bilinear"
 
 
-#: Street scenes as the release's segmentation networks take them: whole.
-WHOLE_FRAME = Preprocessing(resize_shorter=None, crop=(1024, 2048))
+#: Street scenes as the release's segmentation networks take them: whole, less the mean of Cityscapes.
+WHOLE_FRAME = Preprocessing(mean=(72.0, 83.0, 73.0), resize_shorter=None, crop=(1024, 2048))
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Card:
     """What is known of one network of the zoo."""
 
     name: str
-    architecture: Backbone
+    architecture: Backbone | Decoder
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     #: Published figures: top1 and top5 on the ImageNet validation set, latency in milliseconds, memory in MB.
     results: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))

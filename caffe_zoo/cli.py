@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from caffe_zoo import use_commands as use
 from caffe_zoo.cards import CARDS
-from prototxt_gen.architectures import Backbone, parse_architecture
+from prototxt_gen.architectures import Backbone, Decoder, parse_architecture
 from prototxt_gen.errors import ArchitectureError, CaffeError
 from prototxt_gen.files import write_bytes
 from prototxt_gen.networks import FORMS, generate, generate_text
@@ -100,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def resolve_architecture(text: str) -> Backbone:
+def resolve_architecture(text: str) -> Backbone | Decoder:
     """An architecture by the name of a zoo network or by its code; ArchitectureError tells both sides."""
     if text in CARDS:
         return CARDS[text].architecture

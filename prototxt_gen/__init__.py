@@ -1,6 +1,6 @@
 """The Caffe language and the networks written in it: numpy and protobuf, never torch."""
 
-from prototxt_gen.architectures import Backbone, Stage, parse_architecture
+from prototxt_gen.architectures import Backbone, Decoder, Pyramid, Stage, Unit, parse_architecture
 from prototxt_gen.errors import (
     ArchitectureError,
     CaffeError,
@@ -28,14 +28,17 @@ __all__ = [
     "ArchitectureError",
     "Backbone",
     "CaffeError",
+    "Decoder",
     "FileError",
     "FormatError",
     "LayerParameter",
     "NetParameter",
     "NetworkError",
+    "Pyramid",
     "SolverParameter",
     "Stage",
     "Summary",
+    "Unit",
     "UnsupportedError",
     "WeightsError",
     "__version__",

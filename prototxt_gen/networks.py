@@ -8,23 +8,49 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from numbers import Real
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
-from prototxt_gen.architectures import Backbone, Block, parse_architecture
-from prototxt_gen.blocks import Fragment, Style, block_fragment, fragment, stem_fragment
+from prototxt_gen.architectures import FAMILIES, Backbone, Block, Decoder, levels_of, parse_architecture
+from prototxt_gen.blocks import Style, conv_relu, last_top
+from prototxt_gen.decoders import Map, Phase, Resizing, decoder_layers
 from prototxt_gen.errors import ArchitectureError
+from prototxt_gen.fragments import Fragment, block_fragment, fragment, stem_fragment
 from prototxt_gen.proto import LayerParameter, NetParameter, SolverParameter, to_binary, to_text
+from prototxt_gen.units import inner_product
 
 Form: TypeAlias = Literal["deploy", "train_val", "release"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 # The images the release measures: one on a device, batches of 100 through ImageData (500 of them are its test).
 _DEFAULT_SHAPES = {"deploy": (1, 3, 224, 224), "train_val": (100, 3, 224, 224), "release": (100, 3, 224, 224)}
+_SCENE_SHAPE = (1, 3, 1024, 2048)
 _RELEASE_SOURCE = "/home/vip/dataset/imagenet/ILSVRC2012_val_256xN_list.txt"
+_SCENE_SOURCE = "/home/vip/dataset/cityscapes/img_val_1024x2048_list.txt"
 _SCALE = 0.008
-# By channels; a grey pixel is about 0.11 B + 0.59 G + 0.30 R.
-_MEANS = {1: (117.0,), 3: (104.0, 117.0, 123.0)}
+# A grey pixel is about this much of B, G and R.
+_GREY = (0.11, 0.59, 0.30)
+_IGNORED_LABEL = 255
 _MAX_COUNT = 2**31 - 1
+
+
+class _SceneForm(NamedTuple):
+    """How a form writes a segmentation network: what it begins with, its resizings, what follows the scores."""
+
+    source: Literal["input", "logged input", "images", "images and labels"]
+    resizings: tuple[Resizing, ...]
+    ends_in: Literal["scores", "labels", "loss"]
+    named: bool = True
+
+
+_SCENE_FORMS = {
+    "deploy": _SceneForm("input", (Resizing(),), "scores"),
+    "train_val": _SceneForm("images and labels", (Resizing(),), "loss"),
+    "release": _SceneForm("images", (Resizing("TRAIN", square=True), Resizing("TEST")), "labels", named=False),
+}
+# The networks without upsampling exist in logs only: as `caffe time` prints a network, in the phase TRAIN.
+_LOGGED = _SceneForm("logged input", (Resizing("TRAIN"),), "scores", named=False)
+# The one file of the release whose ImageData does not say `shuffle: false`: (architecture, merged).
+_SHUFFLE_UNSAID = {("s32-64_b64x3_b128x3_b256x3-512_p128-512_d128-32-19_u8_c19", False)}
 
 # Caffe: sgd_solver.cpp, GetLearningRate: what each policy reads beside base_lr.
 _POLICIES = {
@@ -39,7 +65,7 @@ _POLICIES = {
 
 
 def generate(
-    architecture: Backbone | str,
+    architecture: Backbone | Decoder | str,
     form: Form = "deploy",
     input_shape: Sequence[int] | None = None,
     merged: bool = False,
@@ -48,19 +74,25 @@ def generate(
 
     Forms: `deploy` begins with an Input layer and ends at the logits `fc`; `train_val` reads images listed in
     train.txt and val.txt (ImageData; edit the two names), has fillers, and ends at the loss and at top-1 and top-5
-    accuracy; `release` is the DF release's file, field for field, for DF1, DF2 and DF2A. Layer names are the same
+    accuracy; `release` is the DF release's file, field for field, for the networks it has. Layer names are the same
     in all, so are the preprocessing numbers (B, G, R minus 104, 117, 123, times 0.008) where a form states them.
 
     `input_shape` is (N, channels, H, W), N being the batch of every data layer; without it (1, 3, 224, 224), or
     (100, 3, 224, 224) for the forms that read images. The pooling window is the final map. ImageData crops square
     inputs out of larger images and stretches images to any other size; it gives 1 or 3 channels. `merged` leaves
     batch norm out and gives the convolutions a bias. ArchitectureError for anything else.
+
+    Of a Decoder `deploy` ends at the scores of each class, (1, 3, 1024, 2048) is the shape without another, and
+    B, G, R are less 72, 83, 73. `train_val` reads label maps beside the images, listed in train_label.txt and
+    val_label.txt: grey images of the ids, 255 where there is none, of the size of the scores, for they cannot be
+    resized. Caffe reads the two lists apart, so they keep their order and images are neither cropped nor mirrored.
+    `release` takes images as large as they come; without upsampling it is what the logs print, in the phase TRAIN.
     """
     return _joined(_fragments(architecture, form, input_shape, merged))
 
 
 def generate_text(
-    architecture: Backbone | str,
+    architecture: Backbone | Decoder | str,
     form: Form = "deploy",
     input_shape: Sequence[int] | None = None,
     merged: bool = False,
@@ -71,8 +103,8 @@ def generate_text(
 
 def generate_stem(architecture: Backbone | str, input_shape: Sequence[int], merged: bool = False) -> NetParameter:
     """The mini-network of the stem alone, from an Input layer of `input_shape` (N, channels, H, W)."""
-    shape = _check_shape(input_shape, "deploy")
-    return _joined([_data("deploy", shape), stem_fragment(_check_spec(architecture).stem, Style(merged))])
+    shape, backbone = _check_shape(input_shape, "deploy"), _check_spec(architecture)
+    return _joined([_data("deploy", shape, ()), _stem(backbone, shape[1], _style(backbone, merged))])
 
 
 def generate_block(block: Block, input_shape: Sequence[int], merged: bool = False) -> NetParameter:
@@ -81,7 +113,7 @@ def generate_block(block: Block, input_shape: Sequence[int], merged: bool = Fals
     ArchitectureError unless the channels are the block's `in_channels`.
     """
     shape = _check_shape(input_shape, "deploy", block.in_channels)
-    return _joined([_data("deploy", shape), _block(block, "block", "data", Style(merged))])
+    return _joined([_data("deploy", shape, ()), _block(block, "block", "data", Style(merged))])
 
 
 def generate_head(architecture: Backbone | str, input_shape: Sequence[int]) -> NetParameter:
@@ -91,7 +123,7 @@ def generate_head(architecture: Backbone | str, input_shape: Sequence[int]) -> N
     """
     backbone = _check_spec(architecture)
     shape = _check_shape(input_shape, "deploy", list(backbone.blocks())[-1].out_channels)
-    return _joined([_data("deploy", shape), _head(backbone, "data", shape[2:], Style())])
+    return _joined([_data("deploy", shape, ()), _head(backbone, "data", shape[2:], _style(backbone, False))])
 
 
 def solver(
@@ -158,27 +190,51 @@ def _set(message: SolverParameter, fields: Mapping[str, Any], least: float = 1e-
 
 
 def _fragments(
-    architecture: Backbone | str, form: Form, input_shape: Sequence[int] | None, merged: bool
+    architecture: Backbone | Decoder | str, form: Form, input_shape: Sequence[int] | None, merged: bool
 ) -> list[Fragment]:
-    backbone = _check_spec(architecture)
+    spec = _check_architecture(architecture)
     if form not in FORMS:
         raise ArchitectureError(f"form is {form!r}, expected one of {', '.join(FORMS)}")
     if not isinstance(merged, bool):
         raise ArchitectureError(f"merged is {merged!r}, expected True or False")
+    if isinstance(spec, Decoder):
+        shape = _check_shape(_SCENE_SHAPE if input_shape is None else input_shape, form)
+        return _scene_fragments(spec, form, shape, merged)
     shape = _check_shape(_DEFAULT_SHAPES[form] if input_shape is None else input_shape, form)
-    style = Style(merged, fillers=form == "train_val")
-    pieces = [_data(form, shape), stem_fragment(backbone.stem, style)]
-    for block in backbone.blocks():
-        pieces.append(_block(block, block.name, pieces[-1].top, style))
-    # Every stride of 2 leaves ceil(size / 2), so n of them leave ceil(size / 2^n).
-    halvings = len(backbone.stem) + len(backbone.stages)
-    window = tuple(-(-size >> halvings) for size in shape[2:])
-    pieces.append(_head(backbone, pieces[-1].top, window, style))
+    style = _style(spec, merged, form)
+    pieces = [_data(form, shape, spec.style.mean)]
+    maps = _add_trunk(pieces, spec, shape, style)
+    pieces.append(_head(spec, pieces[-1].top, maps[-1][3:], style))
     if form != "deploy":
-        pieces.append(_measures(form, backbone.classes))
+        pieces.append(_measures(form, spec.classes, pieces[-1].top))
     if form != "release":
-        name = NetParameter(name=str(backbone))
-        pieces.insert(0, Fragment(to_text(name), to_binary(name), ""))
+        pieces.insert(0, _named(str(spec)))
+    return pieces
+
+
+def _scene_fragments(decoder: Decoder, form: Form, shape: tuple[int, ...], merged: bool) -> list[Fragment]:
+    written = _LOGGED if form == "release" and decoder.upsampling == 1 else _SCENE_FORMS[form]
+    style = _style(decoder.backbone, merged, form)
+    trunk: list[Fragment] = [Fragment("", b"", "data")]
+    maps = _add_trunk(trunk, decoder.backbone, shape, style)
+    deepest = tuple(reversed(maps[-len(decoder.channels) :]))
+    scores, coarse = _decoder_fragment(decoder, deepest, (shape[2], shape[3]), style, written.resizings)
+    fine = _score_size(decoder, deepest[-1], shape)
+    pieces = [_named(str(decoder))] if written.named else []
+    if written.source == "input":
+        pieces.append(_data("deploy", shape, ()))
+    elif written.source == "logged input":
+        pieces.append(_logged_input(shape))
+    elif written.source == "images":
+        pieces.append(fragment([_scenes(decoder, shape, merged)]))
+    else:
+        pieces.append(_images_and_labels(shape, fine, decoder.backbone.style.scene_mean))
+    pieces += [*trunk, scores]
+    if written.ends_in == "labels":
+        stride = 2 ** deepest[-1].level
+        pieces.append(fragment([*_predict("", scores.top), *_predict(f"_d{stride}", coarse)]))
+    elif written.ends_in == "loss":
+        pieces.append(_scene_measures(scores.top))
     return pieces
 
 
@@ -187,29 +243,86 @@ def _joined(pieces: Sequence[Fragment]) -> NetParameter:
 
 
 def _block(block: Block, name: str, bottom: str, style: Style) -> Fragment:
-    numbers = (block.width, block.out_channels, block.stride, block.needs_projection)
-    return block_fragment(block.kind, name, bottom, *numbers, style)
+    return block_fragment(block, name, bottom, style)
+
+
+def _style(backbone: Backbone, merged: bool, form: Form = "deploy") -> Style:
+    family = FAMILIES[backbone.family]
+    return Style(merged, form == "train_val", family.eps, family.clipped)
+
+
+def _named(name: str) -> Fragment:
+    net = NetParameter(name=name)
+    return Fragment(to_text(net), to_binary(net), "")
+
+
+def _add_trunk(pieces: list[Fragment], backbone: Backbone, shape: Sequence[int], style: Style) -> list[Map]:
+    """Appends stem and stages to the pieces; gives the last map at each stride, the shallowest first."""
+    pieces.append(_stem(backbone, shape[1], style))
+    tops: dict[int, tuple[str, int]] = {}
+    for block in backbone.blocks():
+        pieces.append(_block(block, block.name, pieces[-1].top, style))
+        tops[block.stage] = pieces[-1].top, block.out_channels
+    sizes = _sizes(backbone, shape[2], shape[3])
+    return [Map(level, *tops[index], *sizes[index]) for level, index in levels_of(backbone).items()]
+
+
+def _sizes(backbone: Backbone, height: int, width: int) -> list[tuple[int, int]]:
+    """Height and width after each stage. Convolutions of stride 2 leave ceil(size / 2)."""
+    pooled = backbone.style.stem == "pooled"
+
+    def halved(size: int, times: int) -> int:
+        return -(-size >> times)
+
+    def stem(size: int) -> int:
+        size = halved(size, len(backbone.stem))
+        # A window of 3 every 2 (Caffe: pooling_layer.cpp); maps below it have no window.
+        return -(-(size - 3) // 2) + 1 if pooled else size
+
+    size = stem(height), stem(width)
+    if min(size) < 1:
+        raise ArchitectureError(f"input_shape has images of {height}x{width}, expected at least 3x3 for {backbone}")
+    sizes = []
+    for stage in backbone.stages:
+        size = halved(size[0], stage.stride - 1), halved(size[1], stage.stride - 1)
+        sizes.append(size)
+    return sizes
+
+
+def _stem(backbone: Backbone, channels: int, style: Style) -> Fragment:
+    # Only depthwise convolutions ask for the channels: others share their fragment.
+    separable = backbone.style.stem == "separable"
+    return stem_fragment(backbone.stem, style, backbone.family, channels if separable else 0)
+
+
+@lru_cache(maxsize=1024)
+def _decoder_fragment(
+    decoder: Decoder, maps: tuple[Map, ...], size: tuple[int, int], style: Style, resizings: tuple[Resizing, ...]
+) -> tuple[Fragment, str]:
+    """The decoder's fragment, whose top holds the scores, and the top of the scores before upsampling."""
+    layers, coarse = decoder_layers(decoder, maps, size, style, resizings)
+    return fragment(layers), coarse
 
 
 @lru_cache(maxsize=256)
-def _data(form: Form, shape: tuple[int, ...]) -> Fragment:
+def _data(form: Form, shape: tuple[int, ...], mean: tuple[float, ...]) -> Fragment:
     """What a form begins with; its first top is `data`."""
     if form == "release":
-        return fragment([_images("TEST", _RELEASE_SOURCE, shape)])
+        return fragment([_images("TEST", _RELEASE_SOURCE, shape, mean)])
     if form == "train_val":
-        return fragment([_images("TRAIN", "train.txt", shape), _images("TEST", "val.txt", shape)])
+        return fragment([_images("TRAIN", "train.txt", shape, mean), _images("TEST", "val.txt", shape, mean)])
     layer = LayerParameter(name="data", type="Input", top=["data"])
     layer.input_param.shape.add(dim=shape)
     return fragment([layer])
 
 
-def _images(phase: Literal["TRAIN", "TEST"], source: str, shape: tuple[int, ...]) -> LayerParameter:
+def _images(phase: Phase, source: str, shape: tuple[int, ...], mean: tuple[float, ...]) -> LayerParameter:
     batch, channels, height, width = shape
     training = phase == "TRAIN"
     layer = LayerParameter(name="data", type="ImageData", top=["data", "label"], include=[{"phase": phase}])
     layer.transform_param.scale = _SCALE
     layer.transform_param.mirror = training
-    layer.transform_param.mean_value.extend(_MEANS[channels])
+    layer.transform_param.mean_value.extend(_means(mean, channels))
     layer.image_data_param.source = source
     layer.image_data_param.batch_size = batch
     layer.image_data_param.shuffle = training
@@ -223,37 +336,137 @@ def _images(phase: Literal["TRAIN", "TEST"], source: str, shape: tuple[int, ...]
     return layer
 
 
+def _means(mean: Sequence[float], channels: int) -> tuple[float, ...]:
+    """The mean of each channel; that of grey images is a whole number."""
+    if channels == 3:
+        return tuple(mean)
+    return (float(round(sum(part * value for part, value in zip(_GREY, mean, strict=True)))),)
+
+
+def _scenes(decoder: Decoder, shape: tuple[int, ...], merged: bool) -> LayerParameter:
+    """The release's data layer of whole images."""
+    batch, channels, _, _ = shape
+    layer = LayerParameter(name="data", type="ImageData", top=["data", "label"], include=[{"phase": "TEST"}])
+    layer.transform_param.scale = _SCALE
+    layer.transform_param.mirror = False
+    layer.transform_param.mean_value.extend(_means(decoder.backbone.style.scene_mean, channels))
+    layer.image_data_param.source = _SCENE_SOURCE
+    layer.image_data_param.batch_size = batch
+    if (str(decoder), merged) not in _SHUFFLE_UNSAID:
+        layer.image_data_param.shuffle = False
+    if channels == 1:
+        layer.image_data_param.is_color = False
+    return layer
+
+
+def _logged_input(shape: tuple[int, ...]) -> Fragment:
+    """The state and the input layer that Caffe prints of a network in the phase TRAIN."""
+    net = NetParameter(state={"phase": "TRAIN", "level": 0, "stage": [""]})
+    layer = net.layer.add(name="input", type="Input", top=["data"])
+    layer.input_param.shape.add(dim=shape)
+    return Fragment(to_text(net), to_binary(net), "data")
+
+
+@lru_cache(maxsize=256)
+def _images_and_labels(shape: tuple[int, ...], label_size: tuple[int, int], mean: tuple[float, ...]) -> Fragment:
+    """Lists of images and of their label maps, for both phases; the classes that ImageData adds are not needed."""
+    batch, channels, height, width = shape
+    layers = []
+    for phase, prefix in (("TRAIN", "train"), ("TEST", "val")):
+        images = LayerParameter(name="data", type="ImageData", top=["data", "data/class"], include=[{"phase": phase}])
+        images.transform_param.scale = _SCALE
+        images.transform_param.mean_value.extend(_means(mean, channels))
+        labels = LayerParameter(name="label", type="ImageData", top=["label", "label/class"])
+        labels.include.add(phase=phase)
+        for layer, suffix, colour, size in (
+            (images, "", channels == 3, (height, width)),
+            (labels, "_label", False, label_size),
+        ):
+            param = layer.image_data_param
+            param.source = f"{prefix}{suffix}.txt"
+            param.batch_size = batch
+            param.shuffle = False
+            param.new_height, param.new_width = size
+            if not colour:
+                param.is_color = False
+            layers.append(layer)
+    layers.append(LayerParameter(name="classes", type="Silence", bottom=["data/class", "label/class"]))
+    net = NetParameter(layer=layers)
+    return Fragment(to_text(net), to_binary(net), "data")
+
+
+def _score_size(decoder: Decoder, shallowest: Map, shape: Sequence[int]) -> tuple[int, int]:
+    times = decoder.upsampling
+    if times == 2**shallowest.level:
+        return shape[2], shape[3]
+    return times * shallowest.height, times * shallowest.width
+
+
+def _predict(suffix: str, scores: str) -> list[LayerParameter]:
+    """The release's end: probabilities of the scores, and the most probable class of every pixel."""
+    prob, pred = f"prob{suffix}", f"pred{suffix}"
+    layers = [
+        LayerParameter(name=prob, type="Softmax", bottom=[scores], top=[prob], include=[{"phase": "TEST"}]),
+        LayerParameter(name=pred, type="ArgMax", bottom=[prob], top=[pred], include=[{"phase": "TEST"}]),
+    ]
+    layers[1].argmax_param.axis = 1
+    return layers
+
+
+def _scene_measures(scores: str) -> Fragment:
+    loss = LayerParameter(name="loss", type="SoftmaxWithLoss", bottom=[scores, "label"], top=["loss"])
+    loss.loss_param.ignore_label = _IGNORED_LABEL
+    accuracy = LayerParameter(name="accuracy", type="Accuracy", bottom=[scores, "label"], top=["accuracy"])
+    accuracy.accuracy_param.ignore_label = _IGNORED_LABEL
+    accuracy.include.add(phase="TEST")
+    return fragment([loss, accuracy])
+
+
 def _head(backbone: Backbone, bottom: str, window: tuple[int, ...], style: Style) -> Fragment:
     # The release counts pooling as the stage after the last: its stages are res2 to res4, then comes pool5.
-    return _head_fragment(bottom, f"pool{len(backbone.stages) + 2}", window, backbone.classes, style.fillers)
+    family = backbone.style
+    pool = f"pool{len(backbone.stages) + family.pool_after}"
+    classifier = family.classifier.format(classes=backbone.classes)
+    dropout = family.dropout if style.fillers else 0.0
+    return _head_fragment(bottom, pool, window, classifier, backbone.classes, backbone.head, dropout, style)
 
 
 @lru_cache(maxsize=1024)
-def _head_fragment(bottom: str, name: str, window: tuple[int, ...], classes: int, fillers: bool) -> Fragment:
-    pool = LayerParameter(name=name, type="Pooling", bottom=[bottom], top=[name])
+def _head_fragment(
+    bottom: str,
+    name: str,
+    window: tuple[int, ...],
+    classifier: str,
+    classes: int,
+    width: int | None,
+    dropout: float,
+    style: Style,
+) -> Fragment:
+    layers = conv_relu("head", bottom, width, 1, 1, style) if width else []
+    pool = LayerParameter(name=name, type="Pooling", bottom=[last_top(layers) if layers else bottom], top=[name])
     pool.pooling_param.pool = pool.pooling_param.AVE
     if window[0] == window[1]:
         pool.pooling_param.kernel_size = window[0]
     else:
         pool.pooling_param.kernel_h, pool.pooling_param.kernel_w = window
     pool.pooling_param.stride = 1
-    fc = LayerParameter(name="fc", type="InnerProduct", bottom=[name], top=["fc"])
-    fc.inner_product_param.num_output = classes
-    fc.inner_product_param.bias_term = True
-    if fillers:
-        fc.inner_product_param.weight_filler.type = "msra"
-    return fragment([pool, fc])
+    layers.append(pool)
+    if dropout:
+        drop = LayerParameter(name="dropout", type="Dropout", bottom=[name], top=[name])
+        drop.dropout_param.dropout_ratio = dropout
+        layers.append(drop)
+    return fragment([*layers, inner_product(classifier, name, classes, style)])
 
 
 @lru_cache(maxsize=256)
-def _measures(form: Form, classes: int) -> Fragment:
+def _measures(form: Form, classes: int, logits: str) -> Fragment:
     layers = []
     if form == "train_val":
-        layers.append(LayerParameter(name="loss", type="SoftmaxWithLoss", bottom=["fc", "label"], top=["loss"]))
+        layers.append(LayerParameter(name="loss", type="SoftmaxWithLoss", bottom=[logits, "label"], top=["loss"]))
     # Caffe refuses a top_k above the number of classes (accuracy_layer.cpp).
     for top_k in (k for k in (1, 5) if k <= classes):
         name = f"accuracy/top-{top_k}"
-        layer = LayerParameter(name=name, type="Accuracy", bottom=["fc", "label"], top=[name])
+        layer = LayerParameter(name=name, type="Accuracy", bottom=[logits, "label"], top=[name])
         layer.accuracy_param.top_k = top_k
         if form == "train_val":
             layer.include.add(phase="TEST")
@@ -261,13 +474,20 @@ def _measures(form: Form, classes: int) -> Fragment:
     return fragment(layers)
 
 
-def _check_spec(architecture: Backbone | str) -> Backbone:
+def _check_architecture(architecture: Any) -> Backbone | Decoder:
     if isinstance(architecture, str):
         return parse_architecture(architecture)
-    if not isinstance(architecture, Backbone):
+    if not isinstance(architecture, Backbone | Decoder):
         found = type(architecture).__name__
-        raise ArchitectureError(f"architecture: found {found}, expected a Backbone or its code")
+        raise ArchitectureError(f"architecture: found {found}, expected a Backbone, a Decoder or a code of theirs")
     return architecture
+
+
+def _check_spec(architecture: Any) -> Backbone:
+    spec = _check_architecture(architecture)
+    if isinstance(spec, Decoder):
+        raise ArchitectureError(f"architecture {spec}: found a segmentation network, expected a backbone")
+    return spec
 
 
 def _check_shape(input_shape: Any, form: Form, channels: int | None = None) -> tuple[int, ...]:
@@ -283,6 +503,6 @@ def _check_shape(input_shape: Any, form: Form, channels: int | None = None) -> t
         )
     if channels is not None and shape[1] != channels:
         raise ArchitectureError(f"input_shape is {shape}, expected {channels} channels")
-    if form != "deploy" and shape[1] not in _MEANS:
+    if form != "deploy" and shape[1] not in (1, 3):
         raise ArchitectureError(f"input_shape is {shape}, expected 1 or 3 channels: form {form} reads images")
     return shape

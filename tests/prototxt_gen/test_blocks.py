@@ -6,17 +6,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from prototxt_gen.architectures import BLOCK_KINDS, parse_architecture
-from prototxt_gen.blocks import BUILDERS, Style, block_fragment, stem_fragment
+from prototxt_gen.architectures import BLOCK_KINDS, Block, parse_architecture
+from prototxt_gen.blocks import Style
+from prototxt_gen.fragments import BUILDERS, block_fragment, stem_fragment
 from prototxt_gen.proto import NetParameter, from_binary, parse_text, read_prototxt, to_text
 
-STYLES = st.builds(Style, st.booleans(), st.booleans())
+STYLES = st.builds(Style, st.booleans(), st.booleans(), st.sampled_from([1e-3, 1e-4]), st.booleans())
+ODD = st.sampled_from([1, 3, 5])
 BLOCKS = st.tuples(
-    st.sampled_from(sorted(BUILDERS)),
-    st.integers(1, 2000),
-    st.integers(1, 2000),
-    st.sampled_from([1, 2]),
-    st.booleans(),
+    st.builds(
+        Block,
+        st.just(0),
+        st.just(0),
+        st.sampled_from(sorted(BUILDERS)),
+        *[st.integers(2, 2000)] * 3,
+        st.sampled_from([1, 2]),
+        st.booleans(),
+        ODD,
+        st.integers(1, 2000),
+        st.booleans(),
+    ),
     STYLES,
 )
 
@@ -34,8 +43,7 @@ def test_a_block_is_the_released_one(reference, name, merged):
     expected = [layer for layer in released.layer if layer.name.startswith((f"{name}.", f"{name}skip"))]
     backbone = parse_architecture("s32-64_b64x2-128_n128x10-256_n256x4-512x2_c1000")
     block = next(block for block in backbone.blocks() if block.name == name)
-    numbers = (block.width, block.out_channels, block.stride, block.needs_projection)
-    assert BUILDERS[block.kind](name, expected[0].bottom[0], *numbers, Style(merged)) == expected
+    assert BUILDERS[block.kind](block, name, expected[0].bottom[0], Style(merged)) == expected
 
 
 @pytest.mark.parametrize(
@@ -59,21 +67,21 @@ def test_stem(style, names):
 
 @settings(deadline=None)
 @given(BLOCKS)
-def test_text_and_binary_of_a_fragment_are_the_layers_built(block):
-    kind, width, out_channels, stride, projection, style = block
-    piece = block_fragment(kind, "res9.9", "before", width, out_channels, stride, projection, style)
-    layers = BUILDERS[kind]("res9.9", "before", width, out_channels, stride, projection, style)
+def test_text_and_binary_of_a_fragment_are_the_layers_built(drawn):
+    block, style = drawn
+    piece = block_fragment(block, "res9.9", "before", style)
+    layers = BUILDERS[block.kind](block, "res9.9", "before", style)
     assert list(from_binary(piece.binary).layer) == layers
     assert list(parse_text(piece.text, NetParameter()).layer) == layers
-    assert piece.top == layers[-1].top[0] == "res9.9.sum"
+    assert piece.top == layers[-1].top[0]
 
 
 @settings(deadline=None)
 @given(st.lists(BLOCKS, max_size=4))
 def test_joined_fragments_are_the_joined_network(blocks):
     pieces, bottom = [], "data"
-    for number, (kind, *numbers) in enumerate(blocks):
-        pieces.append(block_fragment(kind, f"res2.{number}", bottom, *numbers))
+    for number, (block, style) in enumerate(blocks):
+        pieces.append(block_fragment(block, f"res{number}a", bottom, style))
         bottom = pieces[-1].top
     net = from_binary(b"".join(piece.binary for piece in pieces))
     assert to_text(net) == "".join(piece.text for piece in pieces)
@@ -82,11 +90,14 @@ def test_joined_fragments_are_the_joined_network(blocks):
 
 @settings(deadline=None)
 @given(BLOCKS)
-def test_merging_leaves_out_batch_norm_and_gives_a_bias(block):
-    kind, width, out_channels, stride, projection, style = block
-    merged = BUILDERS[kind]("b", "x", width, out_channels, stride, projection, style._replace(merged=True))
-    plain = BUILDERS[kind]("b", "x", width, out_channels, stride, projection, style._replace(merged=False))
-    assert [layer.name for layer in merged] == [n.name for n in plain if n.type not in ("BatchNorm", "Scale")]
+def test_merging_leaves_out_batch_norm_and_gives_a_bias(drawn):
+    block, style = drawn
+    merged = BUILDERS[block.kind](block, "resb", "x", style._replace(merged=True))
+    plain = BUILDERS[block.kind](block, "resb", "x", style._replace(merged=False))
+    squeeze = "resb.squeeze"  # the Scale of squeeze-and-excitation is none of batch norm's
+    assert [layer.name for layer in merged] == [
+        layer.name for layer in plain if layer.type not in ("BatchNorm", "Scale") or layer.name == squeeze
+    ]
     for layers, bias in ((merged, True), (plain, False)):
         convolutions = [layer.convolution_param for layer in layers if layer.type == "Convolution"]
         assert {convolution.bias_term for convolution in convolutions} == {bias}
@@ -96,8 +107,8 @@ def test_merging_leaves_out_batch_norm_and_gives_a_bias(block):
 
 
 def test_equal_blocks_after_different_bottoms_are_different_fragments():
-    numbers = ("basic", "res3.1")
-    after_2, after_3 = (block_fragment(*numbers, f"res2.{n}.sum", 64, 64, 2, True, Style()) for n in (2, 3))
+    block = Block(1, 0, "basic", 64, 64, 64, 2, True)
+    after_2, after_3 = (block_fragment(block, "res3.1", f"res2.{n}.sum", Style()) for n in (2, 3))
     assert from_binary(after_2.binary).layer[0].bottom == ["res2.2.sum"]
     assert from_binary(after_3.binary).layer[0].bottom == ["res2.3.sum"]
-    assert block_fragment(*numbers, "res2.2.sum", 64, 64, 2, True, Style()) is after_2
+    assert block_fragment(block, "res3.1", "res2.2.sum", Style()) is after_2

@@ -236,7 +236,7 @@ def _bottom_of(block: str, text: str) -> str:
     ("arguments", "said"),
     [
         ({"architecture": "df1"}, "architecture 'df1'"),
-        ({"architecture": 5}, "found int, expected a Backbone or its code"),
+        ({"architecture": 5}, "found int, expected a Backbone, a Decoder or a code of theirs"),
         ({"form": "caffe"}, "form is 'caffe', expected one of deploy, train_val, release"),
         ({"form": None}, "form is None"),
         ({"merged": 1}, "merged is 1, expected True or False"),
