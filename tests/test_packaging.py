@@ -44,7 +44,19 @@ def run(site: Path, code: str, cwd: Path) -> str:
 @pytest.mark.parametrize("layout", ["--prefix", "--target"])
 def test_a_wheel_from_an_sdist_is_whole(wheel, tmp_path, layout):
     place = tmp_path / "place"
-    install = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-compile", layout, str(place)]
+    # Without --ignore-installed pip would take the checkout's own installation away.
+    install = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-deps",
+        "--no-compile",
+        "--ignore-installed",
+        layout,
+        str(place),
+    ]
     subprocess.run([*install, str(wheel)], check=True, capture_output=True)
     (site,) = {path.parent.parent for path in place.rglob("caffe_zoo/manifest.py")}
     found = Path(run(site, "from caffe_zoo.manifest import manifest_path; print(manifest_path())", tmp_path))
