@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -11,6 +12,7 @@ import numpy as np
 
 from caffe_zoo.cards import CARDS, card
 from caffe_zoo.download import cached
+from prototxt_gen.architectures import Decoder
 from prototxt_gen.errors import CaffeError, WeightsError
 from prototxt_gen.networks import generate
 from prototxt_gen.proto import NetParameter
@@ -122,7 +124,7 @@ def network(
 ) -> NetParameter:
     """The deploy network of a card, with as many classes and of such an input (height, width) as asked."""
     known = card(name)
-    architecture: Any = known.architecture
+    architecture = known.architecture
     if num_classes is not None:
         architecture = replace(architecture, classes=num_classes)
     return generate(architecture, input_shape=(1, 3, *(input_size or known.preprocessing.crop)), merged=merged)
@@ -167,12 +169,14 @@ def feature_tops(name: str) -> list[str]:
     block begins before its stride. CaffeError for a backbone without one of the four.
     """
     architecture = card(name).architecture
-    backbone = getattr(architecture, "backbone", architecture)
+    backbone = architecture.backbone if isinstance(architecture, Decoder) else architecture
     size = 32 * max(STRIDES)
     rows = trace(generate(backbone, input_shape=(1, 3, size, size)))
-    blocks = [block.name for block in backbone.blocks()]
-    first = next(index for index, row in enumerate(rows) if row.name.startswith(f"{blocks[0]}."))
-    ends = [rows[first - 1], *([row for row in rows if row.name.startswith(f"{block}.")][-1] for block in blocks)]
+    # A block's layers are named after it: res2.1.conv1, in ResNets res2a_branch1 and res2a.
+    found = [
+        [row for row in rows if re.match(rf"{re.escape(block.name)}([._]|$)", row.name)] for block in backbone.blocks()
+    ]
+    ends = [rows[rows.index(found[0][0]) - 1], *(of_block[-1] for of_block in found)]
     tops = {size // row.top_shapes[0][2]: row.tops[0] for row in ends}
     missing = [stride for stride in STRIDES if stride not in tops]
     if missing:
