@@ -340,11 +340,14 @@ def _run_opencv(side: _Side, inputs: Mapping[str, Array]) -> dict[str, Array]:
             engine = cv2.dnn.readNetFromCaffe(str(text), str(path))
             engine.enableFusion(False)  # fused, the tops within hold what was left in memory
             known = set(engine.getLayerNames())
-            tops = {
-                made[-1].name: top
-                for top, made in side.makers.items()
-                if len(made[-1].tops) == 1 and made[-1].name in known
-            }
+            tops = {}
+            for top, made in side.makers.items():
+                # Layers whose tops nothing takes are called by the names of their tops.
+                name = made[-1].name if made[-1].name in known else top
+                if len(made[-1].tops) == 1 and name in known:
+                    tops[name] = top
+            if not tops:
+                return {}
             for name, array in inputs.items():
                 engine.setInput(array, name)
             return dict(zip(tops.values(), engine.forward(list(tops)), strict=True))
