@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
     from converters.weights import Weights
 
-#: A file, the word `released` (the file that was fetched before), or what `load_weights` gives.
+#: A file, the word `released` (the file that was fetched before), ncnn's pair `net.param.bin,net.bin`, or what
+#: `load_weights` gives.
 WeightsSource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Sequence[np.ndarray]]"
 
 #: Of the maps that `features_only` gives.
@@ -136,6 +138,8 @@ def load(name: str, weights: WeightsSource) -> Weights:
 
     if isinstance(weights, str) and weights == "released":
         weights = cached(name)
+    if isinstance(weights, str) and weights.count(",") == 1 and weights.endswith(".bin"):
+        return _from_ncnn(name, *weights.split(","))
     if isinstance(weights, (str, os.PathLike)):
         return load_weights(weights)
     return {layer: list(blobs) for layer, blobs in weights.items()}
@@ -182,6 +186,27 @@ def feature_tops(name: str) -> list[str]:
     if missing:
         raise CaffeError(f"{name}: features_only: found maps of strides {sorted(tops)}, expected {missing} among them")
     return [tops[stride] for stride in STRIDES]
+
+
+def _from_ncnn(name: str, param: str, file: str) -> Weights:
+    """The weights in a pair of ncnn's files, under the names of the card's merged network, whose order they have.
+
+    Deconvolutions are left out: the network has the same bilinear ones by itself, ncnn's graph may have more.
+    """
+    from converters.ncnn import read_ncnn
+
+    net, arrays = read_ncnn(param, file)
+    theirs, ours = (
+        [row for row in trace(one) if row.blob_shapes and row.type != "Deconvolution"]
+        for one in (net, network(name, merged=True))
+    )
+    for number, (found, expected) in enumerate(zip_longest(theirs, ours), 1):
+        if found is None or expected is None or found.blob_shapes != expected.blob_shapes:
+            sides = [f"{row.name!r} {list(row.blob_shapes)}" if row else "none" for row in (found, expected)]
+            raise WeightsError(
+                f"{param}: not of {name}: layer {number} with weights: found {sides[0]}, expected {sides[1]}"
+            )
+    return {mine.name: arrays[other.name] for other, mine in zip(theirs, ours, strict=True)}
 
 
 def _module(

@@ -14,7 +14,7 @@ from caffe_zoo.cityscapes import COLOURS, LABELS, Scores, frames, read_ids
 from caffe_zoo.cli import main
 from caffe_zoo.models import network
 from caffe_zoo.preprocess import preprocess
-from caffe_zoo.segmentation import colour_map, labels_of, overlay
+from caffe_zoo.segmentation import colour_map, labels_of, overlay, segmenter
 from converters import save_weights, to_torch, weights_of
 from prototxt_gen import CaffeError, parse_architecture
 
@@ -171,3 +171,34 @@ def test_evaluate_prints_the_scores_of_the_networks_labels(small, tmp_path, caps
         capsys, "evaluate", "small", "--data", root, "--weights", small
     )
     assert "expected 19" in fault(capsys, "evaluate", "small", "--data", root, "--weights", small, "--classes", 5)
+
+
+@pytest.fixture
+def pl1a(reference, monkeypatch):
+    """PL1A-Seg in the zoo, ncnn's pair of its files, and ncnn's scores and labels."""
+    card = cards.Card(
+        name="pl1a",
+        architecture=parse_architecture("t8-24_u48x4_u96x8_u192x4_q48-192_e192-96-48_u2_c19"),
+        preprocessing=replace(cards.WHOLE_FRAME, mean=(103.94, 116.78, 123.68), crop=(384, 640)),
+        kind="segmentation",
+    )
+    monkeypatch.setattr(cards, "CARDS", {**cards.CARDS, "pl1a": card})
+    folder = reference / "pl1a"
+    return f"{folder}/pl1a_seg.ncnn.param.bin,{folder}/pl1a_seg.ncnn.bin", np.load(folder / "expected.npz"), folder
+
+
+@pytest.mark.parametrize("frame", ["frame001", "frame120", "frame240", "frame300", "frame420", "frame540"])
+def test_street_scenes_are_labelled_as_by_ncnn(pl1a, frame):
+    """Up to the alignment of Interp, in which Caffe and ncnn differ: 2 to 3 labels in 100, more at edges."""
+    files, expected, folder = pl1a
+    run, preprocessing = segmenter("pl1a", files)
+    (scores,) = run(preprocess(folder / f"{frame}.png", preprocessing, resize=False))
+    assert (scores.argmax(0) == expected[f"{frame}.up2_labels"]).mean() > 0.96
+    labels = segment("pl1a", folder / f"{frame}.png", files)
+    assert labels.shape == (384, 640)
+    assert (labels[2::4, 2::4] == scores.argmax(0)).mean() > 0.98
+
+
+def test_ncnn_files_of_another_network(pl1a, small):
+    with pytest.raises(CaffeError, match=r"param\.bin: not of small: layer 1 with weights: found .*, expected 'conv1'"):
+        create_model("small", pl1a[0])
