@@ -52,10 +52,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _warner(command: str, others: Callable[..., None]) -> Callable[..., None]:
     """Prints what a file says that we do not know in one line; Python would add a line of our code."""
+    said: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
         if issubclass(category, UnknownFieldWarning):
-            print(f"dongfeng {command}: warning: {' '.join(str(message).split())}", file=sys.stderr)
+            line = f"dongfeng {command}: warning: {' '.join(str(message).split())}"
+            if line not in said:  # a command may look at a file more than once
+                print(line, file=sys.stderr)
+            said.add(line)
         else:
             others(message, category, *place, **more)
 
@@ -221,6 +225,7 @@ def _convert(args: argparse.Namespace) -> int:
     # torch takes seconds to import; the other commands should not wait for it.
     from converters.dialects import change_dialect
     from converters.formats import STATE_DICT_SUFFIXES, read_weights, write_weights
+    from converters.upgrading import upgraded_weights
     from converters.weights import load_weights, save_weights
 
     to_caffemodel = args.output.suffix == ".caffemodel"
@@ -239,8 +244,9 @@ def _convert(args: argparse.Namespace) -> int:
             f"{suffixes.pop()} needs the network: dongfeng convert NET.prototxt {args.weights} {args.output}"
         )
     else:
-        weights = load_weights(args.weights)
-        if to_caffemodel and args.weights.suffix == ".caffemodel":
+        from_caffemodel = args.weights.suffix == ".caffemodel"
+        weights = upgraded_weights(args.weights) if from_caffemodel else load_weights(args.weights)
+        if from_caffemodel and to_caffemodel:
             # The file's own structure stays, and all else in it.
             change_dialect(args.weights, args.output, args.dialect or "bvlc")
         else:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 
 from converters.caffemodel import read_caffemodel, write_caffemodel
 from converters.dialects import read_network
-from converters.weights import fit
+from converters.weights import Weights, fit
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.passes import select_phase, upgrade
 from prototxt_gen.proto import NetParameter
@@ -23,15 +25,24 @@ def upgrade_caffemodel(
     """
     own = upgrade(read_network(source))
     weights = read_caffemodel(source)
-    shapes = _blob_shapes(own)
-    if net is not None:
-        shapes |= _blob_shapes(net)
+    _fit_all(weights, _blob_shapes(own) | (_blob_shapes(net) if net is not None else {}))
+    write_caffemodel(weights, target, own)
+    return len(weights)
+
+
+def upgraded_weights(source: str | os.PathLike[str]) -> Weights:
+    """The blobs of a .caffemodel in the shapes that layers have today, as far as its own structure tells them."""
+    weights = read_caffemodel(source)
+    with suppress(CaffeError):  # names and blobs are all that weights need
+        _fit_all(weights, _blob_shapes(upgrade(read_network(source))))
+    return weights
+
+
+def _fit_all(weights: Weights, shapes: Mapping[str, Sequence[Shape]]) -> None:
     for name, blobs in weights.items():
         for index, (blob, shape) in enumerate(zip(blobs, shapes.get(name, ()), strict=False)):
             if (fitted := fit(blob, shape)) is not None:
                 blobs[index] = fitted
-    write_caffemodel(weights, target, own)
-    return len(weights)
 
 
 def _blob_shapes(net: NetParameter) -> dict[str, tuple[Shape, ...]]:

@@ -165,6 +165,16 @@ def test_convert_without_the_network(capsys, tmp_path, suffix):
             np.testing.assert_array_equal(before, after)
 
 
+@pytest.mark.parametrize("suffix", [".caffemodel.h5", ".safetensors"])
+def test_convert_gives_old_blobs_the_shapes_of_today(capsys, tmp_path, suffix):
+    _, caffemodel, weights = old_pair(tmp_path, V1)
+    assert load_weights(caffemodel)["ip"][1].shape == (1, 1, 1, 3)
+    run(capsys, "convert", caffemodel, tmp_path / f"new{suffix}")
+    for name, blobs in load_weights(tmp_path / f"new{suffix}").items():
+        for before, after in zip(weights[name], blobs, strict=True):
+            np.testing.assert_array_equal(before, after)
+
+
 def test_convert_says_what_it_needs(capsys, tmp_path):
     prototxt, caffemodel = segmentation_pair(tmp_path)
     said = run(capsys, "convert", caffemodel, tmp_path / "a.pt", status=2)
@@ -233,6 +243,14 @@ def test_fields_of_forks_are_one_line(capsys, tmp_path, command):
     out.unlink(missing_ok=True)
     assert run(capsys, command, *arguments, "--strict", status=2) == f"dongfeng {command}: {said}"
     assert not out.exists()
+
+
+def test_options_of_v0_without_a_place_are_told_once(capsys, tmp_path):
+    prototxt, caffemodel, _ = old_pair(tmp_path, V0)
+    prototxt.write_text(V0.replace("kernelsize: 3", "kernelsize: 3 dropout_ratio: 0.5"))
+    assert main(["verify", str(prototxt), str(caffemodel)]) == 0
+    said = "dongfeng verify: warning: network 'old': left out dropout_ratio of layer 'conv', type 'conv'\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_generated_network_has_no_unknown_fields(capsys, tmp_path):

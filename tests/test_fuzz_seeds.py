@@ -1,0 +1,57 @@
+"""The seeds of the fuzz targets are files that are read, so that fuzzing starts inside the readers."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from converters.caffemodel import read_caffemodel
+from converters.mean import load_mean
+from converters.solver_state import read_solver_state
+from prototxt_gen.errors import CaffeError
+from prototxt_gen.proto import MESSAGES, parse_text
+from prototxt_gen.shapes import SHAPES
+
+SPEC = importlib.util.spec_from_file_location("seeds", Path(__file__).parents[1] / "fuzz" / "seeds.py")
+assert SPEC is not None and SPEC.loader is not None
+seeds = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(seeds)
+
+
+@pytest.mark.filterwarnings("ignore::prototxt_gen.proto.UnknownFieldWarning")
+def test_texts_are_texts():
+    types = set()
+    for text in seeds.texts():
+        message = "SolverParameter" if b"base_lr" in text else "NetParameter"
+        net = parse_text(text.decode(), MESSAGES[message]())
+        types.update(layer.type for layer in getattr(net, "layer", ()))
+    assert types >= set(SHAPES)
+
+
+def test_bytes_are_weights_means_or_states(tmp_path):
+    path = tmp_path / "seed"
+    read = dict.fromkeys((read_caffemodel, load_mean, read_solver_state), 0)
+    for data in seeds.binaries():
+        path.write_bytes(data)
+        done = 0
+        for reader in read:
+            try:
+                reader(path)
+            except CaffeError:
+                continue
+            read[reader] += 1
+            done += 1
+        assert done, data
+    assert all(count >= 4 for count in read.values())
+
+
+def test_the_command_line(tmp_path):
+    made = seeds.arguments(["text.py", "-runs=1"], tmp_path / "seeds", iter([b"a", b"b"]))
+    assert made == ["text.py", "-runs=1", str(tmp_path / "seeds"), f"-dict={tmp_path / 'seeds.dict'}"]
+    assert len(list((tmp_path / "seeds").iterdir())) == 2
+    assert '"Convolution"\n' in (tmp_path / "seeds.dict").read_text()
+    (tmp_path / "crash").write_bytes(b"")
+    alone = ["text.py", str(tmp_path / "crash")]
+    assert seeds.arguments(alone, tmp_path / "more", iter([])) == alone
