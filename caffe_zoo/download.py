@@ -8,7 +8,6 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from caffe_zoo.cards import WeightsFile, card
 from prototxt_gen.errors import CaffeError, FileError, FormatError
@@ -30,10 +29,12 @@ def cache_folder() -> Path:
 def released_file(name: str) -> WeightsFile:
     """The released file of a network (`df1`), or of one of its forms (`df1seg_mergebn`).
 
-    A network without batch norm merged comes first. CaffeError when nothing was released under the name.
+    The form with batch norm comes first, if it was released. CaffeError when nothing was released under the name.
     """
     network = name.removesuffix(".caffemodel").removesuffix("_mergebn")
-    files = {file.name.removesuffix(".caffemodel"): file for file in card(network).weights}
+    # A network without the last upsampling has the weights of the one with it.
+    released = card(network).weights or card(network.removesuffix("_d8")).weights
+    files = {file.name.removesuffix(".caffemodel"): file for file in released}
     if not files:
         raise CaffeError(f"the authors released no weights of {network}")
     wanted = name.removesuffix(".caffemodel")
@@ -109,13 +110,6 @@ def google_drive(drive_id: str, path: Path) -> None:
     gdown.download(id=drive_id, output=str(path), quiet=False, use_cookies=False)
 
 
-def network_of(file: WeightsFile) -> Any:
-    """The released network that a released file belongs to, as a NetParameter."""
-    from prototxt_gen.networks import generate
-
-    return generate(card(file.network).architecture, form="release", merged=file.merged)
-
-
 def _download(file: WeightsFile, part: Path, download: Download) -> None:
     where = f"{file.name}: cannot be downloaded from Google Drive (id {file.google_drive_id})"
     try:
@@ -139,7 +133,10 @@ def _copy(source: Path, part: Path) -> None:
 def _check(path: Path, file: WeightsFile, shown: object = None) -> None:
     """FormatError or WeightsError unless the file holds this network's weights."""
     from converters.formats import read_weights
+    from prototxt_gen.networks import generate
 
+    known = card(file.network)
+    net = generate(known.architecture, input_shape=(1, 3, *known.preprocessing.crop), merged=file.merged)
     shown = path if shown is None else shown
     with path.open("rb") as opened:
         start = opened.read(64).lstrip().lower()
@@ -149,7 +146,7 @@ def _check(path: Path, file: WeightsFile, shown: object = None) -> None:
             "often: try later, or download it in a browser and give it with --from"
         )
     try:
-        read_weights(path, network_of(file))
+        read_weights(path, net)
     except CaffeError as fault:
         raise type(fault)(f"{shown}: not the weights of {file.network}: {_without(fault, path)}") from fault
 

@@ -140,9 +140,13 @@ def load(name: str, weights: WeightsSource) -> Weights:
         weights = cached(name)
     if isinstance(weights, str) and weights.count(",") == 1 and weights.endswith(".bin"):
         return _from_ncnn(name, *weights.split(","))
-    if isinstance(weights, (str, os.PathLike)):
-        return load_weights(weights)
-    return {layer: list(blobs) for layer, blobs in weights.items()}
+    arrays = load_weights(weights) if isinstance(weights, (str, os.PathLike)) else weights
+    architecture = card(name).architecture
+    # A network without the last upsampling takes the weights of the one that has it, which is not learned.
+    coarse = isinstance(architecture, Decoder) and architecture.upsampling == 1
+    return {
+        layer: list(blobs) for layer, blobs in arrays.items() if not (coarse and layer.startswith("Decoder_score.up"))
+    }
 
 
 def is_merged(name: str, weights: Mapping[str, Any]) -> bool:

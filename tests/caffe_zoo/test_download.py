@@ -12,6 +12,7 @@ import urllib.request
 
 import pytest
 
+from caffe_zoo import create_model
 from caffe_zoo.cards import card
 from caffe_zoo.download import cache_folder, cached, fetch, released_file
 from prototxt_gen import CaffeError
@@ -196,3 +197,12 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     assert cache_folder() == tmp_path / "dongfeng"
     monkeypatch.delenv("XDG_CACHE_HOME")
     assert cache_folder().parts[-2:] == (".cache", "dongfeng")
+
+
+def test_a_network_without_upsampling_takes_the_weights_of_the_one_with_it(cache, unpacked):
+    """So does `create_model`; real Caffe's file for the fork is the one that was released."""
+    assert released_file("df1seg_d8").name == "df1seg.caffemodel"
+    assert released_file("df1seg_mergebn").merged and released_file("df-lite_seg_d8").merged
+    path = fetch("df1seg_mergebn", unpacked("nets/df1seg_mergebn.fork.caffemodel"))
+    assert path.name == "df1seg_mergebn.caffemodel"
+    create_model("df1seg_d8", path, input_size=(64, 128))

@@ -54,8 +54,19 @@ def test_features_are_what_the_blocks_give(df1):
     np.testing.assert_allclose(pooled @ weight.T + bias, logits, atol=1e-4)
 
 
-def test_a_bottlenecks_first_convolution_is_no_feature():
-    assert create_model("df2a", features_only=True).feature_info.channels() == [64, 128, 1024, 1024]
+@pytest.mark.parametrize(
+    ("name", "channels"),
+    [
+        ("df2a", [64, 128, 1024, 1024]),  # a bottleneck begins with a 1x1 before its stride: no map of ours
+        ("df1seg", [64, 64, 128, 512]),
+        ("pl1a_seg", [24, 48, 96, 192]),
+        ("resnet18", [64, 128, 256, 512]),
+        ("resnet50", [256, 512, 1024, 2048]),
+        ("ponas_a", [32, 40, 96, 320]),  # without the head's 1280
+    ],
+)
+def test_channels_of_features(name, channels):
+    assert create_model(name, features_only=True).feature_info.channels() == channels
 
 
 def test_merged_weights_are_told_apart(df1):
