@@ -9,17 +9,19 @@ import warnings
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from converters.caffemodel import read_caffemodel, write_caffemodel
 from converters.dialects import change_dialect, read_network
 from converters.mean import load_mean
+from converters.module import to_torch
 from converters.solver_state import read_solver_state
 from converters.upgrading import upgrade_caffemodel
 from converters.weights import load_weights, save_weights
 from prototxt_gen import NetParameter, generate, wire
-from prototxt_gen.errors import CaffeError, FormatError
+from prototxt_gen.errors import CaffeError, FormatError, NetworkError
 from prototxt_gen.passes import merge_batchnorm, upgrade
 from prototxt_gen.proto import MESSAGES, from_binary, parse_text, read_prototxt, to_binary, to_text
 from prototxt_gen.shapes import SHAPES, summarize
@@ -245,3 +247,19 @@ def test_layers_of_any_options(net):
         assert found is None or str(found)
     survives(merge_batchnorm, net)
     assert time.perf_counter() - start < 2
+
+
+# ------------------------------------------------------------------------------------------- found by random networks
+
+
+@pytest.mark.parametrize("shape", [(2,), (2, 4), (2, 4, 3)])
+def test_resizing_takes_a_map_of_fewer_axes_as_caffe_does_or_refuses_it(shape):
+    dims = " ".join(f"dim: {size}" for size in shape)
+    text = f'layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {dims} }} }} }} layer {{ name: "up" '
+    options = 'bottom: "x" top: "y" interp_param { height: 3 width: 2 } }'
+    net = parse_text(f'{text} type: "Interp" {options}', NetParameter())
+    y = to_torch(net)(torch.ones(shape))
+    assert tuple(y.shape) == summarize(net).outputs["y"]
+    assert torch.equal(y, torch.ones_like(y))
+    with pytest.raises(NetworkError, match="4 axes"):
+        to_torch(parse_text(f'{text} type: "InterpHalfPixel" {options}', NetParameter()))

@@ -35,6 +35,7 @@ def interp(row: Row) -> nn.Module:
 def _resize(
     x: Tensor, crop: tuple[int, int], size: tuple[int, int] | None = None, shrink: int = 1, zoom: int = 1
 ) -> Tensor:
+    x = x.reshape(*x.shape, *(1,) * (4 - x.dim()))  # Caffe: Blob::LegacyShape
     if any(crop):
         begin, end = crop
         x = x[:, :, begin : x.shape[2] - end, begin : x.shape[3] - end]

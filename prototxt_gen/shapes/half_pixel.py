@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prototxt_gen.proto import LayerParameter
-from prototxt_gen.shapes.rules import LayerShape, Shape, legacy_shape, require, shape_rule
+from prototxt_gen.shapes.rules import LayerShape, Shape, require, shape_rule
 
 
 @shape_rule("InterpHalfPixel")
@@ -14,7 +14,8 @@ def interp_half_pixel(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerS
 
     Caffe's Interp lays corner on corner instead, and its factors count the gaps between pixels (ncnn: interp.cpp).
     """
-    param, bottom = layer.interp_param, legacy_shape(bottoms[0], "bottom[0]")
+    param, bottom = layer.interp_param, bottoms[0]
+    require(len(bottom) == 4, "bottom[0]", f"shape {bottom}", "4 axes")
     for field in ("pad_beg", "pad_end"):
         require(not getattr(param, field), f"interp_param.{field}", getattr(param, field), "0: nothing is cropped")
     for field in ("zoom_factor", "shrink_factor"):
