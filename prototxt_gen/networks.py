@@ -101,6 +101,19 @@ def generate_text(
     return "".join([piece.text for piece in _fragments(architecture, form, input_shape, merged)])
 
 
+def feature_tops(architecture: Backbone | Decoder | str, merged: bool = False) -> dict[int, str]:
+    """The last top at each stride of an architecture's backbone, the stem's among them, by stride: {4: ..., 8: ...}.
+
+    They are the same in every form and for every size of input.
+    """
+    spec = _check_architecture(architecture)
+    backbone = spec.backbone if isinstance(spec, Decoder) else spec
+    pieces: list[Fragment] = []
+    maps = _add_trunk(pieces, backbone, (1, 3, 224, 224), _style(backbone, merged))
+    stem = 2 ** (len(backbone.stem) + (backbone.style.stem == "pooled"))
+    return {stem: pieces[0].top} | {2**found.level: found.top for found in maps}
+
+
 def generate_stem(architecture: Backbone | str, input_shape: Sequence[int], merged: bool = False) -> NetParameter:
     """The mini-network of the stem alone, from an Input layer of `input_shape` (N, channels, H, W)."""
     shape, backbone = _check_shape(input_shape, "deploy"), _check_spec(architecture)

@@ -8,16 +8,100 @@ import pytest
 
 from caffe_zoo import card, list_models
 from caffe_zoo.manifest import read_manifest
-from prototxt_gen import CaffeError, fingerprint, generate, summarize
+from prototxt_gen import CaffeError, fingerprint, generate, read_prototxt, summarize
 
-# Multiply-adds at 224x224 of convolutions and fc, and parameters of the inference network.
-MULTIPLY_ADDS = {"df-lite": 515.5e6, "df1": 746.73e6, "df2": 1774.33e6, "df2a": 1916.14e6}
+# Multiply-adds at the card's size, of everything that multiplies. The published ones of ResNets have two digits, cut
+# or rounded; those of the segmentation networks are not published.
+MULTIPLY_ADDS = {
+    "df-lite": (515.5e6, 1e-4),
+    "df1": (746.73e6, 1e-4),
+    "df2": (1774.33e6, 1e-4),
+    "df2a": (1916.14e6, 1e-4),
+    "resnet18": (1.8e9, 0.02),
+    "resnet50": (3.8e9, 0.02),
+    "resnet101": (7.6e9, 0.02),
+    "ponas_a": (328.9e6, 2e-4),
+    "ponas_b": (351.2e6, 2e-4),
+    "ponas_c": (379.3e6, 2e-4),
+    "gpunet_p0": (1.87e9, 3e-3),
+    "gpunet_p1": (3.24e9, 2e-3),
+}
+# What results.json calls the segmentation networks and the ways in which they were timed.
+SCENES = {
+    "df-lite_seg_d8": "dflite_seg_d8",
+    "df1seg_d8": "df1_seg_d8",
+    "df-lite_seg": "dflite_seg",
+    "df1seg": "df1_seg",
+    "df2seg1": "df2_seg1",
+    "df2seg2": "df2_seg2",
+    "pl1a_seg": "pl1a_seg",
+}
+TIMED = {
+    "1080ti_1024x2048": "fps_1080ti",
+    "1080ti_1024x1024": "fps_1080ti_1024x1024",
+    "titanx_caffe_1024x2048": "fps_titanx_caffe",
+    "tx2_640x384": "fps_tx2_384x640",
+    "snapdragon845_640x384": "fps_snapdragon845",
+}
+
+
+def made(name, **options):
+    known = card(name)
+    return generate(known.architecture, input_shape=(1, 3, *known.preprocessing.crop), **options)
+
+
+@pytest.mark.parametrize("name", MULTIPLY_ADDS)
+def test_costs_are_the_published_ones(name):
+    published, precision = MULTIPLY_ADDS[name]
+    assert summarize(made(name)).multiply_adds == pytest.approx(published, rel=precision)
+
+
+def test_the_zoo_is_whole():
+    assert set(list_models()) == {*MULTIPLY_ADDS, *SCENES}
 
 
 @pytest.mark.parametrize("name", list_models())
-def test_costs_are_the_published_ones(name):
-    summary = summarize(generate(card(name).architecture))
-    assert summary.multiply_adds == pytest.approx(MULTIPLY_ADDS[name], rel=1e-4)
+def test_a_card_and_its_network_fit(name):
+    known = card(name)
+    net = summarize(made(name, merged=True))
+    (output,) = net.outputs.values()
+    assert output[1] == known.architecture.classes
+    assert (len(output) == 4) == (known.kind == "segmentation")
+    assert (known.preprocessing.resize_shorter is None) == (known.kind == "segmentation")
+    if name in SCENES:
+        data = generate(known.architecture, form="train_val").layer[0]
+        assert tuple(data.transform_param.mean_value) == pytest.approx(known.preprocessing.mean)
+        assert data.transform_param.scale == pytest.approx(known.preprocessing.scale)
+
+
+@pytest.mark.parametrize("name", ["df1", "df2", "df2a", "df1seg", "df2seg1", "df2seg2", "df-lite_seg"])
+def test_the_release_form_of_a_card_is_the_released_file(reference, name):
+    path = reference / "release" / "prototxt" / f"{name}_mergebn.prototxt"
+    assert generate(card(name).architecture, form="release", merged=True) == read_prototxt(path)
+
+
+@pytest.mark.parametrize("name", ["df1seg_d8", "df-lite_seg_d8"])
+def test_the_release_form_of_a_d8_card_is_the_logged_one(reference, name):
+    path = reference / "release" / "prototxt" / f"{name}_mergebn.from_log.txt"
+    assert generate(card(name).architecture, form="release", merged=True) == read_prototxt(path)
+
+
+@pytest.mark.parametrize(("name", "released"), SCENES.items())
+def test_scores_and_speeds_on_scenes_are_those_of_the_release(reference, name, released):
+    facts = json.loads((reference / "release" / "results.json").read_text())["cityscapes"][released]
+    results = dict(card(name).results)
+    for key in ("miou_val", "miou_test"):
+        assert results.pop(key, None) == facts.get(key)
+    assert results == {TIMED[key]: value for key, value in facts["fps"].items()}
+
+
+@pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnet101"])
+def test_compared_networks_have_the_figures_of_the_release(reference, name):
+    facts = json.loads((reference / "release" / "results.json").read_text())["imagenet"][name]
+    results = card(name).results
+    assert results["top1"] == facts["top1"]
+    assert results.get("latency_ms_tx2") == facts["latency_ms_tx2_224_b1"]
+    assert card(name).weights == ()
 
 
 @pytest.mark.parametrize("name", ["df1", "df2", "df2a"])
@@ -32,13 +116,20 @@ def test_results_and_weights_are_those_of_the_release(reference, name):
     assert weights.sha256 is None
 
 
-def test_the_manifest_holds_every_released_classification_network():
+def test_the_manifest_holds_every_released_network(reference):
     networks = read_manifest()["networks"]
-    for name in ("df1", "df2", "df2a"):
-        for merged, stem in ((False, name), (True, f"{name}_mergebn")):
-            net = generate(card(name).architecture, form="release", merged=merged)
-            assert networks[stem]["fingerprint"] == fingerprint(net)
-            assert networks[stem]["architecture"] == str(card(name).architecture)
+    files = {path.name.split(".")[0]: path for path in (reference / "release" / "prototxt").iterdir()}
+    assert networks.keys() == files.keys()
+    assert len(networks) == 15
+    for stem, path in files.items():
+        assert networks[stem]["fingerprint"] == fingerprint(read_prototxt(path)), stem
+
+
+def test_the_manifest_has_the_fingerprints_of_what_the_cards_make():
+    for stem, entry in read_manifest()["networks"].items():
+        name = stem.removesuffix("_mergebn")
+        net = generate(card(name).architecture, form="release", merged=stem != name)
+        assert entry == {"architecture": str(card(name).architecture), "fingerprint": fingerprint(net)}
 
 
 def test_a_missing_name_lists_the_names_there_are():

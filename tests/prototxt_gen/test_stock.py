@@ -1,0 +1,80 @@
+"""Layers of forks in stock Caffe's words: the weights in their place compute the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prototxt_gen import NetParameter, UnsupportedError, generate, read_prototxt, summarize
+from prototxt_gen.proto import parse_text
+from prototxt_gen.stock import stock_weights, to_stock
+
+PL1A = "t8-24_u48x4_u96x8_u192x4_q48-192_e192-96-48_u2_c19"
+SHAPE = (1, 3, 384, 640)
+FORKS = {"ShuffleChannel", "Interp", "ReLU6"}
+
+
+@pytest.mark.parametrize("case", ["interp_hw", "interp_zoom", "interp_shrink", "interp_from_1x1"])
+def test_the_matrix_of_an_interp_computes_what_caffe_computed(reference, case):
+    net = read_prototxt(reference / "conformance" / f"{case}.prototxt")
+    arrays = np.load(reference / "conformance" / f"{case}.npz")
+    (weights,) = stock_weights(net).values()
+    bottom = next(arrays[key] for key in arrays if key.startswith("in__"))
+    top = next(arrays[key] for key in arrays if key.startswith("out__"))
+    made = bottom.reshape(*bottom.shape[:2], -1) @ weights[0].T
+    np.testing.assert_allclose(made.reshape(top.shape), top, atol=1e-5)
+
+
+@settings(deadline=None)
+@given(st.integers(1, 5), st.integers(1, 5))
+def test_the_permutation_turns_groups_side_by_side_into_neighbours(group, each):
+    channels = group * each
+    text = f"""input: "x" input_dim: 1 input_dim: {channels} input_dim: 1 input_dim: 1
+        layer {{ name: "s" type: "ShuffleChannel" bottom: "x" top: "y" shuffle_channel_param {{ group: {group} }} }}"""
+    weights = stock_weights(parse_text(text, NetParameter()))["s"][0]
+    shuffled = weights.reshape(channels, channels) @ np.arange(channels)
+    assert shuffled.tolist() == [part * each + place for place in range(each) for part in range(group)]
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_pl1a_in_stock_words_has_the_same_shapes_and_no_layer_of_a_fork(merged):
+    net = generate(PL1A, input_shape=SHAPE, merged=merged)
+    stock = to_stock(net)
+    assert not FORKS & {layer.type for layer in stock.layer}
+    assert FORKS & {layer.type for layer in net.layer} == {"ShuffleChannel", "Interp"}
+    ours, theirs = summarize(net), summarize(stock)
+    assert theirs.outputs == ours.outputs
+    shapes = {row.name: row.blob_shapes for row in theirs.layers}
+    weights = stock_weights(net)
+    assert sorted(weights) == sorted(row.name for row in ours.layers if row.type in FORKS)
+    for name, (blob,) in weights.items():
+        assert shapes[name] == (blob.shape,)
+    # Whatever has learned weights is as it was.
+    assert {layer.name for layer in stock.layer if layer.param} >= set(weights)
+    kept = {row.name: row.blob_shapes for row in ours.layers if row.blob_shapes}
+    assert kept == {name: blobs for name, blobs in shapes.items() if blobs and name not in weights}
+
+
+def test_a_network_without_such_layers_stays_as_it_is():
+    net = generate("s8-16_b16_c10", input_shape=(1, 3, 32, 32))
+    stock = to_stock(net)
+    assert list(stock.layer) == list(net.layer)
+    assert stock_weights(net) == {}
+
+
+def test_relu6_becomes_a_clip():
+    net = generate("s8_b8_c2", input_shape=(1, 3, 8, 8))
+    net.layer[4].type = "ReLU6"
+    made = to_stock(net).layer[4]
+    assert (made.type, made.clip_param.min, made.clip_param.max, made.top) == ("Clip", 0, 6, net.layer[4].top)
+
+
+def test_interps_too_large_for_a_matrix_are_all_named():
+    text = """input: "x" input_dim: 1 input_dim: 1 input_dim: 100 input_dim: 100
+        layer { name: "a" type: "Interp" bottom: "x" top: "a" interp_param { zoom_factor: 2 } }
+        layer { name: "b" type: "Interp" bottom: "x" top: "b" interp_param { height: 10 width: 10 } }
+        layer { name: "c" type: "Interp" bottom: "x" top: "c" interp_param { height: 200 width: 200 } }"""
+    with pytest.raises(UnsupportedError, match="'a' 39601x10000, 'c' 40000x10000, expected at most"):
+        to_stock(parse_text(text, NetParameter()))
