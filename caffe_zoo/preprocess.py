@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from caffe_zoo.cards import Preprocessing
-from converters.images import as_data, read_image
+from converters.images import as_data, as_rgb, read_image
 from prototxt_gen.errors import ArchitectureError, FormatError
 
 #: A file's path, an image of Pillow, or RGB pixels (H, W, 3) uint8.
@@ -61,7 +61,9 @@ def pixels(picture: Picture, preprocessing: Preprocessing, resize: bool = True) 
 def open_picture(picture: Picture) -> Image.Image:
     """The picture as an RGB image. FormatError for an array that is none."""
     if isinstance(picture, Image.Image):
-        return picture.convert("RGB")
+        if 0 in picture.size:
+            raise FormatError(f"{name_of(picture)}: found an image of {picture.height}x{picture.width}, without pixels")
+        return as_rgb(picture, name_of(picture))
     if isinstance(picture, (str, os.PathLike)):
         return read_image(picture)
     array = np.asarray(picture)

@@ -16,7 +16,7 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".t
 
 
 def read_image(path: str | os.PathLike[str]) -> Image.Image:
-    """An image as RGB: turned as its EXIF says, 16-bit greys reduced to 8, palettes looked up, transparency dropped.
+    """An image as RGB: turned as its EXIF says, then as `as_rgb` says.
 
     FileError when there is no such file; FormatError names the file that is no image, is broken, or holds numbers
     that are no greys.
@@ -24,22 +24,29 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
     name = os.fspath(path)
     try:
         with Image.open(path) as opened:
-            image: Image.Image = ImageOps.exif_transpose(opened)
-            if image.mode == "F":
-                raise FormatError(f"{name}: found floating-point pixels, expected 8 or 16 bits a channel")
-            if image.mode.startswith("I"):
-                greys = np.asarray(image)
-                if greys.min() < 0 or greys.max() > 65535:
-                    raise FormatError(f"{name}: found pixels of {greys.min()} to {greys.max()}, expected 16-bit greys")
-                image = Image.fromarray((greys // 256).astype(np.uint8))
-            # A palette's transparent colour has no place in RGB and would be warned about.
-            return image.convert("RGBA" if "transparency" in image.info else image.mode).convert("RGB")
+            return as_rgb(ImageOps.exif_transpose(opened), name)
     except FormatError:
         raise
     except (FileNotFoundError, IsADirectoryError, PermissionError) as fault:
         raise FileError(f"{name}: cannot be read: {fault.strerror}") from fault
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as fault:
         raise FormatError(f"{name}: cannot be read as an image: {fault}") from fault
+
+
+def as_rgb(image: Image.Image, name: str = "image") -> Image.Image:
+    """Any image of Pillow as RGB: 16-bit greys reduced to 8, palettes looked up, transparency dropped.
+
+    FormatError, which begins with `name`, for pixels that are no greys.
+    """
+    if image.mode == "F":
+        raise FormatError(f"{name}: found floating-point pixels, expected 8 or 16 bits a channel")
+    if image.mode.startswith("I"):
+        greys = np.asarray(image)
+        if greys.min() < 0 or greys.max() > 65535:
+            raise FormatError(f"{name}: found pixels of {greys.min()} to {greys.max()}, expected 16-bit greys")
+        image = Image.fromarray((greys // 256).astype(np.uint8))
+    # A palette's transparent colour has no place in RGB and would be warned about.
+    return image.convert("RGBA" if "transparency" in image.info else image.mode).convert("RGB")
 
 
 def as_data(pixels: NDArray[np.uint8], mean: Sequence[float], scale: float) -> NDArray[np.float32]:

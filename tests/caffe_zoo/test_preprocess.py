@@ -67,7 +67,8 @@ def test_every_kind_of_image_becomes_three_colours(tmp_path, mode, colour, expec
     path = tmp_path / ("a.tif" if mode == "CMYK" else "a.png")
     image = Image.new("RGB", (14, 14), colour).quantize(4) if mode == "P" else Image.new(mode, (14, 14), colour)
     image.save(path)
-    assert preprocess(path, SMALL)[0, :, 3, 3].tolist() == pytest.approx(by_hand(expected), abs=1e-6)
+    for picture in (path, image):
+        assert preprocess(picture, SMALL)[0, :, 3, 3].tolist() == pytest.approx(by_hand(expected), abs=1e-6)
 
 
 def test_cameras_that_lie_on_their_side_are_turned(tmp_path):
@@ -104,6 +105,8 @@ def test_a_missing_file_and_wrong_arrays():
     for array in (np.zeros((14, 14), np.uint8), np.zeros((14, 14, 3), np.float32), np.zeros((0, 14, 3), np.uint8)):
         with pytest.raises(CaffeError, match=r"expected RGB \(H, W, 3\) of uint8"):
             preprocess(array, SMALL)
+    with pytest.raises(CaffeError, match="image: found an image of 0x3, without pixels"):
+        preprocess(Image.new("RGB", (3, 0)), SMALL)
 
 
 def test_settings_that_cannot_be():
