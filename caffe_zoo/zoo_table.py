@@ -34,6 +34,21 @@ authors' demo for phones: `pl1a_seg.ncnn.param.bin` and `pl1a_seg.ncnn.bin`. Wit
 dongfeng segment pl1a_seg frames/ -o overlays/ --overlay --weights pl1a_seg.ncnn.param.bin,pl1a_seg.ncnn.bin
 ```
 
+Other tools than ours want a prototxt and a caffemodel. Both come from
+
+```python
+from caffe_zoo.models import load_network
+from converters import save_weights
+from prototxt_gen import write_prototxt
+
+net, weights = load_network("pl1a_seg", "pl1a_seg.ncnn.param.bin,pl1a_seg.ncnn.bin")
+write_prototxt(net, "pl1a_seg.prototxt")
+save_weights(weights, "pl1a_seg.caffemodel", net)
+```
+
+and `--weights pl1a_seg.caffemodel` then does what the pair does. ncnn enlarges maps from pixel centres, Caffe's Interp,
+with which the authors trained, from corner to corner: about 3 labels in 100 differ from those of the phone.
+
 `frames/` may be what `ffmpeg -i drive.mp4 frames/%05d.png` writes; `ffmpeg -i overlays/%05d.png drive_overlay.mp4`
 makes a video again. Any other segmentation network goes the same way: `dongfeng fetch df1seg`, then
 `dongfeng segment df1seg frame.png -o out.png`. The same from Python:

@@ -12,7 +12,7 @@ from PIL import Image
 from caffe_zoo import cards, create_model, segment
 from caffe_zoo.cityscapes import COLOURS, LABELS, Scores, frames, read_ids
 from caffe_zoo.cli import main
-from caffe_zoo.models import network
+from caffe_zoo.models import load_network, network
 from caffe_zoo.preprocess import preprocess
 from caffe_zoo.segmentation import colour_map, labels_of, overlay, segmenter
 from converters import save_weights, to_torch, weights_of
@@ -197,6 +197,16 @@ def test_street_scenes_are_labelled_as_by_ncnn(pl1a, frame):
     labels = segment("pl1a", folder / f"{frame}.png", files)
     assert labels.shape == (384, 640)
     assert (labels[2::4, 2::4] == scores.argmax(0)).mean() > 0.98
+
+
+def test_the_weights_go_through_a_caffemodel(pl1a, tmp_path, capsys):
+    files, _, folder = pl1a
+    net, weights = load_network("pl1a", files)
+    save_weights(weights, tmp_path / "pl1a.caffemodel", net)
+    frame = folder / "frame001.png"
+    for name, source in (("a.png", files), ("b.png", tmp_path / "pl1a.caffemodel")):
+        assert command("segment", "pl1a", frame, "-o", tmp_path / name, "--weights", source, "--overlay") == 0
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
 
 
 def test_ncnn_files_of_another_network(pl1a, small):
