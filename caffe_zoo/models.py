@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
@@ -15,6 +14,7 @@ from caffe_zoo.cards import CARDS, card
 from caffe_zoo.download import cached
 from prototxt_gen.architectures import Decoder
 from prototxt_gen.errors import CaffeError, WeightsError
+from prototxt_gen.networks import feature_tops as tops_by_stride
 from prototxt_gen.networks import generate
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.shapes import trace
@@ -91,12 +91,14 @@ def create_model(
     # torch takes seconds to import; the names and cards of the zoo should not wait for it.
     from converters.module import to_torch, weights_of
 
+    merged = False
     if weights is None:
         net, arrays = network(name, num_classes, input_size), None
     else:
         arrays = load(name, weights)
-        net = network(name, num_classes, input_size, is_merged(name, arrays))
-        stale = _layers_of_other_classes(name, arrays, net, is_merged(name, arrays))
+        merged = is_merged(name, arrays)
+        net = network(name, num_classes, input_size, merged)
+        stale = _layers_of_other_classes(name, arrays, net, merged)
         if stale:
             fresh = weights_of(to_torch(net))
             arrays |= {layer: fresh[layer] for layer in stale}
@@ -104,7 +106,7 @@ def create_model(
     if not features_only:
         module = _module(net, arrays, weights)
     else:
-        tops = feature_tops(name)
+        tops = feature_tops(name, merged)
         module = _module(net, arrays, weights, tops)
         output = next(node for node in module.graph.nodes if node.op == "output")
         maps = [output.args[0][top] for top in tops]
@@ -170,22 +172,13 @@ def load_network(
     return net, arrays
 
 
-def feature_tops(name: str) -> list[str]:
+def feature_tops(name: str, merged: bool = False) -> list[str]:
     """The tops at strides 4, 8, 16 and 32 of a card's backbone: at each, what its last block gives.
 
     So a convolution between the last block and the pooling, the head's, is none of them, nor is one in which the next
     block begins before its stride. CaffeError for a backbone without one of the four.
     """
-    architecture = card(name).architecture
-    backbone = architecture.backbone if isinstance(architecture, Decoder) else architecture
-    size = 32 * max(STRIDES)
-    rows = trace(generate(backbone, input_shape=(1, 3, size, size)))
-    # A block's layers are named after it: res2.1.conv1, in ResNets res2a_branch1 and res2a.
-    found = [
-        [row for row in rows if re.match(rf"{re.escape(block.name)}([._]|$)", row.name)] for block in backbone.blocks()
-    ]
-    ends = [rows[rows.index(found[0][0]) - 1], *(of_block[-1] for of_block in found)]
-    tops = {size // row.top_shapes[0][2]: row.tops[0] for row in ends}
+    tops = tops_by_stride(card(name).architecture, merged)
     missing = [stride for stride in STRIDES if stride not in tops]
     if missing:
         raise CaffeError(f"{name}: features_only: found maps of strides {sorted(tops)}, expected {missing} among them")

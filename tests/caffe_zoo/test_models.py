@@ -78,6 +78,18 @@ def test_merged_weights_are_told_apart(df1):
         )
 
 
+def test_features_of_merged_weights_are_those_of_the_others(df1):
+    path, weights = df1
+    _, merged = merge_batchnorm(generate(card("df1").architecture), weights)
+    with torch.no_grad():
+        for found, expected in zip(
+            create_model("df1", merged, features_only=True)(ramp()),
+            create_model("df1", path, features_only=True)(ramp()),
+            strict=True,
+        ):
+            torch.testing.assert_close(found, expected, atol=1e-3, rtol=1e-3)
+
+
 def test_other_classes_begin_anew_and_the_rest_is_kept(df1):
     path, weights = df1
     model = create_model("df1", path, num_classes=7)
