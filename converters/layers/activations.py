@@ -86,9 +86,13 @@ def _swish(x: Tensor, beta: float) -> Tensor:
 
 @LAYERS.register("Clip")
 def clip(row: Row) -> nn.Module:
-    """Caffe: clip_layer.cpp."""
+    """Not above max, then not below min, which wins where it is the greater. Caffe: clip_layer.cpp."""
     limits = row.layer.clip_param
-    return Apply(torch.clamp, min=limits.min, max=limits.max)
+    return Apply(_clip, min=limits.min, max=limits.max)
+
+
+def _clip(x: Tensor, min: float, max: float) -> Tensor:  # noqa: A002
+    return x.clamp(min=min, max=max) if min <= max else x.clamp(max=max).clamp(min=min)
 
 
 @LAYERS.register("Threshold")

@@ -48,14 +48,14 @@ def _slice_equally(x: Tensor, axis: int, parts: int) -> tuple[Tensor, ...]:
 
 @LAYERS.register("Flatten")
 def flatten(row: Row) -> nn.Module:
-    """Caffe: flatten_layer.cpp."""
+    """The axes from `axis` to `end_axis` as one, of size 1 where `end_axis` lies before. Caffe: flatten_layer.cpp."""
     rank = len(row.bottom_shapes[0])
     where = row.layer.flatten_param
     return Apply(_flatten, start=canonical(where.axis, rank), end=canonical(where.end_axis, rank))
 
 
 def _flatten(x: Tensor, start: int, end: int) -> Tensor:
-    return x.flatten(start, end)
+    return x.flatten(start, end) if start <= end else x.unsqueeze(start)
 
 
 @LAYERS.register("Reshape")
@@ -116,12 +116,13 @@ def _crop(x: Tensor, size: Tensor, axis: int, offsets: list[int]) -> Tensor:
 
 @LAYERS.register("ShuffleChannel")
 def shuffle_channel(row: Row) -> nn.Module:
-    """Channels dealt out to `group` piles in turn, of the release's fork (shuffle_channel_layer.cpp)."""
+    """Channels dealt out to `group` piles in turn, four axes; of the release's fork (shuffle_channel_layer.cpp)."""
     return Apply(_shuffle_channel, groups=row.layer.shuffle_channel_param.group)
 
 
 def _shuffle_channel(x: Tensor, groups: int) -> Tensor:
-    return x.unflatten(1, (groups, x.shape[1] // groups)).transpose(1, 2).flatten(1, 2)
+    y = x.unflatten(1, (groups, x.shape[1] // groups)).transpose(1, 2).flatten(1, 2)
+    return y.reshape(*y.shape, *(1,) * (4 - y.dim()))
 
 
 @LAYERS.register("BatchReindex")

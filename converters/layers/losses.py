@@ -98,15 +98,11 @@ def _sigmoid_loss(
 def infogain_loss(row: Row) -> nn.Module:
     """Softmax, then its logarithms weighted by the row of a matrix that the label picks.
 
+    The softmax goes along infogain_loss_param's axis, whatever softmax_param says.
     The matrix is the third bottom or a BlobProto file; a second top has the probabilities.
     Caffe: infogain_loss_layer.cpp.
     """
-    rank = len(row.bottom_shapes[0])
-    axis = canonical(row.layer.infogain_loss_param.axis, rank)
-    need(
-        axis == canonical(row.layer.softmax_param.axis, rank),
-        "softmax_param.axis differs from infogain_loss_param.axis",
-    )
+    axis = canonical(row.layer.infogain_loss_param.axis, len(row.bottom_shapes[0]))
     settings: dict[str, Any] = {
         "axis": axis,
         "ignore": _ignored(row.layer.loss_param),
@@ -162,7 +158,9 @@ def multinomial_logistic_loss(row: Row) -> nn.Module:
 
 def _multinomial_logistic_loss(x: Tensor, label: Tensor) -> Tensor:
     own = x.flatten(1).gather(1, label.long().reshape(-1, 1))
-    return -own.clamp(min=_LOG_FLOOR).log().sum() / x.shape[0]
+    # Caffe limits the probability from below and takes the slope there, which clamp would drop.
+    limited = own.detach().clamp(min=_LOG_FLOOR)
+    return -(limited.log() + (own - own.detach()) / limited).sum() / x.shape[0]
 
 
 @LAYERS.register("EuclideanLoss")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,10 @@ class BatchNorm(nn.BatchNorm2d):
     def forward(self, x: Tensor) -> Tensor:
         """x: (N, C, ...), or one axis, all of which is one channel's."""
         training = self.training if self.stored is None else not self.stored
-        flat = x.reshape(-1, 1) if x.dim() == 1 else x.reshape(x.shape[0], x.shape[1], -1)
+        flat = x.reshape(-1, 1, 1) if x.dim() == 1 else x.reshape(x.shape[0], x.shape[1], -1)
+        lone = training and flat.shape[0] * flat.shape[2] == 1
+        if lone:  # torch refuses the statistics of a single number; those of two equal ones are the same
+            flat = flat.expand(2, -1, -1)
         y = F.batch_norm(
             flat,
             self.running_mean,
@@ -42,7 +46,7 @@ class BatchNorm(nn.BatchNorm2d):
             self.momentum if self.training and training else 0.0,  # type: ignore[arg-type]
             self.eps,
         )
-        return y.reshape(x.shape)
+        return y[: 1 if lone else None].reshape(x.shape)
 
 
 def batch_norm(row: Row, scale: Row | None = None) -> nn.Module:
@@ -59,7 +63,7 @@ def batch_norm(row: Row, scale: Row | None = None) -> nn.Module:
     settings = {"eps": numbers.eps, "momentum": momentum, "affine": scale is not None}
     stored = numbers.use_global_stats if numbers.HasField("use_global_stats") else None
     module: nn.Module
-    if stored is None and len(shape) in _BATCH_NORMS:
+    if stored is None and len(shape) in _BATCH_NORMS and prod(shape) > channels:
         module = _BATCH_NORMS[len(shape)](channels, **settings)
     else:
         module = BatchNorm(channels, stored, **settings)
@@ -101,11 +105,10 @@ def _mvn(x: Tensor, start: int, variance: bool, eps: float) -> Tensor:
     flat = x.reshape(*x.shape[:start], -1)
     flat = flat - flat.mean(-1, keepdim=True)
     if variance:
-        squares = flat.square().mean(-1, keepdim=True)
-        # The root has no slope at 0, an even image; none is asked of it there.
-        some = squares > 0
-        deviation = squares.where(some, torch.ones_like(squares)).sqrt().where(some, torch.zeros_like(squares))
-        flat = flat / (deviation + eps)
+        divisor = flat.detach().square().mean(-1, keepdim=True).sqrt() + eps
+        # Caffe's gradient takes the divisor for the deviation, so that an even image has one, too.
+        slope = (flat * (flat.detach() / divisor)).mean(-1, keepdim=True)
+        flat = flat / (divisor + (slope - slope.detach()))
     return flat.reshape(*x.shape, *(1,) * (4 - x.dim()))
 
 

@@ -49,11 +49,11 @@ NOTES: dict[str, tuple[str, str]] = {
     "Im2col": ("any number of spatial axes, dilation", ""),
     "ImageData": ("an input of the size that crop_size (the fork's crop_h, crop_w) or new_height, new_width state",
                   "images are not read: without those sizes give `input_shapes`"),
-    "InfogainLoss": ("the matrix as a third bottom or as a file; ignore_label, every normalization",
-                     "softmax_param.axis other than infogain_loss_param.axis"),
+    "InfogainLoss": ("the matrix as a third bottom or as a file; ignore_label, every normalization", ""),
     "InnerProduct": ("any axis, transpose, bias_term", ""),
     "Input": ("an input", ""),
-    "Interp": ("every rule of size, cropping pads; corners aligned", "pads above 0, as in Caffe's fork"),
+    "Interp": ("every rule of size, a second bottom's size, cropping pads; corners aligned",
+               "pads above 0, as in Caffe's fork"),
     "InterpHalfPixel": ("not Caffe's: ncnn's resizing at pixel centres, see [weights.md](weights.md)", "pads"),
     "LRN": ("ACROSS_CHANNELS and WITHIN_CHANNEL, k", "k within a channel is 1, as in Caffe"),
     "LSTM": ("cont, a static input, expose_hidden", "every call starts from zeros: where Caffe goes on from the last "
@@ -166,7 +166,7 @@ def option_messages(kind: str) -> list[str]:
     found = [name for name in fields if name == wanted or name.replace("_", "") == f"{kind.lower()}param"]
     if kind in ("SoftmaxWithLoss", "SigmoidCrossEntropyLoss", "InfogainLoss"):
         found.append("loss_param")
-    if kind in ("SoftmaxWithLoss", "InfogainLoss"):
+    if kind == "SoftmaxWithLoss":
         found.append("softmax_param")
     if kind in ("Data", "ImageData", "WindowData", "MemoryData"):
         found.append("transform_param")

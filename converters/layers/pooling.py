@@ -88,7 +88,8 @@ def pool(x: Tensor, method: str, kernel: Pair, stride: Pair, pad: Pair, ceil: bo
         y, places = F.max_pool2d(padded, kernel, stride, return_indices=True)
         rows = places.div(padded.shape[3], rounding_mode="floor") - pad[0]
         columns = places.remainder(padded.shape[3]) - pad[1]
-        return y, (rows * x.shape[3] + columns).to(x.dtype)
+        # Without padding a window may begin behind the image: Caffe finds no place in it.
+        return y, torch.where(y > _LOWEST, rows * x.shape[3] + columns, -1).to(x.dtype)
     area = kernel[0] * kernel[1]
     if method == "ave":
         heights, widths = (_extent(x.shape[2 + i], sizes[i], kernel[i], stride[i], pad[i]) for i in (0, 1))

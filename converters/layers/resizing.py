@@ -17,11 +17,14 @@ if TYPE_CHECKING:
 def interp(row: Row) -> nn.Module:
     """By shrink_factor, zoom_factor, height and width, or both factors; pads of zero or less crop first.
 
-    The corners of input and output lie on each other. Source: interp_layer.cpp and interp.cpp of the DeepLab fork.
+    The corners of input and output lie on each other. Source: interp_layer.cpp and interp.cpp of the DeepLab fork; a
+    second bottom, whose height and width are taken, is of PSPNet's.
     """
     numbers = row.layer.interp_param
     crop = (-numbers.pad_beg, -numbers.pad_end)
     shrink, zoom = numbers.HasField("shrink_factor"), numbers.HasField("zoom_factor")
+    if len(row.bottoms) == 2:
+        return Apply(_resize_like, crop=crop)
     if shrink == zoom and numbers.HasField("height") and numbers.HasField("width"):
         return Apply(_resize, crop=crop, size=(numbers.height, numbers.width))
     return Apply(
@@ -41,6 +44,11 @@ def _resize(
         x = x[:, :, begin : x.shape[2] - end, begin : x.shape[3] - end]
     height, width = size or ((((edge - 1) // shrink) * zoom + 1) for edge in x.shape[2:])
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=True)
+
+
+def _resize_like(x: Tensor, like: Tensor, crop: tuple[int, int]) -> Tensor:
+    height, width = (*like.shape[2:], 1, 1)[:2]
+    return _resize(x, crop, (height, width))
 
 
 @LAYERS.register("InterpHalfPixel")

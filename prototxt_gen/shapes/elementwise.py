@@ -60,14 +60,14 @@ def mvn(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 
 @shape_rule("ShuffleChannel")
 def shuffle_channel(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """The bottom's shape (ShuffleNet and DF forks: shuffle_channel_layer.cpp)."""
+    """The bottom's sizes on 4 axes, ones at the end (ShuffleNet and DF forks: shuffle_channel_layer.cpp)."""
     group = layer.shuffle_channel_param.group
     require(len(bottoms[0]) >= 2, "bottom[0]", f"shape {bottoms[0]}", "2 axes or more")
     channels = bottoms[0][1]
     require(
         group > 0 and channels % group == 0, "shuffle_channel_param.group", group, f"a divisor of {channels} channels"
     )
-    return LayerShape((bottoms[0],))
+    return LayerShape((legacy_shape(bottoms[0], "bottom[0]"),))
 
 
 @shape_rule("Eltwise", bottoms=(2, None))

@@ -250,12 +250,13 @@ def crop_offsets(layer: LayerParameter, bottom: Shape) -> dict[int, int]:
     return dict(zip(axes, offsets, strict=True))
 
 
-@shape_rule("Interp")
+@shape_rule("Interp", bottoms=(1, 2))
 def interp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """Bilinear resizing of what pads of 0 or less leave of the map (DeepLab and DF forks: interp_layer.cpp).
 
     The size comes from a shrink_factor or a zoom_factor where only one is stated, else from height and width where
-    both are, else from shrinking and then zooming. A zoom by z puts z - 1 positions between two of the map.
+    both are, else from shrinking and then zooming. A zoom by z puts z - 1 positions between two of the map. PSPNet's
+    fork takes a second bottom instead, of the size that is wanted.
     """
     param, bottom = layer.interp_param, legacy_shape(bottoms[0], "bottom[0]")
     for field in ("pad_beg", "pad_end"):
@@ -264,7 +265,11 @@ def interp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     require(all(size > 0 for size in sizes), "interp_param.pad_beg", f"{sizes} left of {bottom[2:]}", "1 or more")
     shrinks, zooms = param.HasField("shrink_factor"), param.HasField("zoom_factor")
     sized = param.HasField("height") and param.HasField("width")
-    if sized and shrinks == zooms:
+    if len(bottoms) == 2:
+        stated = [name for name in ("height", "width", "zoom_factor", "shrink_factor") if param.HasField(name)]
+        require(not stated, "interp_param", ", ".join(stated), "no size beside a second bottom")
+        made = legacy_shape(bottoms[1], "bottom[1]")[2:]
+    elif sized and shrinks == zooms:
         made = (param.height, param.width)
     else:
         require(shrinks or zooms, "interp_param", "no size", "shrink_factor, zoom_factor, or height and width")

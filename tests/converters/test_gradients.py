@@ -155,6 +155,25 @@ def test_a_lost_label_still_pulls(net_of):
     np.testing.assert_allclose(x.grad, [[-1, 1]])
 
 
+def test_an_impossible_label_still_pulls(net_of):
+    """Caffe: multinomial_logistic_loss_layer.cpp: the slope is the one at the smallest probability."""
+    module = module_of(net_of, 'type: "MultinomialLogisticLoss"', [(2, 2), (2,)])
+    x = torch.tensor([[0.0, 1], [0.25, 0.75]], dtype=torch.float64, requires_grad=True)
+    module(x, torch.tensor([0, 0])).backward()
+    np.testing.assert_allclose(x.grad, [[-0.5e20, 0], [-2, 0]])
+
+
+def test_mvn_takes_its_divisor_for_the_deviation(net_of):
+    """Caffe: mvn_layer.cpp, Backward; with an eps that counts, the true slope is another."""
+    x = torch.tensor([[[[1.0, 2, 6]]]], dtype=torch.float64, requires_grad=True)
+    y = module_of(net_of, 'type: "MVN" mvn_param { eps: 0.5 }', [(1, 1, 1, 3)])(x)
+    pull = torch.tensor([[[[1.0, -2, 0.5]]]], dtype=torch.float64)
+    y.backward(pull)
+    divisor = x.detach().std(correction=0) + torch.tensor(0.5)
+    y = y.detach()
+    torch.testing.assert_close(x.grad, (pull - pull.mean() - y * (y * pull).mean()) / divisor)
+
+
 def test_an_even_image_does_not_break_mvn(net_of):
     x = torch.ones(1, 2, 3, 3, dtype=torch.float64, requires_grad=True)
     module_of(net_of, 'type: "MVN"', [(1, 2, 3, 3)])(x).sum().backward()

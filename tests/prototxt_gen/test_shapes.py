@@ -235,6 +235,7 @@ FAULTS = [
     ('type: "Pooling" pooling_param { kernel_size: 2 }', [(1, 2, 5)], "4 axes"),
     ('type: "SPP" spp_param { pyramid_height: 4000000000 }', [(1, 2, 5, 5)], "pyramid_height"),
     ('type: "Interp" interp_param { height: 5 }', [(1, 2, 5, 5)], "no size"),
+    ('type: "Interp" interp_param { zoom_factor: 2 }', [(1, 2, 5, 5), (1, 2, 9, 9)], "second bottom"),
     ('type: "Interp" interp_param { height: 5 width: 5 pad_beg: 1 }', [(1, 2, 5, 5)], "pad_beg"),
     ('type: "Interp" interp_param { zoom_factor: 0 }', [(1, 2, 5, 5)], "zoom_factor"),
     ('type: "Crop" crop_param { offset: 3 }', [(1, 2, 5, 5), (1, 2, 3, 3)], "offset"),
