@@ -138,14 +138,19 @@ def _strict_argument(parser: argparse.ArgumentParser) -> None:
 # ------------------------------------------------------------------------------------------------------------ list
 
 
+_SCORES = {"top1": "top-1", "top5": "top-5", "miou_val": "mIoU"}
+
+
 def _list(args: argparse.Namespace) -> int:
-    print(f"{'name':<10} {'parameters':>11} {'multiply-adds':>13} {'top-1':>7} {'top-5':>7}  architecture")
+    heads = " ".join(f"{head:>7}" for head in _SCORES.values())
+    print(f"{'name':<14} {'input':>9} {'parameters':>11} {'multiply-adds':>13} {heads}  architecture")
     for card in CARDS.values():
-        summary = summarize(generate(card.architecture))
-        scores = (f"{card.results[key]:7.2%}" if key in card.results else f"{'-':>7}" for key in ("top1", "top5"))
+        height, width = card.preprocessing.crop
+        summary = summarize(generate(card.architecture, input_shape=(1, 3, height, width)))
+        scores = (f"{card.results[key]:7.2%}" if key in card.results else f"{'-':>7}" for key in _SCORES)
         print(
-            f"{card.name:<10} {summary.parameters / 1e6:>9.2f} M {summary.multiply_adds / 1e6:>11.2f} M "
-            f"{' '.join(scores)}  {card.architecture}"
+            f"{card.name:<14} {f'{height}x{width}':>9} {summary.parameters / 1e6:>9.2f} M "
+            f"{summary.multiply_adds / 1e6:>11.2f} M {' '.join(scores)}  {card.architecture}"
         )
     return 0
 
@@ -157,7 +162,9 @@ def _show_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", help="a network of the zoo, an architecture's code, or a .prototxt file")
     parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="which layers a file's rules keep")
     parser.add_argument("--merged", action="store_true", help="with batch norm folded into the convolutions")
-    parser.add_argument("--input-shape", type=_input_shape, metavar="N,C,H,W", help="default: 1,3,224,224")
+    parser.add_argument(
+        "--input-shape", type=_input_shape, metavar="N,C,H,W", help="default: the network's own, else 1,3,224,224"
+    )
     _strict_argument(parser)
 
 
@@ -167,12 +174,15 @@ def _show(args: argparse.Namespace) -> int:
             raise ArchitectureError("--merged and --input-shape are for architectures; a file states its own")
         net = read_prototxt(args.network, strict=args.strict)
     else:
-        net = generate(resolve_architecture(args.network), merged=args.merged, **_given_shape(args))
+        net = generate(resolve_architecture(args.network), merged=args.merged, **_shape(args, args.network))
     print(summarize(net, phase=args.phase))
     return 0
 
 
-def _given_shape(args: argparse.Namespace) -> dict[str, Any]:
+def _shape(args: argparse.Namespace, network: str, form: str = "deploy") -> dict[str, Any]:
+    """The input that was asked for, or a card's own for one image; other forms have theirs."""
+    if args.input_shape is None and form == "deploy" and network in CARDS:
+        return {"input_shape": (1, 3, *CARDS[network].preprocessing.crop)}
     return {"input_shape": args.input_shape} if args.input_shape else {}
 
 
@@ -189,13 +199,15 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
         "release: exactly what the DF release published",
     )
     parser.add_argument("--merged", action="store_true", help="with batch norm folded into the convolutions")
-    parser.add_argument("--input-shape", type=_input_shape, metavar="N,C,H,W", help="default: the form's own")
+    parser.add_argument(
+        "--input-shape", type=_input_shape, metavar="N,C,H,W", help="default: the network's or form's own"
+    )
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help="default: standard output")
 
 
 def _generate(args: argparse.Namespace) -> int:
     architecture = resolve_architecture(args.architecture)
-    text = generate_text(architecture, form=args.form, merged=args.merged, **_given_shape(args))
+    text = generate_text(architecture, form=args.form, merged=args.merged, **_shape(args, args.architecture, args.form))
     if args.output is None:
         sys.stdout.write(text)
     else:

@@ -47,6 +47,14 @@ def test_show_prints_the_summary(capsys):
     assert capsys.readouterr().out.strip() == str(summarize(generate(card("df1").architecture))).strip()
 
 
+def test_networks_have_their_own_size(capsys):
+    assert main(["generate", "pl1a_seg"]) == 0
+    assert "dim: 384\n    dim: 640\n" in capsys.readouterr().out.replace("      ", "    ")
+    assert main(["list"]) == 0
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if line.startswith("pl1a_seg "))
+    assert "384x640" in line and "265.84 M" in line and "68.70%" in line
+
+
 def test_show_reads_a_file(capsys, tmp_path):
     write_prototxt(generate(SMALL), tmp_path / "net.prototxt")
     assert main(["show", str(tmp_path / "net.prototxt")]) == 0
