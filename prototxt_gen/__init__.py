@@ -22,6 +22,7 @@ from prototxt_gen.proto import (
     write_prototxt,
 )
 from prototxt_gen.shapes import Summary, summarize
+from prototxt_gen.stock import stock_weights, to_stock
 from prototxt_gen.version import __version__
 
 __all__ = [
@@ -50,7 +51,9 @@ __all__ = [
     "read_prototxt",
     "select_phase",
     "solver",
+    "stock_weights",
     "summarize",
+    "to_stock",
     "to_text",
     "write_prototxt",
 ]

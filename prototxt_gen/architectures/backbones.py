@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import groupby, islice, pairwise
@@ -160,7 +159,7 @@ class Backbone:
                     f"architecture {short(code)}: width {after} follows {before}, expected widths that never decrease"
                 )
         check_length(code)
-        for block in self.blocks():
+        for block in self.blocks() if any(stage.units for stage in stages) else ():
             if block.inner > MAX_WIDTH:
                 raise ArchitectureError(
                     f"architecture {short(code)}: {block.name} has {block.inner} inner channels, "
@@ -188,36 +187,29 @@ class Backbone:
         of the block before, even when the channels agree (DF2A's res4.5).
         """
         channels, width_before = self.stem[-1], 0
-        # ResNet-50 counts res4a to res4f, ResNet-101 with its longer stages res4a, res4b1 to res4b22.
-        lettered = max(len(stage.widths) for stage in self.stages) <= 6
         for number, stage in enumerate(self.stages):
             kind = BLOCK_KINDS[stage.block]
+            by_width = kind.project_when == "width changes"
             for position, width in enumerate(stage.widths):
                 out = kind.out_channels(width)
                 stride = stage.stride if position == 0 else 1
-                changes = width != width_before if kind.project_when == "width changes" else out != channels
-                first = kind.project_when == "width changes" and position == 0
-                block = Block(
-                    number, position, stage.block, channels, width, out, stride, stride == 2 or first or changes
-                )
+                projects = stride == 2 or (position == 0 or width != width_before if by_width else out != channels)
+                block = Block(number, position, stage.block, channels, width, out, stride, projects)
                 if stage.units:
                     unit = stage.units[position]
                     inner = unit.inner or unit.expansion * channels
                     block = block._replace(kernel=unit.kernel, inner=inner, squeeze=unit.squeeze)
                 if stage.block.startswith("resnet"):
-                    block = block._replace(label=f"res{number + 2}{_letter(position, stage, lettered)}")
+                    block = block._replace(label=f"res{number + 2}{self._letter(number, position)}")
                 yield block
                 channels, width_before = out, width
 
-    def with_classes(self, classes: int) -> Backbone:
-        """The same network for another number of classes."""
-        return dataclasses.replace(self, classes=classes)
-
-
-def _letter(position: int, stage: Stage, lettered: bool) -> str:
-    if position == 0 or (lettered or len(stage.widths) <= 3):
-        return "abcdef"[position]
-    return f"b{position}"
+    def _letter(self, stage: int, position: int) -> str:
+        """How ResNets count: res4a to res4f in ResNet-50, res4a, res4b1 to res4b22 where stages are longer."""
+        longest = max(len(stage.widths) for stage in self.stages)
+        if position == 0 or longest <= 6 or len(self.stages[stage].widths) <= 3:
+            return "abcdef"[position]
+        return f"b{position}"
 
 
 def check_length(code: str) -> None:
