@@ -66,7 +66,6 @@ def _onnxruntime(net: NetParameter, weights: Mapping[str, Sequence[Any]]) -> Run
                 str(path),
                 input_names=["data"],
                 output_names=["scores"],
-                dynamic_axes={"data": {0: "N"}, "scores": {0: "N"}},
                 dynamo=False,
             )
             session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -75,8 +74,8 @@ def _onnxruntime(net: NetParameter, weights: Mapping[str, Sequence[Any]]) -> Run
             raise UnsupportedError(f"network {net.name!r}: onnxruntime cannot run it: {reason}") from fault
 
     def run(blob: NDArray[np.float32]) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = session.run(None, {"data": blob})[0]
-        return scores
+        # The export traces one image, and reshapes on the way may have kept its batch of 1.
+        return np.concatenate([session.run(None, {"data": image[None]})[0] for image in blob])
 
     return run
 

@@ -14,6 +14,7 @@ import pytest
 
 from caffe_zoo import create_model
 from caffe_zoo.cards import card
+from caffe_zoo.cli import main
 from caffe_zoo.download import cache_folder, cached, fetch, released_file
 from prototxt_gen import CaffeError
 
@@ -206,3 +207,17 @@ def test_a_network_without_upsampling_takes_the_weights_of_the_one_with_it(cache
     path = fetch("df1seg_mergebn", unpacked("nets/df1seg_mergebn.fork.caffemodel"))
     assert path.name == "df1seg_mergebn.caffemodel"
     create_model("df1seg_d8", path, input_size=(64, 128))
+
+
+def test_the_command(cache, df1, capsys):
+    assert main(["fetch", "df1", "--from", str(df1)]) == 0
+    assert capsys.readouterr().out == f"{cache / 'df1.caffemodel'}\n"
+    for arguments, message in (
+        (["df1", "df2", "--from", str(df1)], "--from: found 2 networks"),
+        (["df2", "--from", str(df1)], "not the weights of df2"),
+        (["df1", "df9"], "no network 'df9' in the zoo"),
+        (["resnet18"], "the authors released no weights of resnet18"),
+    ):
+        assert main(["fetch", *arguments]) == 2
+        printed = capsys.readouterr()
+        assert message in printed.err and printed.err.count("\n") == 1 and printed.out == ""

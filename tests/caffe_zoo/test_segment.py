@@ -12,6 +12,7 @@ from PIL import Image
 from caffe_zoo import cards, create_model, segment
 from caffe_zoo.cityscapes import COLOURS, LABELS, Scores, frames, read_ids
 from caffe_zoo.cli import main
+from caffe_zoo.engines import runner
 from caffe_zoo.models import load_network, network
 from caffe_zoo.preprocess import preprocess
 from caffe_zoo.segmentation import colour_map, labels_of, overlay, segmenter
@@ -75,6 +76,16 @@ def test_onnxruntime_gives_the_same(small, folder):
     for path in folder.iterdir():
         first, second = (segment("small", path, small, engine=engine) for engine in ("torch", "onnxruntime"))
         assert (first == second).mean() > 0.999
+
+
+@pytest.mark.parametrize("name", ["df1seg_d8", "pl1a_seg"])
+def test_onnxruntime_takes_batches(name):
+    pytest.importorskip("onnxruntime")
+    net = network(name, input_size=(96, 160))
+    weights = weights_of(to_torch(net))
+    blob = np.random.default_rng(0).normal(size=(3, 3, 96, 160)).astype(np.float32)
+    expected, found = (runner(net, weights, engine)(blob) for engine in ("torch", "onnxruntime"))
+    np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_frames_of_other_sizes_are_resized_or_refused(small, folder):
