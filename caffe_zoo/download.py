@@ -173,8 +173,8 @@ def _known_digest(file: WeightsFile, path: Path) -> str | None:
 def _check_digest(path: object, digest: str, known: str | None) -> None:
     if known is not None and digest != known:
         raise FormatError(
-            f"{path}: its content is not what it was: found sha256 {digest}, expected {known}, as recorded in the .sha256 "
-            "file in the cache folder; delete that one if the change is meant"
+            f"{path}: its content is not what it was: found sha256 {digest}, expected {known}; if the change is meant, "
+            "delete the .sha256 file in the cache folder"
         )
 
 
