@@ -8,49 +8,23 @@ import reprlib
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from numbers import Real
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal
 
+from prototxt_gen import forms
 from prototxt_gen.architectures import FAMILIES, Backbone, Block, Decoder, levels_of, parse_architecture
 from prototxt_gen.blocks import Style, conv_relu, last_top
-from prototxt_gen.decoders import Map, Phase, Resizing, decoder_layers
+from prototxt_gen.decoders import Map, Resizing, decoder_layers
 from prototxt_gen.errors import ArchitectureError
+from prototxt_gen.forms import FORMS as FORMS
+from prototxt_gen.forms import Form as Form
 from prototxt_gen.fragments import Fragment, block_fragment, fragment, stem_fragment
 from prototxt_gen.proto import LayerParameter, NetParameter, SolverParameter, to_binary, to_text
 from prototxt_gen.units import inner_product
 
-Form: TypeAlias = Literal["deploy", "train_val", "release"]
-FORMS: tuple[Form, ...] = get_args(Form)
-
 # The images the release measures: one on a device, batches of 100 through ImageData (500 of them are its test).
 _DEFAULT_SHAPES = {"deploy": (1, 3, 224, 224), "train_val": (100, 3, 224, 224), "release": (100, 3, 224, 224)}
 _SCENE_SHAPE = (1, 3, 1024, 2048)
-_RELEASE_SOURCE = "/home/vip/dataset/imagenet/ILSVRC2012_val_256xN_list.txt"
-_SCENE_SOURCE = "/home/vip/dataset/cityscapes/img_val_1024x2048_list.txt"
-_SCALE = 0.008
-# A grey pixel is about this much of B, G and R.
-_GREY = (0.11, 0.59, 0.30)
-_IGNORED_LABEL = 255
 _MAX_COUNT = 2**31 - 1
-
-
-class _SceneForm(NamedTuple):
-    """How a form writes a segmentation network: what it begins with, its resizings, what follows the scores."""
-
-    source: Literal["input", "logged input", "images", "images and labels"]
-    resizings: tuple[Resizing, ...]
-    ends_in: Literal["scores", "labels", "loss"]
-    named: bool = True
-
-
-_SCENE_FORMS = {
-    "deploy": _SceneForm("input", (Resizing(),), "scores"),
-    "train_val": _SceneForm("images and labels", (Resizing(),), "loss"),
-    "release": _SceneForm("images", (Resizing("TRAIN", square=True), Resizing("TEST")), "labels", named=False),
-}
-# The networks without upsampling exist in logs only: as `caffe time` prints a network, in the phase TRAIN.
-_LOGGED = _SceneForm("logged input", (Resizing("TRAIN"),), "scores", named=False)
-# The one file of the release whose ImageData does not say `shuffle: false`: (architecture, merged).
-_SHUFFLE_UNSAID = {("s32-64_b64x3_b128x3_b256x3-512_p128-512_d128-32-19_u8_c19", False)}
 
 # Caffe: sgd_solver.cpp, GetLearningRate: what each policy reads beside base_lr.
 _POLICIES = {
@@ -117,7 +91,7 @@ def feature_tops(architecture: Backbone | Decoder | str, merged: bool = False) -
 def generate_stem(architecture: Backbone | str, input_shape: Sequence[int], merged: bool = False) -> NetParameter:
     """The mini-network of the stem alone, from an Input layer of `input_shape` (N, channels, H, W)."""
     shape, backbone = _check_shape(input_shape, "deploy"), _check_spec(architecture)
-    return _joined([_data("deploy", shape, ()), _stem(backbone, shape[1], _style(backbone, merged))])
+    return _joined([forms.data("deploy", shape, ()), _stem(backbone, shape[1], _style(backbone, merged))])
 
 
 def generate_block(block: Block, input_shape: Sequence[int], merged: bool = False) -> NetParameter:
@@ -126,7 +100,7 @@ def generate_block(block: Block, input_shape: Sequence[int], merged: bool = Fals
     ArchitectureError unless the channels are the block's `in_channels`.
     """
     shape = _check_shape(input_shape, "deploy", block.in_channels)
-    return _joined([_data("deploy", shape, ()), _block(block, "block", "data", Style(merged))])
+    return _joined([forms.data("deploy", shape, ()), _block(block, "block", "data", Style(merged))])
 
 
 def generate_head(architecture: Backbone | str, input_shape: Sequence[int]) -> NetParameter:
@@ -136,7 +110,7 @@ def generate_head(architecture: Backbone | str, input_shape: Sequence[int]) -> N
     """
     backbone = _check_spec(architecture)
     shape = _check_shape(input_shape, "deploy", list(backbone.blocks())[-1].out_channels)
-    return _joined([_data("deploy", shape, ()), _head(backbone, "data", shape[2:], _style(backbone, False))])
+    return _joined([forms.data("deploy", shape, ()), _head(backbone, "data", shape[2:], _style(backbone, False))])
 
 
 def solver(
@@ -215,18 +189,18 @@ def _fragments(
         return _scene_fragments(spec, form, shape, merged)
     shape = _check_shape(_DEFAULT_SHAPES[form] if input_shape is None else input_shape, form)
     style = _style(spec, merged, form)
-    pieces = [_data(form, shape, spec.style.mean)]
+    pieces = [forms.data(form, shape, spec.style.mean)]
     maps = _add_trunk(pieces, spec, shape, style)
     pieces.append(_head(spec, pieces[-1].top, maps[-1][3:], style))
     if form != "deploy":
-        pieces.append(_measures(form, spec.classes, pieces[-1].top))
+        pieces.append(forms.measures(form, spec.classes, pieces[-1].top))
     if form != "release":
         pieces.insert(0, _named(str(spec)))
     return pieces
 
 
 def _scene_fragments(decoder: Decoder, form: Form, shape: tuple[int, ...], merged: bool) -> list[Fragment]:
-    written = _LOGGED if form == "release" and decoder.upsampling == 1 else _SCENE_FORMS[form]
+    written = forms.LOGGED if form == "release" and decoder.upsampling == 1 else forms.SCENE_FORMS[form]
     style = _style(decoder.backbone, merged, form)
     trunk: list[Fragment] = [Fragment("", b"", "data")]
     maps = _add_trunk(trunk, decoder.backbone, shape, style)
@@ -235,19 +209,19 @@ def _scene_fragments(decoder: Decoder, form: Form, shape: tuple[int, ...], merge
     fine = _score_size(decoder, deepest[-1], shape)
     pieces = [_named(str(decoder))] if written.named else []
     if written.source == "input":
-        pieces.append(_data("deploy", shape, ()))
+        pieces.append(forms.data("deploy", shape, ()))
     elif written.source == "logged input":
-        pieces.append(_logged_input(shape))
+        pieces.append(forms.logged_input(shape))
     elif written.source == "images":
-        pieces.append(fragment([_scenes(decoder, shape, merged)]))
+        pieces.append(fragment([forms.scenes(decoder, shape, merged)]))
     else:
-        pieces.append(_images_and_labels(shape, fine, decoder.backbone.style.scene_mean))
+        pieces.append(forms.images_and_labels(shape, fine, decoder.backbone.style.scene_mean))
     pieces += [*trunk, scores]
     if written.ends_in == "labels":
         stride = 2 ** deepest[-1].level
-        pieces.append(fragment([*_predict("", scores.top), *_predict(f"_d{stride}", coarse)]))
+        pieces.append(fragment([*forms.predict("", scores.top), *forms.predict(f"_d{stride}", coarse)]))
     elif written.ends_in == "loss":
-        pieces.append(_scene_measures(scores.top))
+        pieces.append(forms.scene_measures(scores.top))
     return pieces
 
 
@@ -317,122 +291,11 @@ def _decoder_fragment(
     return fragment(layers), coarse
 
 
-@lru_cache(maxsize=256)
-def _data(form: Form, shape: tuple[int, ...], mean: tuple[float, ...]) -> Fragment:
-    """What a form begins with; its first top is `data`."""
-    if form == "release":
-        return fragment([_images("TEST", _RELEASE_SOURCE, shape, mean)])
-    if form == "train_val":
-        return fragment([_images("TRAIN", "train.txt", shape, mean), _images("TEST", "val.txt", shape, mean)])
-    layer = LayerParameter(name="data", type="Input", top=["data"])
-    layer.input_param.shape.add(dim=shape)
-    return fragment([layer])
-
-
-def _images(phase: Phase, source: str, shape: tuple[int, ...], mean: tuple[float, ...]) -> LayerParameter:
-    batch, channels, height, width = shape
-    training = phase == "TRAIN"
-    layer = LayerParameter(name="data", type="ImageData", top=["data", "label"], include=[{"phase": phase}])
-    layer.transform_param.scale = _SCALE
-    layer.transform_param.mirror = training
-    layer.transform_param.mean_value.extend(_means(mean, channels))
-    layer.image_data_param.source = source
-    layer.image_data_param.batch_size = batch
-    layer.image_data_param.shuffle = training
-    if height == width:
-        layer.transform_param.crop_size = height
-    else:
-        layer.image_data_param.new_height = height
-        layer.image_data_param.new_width = width
-    if channels == 1:
-        layer.image_data_param.is_color = False
-    return layer
-
-
-def _means(mean: Sequence[float], channels: int) -> tuple[float, ...]:
-    """The mean of each channel; that of grey images is a whole number."""
-    if channels == 3:
-        return tuple(mean)
-    return (float(round(sum(part * value for part, value in zip(_GREY, mean, strict=True)))),)
-
-
-def _scenes(decoder: Decoder, shape: tuple[int, ...], merged: bool) -> LayerParameter:
-    """The release's data layer of whole images."""
-    batch, channels, _, _ = shape
-    layer = LayerParameter(name="data", type="ImageData", top=["data", "label"], include=[{"phase": "TEST"}])
-    layer.transform_param.scale = _SCALE
-    layer.transform_param.mirror = False
-    layer.transform_param.mean_value.extend(_means(decoder.backbone.style.scene_mean, channels))
-    layer.image_data_param.source = _SCENE_SOURCE
-    layer.image_data_param.batch_size = batch
-    if (str(decoder), merged) not in _SHUFFLE_UNSAID:
-        layer.image_data_param.shuffle = False
-    if channels == 1:
-        layer.image_data_param.is_color = False
-    return layer
-
-
-def _logged_input(shape: tuple[int, ...]) -> Fragment:
-    """The state and the input layer that Caffe prints of a network in the phase TRAIN."""
-    net = NetParameter(state={"phase": "TRAIN", "level": 0, "stage": [""]})
-    layer = net.layer.add(name="input", type="Input", top=["data"])
-    layer.input_param.shape.add(dim=shape)
-    return Fragment(to_text(net), to_binary(net), "data")
-
-
-@lru_cache(maxsize=256)
-def _images_and_labels(shape: tuple[int, ...], label_size: tuple[int, int], mean: tuple[float, ...]) -> Fragment:
-    """Lists of images and of their label maps, for both phases; the classes that ImageData adds are not needed."""
-    batch, channels, height, width = shape
-    layers = []
-    for phase, prefix in (("TRAIN", "train"), ("TEST", "val")):
-        images = LayerParameter(name="data", type="ImageData", top=["data", "data/class"], include=[{"phase": phase}])
-        images.transform_param.scale = _SCALE
-        images.transform_param.mean_value.extend(_means(mean, channels))
-        labels = LayerParameter(name="label", type="ImageData", top=["label", "label/class"])
-        labels.include.add(phase=phase)
-        for layer, suffix, colour, size in (
-            (images, "", channels == 3, (height, width)),
-            (labels, "_label", False, label_size),
-        ):
-            param = layer.image_data_param
-            param.source = f"{prefix}{suffix}.txt"
-            param.batch_size = batch
-            param.shuffle = False
-            param.new_height, param.new_width = size
-            if not colour:
-                param.is_color = False
-            layers.append(layer)
-    layers.append(LayerParameter(name="classes", type="Silence", bottom=["data/class", "label/class"]))
-    net = NetParameter(layer=layers)
-    return Fragment(to_text(net), to_binary(net), "data")
-
-
 def _score_size(decoder: Decoder, shallowest: Map, shape: Sequence[int]) -> tuple[int, int]:
     times = decoder.upsampling
     if times == 2**shallowest.level:
         return shape[2], shape[3]
     return times * shallowest.height, times * shallowest.width
-
-
-def _predict(suffix: str, scores: str) -> list[LayerParameter]:
-    """The release's end: probabilities of the scores, and the most probable class of every pixel."""
-    prob, pred = f"prob{suffix}", f"pred{suffix}"
-    layers = [
-        LayerParameter(name=prob, type="Softmax", bottom=[scores], top=[prob], include=[{"phase": "TEST"}]),
-        LayerParameter(name=pred, type="ArgMax", bottom=[prob], top=[pred], include=[{"phase": "TEST"}]),
-    ]
-    layers[1].argmax_param.axis = 1
-    return layers
-
-
-def _scene_measures(scores: str) -> Fragment:
-    loss = LayerParameter(name="loss", type="SoftmaxWithLoss", bottom=[scores, "label"], top=["loss"])
-    loss.loss_param.ignore_label = _IGNORED_LABEL
-    accuracy = LayerParameter(name="accuracy", type="Accuracy", bottom=[scores, "label"], top=["accuracy"])
-    accuracy.accuracy_param.ignore_label = _IGNORED_LABEL
-    accuracy.include.add(phase="TEST")
-    return fragment([loss, accuracy])
 
 
 def _head(backbone: Backbone, bottom: str, window: tuple[int, ...], style: Style) -> Fragment:
@@ -469,22 +332,6 @@ def _head_fragment(
         drop.dropout_param.dropout_ratio = dropout
         layers.append(drop)
     return fragment([*layers, inner_product(classifier, name, classes, style)])
-
-
-@lru_cache(maxsize=256)
-def _measures(form: Form, classes: int, logits: str) -> Fragment:
-    layers = []
-    if form == "train_val":
-        layers.append(LayerParameter(name="loss", type="SoftmaxWithLoss", bottom=[logits, "label"], top=["loss"]))
-    # Caffe refuses a top_k above the number of classes (accuracy_layer.cpp).
-    for top_k in (k for k in (1, 5) if k <= classes):
-        name = f"accuracy/top-{top_k}"
-        layer = LayerParameter(name=name, type="Accuracy", bottom=[logits, "label"], top=[name])
-        layer.accuracy_param.top_k = top_k
-        if form == "train_val":
-            layer.include.add(phase="TEST")
-        layers.append(layer)
-    return fragment(layers)
 
 
 def _check_architecture(architecture: Any) -> Backbone | Decoder:
