@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -117,11 +118,17 @@ def test_memory_is_what_caffe_logged(reference, name):
     assert list(summarize(generate(CODES[name], merged=True)).top_shapes) == shapes
 
 
-@pytest.mark.parametrize("name", CODES)
-def test_the_logged_network_is_summarized_in_its_own_phase(name):
-    if name.endswith("d8"):
-        made = generate(CODES[name], form="release", merged=True)
-        assert summarize(made, "TRAIN").memory == summarize(generate(CODES[name], merged=True)).memory
+@pytest.mark.parametrize("stem", ["df1seg", "df1seg_mergebn", "df2seg1_mergebn", "df-lite_seg_mergebn"])
+def test_weights_are_as_many_as_caffe_had(reference, stem):
+    code, merged = code_of(f"{stem}.prototxt")
+    counted = int(np.load(reference / "nets" / f"{stem}.npz")["params"])
+    assert summarize(generate(code, merged=merged)).parameters == counted
+
+
+@pytest.mark.parametrize("name", ["df1seg_d8", "df-lite_seg_d8"])
+def test_a_logged_network_is_complete_in_its_own_phase(name):
+    made = generate(CODES[name], form="release", merged=True)
+    assert summarize(made, "TRAIN").memory == summarize(generate(CODES[name], merged=True)).memory
 
 
 # ------------------------------------------------------------------------------------------- any decoder, any size
