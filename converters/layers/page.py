@@ -100,8 +100,10 @@ keeps it true.
   that come with weights, and the storage options of data layers change no number and are passed over.
 - **What Caffe 1.0 refuses is refused** with the layer, the field, what was found and what was expected: all faults of a
   network in one error, before any weight is read.
-- **Everywhere:** tops in place, several bottoms and tops, `param {{ name }}` for shared weights, `loss_weight`, rules
-  of phase, level and stage.
+- **Everywhere:** tops in place, several bottoms and tops, `param {{ name }}` for shared weights of one shape,
+  `loss_weight`, rules of phase, level and stage.
+- **In place** a layer here sees its bottom as it was. Caffe lets some write over it before they have read it all
+  (Eltwise SUM onto its first bottom, LRN, Pooling, Convolution, ...): what it computes then is not imitated.
 - **Gradients** are torch's, and equal Caffe's wherever Caffe has them.
 - A **type that is not here**, `Python` layers among them, is listed with all others of its network in one
   UnsupportedError. To add your own, see the end of this page.
