@@ -29,7 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where everything goes; the same command goes on there after it was stopped",
     )
     parser.add_argument(
-        "--trials", type=_count, default=40, metavar="N", help="networks to train, all runs together (default: 40)"
+        "--trials", type=_count, default=32, metavar="N", help="networks to train, all runs together (default: 32)"
     )
     parser.add_argument(
         "--space",

@@ -45,7 +45,7 @@ def run_search(
     out: str | os.PathLike[str],
     engine: Engine,
     *,
-    trials: int = 40,
+    trials: int = 32,
     interval: tuple[float, float] = (0.0, math.inf),
     schedule: Schedule | None = None,
     device: str = "cpu",
