@@ -100,5 +100,5 @@ def test_an_engine_that_is_not_there(df1, photo, monkeypatch):
     with pytest.raises(CaffeError, match="engine: found 'tensorflow', expected one of torch, onnxruntime"):
         classify("df1", photo, df1, engine="tensorflow")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(CaffeError, match=r"needs onnxruntime, .*: pip install 'dongfeng\[onnx\]'"):
+    with pytest.raises(CaffeError, match=r"needs onnx(runtime)?, .*: pip install 'dongfeng\[onnx\]'"):
         classify("df1", photo, df1, engine="onnxruntime")
