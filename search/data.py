@@ -42,12 +42,16 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What to train on and what to judge on. `identity` tells two datasets apart: size, and names of all files."""
+    """What to train on and what to judge on. `identity` tells two datasets apart: size, and names of all files.
+
+    `mirrored` says whether a mirror image is still of its class, and is trained on too.
+    """
 
     identity: str
     classes: tuple[str, ...]
     train: Split
     held_out: Split
+    mirrored: bool = False
 
 
 def load_data(name: str, input_shape: Sequence[int]) -> Dataset:
@@ -130,7 +134,7 @@ def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset
     for path in (path for by_class in (*train, *held_out) for path in by_class):
         digest.update(f"{path.relative_to(base).as_posix()}\n".encode("utf-8", "surrogateescape"))
     identity = f"folder {size[0]}x{size[1]} {digest.hexdigest()[:16]}"
-    return Dataset(identity, tuple(classes), split(train), split(held_out))
+    return Dataset(identity, tuple(classes), split(train), split(held_out), mirrored=True)
 
 
 def preprocess(pixels: NDArray[np.uint8]) -> torch.Tensor:

@@ -218,9 +218,9 @@ def _write_network(
     epoch = schedule.steps(len(data.train.labels)) // schedule.epochs
     steps = epoch * schedule.epochs
     write_prototxt(generate(architecture, input_shape=shape), target / "deploy.prototxt")
-    write_prototxt(
-        generate(architecture, form="train_val", input_shape=(batch, *shape[1:])), target / "train_val.prototxt"
-    )
+    training = generate(architecture, form="train_val", input_shape=(batch, *shape[1:]))
+    training.layer[0].transform_param.mirror = data.mirrored
+    write_prototxt(training, target / "train_val.prototxt")
     write_prototxt(
         # Every Caffe runs on the CPU; whoever has one with CUDA changes a word.
         solver(

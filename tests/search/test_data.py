@@ -61,6 +61,10 @@ def test_a_folder_holds_out_every_fifth(folder):
     assert torch.equal(images[0], blue.expand(3, 16, 16)) and torch.equal(images[15], red.expand(3, 16, 16))
 
 
+def test_images_of_a_folder_are_mirrored(folder):
+    assert image_folder(folder, (32, 32)).mirrored
+
+
 def test_a_divided_folder(folder, tmp_path):
     base = tmp_path / "divided"
     (base / "val").mkdir(parents=True)

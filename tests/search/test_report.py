@@ -72,6 +72,7 @@ def test_every_boundary_network_has_its_four_files(finished):
         assert solver.max_iter == 2 * (1198 // 32) and solver.test_iter[0] * 32 >= 599
         train_val = read_prototxt(network / "train_val.prototxt")
         to_torch(train_val, load_weights(network / "weights.caffemodel"), phase="TRAIN", outputs=["loss"])
+        assert not train_val.layer[0].transform_param.mirror  # a mirrored digit is none
 
 
 def test_the_same_command_again_trains_nothing_and_tells_the_same(finished, capsys):
