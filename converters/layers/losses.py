@@ -49,6 +49,11 @@ def _columns(x: Tensor, label: Tensor, axis: int, ignore: int | None) -> tuple[T
     return scores, target.where(valid, torch.zeros_like(target)), valid
 
 
+def _rows(x: Tensor) -> Tensor:
+    """One row for each item; an item without axes of its own is one number."""
+    return x.reshape(x.shape[0], math.prod(x.shape[1:]))
+
+
 @LAYERS.register("SoftmaxWithLoss")
 def softmax_with_loss(row: Row) -> nn.Module:
     """A second top has the probabilities. Caffe: softmax_loss_layer.cpp."""
@@ -76,22 +81,14 @@ def _softmax_loss(
 def sigmoid_cross_entropy_loss(row: Row) -> nn.Module:
     """Divided by the batch unless told otherwise. Caffe: sigmoid_cross_entropy_loss_layer.cpp."""
     loss = row.layer.loss_param
-    return Apply(
-        _sigmoid_loss,
-        ignore=_ignored(loss),
-        mode=_normalization(loss, "batch"),
-        probabilities=len(row.tops) > 1,
-    )
+    return Apply(_sigmoid_loss, ignore=_ignored(loss), mode=_normalization(loss, "batch"))
 
 
-def _sigmoid_loss(
-    x: Tensor, target: Tensor, ignore: int | None, mode: str, probabilities: bool
-) -> Tensor | tuple[Tensor, Tensor]:
+def _sigmoid_loss(x: Tensor, target: Tensor, ignore: int | None, mode: str) -> Tensor:
     target = target.reshape(x.shape).to(x.dtype)
     valid = torch.ones_like(x, dtype=torch.bool) if ignore is None else target.int() != ignore
     each = F.binary_cross_entropy_with_logits(x, target, reduction="none")
-    loss = each.where(valid, torch.zeros_like(each)).sum() / _normalizer(mode, x.shape[0], valid)
-    return (loss, torch.sigmoid(x)) if probabilities else loss
+    return each.where(valid, torch.zeros_like(each)).sum() / _normalizer(mode, x.shape[0], valid)
 
 
 @LAYERS.register("InfogainLoss")
@@ -157,7 +154,7 @@ def multinomial_logistic_loss(row: Row) -> nn.Module:
 
 
 def _multinomial_logistic_loss(x: Tensor, label: Tensor) -> Tensor:
-    own = x.flatten(1).gather(1, label.long().reshape(-1, 1))
+    own = _rows(x).gather(1, label.long().reshape(-1, 1))
     # Caffe limits the probability from below and takes the slope there, which clamp would drop.
     limited = own.detach().clamp(min=_LOG_FLOOR)
     return -(limited.log() + (own - own.detach()) / limited).sum() / x.shape[0]
@@ -181,8 +178,8 @@ def hinge_loss(row: Row) -> nn.Module:
 
 
 def _hinge_loss(x: Tensor, label: Tensor, squared: bool) -> Tensor:
-    scores = x.flatten(1)
-    own = F.one_hot(label.long().reshape(-1), scores.shape[1]).bool()
+    scores = _rows(x)
+    own = F.one_hot(label.long().reshape(-1)[: len(scores)], scores.shape[1]).bool()
     margins = F.relu(1 + torch.where(own, -scores, scores))
     return (margins.square() if squared else margins).sum() / x.shape[0]
 
@@ -195,7 +192,7 @@ def contrastive_loss(row: Row) -> nn.Module:
 
 
 def _contrastive_loss(a: Tensor, b: Tensor, alike: Tensor, margin: float, legacy: bool) -> Tensor:
-    difference = (a - b).flatten(1)
+    difference = _rows(a) - _rows(b)
     squares = difference.square().sum(1)
     if legacy:
         apart = F.relu(margin - squares)
@@ -205,5 +202,5 @@ def _contrastive_loss(a: Tensor, b: Tensor, alike: Tensor, margin: float, legacy
         slope = difference.detach() / (distance + 1e-4)[:, None]
         distance = distance + (difference * slope).sum(1) - (difference.detach() * slope).sum(1)
         apart = F.relu(margin - distance).square()
-    each = torch.where(alike.reshape(-1).int() != 0, squares, apart)
+    each = torch.where(alike.reshape(-1)[: len(squares)].int() != 0, squares, apart)
     return each.sum() / (2 * a.shape[0])

@@ -29,7 +29,7 @@ def check_batches(bottoms: Sequence[Shape]) -> None:
     )
 
 
-@shape_rule("Accuracy", bottoms=2, tops=(1, 2))
+@shape_rule("Accuracy", bottoms=2, tops=(1, 2), in_place=False)
 def accuracy(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number; a second top holds one for each class (Caffe: accuracy_layer.cpp)."""
     scores, top_k = bottoms[0], layer.accuracy_param.top_k
@@ -39,7 +39,7 @@ def accuracy(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     return LayerShape(((), (scores[axis],))[: len(layer.top)])
 
 
-@shape_rule("SoftmaxWithLoss", bottoms=2, tops=(1, 2), automatic=True)
+@shape_rule("SoftmaxWithLoss", bottoms=2, tops=(1, 2), automatic=True, in_place=False)
 def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number; a second top holds the probabilities (Caffe: softmax_loss_layer.cpp)."""
     axis = canonical_axis(layer.softmax_param.axis, bottoms[0], "softmax_param.axis")
@@ -48,15 +48,16 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerS
     return _loss_and_scores(layer, bottoms)
 
 
-@shape_rule("EuclideanLoss", bottoms=2, automatic=True)
+@shape_rule("EuclideanLoss", bottoms=2, automatic=True, in_place=False)
 def euclidean_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number (Caffe: euclidean_loss_layer.cpp)."""
     check_batches(bottoms)
+    legacy_shape(bottoms[0], "bottom[0]")
     _check_counts(bottoms, first=1)
     return LayerShape(((),))
 
 
-@shape_rule("SigmoidCrossEntropyLoss", bottoms=2, automatic=True)
+@shape_rule("SigmoidCrossEntropyLoss", bottoms=2, automatic=True, in_place=False)
 def sigmoid_cross_entropy_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number (Caffe: sigmoid_cross_entropy_loss_layer.cpp)."""
     check_batches(bottoms)
@@ -64,22 +65,24 @@ def sigmoid_cross_entropy_loss(layer: LayerParameter, bottoms: Sequence[Shape]) 
     return LayerShape(((),))
 
 
-@shape_rule("HingeLoss", bottoms=2, automatic=True)
+@shape_rule("HingeLoss", bottoms=2, automatic=True, in_place=False)
 def hinge_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """One number (Caffe: hinge_loss_layer.cpp)."""
+    """One number; of more labels than items the first ones count (Caffe: hinge_loss_layer.cpp)."""
     check_batches(bottoms)
+    legacy_shape(bottoms[0], "bottom[0]")
     return LayerShape(((),))
 
 
-@shape_rule("MultinomialLogisticLoss", bottoms=2, automatic=True)
+@shape_rule("MultinomialLogisticLoss", bottoms=2, automatic=True, in_place=False)
 def multinomial_logistic_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number, from one label for each item (Caffe: multinomial_logistic_loss_layer.cpp)."""
     check_batches(bottoms)
+    legacy_shape(bottoms[0], "bottom[0]")
     _check_single(bottoms, 1, first=1)
     return LayerShape(((),))
 
 
-@shape_rule("InfogainLoss", bottoms=(2, 3), tops=(1, 2), automatic=True)
+@shape_rule("InfogainLoss", bottoms=(2, 3), tops=(1, 2), automatic=True, in_place=False)
 def infogain_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number; a second top holds the probabilities (Caffe: infogain_loss_layer.cpp).
 
@@ -99,7 +102,7 @@ def infogain_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
     return _loss_and_scores(layer, bottoms)
 
 
-@shape_rule("ContrastiveLoss", bottoms=3, automatic=True)
+@shape_rule("ContrastiveLoss", bottoms=3, automatic=True, in_place=False)
 def contrastive_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number, from pairs of vectors and whether they are alike (Caffe: contrastive_loss_layer.cpp)."""
     check_batches(bottoms)
@@ -108,6 +111,11 @@ def contrastive_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerSh
     _check_single(bottoms, 2, first=1)
     channels = [legacy_shape(bottom, "bottom")[1] for bottom in bottoms[:2]]
     require(channels[0] == channels[1], "bottom[1]", f"shape {bottoms[1]}", f"{channels[0]} channels as bottom[0]")
+    # Caffe would read past the end.
+    pairs = bottoms[0][0]
+    require(
+        count(bottoms[2]) >= pairs, "bottom[2]", f"shape {bottoms[2]}", f"at least {pairs} numbers, one for each pair"
+    )
     return LayerShape(((),))
 
 

@@ -703,6 +703,21 @@ def test_other_losses(run):
     close(run('type: "MultinomialLogisticLoss"', x=p, t=label), -np.log(own).sum() / 5)
 
 
+def test_losses_read_bottoms_of_other_shapes_as_rows(run):
+    """Items of one number need no second axis, a label of each item is enough, and pairs may differ in their axes."""
+    one, label = normal(5), np.zeros(5, np.float32)
+    close(run('type: "HingeLoss"', x=one, t=label), np.maximum(1 - one, 0).sum() / 5)
+    close(run('type: "MultinomialLogisticLoss"', x=np.abs(one), t=label), -np.log(np.abs(one)).sum() / 5)
+    scores, more = normal(5, 4), labels(4, 5, 3)
+    first = more.reshape(-1)[:5].copy()
+    close(run('type: "HingeLoss"', x=scores, t=more), run('type: "HingeLoss"', x=scores, t=first))
+    a, b, alike = normal(5, 3), normal(5, 3), labels(2, 7)
+    expected = run('type: "ContrastiveLoss"', a=a, b=b, s=alike[:5])
+    close(run('type: "ContrastiveLoss"', a=a.reshape(5, 3, 1, 1), b=b, s=alike), expected)
+    expected = run('type: "ContrastiveLoss"', a=one[:, None], b=label[:, None], s=alike)
+    close(run('type: "ContrastiveLoss"', a=one, b=label[:, None], s=alike), expected)
+
+
 @pytest.mark.parametrize("legacy", [True, False])
 def test_contrastive_loss(legacy, run):
     a, b, alike = normal(6, 3), normal(6, 3) * 0.3, np.float32([1, 0, 0, 1, 0, 0])
