@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.layers.table import LAYERS, Apply, blob
+from converters.layers.table import LAYERS, Apply, blob, stated_phase
 
 if TYPE_CHECKING:
     from converters.layers.table import Row
@@ -150,4 +150,5 @@ def _log(x: Tensor, scale: float, shift: float, factor: float) -> Tensor:
 @LAYERS.register("Dropout")
 def dropout(row: Row) -> nn.Module:
     """Drops in train() and scales what is left by 1 / (1 - ratio). Caffe: dropout_layer.cpp."""
-    return nn.Dropout(row.layer.dropout_param.dropout_ratio)
+    ratio, phase = row.layer.dropout_param.dropout_ratio, stated_phase(row.layer)
+    return Apply(F.dropout, p=ratio, training=phase == "TRAIN") if phase else nn.Dropout(ratio)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.layers.table import LAYERS, Apply, blob, canonical
+from converters.layers.table import LAYERS, Apply, blob, canonical, stated_phase
 
 if TYPE_CHECKING:
     from converters.layers.table import Row
@@ -19,7 +19,7 @@ _BATCH_NORMS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.B
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch norm where torch's own classes do not serve: any number of axes, or a stated use_global_stats.
+    """Batch norm where torch's own classes do not serve: any number of axes, or a stated use_global_stats or phase.
 
     `stored` True: the stored statistics, in train() too; False: those of the batch, in eval() too; None: by mode.
     """
@@ -61,7 +61,10 @@ def batch_norm(row: Row, scale: Row | None = None) -> nn.Module:
     # The shortest decimal that gives the float: 0.9, not 0.8999999761581421.
     momentum = 1 - float(str(np.float32(numbers.moving_average_fraction)))
     settings = {"eps": numbers.eps, "momentum": momentum, "affine": scale is not None}
-    stored = numbers.use_global_stats if numbers.HasField("use_global_stats") else None
+    phase = stated_phase(row.layer)
+    stored = phase == "TEST" if phase else None
+    if numbers.HasField("use_global_stats"):
+        stored = numbers.use_global_stats
     module: nn.Module
     if stored is None and len(shape) in _BATCH_NORMS and prod(shape) > channels:
         module = _BATCH_NORMS[len(shape)](channels, **settings)

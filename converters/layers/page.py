@@ -101,7 +101,8 @@ keeps it true.
 - **What Caffe 1.0 refuses is refused** with the layer, the field, what was found and what was expected: all faults of a
   network in one error, before any weight is read.
 - **Everywhere:** tops in place, several bottoms and tops, `param {{ name }}` for shared weights of one shape,
-  `loss_weight`, rules of phase, level and stage.
+  `loss_weight`, rules of phase, level and stage. A layer's own `phase` decides about Dropout, BatchNorm and STOCHASTIC
+  pooling, whatever the network's is.
 - **In place** a layer here sees its bottom as it was. Caffe lets some write over it before they have read it all
   (Eltwise SUM onto its first bottom, LRN, Pooling, Convolution, ...): what it computes then is not imitated.
 - **Gradients** are torch's, and equal Caffe's wherever Caffe has them.

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.layers.table import LAYERS, Apply
+from converters.layers.table import LAYERS, Apply, stated_phase
 
 if TYPE_CHECKING:
     from converters.layers.table import Row
@@ -27,9 +27,10 @@ def pooling(row: Row) -> nn.Module:
     Caffe: pooling_layer.cpp, pooling_layer.cu (STOCHASTIC).
     """
     numbers = row.layer.pooling_param
-    method = {numbers.MAX: "max", numbers.AVE: "ave", numbers.STOCHASTIC: "stochastic"}[numbers.pool]
+    stochastic = {"TRAIN": "draw", "TEST": "weighted", None: "stochastic"}[stated_phase(row.layer)]
+    method = {numbers.MAX: "max", numbers.AVE: "ave", numbers.STOCHASTIC: stochastic}[numbers.pool]
     mask = len(row.tops) > 1
-    if numbers.global_pooling and method != "stochastic" and not mask:
+    if numbers.global_pooling and method in ("max", "ave") and not mask:
         return nn.AdaptiveMaxPool2d(1) if method == "max" else nn.AdaptiveAvgPool2d(1)
     kernel = _pair(numbers, "kernel", numbers.kernel_size)
     stride = _pair(numbers, "stride", numbers.stride)
@@ -69,7 +70,8 @@ class Windows(nn.Module):
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """(N, C, H, W) -> (N, C, h, w), or two of them with the mask."""
         kernel = self.kernel or (x.shape[2], x.shape[3])
-        method = "draw" if self.method == "stochastic" and self.training else self.method
+        by_mode = "draw" if self.training else "weighted"
+        method = by_mode if self.method == "stochastic" else self.method
         tops = pool(x, method, kernel, self.stride, self.pad, self.ceil)
         return tops if self.mask else tops[0]
 
@@ -132,7 +134,8 @@ def _draw(padded: Tensor, kernel: Pair, stride: Pair, sizes: list[int]) -> Tenso
 def spp(row: Row) -> nn.Module:
     """Levels of 1, 4, 16, ... bins, flattened and joined; a single level stays (N, C, 1, 1). Caffe: spp_layer.cpp."""
     numbers = row.layer.spp_param
-    method = {numbers.MAX: "max", numbers.AVE: "ave", numbers.STOCHASTIC: "stochastic"}[numbers.pool]
+    stochastic = {"TRAIN": "draw", "TEST": "weighted", None: "stochastic"}[stated_phase(row.layer)]
+    method = {numbers.MAX: "max", numbers.AVE: "ave", numbers.STOCHASTIC: stochastic}[numbers.pool]
     return Apply(_pyramid, method=method, levels=numbers.pyramid_height)
 
 

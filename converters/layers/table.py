@@ -12,6 +12,7 @@ from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.registry import Registry
 
 if TYPE_CHECKING:
+    from prototxt_gen.proto import LayerParameter
     from prototxt_gen.shapes import LayerSummary
 
     Row: TypeAlias = LayerSummary
@@ -64,6 +65,11 @@ def blob(shape: Sequence[int]) -> nn.Parameter:
 def canonical(axis: int, rank: int) -> int:
     """The axis counted from the front (Caffe: Blob::CanonicalAxisIndex)."""
     return axis + rank if axis < 0 else axis
+
+
+def stated_phase(layer: LayerParameter) -> str | None:
+    """The layer's own `phase`, by which it goes whatever the network's is; None: by mode (Caffe: net.cpp, Init)."""
+    return ("TRAIN", "TEST")[layer.phase] if layer.HasField("phase") else None
 
 
 def need(condition: bool, reason: str) -> None:

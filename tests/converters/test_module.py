@@ -388,6 +388,30 @@ def test_phase_chooses_layers_and_mode(net_of):
     assert not test.training and train.training
 
 
+@pytest.mark.parametrize("mode", [True, False])
+def test_a_layers_own_phase_stays(net_of, mode):
+    """Caffe: net.cpp, Init."""
+    layers = [
+        f'layer {{ name: "{kind[0]}{phase}" type: "{kind}" bottom: "x" top: "{kind[0]}{phase}" phase: {phase} {more} }}'
+        for kind, more in (
+            ("Dropout", ""),
+            ("BatchNorm", ""),
+            ("Pooling", "pooling_param { pool: STOCHASTIC kernel_size: 8 }"),
+        )
+        for phase in ("TRAIN", "TEST")
+    ]
+    x = torch.rand(4, 3, 8, 8)
+    with torch.no_grad():
+        tops = to_torch(net_of("".join(layers), x=(4, 3, 8, 8))).train(mode)(x)
+    assert (tops["DTRAIN"] == 0).any()
+    torch.testing.assert_close(tops["DTEST"], x)
+    assert abs(tops["BTRAIN"].mean()) < 1e-5
+    torch.testing.assert_close(tops["BTEST"], x, rtol=1e-4, atol=1e-4)
+    means = x.square().sum((2, 3), True) / x.sum((2, 3), True)
+    torch.testing.assert_close(tops["PTEST"], means)
+    assert all((image == drawn).any() for image, drawn in zip(x.flatten(0, 1), tops["PTRAIN"].flatten(), strict=True))
+
+
 @pytest.mark.parametrize("size", [(3, 64, 64), (1, 96, 32)])
 def test_other_sizes_than_the_networks(size):
     batch, height, width = size
