@@ -36,7 +36,7 @@ def released_file(name: str) -> WeightsFile:
     released = card(network).weights or card(network.removesuffix("_d8")).weights
     files = {file.name.removesuffix(".caffemodel"): file for file in released}
     if not files:
-        raise CaffeError(f"the authors released no weights of {network}")
+        raise CaffeError(f"the release has no weights of {network}; a file of your own goes to --weights")
     wanted = name.removesuffix(".caffemodel")
     if wanted != network and wanted not in files:
         raise CaffeError(f"no released weights {wanted!r}; there are: {', '.join(files)}")

@@ -13,7 +13,7 @@ import numpy as np
 from caffe_zoo.cards import CARDS, card
 from caffe_zoo.download import cached
 from prototxt_gen.architectures import Decoder
-from prototxt_gen.errors import CaffeError, WeightsError
+from prototxt_gen.errors import CaffeError, FormatError, WeightsError
 from prototxt_gen.networks import feature_tops as tops_by_stride
 from prototxt_gen.networks import generate
 from prototxt_gen.proto import NetParameter
@@ -140,7 +140,9 @@ def load(name: str, weights: WeightsSource) -> Weights:
 
     if isinstance(weights, str) and weights == "released":
         weights = cached(name)
-    if isinstance(weights, str) and weights.count(",") == 1 and weights.endswith(".bin"):
+    if isinstance(weights, str) and weights.endswith(".bin"):
+        if weights.count(",") != 1:
+            raise FormatError(f"{weights}: ncnn's weights are two files, expected both: NET.param.bin,NET.bin")
         return _from_ncnn(name, *weights.split(","))
     arrays = load_weights(weights) if isinstance(weights, (str, os.PathLike)) else weights
     architecture = card(name).architecture
@@ -165,11 +167,15 @@ def load_network(
     num_classes: int | None = None,
     input_size: tuple[int, int] | None = None,
 ) -> tuple[NetParameter, Weights]:
-    """A card's network in the form that the weights are of, and the weights. WeightsError unless they fit."""
+    """A card's network in the form that the weights are of, and the weights. WeightsError unless they fit.
+
+    Bilinear upsampling that a file leaves to its filler is among them: whoever is given a .caffemodel wants all.
+    """
+    from converters.module import weights_of
+
     arrays = load(name, weights)
     net = network(name, num_classes, input_size, is_merged(name, arrays))
-    _module(net, arrays, weights)
-    return net, arrays
+    return net, weights_of(_module(net, arrays, weights)) | arrays
 
 
 def feature_tops(name: str, merged: bool = False) -> list[str]:

@@ -41,10 +41,7 @@ def pixels(picture: Picture, preprocessing: Preprocessing, resize: bool = True) 
     if image.size == (width, height):
         return np.asarray(image)
     if not resize:
-        raise FormatError(
-            f"{name_of(picture)}: found an image of {image.height}x{image.width}, expected {height}x{width} "
-            "(height x width), since resizing is switched off"
-        )
+        raise wrong_size(picture, image, preprocessing)
     shorter = preprocessing.resize_shorter
     if shorter is None:
         return _resized(image, (width, height), preprocessing)
@@ -56,6 +53,15 @@ def pixels(picture: Picture, preprocessing: Preprocessing, resize: bool = True) 
     # Caffe: data_transformer.cpp: h_off = (img_height - crop_size) / 2, in whole pixels.
     top, left = (size[1] - height) // 2, (size[0] - width) // 2
     return fitted[top : top + height, left : left + width]
+
+
+def wrong_size(picture: Picture, image: Image.Image, preprocessing: Preprocessing) -> FormatError:
+    """What is wrong with a picture that must not be resized and has another size than the network takes."""
+    height, width = preprocessing.crop
+    return FormatError(
+        f"{name_of(picture)}: found an image of {image.height}x{image.width}, expected {height}x{width} "
+        "(height x width), since resizing is switched off"
+    )
 
 
 def open_picture(picture: Picture) -> Image.Image:

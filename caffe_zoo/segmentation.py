@@ -19,7 +19,7 @@ from caffe_zoo.cards import Preprocessing, card
 from caffe_zoo.cityscapes import COLOURS
 from caffe_zoo.engines import Run, runner
 from caffe_zoo.models import WeightsSource, load_network
-from caffe_zoo.preprocess import Picture, name_of, open_picture, preprocess
+from caffe_zoo.preprocess import Picture, open_picture, preprocess, wrong_size
 from converters.images import SUFFIXES
 from prototxt_gen.errors import CaffeError, FileError, FormatError
 
@@ -77,11 +77,7 @@ def segment_each(
         images = [open_picture(picture) for picture in chunk]
         for picture, image in zip(chunk, images, strict=True):
             if not resize and image.size != preprocessing.crop[::-1]:
-                height, width = preprocessing.crop
-                raise FormatError(
-                    f"{name_of(picture)}: found an image of {image.height}x{image.width}, expected {height}x{width} "
-                    "(height x width), since resizing is switched off"
-                )
+                raise wrong_size(picture, image, preprocessing)
         scores = run(np.concatenate([preprocess(image, preprocessing) for image in images]))
         for picture, image, score in zip(chunk, images, scores, strict=True):
             yield Segmented(picture, np.asarray(image), labels_of(score, (image.height, image.width)))

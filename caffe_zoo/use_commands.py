@@ -14,7 +14,9 @@ from prototxt_gen.files import replacing
 
 _ENGINES = ("torch", "onnxruntime")
 #: What --weights takes, for help texts.
-_WEIGHTS = "file of weights; default: the released one that `dongfeng fetch` brought"
+_WEIGHTS = (
+    "file of weights, or ncnn's two: NET.param.bin,NET.bin; default: the released one that `dongfeng fetch` brought"
+)
 
 
 def add_fetch_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +75,7 @@ def add_segment_arguments(parser: argparse.ArgumentParser) -> None:
     _add_network(parser, "segmentation")
     parser.add_argument("input", type=Path, help="an image, or a folder of images or of the frames of a video")
     parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="PATH", help="the image to write, for a folder a folder"
+        "-o", "--output", type=Path, required=True, metavar="PATH", help="the .png to write, for a folder a folder"
     )
     kinds = parser.add_mutually_exclusive_group()
     kinds.add_argument("--overlay", dest="kind", action="store_const", const="overlay", help="colours over the photo")
@@ -96,6 +98,8 @@ def segment(args: argparse.Namespace) -> int:
         raise FileError(f"{args.input}: no such file or folder")
     sources = image_files(args.input) if many else [args.input]
     targets = [args.output / f"{source.stem}.png" for source in sources] if many else [args.output]
+    if not many and args.output.suffix.lower() != ".png":
+        raise FileError(f"{args.output}: expected a name that ends in .png, which is what is written")
     _check_targets(sources, targets)
     run, preprocessing = segmenter(args.network, args.weights or "released", args.classes, args.input_size, args.engine)
     results = segment_each(run, sources, preprocessing, args.batch, resize=not args.no_resize)
@@ -123,7 +127,7 @@ def add_evaluate_arguments(parser: argparse.ArgumentParser) -> None:
         "for segmentation Cityscapes': leftImg8bit/ and gtFine/",
     )
     parser.add_argument("--list", type=Path, metavar="FILE", help="classification: an image and its class a line")
-    parser.add_argument("--split", default="val", help="segmentation: train, val or test (default: val)")
+    parser.add_argument("--split", help="segmentation: train, val or test (default: val)")
     _add_running(parser)
     _add_input_size(parser)
     parser.add_argument("--batch", type=_count, metavar="N", help="images at a time (default: 32, for segmentation 1)")
@@ -138,6 +142,8 @@ def evaluate(args: argparse.Namespace) -> int:
 
     if args.input_size is not None:
         raise CaffeError("--input-size is for segmentation; classification crops as the network's card says")
+    if args.split is not None:
+        raise CaffeError("--split is for segmentation; classification takes val, or the images of a --list")
     classes = args.classes or card(args.network).architecture.classes
     found = examples(args.data, classes, args.list)
     run, preprocessing = classifier(args.network, args.weights or "released", args.classes, args.engine)
@@ -154,7 +160,9 @@ def _evaluate_cityscapes(args: argparse.Namespace) -> int:
 
     if args.classes not in (None, len(CLASSES)):
         raise CaffeError(f"--classes: found {args.classes}, expected {len(CLASSES)}: Cityscapes scores these")
-    found = frames(args.data, args.split)
+    if args.list is not None:
+        raise CaffeError("--list is for classification; segmentation takes all frames of a --split")
+    found = frames(args.data, args.split or "val")
     run, preprocessing = segmenter(args.network, args.weights or "released", None, args.input_size, args.engine)
     scores = Scores()
     results = segment_each(run, (frame.image for frame in found), preprocessing, args.batch or 1)

@@ -182,7 +182,7 @@ def test_what_was_never_fetched_tells_how(cache):
 
 def test_names_of_files():
     assert released_file("df1").name == released_file("df1.caffemodel").name == "df1.caffemodel"
-    with pytest.raises(CaffeError, match="released no weights of df-lite"):
+    with pytest.raises(CaffeError, match="the release has no weights of df-lite; a file of your own goes to --weights"):
         released_file("df-lite")
     with pytest.raises(CaffeError, match="no released weights 'df1_mergebn'; there are: df1"):
         released_file("df1_mergebn")
@@ -216,7 +216,7 @@ def test_the_command(cache, df1, capsys):
         (["df1", "df2", "--from", str(df1)], "--from: found 2 networks"),
         (["df2", "--from", str(df1)], "not the weights of df2"),
         (["df1", "df9"], "no network 'df9' in the zoo"),
-        (["resnet18"], "the authors released no weights of resnet18"),
+        (["resnet18"], "the release has no weights of resnet18"),
     ):
         assert main(["fetch", *arguments]) == 2
         printed = capsys.readouterr()

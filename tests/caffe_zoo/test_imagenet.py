@@ -88,6 +88,8 @@ def test_the_command(tmp_path, capsys, unpacked):
     (tmp_path / "val.txt").write_text("".join(f"{number}.png {label}\n" for number, label in enumerate(labels)))
     assert main(["evaluate", "df1", "--data", str(tmp_path), "--weights", weights, "--batch", "2"]) == 0
     assert capsys.readouterr().out == "3 images\naccuracy/top-1 = 0.666667\naccuracy/top-5 = 1\n"
+    assert main(["evaluate", "df1", "--data", str(tmp_path), "--weights", weights, "--split", "test"]) == 2
+    assert "--split is for segmentation" in capsys.readouterr().err
     (tmp_path / "val" / "1.png").write_bytes(b"")
     assert main(["evaluate", "df1", "--data", str(tmp_path), "--weights", weights]) == 2
     assert "1.png: cannot be read as an image" in capsys.readouterr().err

@@ -18,6 +18,7 @@ from caffe_zoo.preprocess import preprocess
 from caffe_zoo.segmentation import colour_map, labels_of, overlay, segmenter
 from converters import save_weights, to_torch, weights_of
 from prototxt_gen import CaffeError, parse_architecture
+from prototxt_gen.shapes import trace
 
 SIZE = (64, 128)
 
@@ -141,6 +142,12 @@ def test_faults_are_one_line_and_leave_nothing(small, folder, tmp_path, capsys):
     )
     assert "nowhere.png: no such file" in fault(capsys, "segment", "small", "nowhere.png", "-o", out)
     assert "is also to be read" in fault(capsys, "segment", "small", frame, "-o", frame, "--weights", small)
+    assert "out.jpg: expected a name that ends in .png" in fault(
+        capsys, "segment", "small", frame, "-o", tmp_path / "out.jpg", "--weights", small
+    )
+    assert "net.bin: ncnn's weights are two files" in fault(
+        capsys, "segment", "small", frame, "-o", out, "--weights", "net.bin"
+    )
     assert "`classify` is for it" in fault(capsys, "segment", "df1", frame, "-o", out, "--weights", small)
     assert "`segment` is for it" in fault(capsys, "classify", "small", frame, "--weights", small)
     assert "small.caffemodel: weights do not fit" in fault(
@@ -181,6 +188,9 @@ def test_evaluate_prints_the_scores_of_the_networks_labels(small, tmp_path, caps
     assert "expected the size of the labels, (5, 5)" in fault(
         capsys, "evaluate", "small", "--data", root, "--weights", small
     )
+    assert "--list is for classification" in fault(
+        capsys, "evaluate", "small", "--data", root, "--weights", small, "--list", "val.txt"
+    )
     assert "expected 19" in fault(capsys, "evaluate", "small", "--data", root, "--weights", small, "--classes", 5)
 
 
@@ -210,6 +220,8 @@ def test_labels_of_a_street_scene_are_enlarged_to_its_size(pl1a):
 def test_the_weights_go_through_a_caffemodel(pl1a, tmp_path, capsys):
     files, _, folder = pl1a
     net, weights = load_network("pl1a_seg", files)
+    # Caffe stops at a layer that has none of its blobs in the file.
+    assert weights.keys() == {row.name for row in trace(net) if row.blob_shapes}
     save_weights(weights, tmp_path / "pl1a.caffemodel", net)
     frame = folder / "frame001.png"
     for name, source in (("a.png", files), ("b.png", tmp_path / "pl1a.caffemodel")):
