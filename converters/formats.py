@@ -22,47 +22,57 @@ from prototxt_gen.shapes import trace
 STATE_DICT_SUFFIXES = (".pt", ".pth")
 
 
-def read_weights(path: str | os.PathLike[str], net: NetParameter) -> Weights:
+def read_weights(
+    path: str | os.PathLike[str], net: NetParameter, *, input_shapes: Mapping[str, Sequence[int]] | None = None
+) -> Weights:
     """The weights in a file that `load_weights` reads or in a state_dict of `to_torch(net)` (.pt, .pth), checked,
     in the network's shapes.
 
-    A state_dict is read with weights_only, so that no code in it runs. WeightsError lists every layer that is missing,
-    unused or of another shape.
+    `input_shapes` is for networks whose inputs state none, as in `to_torch`.
+    A state_dict is read with weights_only, so that no code in it runs. What may be missing (see `to_torch`) is filled
+    in: Caffe stops at a layer that should have blobs and has none in the file. WeightsError lists every layer that is
+    missing, unused or of another shape.
     """
     source = os.fspath(path)
     if Path(path).suffix in STATE_DICT_SUFFIXES:
-        return _read_state_dict(source, net)
+        return _read_state_dict(source, net, input_shapes)
     weights = load_weights(path, net)
     try:
-        to_torch(net, weights)
+        weights = weights_of(to_torch(net, weights, input_shapes=input_shapes)) | weights
     except WeightsError as fault:
         raise WeightsError(f"{source}: {fault}") from fault
     # The ones that old files put before a shape could not be told from real ones in HDF5 and safetensors.
-    for layer in trace(select_phase(net, "TEST")):
+    for layer in trace(select_phase(net, "TEST"), input_shapes):
         for index, (blob, shape) in enumerate(zip(weights.get(layer.name, ()), layer.blob_shapes, strict=False)):
             if (fitted := fit(blob, shape)) is not None:
                 weights[layer.name][index] = fitted
     return weights
 
 
-def write_weights(weights: Mapping[str, Sequence[ArrayLike]], path: str | os.PathLike[str], net: NetParameter) -> None:
+def write_weights(
+    weights: Mapping[str, Sequence[ArrayLike]],
+    path: str | os.PathLike[str],
+    net: NetParameter,
+    *,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+) -> None:
     """Writes weights in one step, by suffix: what `save_weights` writes, or a state_dict of `to_torch(net)`."""
     if Path(path).suffix not in STATE_DICT_SUFFIXES:
         save_weights(weights, path, net)
         return
-    state = to_torch(net, weights).state_dict()
+    state = to_torch(net, weights, input_shapes=input_shapes).state_dict()
     with replacing(path) as temporary:
         torch.save(state, temporary)
 
 
-def _read_state_dict(source: str, net: NetParameter) -> Weights:
+def _read_state_dict(source: str, net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | None) -> Weights:
     try:
         state = torch.load(io.BytesIO(read_bytes(source)), map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError) as fault:
         raise FormatError(f"{source}: not a PyTorch state_dict: {str(fault).splitlines()[0]}") from fault
     if not isinstance(state, Mapping):
         raise FormatError(f"{source}: found a {type(state).__name__}, expected a state_dict")
-    module = to_torch(net)
+    module = to_torch(net, input_shapes=input_shapes)
     try:
         module.load_state_dict(state)
     except RuntimeError as fault:

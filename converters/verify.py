@@ -215,7 +215,7 @@ class _Side:
         self.inputs = {name: shape for name, shape in self.inputs.items() if name in self.uses}
         self.outputs = [top for top in self.makers if top not in taken]
         self.definitions = {top: [_definition(row.layer) for row in made] for top, made in self.makers.items()}
-        loaded = _loaded(weights, net)
+        loaded = _loaded(weights, net, input_shapes)
         known = {layer.name for layer in upgrade(net).layer}
         self.unused = [name for name in loaded if name not in known]
         self.weights: Mapping[str, Sequence[ArrayLike]] = {name: loaded[name] for name in loaded if name in known}
@@ -230,10 +230,16 @@ class _Side:
         return {name: tops[name].numpy() for name in self.makers}
 
 
-def _loaded(weights: WeightsOrPath, net: NetParameter) -> Mapping[str, Sequence[ArrayLike]]:
+def _loaded(
+    weights: WeightsOrPath, net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | None
+) -> Mapping[str, Sequence[ArrayLike]]:
     if isinstance(weights, Mapping):
         return weights
-    return read_weights(weights, net) if Path(weights).suffix in STATE_DICT_SUFFIXES else load_weights(weights, net)
+    return (
+        read_weights(weights, net, input_shapes=input_shapes)
+        if Path(weights).suffix in STATE_DICT_SUFFIXES
+        else load_weights(weights, net)
+    )
 
 
 def _definition(layer: Any) -> str:

@@ -16,7 +16,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from prototxt_gen.errors import NetworkError
+from prototxt_gen.errors import FormatError, NetworkError
 from prototxt_gen.proto import NetParameter, UnknownFieldWarning
 
 _V0_TYPES = {
@@ -119,12 +119,12 @@ _V1_SPECS = {
 _V1_DATA = {"DATA": _DATA, "IMAGE_DATA": _IMAGES, "WINDOW_DATA": _WINDOWS}
 
 
-def upgrade(net: NetParameter) -> NetParameter:
+def upgrade(net: NetParameter, *, strict: bool = False) -> NetParameter:
     """The network in the current format: `layer` only, inputs as layers. Blobs are carried along.
 
     NetworkError lists V0 layers of unknown type and misplaced padding, and refuses a network with both `layers` and
     `layer`, of which Caffe would drop the latter. An UnknownFieldWarning names V0 options that their layer's type has
-    no place for.
+    no place for; with `strict` they are a FormatError.
     """
     new = NetParameter()
     new.CopyFrom(net)
@@ -132,7 +132,7 @@ def upgrade(net: NetParameter) -> NetParameter:
         if new.layer:
             raise NetworkError(f"network {net.name!r}: found both layers (V0 or V1) and layer, expected one of the two")
         if any(layer.HasField("layer") for layer in new.layers):
-            _upgrade_v0(new)
+            _upgrade_v0(new, strict)
         new.layer.extend(_from_v1(layer) for layer in new.layers)
         new.ClearField("layers")
     _upgrade_inputs(new)
@@ -152,7 +152,7 @@ def _has_norm_rates(layer: Any) -> bool:
     return layer.type == "BatchNorm" and len(layer.param) == 3
 
 
-def _upgrade_v0(net: NetParameter) -> None:
+def _upgrade_v0(net: NetParameter, strict: bool) -> None:
     """V0 layers -> V1 layers (UpgradeV0Net)."""
     faults: list[str] = []
     upgraded = NetParameter()
@@ -165,6 +165,8 @@ def _upgrade_v0(net: NetParameter) -> None:
             upgraded.layers.append(layer)
     if faults:
         raise NetworkError(f"network {net.name!r}: {'; '.join(faults)}")
+    if dropped and strict:
+        raise FormatError(f"network {net.name!r}: options without a place: {', '.join(dropped)}")
     if dropped:
         warnings.warn(f"network {net.name!r}: left out {', '.join(dropped)}", UnknownFieldWarning, stacklevel=4)
     net.ClearField("layers")

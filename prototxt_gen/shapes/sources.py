@@ -12,6 +12,7 @@ from prototxt_gen.shapes.rules import LayerShape, Shape, require, shape_rule
 INPUT_TYPES = frozenset({"Input", "Data", "ImageData", "HDF5Data", "MemoryData", "WindowData"})
 # Those whose second top is one label for each item of the first.
 LABELLED_TYPES = frozenset({"Data", "ImageData", "MemoryData", "WindowData"})
+_GIVE = "give this input's shape (input_shapes, or --input-shape of a command)"
 
 
 @shape_rule("Input", bottoms=0, tops=(1, None))
@@ -19,7 +20,7 @@ def input_(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One stated shape for each top, or one for all (Caffe: input_layer.cpp)."""
     shapes = [tuple(shape.dim) for shape in layer.input_param.shape]
     if not shapes:
-        raise NetworkError("input_param.shape: found none; give this input's shape")
+        raise NetworkError(f"input_param.shape: found none; {_GIVE}")
     tops = len(layer.top)
     require(len(shapes) in (1, tops), "input_param.shape", f"{len(shapes)} shapes", f"1 or {tops}, one for each top")
     return LayerShape(tuple(shapes * tops if len(shapes) == 1 else shapes))
@@ -38,7 +39,7 @@ def image_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     require(all(resized) or not any(resized), "image_data_param.new_height", resized, "both sizes or neither")
     size = _cropped(layer) or (resized if any(resized) else None)
     if size is None:
-        raise NetworkError("image_data_param: no crop and no new size; its images decide, so give this input's shape")
+        raise NetworkError(f"image_data_param: no crop and no new size; its images decide, so {_GIVE}")
     return LayerShape(((param.batch_size, 3 if param.is_color else 1, *size), (param.batch_size,)))
 
 
@@ -53,7 +54,7 @@ def data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     require(param.batch_size > 0, "data_param.batch_size", param.batch_size, "1 or more")
     size = _cropped(layer)
     if size is None:
-        raise NetworkError("data_param: no crop; the data base decides about sizes, so give this input's shape")
+        raise NetworkError(f"data_param: no crop; the data base decides about sizes, so {_GIVE}")
     means = len(layer.transform_param.mean_value)
     channels = means if means > 1 else 1 if layer.transform_param.force_gray else 3
     return LayerShape(((param.batch_size, channels, *size), (param.batch_size,))[: len(layer.top)])
@@ -62,7 +63,7 @@ def data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 @shape_rule("HDF5Data", bottoms=0, tops=(1, None))
 def hdf5_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """Shapes that only the files know (Caffe: hdf5_data_layer.cpp): they must be given."""
-    raise NetworkError("hdf5_data_param: its files decide about sizes, so give this input's shape")
+    raise NetworkError(f"hdf5_data_param: its files decide about sizes, so {_GIVE}")
 
 
 @shape_rule("MemoryData", bottoms=0, tops=2)
