@@ -17,8 +17,9 @@ from prototxt_gen.errors import ArchitectureError, CaffeError
 from prototxt_gen.files import write_bytes
 from prototxt_gen.networks import FORMS, generate, generate_text
 from prototxt_gen.passes import upgrade
-from prototxt_gen.proto import UnknownFieldWarning, read_prototxt, write_prototxt
+from prototxt_gen.proto import NetParameter, UnknownFieldWarning, read_prototxt, write_prototxt
 from prototxt_gen.shapes import summarize
+from prototxt_gen.shapes.sources import INPUT_TYPES
 from prototxt_gen.version import __version__
 
 
@@ -129,6 +130,45 @@ def _input_shape(text: str) -> tuple[int, ...]:
     return shape
 
 
+def _file_arguments(parser: argparse.ArgumentParser) -> None:
+    """What every command takes that reads a network's file and needs its shapes; see `_read` and `_input_shapes`."""
+    parser.add_argument(
+        "--input-shape",
+        type=_named_shape,
+        action="append",
+        metavar="[TOP=]N,C,H,W",
+        help="of the first input, or of the one with this top (may come several times); default: the network's own",
+    )
+    _strict_argument(parser)
+
+
+def _named_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, _, numbers = text.rpartition("=")
+    try:
+        return name, tuple(int(part) for part in numbers.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shape such as 1,3,224,224 or data=1,3,224,224") from None
+
+
+def _input_shapes(args: argparse.Namespace, net: NetParameter) -> dict[str, tuple[int, ...]] | None:
+    """The shapes on the command line by their tops; one without a top is the first input's."""
+    if not args.input_shape:
+        return None
+    first = [top for layer in upgrade(net).layer if layer.type in INPUT_TYPES for top in layer.top][:1]
+    shapes = {name or top: shape for name, shape in args.input_shape for top in first or [name]}
+    if len(shapes) < len(args.input_shape):
+        raise CaffeError("--input-shape: found two shapes for one input, expected one each: TOP=N,C,H,W")
+    return shapes
+
+
+def _read(path: Path, args: argparse.Namespace) -> NetParameter:
+    """The network in a file; with --strict, V0 options that would be left out are errors, too."""
+    net = read_prototxt(path, strict=args.strict)
+    if args.strict:
+        upgrade(net, strict=True)
+    return net
+
+
 def _strict_argument(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict", action="store_true", help="fields that Caffe and the release's fork do not know are errors"
@@ -162,28 +202,27 @@ def _show_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("network", help="a network of the zoo, an architecture's code, or a .prototxt file")
     parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help="which layers a file's rules keep")
     parser.add_argument("--merged", action="store_true", help="with batch norm folded into the convolutions")
-    parser.add_argument(
-        "--input-shape", type=_input_shape, metavar="N,C,H,W", help="default: the network's own, else 1,3,224,224"
-    )
-    _strict_argument(parser)
+    _file_arguments(parser)
 
 
 def _show(args: argparse.Namespace) -> int:
     if args.network.endswith((".prototxt", ".txt")) or Path(args.network).is_file():
-        if args.merged or args.input_shape:
-            raise ArchitectureError("--merged and --input-shape are for architectures; a file states its own")
-        net = read_prototxt(args.network, strict=args.strict)
+        if args.merged:
+            raise ArchitectureError("--merged is for architectures; `dongfeng merge` merges files")
+        net = _read(Path(args.network), args)
     else:
-        net = generate(resolve_architecture(args.network), merged=args.merged, **_shape(args, args.network))
-    print(summarize(net, phase=args.phase))
+        shapes = [shape for _, shape in args.input_shape or ()]
+        shape = _shape(shapes[0] if shapes else None, args.network)
+        net = generate(resolve_architecture(args.network), merged=args.merged, **shape)
+    print(summarize(net, args.phase, _input_shapes(args, net)))
     return 0
 
 
-def _shape(args: argparse.Namespace, network: str, form: str = "deploy") -> dict[str, Any]:
+def _shape(asked: tuple[int, ...] | None, network: str, form: str = "deploy") -> dict[str, Any]:
     """The input that was asked for, or a card's own for one image; other forms have theirs."""
-    if args.input_shape is None and form == "deploy" and network in CARDS:
+    if asked is None and form == "deploy" and network in CARDS:
         return {"input_shape": (1, 3, *CARDS[network].preprocessing.crop)}
-    return {"input_shape": args.input_shape} if args.input_shape else {}
+    return {"input_shape": asked} if asked else {}
 
 
 # -------------------------------------------------------------------------------------------------------- generate
@@ -207,7 +246,9 @@ def _generate_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _generate(args: argparse.Namespace) -> int:
     architecture = resolve_architecture(args.architecture)
-    text = generate_text(architecture, form=args.form, merged=args.merged, **_shape(args, args.architecture, args.form))
+    text = generate_text(
+        architecture, form=args.form, merged=args.merged, **_shape(args.input_shape, args.architecture, args.form)
+    )
     if args.output is None:
         sys.stdout.write(text)
     else:
@@ -230,7 +271,7 @@ def _convert_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("bvlc", "release"),
         help="write a .caffemodel that stock Caffe loads (bvlc, default), or one for the fork of the DF release",
     )
-    _strict_argument(parser)
+    _file_arguments(parser)
 
 
 def _convert(args: argparse.Namespace) -> int:
@@ -245,10 +286,13 @@ def _convert(args: argparse.Namespace) -> int:
         raise CaffeError(
             f"--dialect: found {args.output}, expected an output .caffemodel: other files have no dialects"
         )
+    if args.prototxt is None and args.input_shape:
+        raise CaffeError("--input-shape needs the network's prototxt before the weights")
     if args.prototxt is not None:
-        net = read_prototxt(args.prototxt, strict=args.strict)
-        weights = read_weights(args.weights, net)
-        write_weights(weights, args.output, net)
+        net = _read(args.prototxt, args)
+        shapes = _input_shapes(args, net)
+        weights = read_weights(args.weights, net, input_shapes=shapes)
+        write_weights(weights, args.output, net, input_shapes=shapes)
         if args.dialect == "release":
             change_dialect(args.output, args.output, args.dialect)
     elif suffixes := {args.weights.suffix, args.output.suffix} & set(STATE_DICT_SUFFIXES):
@@ -289,7 +333,7 @@ def _upgrade(args: argparse.Namespace) -> int:
     for path, output in zip(args.files, args.output, strict=True):
         if _is_text(path) != _is_text(output):
             raise CaffeError(f"{output}: expected the kind of file that {path} is: a .prototxt or a .caffemodel")
-    net = upgrade(read_prototxt(texts[0], strict=args.strict)) if texts else None
+    net = upgrade(_read(texts[0], args)) if texts else None
     # Weights first: a new prototxt without its weights would be half a result.
     for path, output in sorted(zip(args.files, args.output, strict=True), key=lambda pair: _is_text(pair[0])):
         if net is not None and _is_text(path):
@@ -322,26 +366,19 @@ def _verify_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--tolerance", type=float, default=1e-4, help="largest difference over a top's largest value (default: 1e-4)"
     )
-    parser.add_argument(
-        "--input-shape", type=_input_shape, metavar="N,C,H,W", help="of the first input; default: what the network says"
-    )
-    _strict_argument(parser)
+    _file_arguments(parser)
 
 
 def _verify(args: argparse.Namespace) -> int:
     from converters.verify import verify
 
-    net = read_prototxt(args.prototxt, strict=args.strict)
-    shapes = None
-    if args.input_shape:
-        names = [top for layer in upgrade(net).layer if not layer.bottom for top in layer.top]
-        shapes = dict.fromkeys(names[:1], args.input_shape)
+    net = _read(args.prototxt, args)
     against: tuple[str, str] | str | None = None
     if args.against:
         if len(args.against) > 2:
             raise CaffeError(f"--against: found {len(args.against)} names, expected two files, a .onnx file, or opencv")
         against = (args.against[0], args.against[1]) if len(args.against) == 2 else args.against[0]
-    found = verify(net, args.weights, against, tolerance=args.tolerance, input_shapes=shapes)
+    found = verify(net, args.weights, against, tolerance=args.tolerance, input_shapes=_input_shapes(args, net))
     print(found)
     return 0 if found.passed else 1
 
@@ -354,17 +391,18 @@ def _merge_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("weights", type=Path, help="its weights")
     parser.add_argument("output_prototxt", type=Path, help="the merged network to write")
     parser.add_argument("output_weights", type=Path, help="the merged weights to write")
-    _strict_argument(parser)
+    _file_arguments(parser)
 
 
 def _merge(args: argparse.Namespace) -> int:
     from converters.formats import read_weights, write_weights
     from converters.merge import merge_batchnorm
 
-    net = read_prototxt(args.prototxt, strict=args.strict)
-    merged, weights = merge_batchnorm(net, read_weights(args.weights, net))
+    net = _read(args.prototxt, args)
+    shapes = _input_shapes(args, net)
+    merged, weights = merge_batchnorm(net, read_weights(args.weights, net, input_shapes=shapes))
     # Weights first: a prototxt without its weights would be half a result.
-    write_weights(weights, args.output_weights, merged)
+    write_weights(weights, args.output_weights, merged, input_shapes=shapes)
     write_prototxt(merged, args.output_prototxt)
     print(f"{args.output_prototxt}, {args.output_weights}: {len(net.layer)} layers became {len(merged.layer)}")
     return 0

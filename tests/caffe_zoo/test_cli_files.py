@@ -253,6 +253,45 @@ def test_options_of_v0_without_a_place_are_told_once(capsys, tmp_path):
     assert capsys.readouterr().err == said
 
 
+@pytest.mark.parametrize("command", ["show", "verify", "convert", "merge", "upgrade"])
+def test_options_of_v0_without_a_place_are_errors_with_strict(capsys, tmp_path, command):
+    prototxt, caffemodel, _ = old_pair(tmp_path, V0)
+    prototxt.write_text(V0.replace("kernelsize: 3", "kernelsize: 3 dropout_ratio: 0.5"))
+    more = {
+        "show": [],
+        "verify": [caffemodel],
+        "convert": [caffemodel, tmp_path / "out.pt"],
+        "merge": [caffemodel, tmp_path / "out.prototxt", tmp_path / "out.caffemodel"],
+        "upgrade": [caffemodel, "-o", tmp_path / "out.prototxt", tmp_path / "out.caffemodel"],
+    }[command]
+    said = run(capsys, command, prototxt, *more, "--strict", status=2)
+    place = "network 'old': options without a place: dropout_ratio of layer 'conv', type 'conv'"
+    assert said == f"dongfeng {command}: {place}\n"
+    assert not list(tmp_path.glob("out.*"))
+
+
+def test_a_network_whose_inputs_state_no_shape(capsys, tmp_path):
+    prototxt, caffemodel = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    prototxt.write_text("""
+        layer { name: "d" type: "HDF5Data" top: "x" top: "t" hdf5_data_param { source: "s" batch_size: 4 } }
+        layer { name: "ip" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 3 } }
+        layer { name: "l" type: "SoftmaxWithLoss" bottom: "y" bottom: "t" }""")
+    save_weights({"ip": [np.ones((3, 5)), np.ones(3)]}, caffemodel)
+    outputs = {
+        "show": [],
+        "verify": [caffemodel],
+        "convert": [caffemodel, tmp_path / "out.pt"],
+        "merge": [caffemodel, tmp_path / "out.prototxt", tmp_path / "out.pt"],
+    }
+    for command, more in outputs.items():
+        assert "--input-shape" in run(capsys, command, prototxt, *more, status=2)
+        run(capsys, command, prototxt, *more, "--input-shape", "2,5", "--input-shape", "t=2")
+    run(capsys, "verify", prototxt, tmp_path / "out.pt", "--input-shape", "t=2", "--input-shape", "x=2,5")
+    run(capsys, "show", prototxt, "--input-shape", "2,5", "--input-shape", "x=2,5", status=2)
+    said = run(capsys, "convert", caffemodel, tmp_path / "out.h5", "--input-shape", "2,5", status=2)
+    assert "needs the network" in said
+
+
 def test_a_generated_network_has_no_unknown_fields(capsys, tmp_path):
     (tmp_path / "net.prototxt").write_text(to_text(generate("s4-8_b8_b8_b8-16_c5")))
     assert "warning" not in run(capsys, "show", tmp_path / "net.prototxt", "--strict")
