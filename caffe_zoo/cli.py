@@ -20,6 +20,7 @@ from prototxt_gen.passes import upgrade
 from prototxt_gen.proto import NetParameter, UnknownFieldWarning, read_prototxt, write_prototxt
 from prototxt_gen.shapes import summarize
 from prototxt_gen.shapes.sources import INPUT_TYPES
+from prototxt_gen.stock import stock_weights, to_stock
 from prototxt_gen.version import __version__
 
 
@@ -271,6 +272,13 @@ def _convert_arguments(parser: argparse.ArgumentParser) -> None:
         choices=("bvlc", "release"),
         help="write a .caffemodel that stock Caffe loads (bvlc, default), or one for the fork of the DF release",
     )
+    parser.add_argument(
+        "--stock",
+        type=Path,
+        metavar="FILE",
+        help="also write the network without the layers that only forks have (Interp, ShuffleChannel, ReLU6): "
+        "equivalents that stock Caffe has stand for them, with fixed weights in the output",
+    )
     _file_arguments(parser)
 
 
@@ -286,13 +294,22 @@ def _convert(args: argparse.Namespace) -> int:
         raise CaffeError(
             f"--dialect: found {args.output}, expected an output .caffemodel: other files have no dialects"
         )
+    if args.stock and (args.prototxt is None or args.dialect == "release"):
+        raise CaffeError("--stock needs the network's prototxt before the weights, and writes for stock Caffe alone")
     if args.prototxt is None and args.input_shape:
         raise CaffeError("--input-shape needs the network's prototxt before the weights")
     if args.prototxt is not None:
         net = _read(args.prototxt, args)
         shapes = _input_shapes(args, net)
         weights = read_weights(args.weights, net, input_shapes=shapes)
+        if args.stock:
+            fixed, net = stock_weights(net, input_shapes=shapes), to_stock(net, input_shapes=shapes)
+            names = {layer.name for layer in net.layer}  # of one phase only
+            weights = {name: blobs for name, blobs in weights.items() if name in names} | fixed
         write_weights(weights, args.output, net, input_shapes=shapes)
+        if args.stock:
+            write_prototxt(net, args.stock)
+            print(f"{args.stock}: {len(net.layer)} layers")
         if args.dialect == "release":
             change_dialect(args.output, args.output, args.dialect)
     elif suffixes := {args.weights.suffix, args.output.suffix} & set(STATE_DICT_SUFFIXES):
@@ -438,7 +455,8 @@ COMMANDS = {
         "write a network's weights in another format, by the suffix of the output: "
         ".caffemodel, .caffemodel.h5, .safetensors, or .pt for a PyTorch state_dict",
         "dongfeng convert df1.prototxt df1.caffemodel df1.pt\n"
-        "  dongfeng convert df1seg_mergebn.caffemodel for_stock_caffe.caffemodel --dialect bvlc",
+        "  dongfeng convert df1seg_mergebn.caffemodel for_stock_caffe.caffemodel --dialect bvlc\n"
+        "  dongfeng convert pl1a_seg.prototxt pl1a_seg.caffemodel stock.caffemodel --stock stock.prototxt",
         _convert_arguments,
         _convert,
     ),

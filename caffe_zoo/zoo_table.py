@@ -46,7 +46,14 @@ write_prototxt(net, "pl1a_seg.prototxt")
 save_weights(weights, "pl1a_seg.caffemodel", net)
 ```
 
-and `--weights pl1a_seg.caffemodel` then does what the pair does. ncnn enlarges maps from pixel centres, Caffe's Interp,
+and `--weights pl1a_seg.caffemodel` then does what the pair does. The network has layers that only forks of Caffe know;
+for stock BVLC Caffe, which computes the same,
+
+```sh
+dongfeng convert pl1a_seg.prototxt pl1a_seg.caffemodel stock.caffemodel --stock stock.prototxt
+```
+
+ncnn enlarges maps from pixel centres, Caffe's Interp,
 with which the authors trained, from corner to corner: about 3 labels in 100 differ from those of the phone.
 
 `frames/` may be what `ffmpeg -i drive.mp4 frames/%05d.png` writes; `ffmpeg -i overlays/%05d.png drive_overlay.mp4`

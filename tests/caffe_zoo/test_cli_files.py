@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
 from caffe_zoo.cli import main
 from converters import load_weights, save_weights, to_torch, weights_of
@@ -152,6 +153,40 @@ def test_convert_the_releases_file(capsys, tmp_path, unpacked):
     assert stock.IsInitialized() and not any(layer.HasField("clip_param") for layer in stock.layer)
     run(capsys, "convert", tmp_path / "stock.caffemodel", tmp_path / "back.caffemodel", "--dialect", "release")
     assert (tmp_path / "back.caffemodel").read_bytes() == fork.read_bytes()
+
+
+def test_convert_writes_a_pair_for_stock_caffe(capsys, tmp_path):
+    net = generate("t8-16_u16x2_u32x2_u64_q8-32_e32-16-8_u2_c5", input_shape=(1, 3, 64, 96))
+    prototxt, caffemodel = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    module = to_torch(net).eval()
+    write_prototxt(net, prototxt)
+    save_weights(weights_of(module), caffemodel, net)
+    files = tmp_path / "stock.caffemodel", tmp_path / "stock.prototxt"
+    said = run(capsys, "convert", prototxt, caffemodel, files[0], "--stock", files[1])
+    assert [line.split(":")[0] for line in said.splitlines()] == [str(files[1]), str(files[0])]
+    stock = read_prototxt(files[1])
+    assert not {"Interp", "ShuffleChannel"} & {layer.type for layer in stock.layer}
+    image = torch.randn(1, 3, 64, 96)
+    with torch.no_grad():
+        expected, found = module(image), to_torch(stock, read_weights(files[0], stock)).eval()(image)
+    assert torch.allclose(found, expected, atol=1e-5 * float(expected.abs().max()))
+    for arguments in ([caffemodel], [prototxt, caffemodel, "--dialect", "release"]):
+        more = [*arguments[:2], tmp_path / "no.caffemodel", *arguments[2:], "--stock", tmp_path / "no.prototxt"]
+        assert "--stock needs" in run(capsys, "convert", *more, status=2)
+    assert not list(tmp_path.glob("no.*"))
+
+
+def test_convert_writes_the_bilinear_weights_that_a_file_leaves_to_their_filler(capsys, tmp_path):
+    net = generate("s4-8_b8_b16_b16_p8-16_d8-4x2_u8_c5", input_shape=(1, 3, 64, 96))
+    weights = weights_of(to_torch(net))
+    write_prototxt(net, tmp_path / "net.prototxt")
+    fixed = {name for name in weights if name.endswith(("/up2", ".up8"))}
+    assert fixed
+    save_weights({name: weights[name] for name in weights.keys() - fixed}, tmp_path / "part.caffemodel")
+    run(capsys, "convert", tmp_path / "net.prototxt", tmp_path / "part.caffemodel", tmp_path / "whole.caffemodel")
+    whole = load_weights(tmp_path / "whole.caffemodel")
+    assert whole.keys() == weights.keys()
+    assert all(np.array_equal(whole[name][0], weights[name][0]) for name in fixed)
 
 
 @pytest.mark.parametrize("suffix", [".caffemodel.h5", ".safetensors"])
