@@ -13,7 +13,7 @@ import numpy as np
 from caffe_zoo.cards import CARDS, card
 from caffe_zoo.download import cached
 from prototxt_gen.architectures import Decoder
-from prototxt_gen.errors import CaffeError, FormatError, WeightsError
+from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError, WeightsError
 from prototxt_gen.networks import feature_tops as tops_by_stride
 from prototxt_gen.networks import generate
 from prototxt_gen.proto import NetParameter
@@ -131,7 +131,10 @@ def network(
     architecture = known.architecture
     if num_classes is not None:
         architecture = replace(architecture, classes=num_classes)
-    return generate(architecture, input_shape=(1, 3, *(input_size or known.preprocessing.crop)), merged=merged)
+    size = known.preprocessing.crop if input_size is None else input_size
+    if not isinstance(size, tuple | list) or len(size) != 2:
+        raise ArchitectureError(f"network {name!r}: input_size is {size!r}, expected (height, width)")
+    return generate(architecture, input_shape=(1, 3, *size), merged=merged)
 
 
 def load(name: str, weights: WeightsSource) -> Weights:

@@ -111,6 +111,8 @@ def test_other_sizes():
     assert create_model("df1", input_size=(160, 96)).eval()(ramp(160, 96)).shape == (1, 1000)
     with pytest.raises(CaffeError, match="input_shape"):
         create_model("df1", input_size=(0, 96))
+    with pytest.raises(CaffeError, match=r"input_size is 224, expected \(height, width\)"):
+        create_model("df1", input_size=224)
 
 
 def test_released_weights_are_taken_from_the_cache_only(df1, tmp_path, monkeypatch):
