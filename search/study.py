@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
+from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
@@ -27,6 +28,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from converters.weights import save_weights
 from prototxt_gen.architectures import Backbone, parse_architecture
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError
+from prototxt_gen.files import replacing
 from prototxt_gen.networks import generate
 from search.data import Dataset
 from search.engines import Engine
@@ -34,7 +36,7 @@ from search.latency import LatencyTable
 from search.partial_order import PartialOrderPruning
 from search.progress import progress_bar
 from search.spaces import BackboneSpace
-from search.training import Schedule, train
+from search.training import Schedule, check_device, train
 
 NAME = "partial order pruning"
 
@@ -53,13 +55,15 @@ def run_search(
 ) -> PartialOrderPruning:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
-    `interval` is in milliseconds of the table's prediction, `device` is where PyTorch trains. `trials` counts those of
-    earlier runs in the same folder; more may be asked for later. All else must stay as the search began: FormatError
-    tells what differs. FileError when the folder cannot be used or another process is using it.
+    `interval` is in milliseconds of the table's prediction, `device` is where PyTorch trains (UnsupportedError where there
+    is none of that name). `trials` counts those of earlier runs in the same folder; more may be asked for later. All
+    else must stay as the search began: FormatError tells what differs. FileError when the folder cannot be used or
+    another process is using it.
     """
     schedule = schedule or Schedule()
     if space.classes != len(data.classes):
         raise ArchitectureError(f"space {space}: {space.classes} classes, the images have {len(data.classes)}")
+    check_device(device)
     folder = Path(out)
     with _held(folder):
         table = LatencyTable.measure(space, engine, folder / "latency.json", progress)
@@ -113,12 +117,16 @@ def _train(
 
 def _open(path: Path, settings: dict[str, Any]) -> optuna.Study:
     """The study in a file, new or gone on with. FormatError when it was begun with other settings."""
-    url = URL.create("sqlite", database=str(path)).render_as_string()
-    study = optuna.create_study(storage=url, study_name=NAME, directions=["minimize", "maximize"], load_if_exists=True)
-    begun = study.user_attrs.get("settings")
-    if begun is None:
-        study.set_user_attr("settings", settings)
-    elif begun != settings:
+    if not path.exists():
+        # Optuna begins a study in dozens of steps, and after some of them cannot go on.
+        with replacing(path) as temporary:
+            storage = RDBStorage(_url(temporary))
+            _study(storage).set_user_attr("settings", settings)
+            storage.remove_session()
+            storage.engine.dispose()
+    study = _study(RDBStorage(_url(path)))
+    begun = study.user_attrs.get("settings", {})
+    if begun != settings:
         differences = [
             f"{name}: was {begun.get(name)}, is {settings.get(name)}"
             for name in sorted({*begun, *settings})
@@ -132,6 +140,16 @@ def _open(path: Path, settings: dict[str, Any]) -> optuna.Study:
     for trial in study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
         study.tell(trial.number, state=TrialState.FAIL)
     return study
+
+
+def _url(path: Path) -> str:
+    return URL.create("sqlite", database=str(path)).render_as_string()
+
+
+def _study(storage: RDBStorage) -> optuna.Study:
+    return optuna.create_study(
+        storage=storage, study_name=NAME, directions=["minimize", "maximize"], load_if_exists=True
+    )
 
 
 def _past(study: optuna.Study) -> list[tuple[Any, float]]:

@@ -18,6 +18,7 @@ from torch import nn
 
 from converters.module import to_torch, weights_of
 from converters.weights import Weights
+from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.proto import NetParameter
 from search.data import Dataset, Split
 
@@ -77,6 +78,14 @@ def train(
     weights = weights_of(module)
     # Judged as whoever loads the two files will: a new module, on the CPU.
     return weights, evaluate(to_torch(net, weights), data.held_out)
+
+
+def check_device(name: str) -> None:
+    """UnsupportedError unless PyTorch can compute on the device of that name here."""
+    try:
+        torch.zeros(1, device=name).item()
+    except (RuntimeError, AssertionError) as fault:
+        raise UnsupportedError(f"device {name!r}: PyTorch cannot train there: {str(fault).splitlines()[0]}") from fault
 
 
 def rate(progress: float) -> float:

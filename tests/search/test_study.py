@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 import pytest
+import sqlalchemy
 import torch
 
 from converters.module import to_torch
@@ -122,6 +123,26 @@ def test_a_search_killed_again_and_again_ends_as_one_left_alone(tmp_path, undist
     assert sorted(path.name for path in (folder / "networks").iterdir()) == sorted(
         path.name for path in (undisturbed / "networks").iterdir()
     )
+
+
+@pytest.mark.parametrize("statement", [1, 26, 40])
+def test_a_study_is_begun_whole_or_not_at_all(tmp_path, statement):
+    executed = 0
+
+    def stop(*arguments):
+        nonlocal executed
+        executed += 1
+        if executed == statement:
+            raise KeyboardInterrupt
+
+    sqlalchemy.event.listen(sqlalchemy.engine.Engine, "before_cursor_execute", stop)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            search_in(tmp_path, trials=1)
+    finally:
+        sqlalchemy.event.remove(sqlalchemy.engine.Engine, "before_cursor_execute", stop)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "latency.json"]
+    search_in(tmp_path, trials=1)
 
 
 def test_only_the_boundary_has_weights_and_they_give_the_accuracies(undisturbed):

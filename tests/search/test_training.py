@@ -6,10 +6,11 @@ import torch
 
 from converters.module import to_torch
 from converters.weights import load_weights, save_weights
+from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.networks import generate
 from prototxt_gen.proto import read_prototxt, write_prototxt
 from search.data import Dataset, Split
-from search.training import WARM_UP, Schedule, evaluate, rate, train
+from search.training import WARM_UP, Schedule, check_device, evaluate, rate, train
 
 SHAPE = (1, 3, 16, 16)
 NET = generate("s4-8_b8_c3", input_shape=SHAPE)
@@ -28,6 +29,12 @@ def bars(count: int, seed: int) -> Split:
 
 DATA = Dataset("bars", ("0", "1", "2"), bars(96, 0), bars(50, 1))
 SCHEDULE = Schedule(epochs=6, batch_size=16)
+
+
+@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:99"])
+def test_a_device_that_is_not_here(name):
+    with pytest.raises(UnsupportedError, match=f"device '{name}': PyTorch cannot train there"):
+        check_device(name)
 
 
 def test_it_learns_and_the_files_give_the_same_accuracy(tmp_path):
