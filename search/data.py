@@ -27,6 +27,8 @@ SCALE = 0.008
 # an accuracy is then known to half a percent.
 HELD_OUT = 5
 DIGITS_HELD_OUT = 3
+# What people call the parts of divided images.
+PARTS = {"train", "val", "valid", "validation", "test"}
 
 # Which images, and random numbers for mirror and crop (None: the centre, unmirrored) -> (n, 3, H, W) float32.
 Images: TypeAlias = Callable[[Sequence[int], "random.Random | None"], torch.Tensor]
@@ -109,6 +111,10 @@ def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset
     if not base.is_dir():
         raise FileError(f"{base}: no such folder; --data takes `digits` or a folder with one sub-folder a class")
     divided = (base / "train").is_dir() and (base / "val").is_dir()
+    names = {path.name for path in base.glob("[!.]*") if path.is_dir()}
+    if not divided and "train" in names and names <= PARTS:
+        # Otherwise these would be the classes.
+        raise FormatError(f"{base}: found {', '.join(sorted(names))}, expected train/ and val/, or a folder a class")
     classes, train = _listed(base / "train" if divided else base)
     if divided:
         judged, held_out = _listed(base / "val")
@@ -122,7 +128,7 @@ def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset
         few = [name for name, kept in zip(classes, held_out, strict=True) if not kept]
         if few:
             raise FormatError(
-                f"{base}: classes {_some(few)} have less than {HELD_OUT} images, one of which is held out"
+                f"{base}: classes {_some(few)} have fewer than {HELD_OUT} images, one of which is held out"
             )
 
     def split(by_class: list[list[Path]]) -> Split:

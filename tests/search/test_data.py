@@ -74,6 +74,11 @@ def test_a_divided_folder(folder, tmp_path):
     data = image_folder(base, (16, 16))
     assert (len(data.train.labels), len(data.held_out.labels)) == (20, 2)
     assert data.identity != image_folder(base / "train", (16, 16)).identity
+    for other in ("test", "validation"):
+        (base / "val").rename(base / other)
+        with pytest.raises(FormatError, match=r"divided: found .*train.*, expected train/ and val/"):
+            image_folder(base, (16, 16))
+        (base / other).rename(base / "val")
     (base / "val" / "red").rename(base / "val" / "green")
     with pytest.raises(FormatError, match="val: found classes blue, green, expected those of train: blue, red"):
         image_folder(base, (16, 16))
@@ -169,7 +174,7 @@ def test_folders_with_faults(folder, tmp_path):
     with pytest.raises(FormatError, match=r"no image .* in green"):
         image_folder(folder, (16, 16))
     save(folder / "green" / "a.png", Image.new("RGB", (4, 4)))
-    with pytest.raises(FormatError, match="classes green have less than 5"):
+    with pytest.raises(FormatError, match="classes green have fewer than 5"):
         image_folder(folder, (16, 16))
     with pytest.raises(ArchitectureError, match="1 channels"):
         load_data("digits", (1, 1, 32, 32))
