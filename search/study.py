@@ -55,10 +55,10 @@ def run_search(
 ) -> PartialOrderPruning:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
-    `interval` is in milliseconds of the table's prediction, `device` is where PyTorch trains (UnsupportedError where there
-    is none of that name). `trials` counts those of earlier runs in the same folder; more may be asked for later. All
-    else must stay as the search began: FormatError tells what differs. FileError when the folder cannot be used or
-    another process is using it.
+    `interval` is in milliseconds of the table's prediction, `device` is where PyTorch trains: UnsupportedError when
+    there is none of that name. `trials` counts those of earlier runs in the same folder; more may be asked for later.
+    All else must stay as the search began: FormatError tells what differs. FileError when the folder cannot be used
+    or another process is using it.
     """
     schedule = schedule or Schedule()
     if space.classes != len(data.classes):
