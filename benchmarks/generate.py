@@ -20,7 +20,7 @@ from google.protobuf import text_format
 from google.protobuf.internal import api_implementation
 
 from prototxt_gen.architectures import Backbone, Stage
-from prototxt_gen.networks import generate, generate_text
+from prototxt_gen.generator.networks import generate, generate_text
 from prototxt_gen.proto import NetParameter
 
 WIDTHS = (64, 128, 256, 512, 1024)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from prototxt_gen.shapes import summarize
+from prototxt_gen.summary import summarize
 from search.latency import Entry, LatencyTable, space_parts
 from search.order import precedes
 from search.partial_order import PartialOrderPruning

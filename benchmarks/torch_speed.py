@@ -18,7 +18,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, fx, nn
 
-from converters.module import to_torch, weights_of
+from converters.pytorch.module import to_torch, weights_of
 from converters.weights import save_weights
 from prototxt_gen import generate, read_prototxt, write_prototxt
 

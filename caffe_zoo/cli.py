@@ -15,12 +15,12 @@ from caffe_zoo.cards import CARDS
 from prototxt_gen.architectures import Backbone, Decoder, parse_architecture
 from prototxt_gen.errors import ArchitectureError, CaffeError
 from prototxt_gen.files import write_bytes
-from prototxt_gen.networks import FORMS, generate, generate_text
-from prototxt_gen.passes import upgrade
+from prototxt_gen.generator.networks import FORMS, generate, generate_text
+from prototxt_gen.layers import is_input
+from prototxt_gen.passes.stock import stock_weights, to_stock
+from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import NetParameter, UnknownFieldWarning, read_prototxt, write_prototxt
-from prototxt_gen.shapes import summarize
-from prototxt_gen.shapes.sources import INPUT_TYPES
-from prototxt_gen.stock import stock_weights, to_stock
+from prototxt_gen.summary import summarize
 from prototxt_gen.version import __version__
 
 
@@ -155,7 +155,7 @@ def _input_shapes(args: argparse.Namespace, net: NetParameter) -> dict[str, tupl
     """The shapes on the command line by their tops; one without a top is the first input's."""
     if not args.input_shape:
         return None
-    first = [top for layer in upgrade(net).layer if layer.type in INPUT_TYPES for top in layer.top][:1]
+    first = [top for layer in upgrade(net).layer if is_input(layer.type) for top in layer.top][:1]
     shapes = {name or top: shape for name, shape in args.input_shape for top in first or [name]}
     if len(shapes) < len(args.input_shape):
         raise CaffeError("--input-shape: found two shapes for one input, expected one each: TOP=N,C,H,W")
@@ -284,10 +284,10 @@ def _convert_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _convert(args: argparse.Namespace) -> int:
     # torch takes seconds to import; the other commands should not wait for it.
-    from converters.dialects import change_dialect
-    from converters.formats import STATE_DICT_SUFFIXES, read_weights, write_weights
-    from converters.upgrading import upgraded_weights
+    from converters.pytorch.state_dict import STATE_DICT_SUFFIXES, read_weights, write_weights
     from converters.weights import load_weights, save_weights
+    from converters.weights.dialects import change_dialect
+    from converters.weights.upgrading import upgraded_weights
 
     to_caffemodel = args.output.suffix == ".caffemodel"
     if args.dialect and not to_caffemodel:
@@ -357,7 +357,7 @@ def _upgrade(args: argparse.Namespace) -> int:
             write_prototxt(net, output)
             print(f"{output}: {len(net.layer)} layers")
         else:
-            from converters.upgrading import upgrade_caffemodel
+            from converters.weights.upgrading import upgrade_caffemodel
 
             layers = upgrade_caffemodel(path, output, net)
             print(f"{output}: {layers} layers with weights")
@@ -412,8 +412,8 @@ def _merge_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _merge(args: argparse.Namespace) -> int:
-    from converters.formats import read_weights, write_weights
-    from converters.merge import merge_batchnorm
+    from converters.pytorch.state_dict import read_weights, write_weights
+    from converters.weights.merge import merge_batchnorm
 
     net = _read(args.prototxt, args)
     shapes = _input_shapes(args, net)

@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from converters.merge import merge_batchnorm
-from converters.module import to_torch
+from converters.pytorch.module import to_torch
+from converters.weights.merge import merge_batchnorm
 from prototxt_gen.errors import CaffeError, UnsupportedError
 from prototxt_gen.proto import NetParameter
-from prototxt_gen.shapes import trace
+from prototxt_gen.trace import trace
 
 #: Data blobs (N, 3, H, W) to scores (N, classes, ...), float32 both.
 Run: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]

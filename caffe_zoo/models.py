@@ -14,10 +14,10 @@ from caffe_zoo.cards import CARDS, card
 from caffe_zoo.download import cached
 from prototxt_gen.architectures import Decoder
 from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError, WeightsError
-from prototxt_gen.networks import feature_tops as tops_by_stride
-from prototxt_gen.networks import generate
+from prototxt_gen.generator.networks import feature_tops as tops_by_stride
+from prototxt_gen.generator.networks import generate
 from prototxt_gen.proto import NetParameter
-from prototxt_gen.shapes import trace
+from prototxt_gen.trace import trace
 
 if TYPE_CHECKING:
     from torch import nn
@@ -89,7 +89,7 @@ def create_model(
     ArchitectureError for a size or a number of classes that cannot be; WeightsError for weights of another network.
     """
     # torch takes seconds to import; the names and cards of the zoo should not wait for it.
-    from converters.module import to_torch, weights_of
+    from converters.pytorch.module import to_torch, weights_of
 
     merged = False
     if weights is None:
@@ -174,7 +174,7 @@ def load_network(
 
     Bilinear upsampling that a file leaves to its filler is among them: whoever is given a .caffemodel wants all.
     """
-    from converters.module import weights_of
+    from converters.pytorch.module import weights_of
 
     arrays = load(name, weights)
     net = network(name, num_classes, input_size, is_merged(name, arrays))
@@ -199,7 +199,7 @@ def _from_ncnn(name: str, param: str, file: str) -> Weights:
 
     Deconvolutions are left out: the network has the same bilinear ones by itself, ncnn's graph may have more.
     """
-    from converters.ncnn import read_ncnn
+    from converters.weights.ncnn import read_ncnn
 
     net, arrays = read_ncnn(param, file)
     theirs, ours = (
@@ -219,7 +219,7 @@ def _module(
     net: NetParameter, arrays: Weights | None, source: WeightsSource | None, outputs: Sequence[str] | None = None
 ) -> nn.Module:
     """The network in torch; what does not fit is told with the file that it came from."""
-    from converters.module import to_torch
+    from converters.pytorch.module import to_torch
 
     try:
         return to_torch(net, arrays, outputs=outputs)

@@ -6,8 +6,8 @@ import sys
 
 from caffe_zoo.cards import CARDS, Card
 from prototxt_gen.errors import CaffeError
-from prototxt_gen.networks import generate
-from prototxt_gen.shapes import summarize
+from prototxt_gen.generator.networks import generate
+from prototxt_gen.summary import summarize
 
 _HEAD = """# The zoo
 

@@ -1,9 +1,9 @@
 """Caffe weights and networks in PyTorch and back, with Caffe's numbers."""
 
-from converters.merge import merge_batchnorm
-from converters.module import to_torch, weights_of
+from converters.pytorch.module import to_torch, weights_of
 from converters.verify import Verification, verify
 from converters.weights import load_weights, save_weights
+from converters.weights.merge import merge_batchnorm
 
 __all__ = [
     "Verification",

@@ -14,28 +14,22 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
-from converters.blobs import Array
-from converters.formats import STATE_DICT_SUFFIXES, read_weights
-from converters.module import to_torch, weights_of
+from converters.pytorch.module import to_torch, weights_of
+from converters.pytorch.state_dict import STATE_DICT_SUFFIXES, read_weights
 from converters.weights import load_weights, save_weights
+from converters.weights.blobs import Array
 from prototxt_gen.errors import FormatError, NetworkError, UnsupportedError
 from prototxt_gen.files import read_bytes
-from prototxt_gen.passes import select_phase, upgrade
+from prototxt_gen.layers import LAYERS, Shape, is_input
+from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import NetParameter, read_prototxt, to_text
-from prototxt_gen.shapes import LayerSummary, Shape, trace
-from prototxt_gen.shapes.sources import INPUT_TYPES
-from prototxt_gen.shapes.summary import AUTOMATIC
+from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
 
 Network: TypeAlias = NetParameter | str | os.PathLike[str]
 WeightsOrPath: TypeAlias = Mapping[str, Sequence[ArrayLike]] | str | os.PathLike[str]
 
 OPENCV = "opencv"
-# Bottoms that are places or labels, and those that are switches: (type, index of the bottom).
-_PLACES = {
-    ("Accuracy", 1), ("SoftmaxWithLoss", 1), ("InfogainLoss", 1), ("HingeLoss", 1), ("MultinomialLogisticLoss", 1),
-    ("ContrastiveLoss", 2), ("Embed", 0), ("BatchReindex", 1),
-}  # fmt: skip
-_SWITCHES = {("LSTM", 1), ("RNN", 1), ("Filter", -1)}
 
 
 @dataclass(frozen=True)
@@ -200,13 +194,14 @@ class _Side:
         taken: set[str] = set()
         for row in rows:
             taken.update(row.bottoms)
-            if row.type in INPUT_TYPES:
+            if is_input(row.type):
                 self.inputs.update(zip(row.tops, row.top_shapes, strict=True))
                 continue
             for index, bottom in enumerate(row.bottoms):
                 if row.tops:
-                    last = row.type == "Filter" and index == len(row.bottoms) - 1
-                    self.uses.setdefault(bottom, set()).add((row.type, -1 if last else index))
+                    self.uses.setdefault(bottom, set()).update(
+                        {(row.type, index), (row.type, index - len(row.bottoms))}
+                    )
             for top in row.tops:
                 name = row.name if top == AUTOMATIC else top
                 # Behind a layer in place stands what it made of the content before.
@@ -258,9 +253,9 @@ def _definition(layer: Any) -> str:
 
 def _fixed(name: str, shape: Shape, uses: set[tuple[str, int]]) -> Array:
     """The input of this name: the same numbers on every machine."""
-    if uses & _PLACES:
+    if any(place in LAYERS[kind].labels for kind, place in uses):
         return np.zeros(shape, np.float32)
-    if uses & _SWITCHES:
+    if any(place in LAYERS[kind].switches for kind, place in uses):
         return np.ones(shape, np.float32)
     bits = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode()))).integers(0, 1 << 16, shape, np.int64)
     return (bits / np.float32(1 << 15) - 1).astype(np.float32)
@@ -269,7 +264,7 @@ def _fixed(name: str, shape: Shape, uses: set[tuple[str, int]]) -> Array:
 def _renamed(inputs: Mapping[str, Shape], other: Network) -> Mapping[str, Shape]:
     """The shapes of our inputs for another network's: by name, and a single one by its place."""
     net = read_prototxt(other) if isinstance(other, (str, os.PathLike)) else other
-    sources = [layer for layer in select_phase(net, "TEST", level=net.state.level).layer if layer.type in INPUT_TYPES]
+    sources = [layer for layer in select_phase(net, "TEST", level=net.state.level).layer if is_input(layer.type)]
     names = [top for layer in sources for top in layer.top]
     same = {name: shape for name, shape in inputs.items() if name in names}
     return same or dict(zip(names[:1], inputs.values(), strict=False))

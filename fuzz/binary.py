@@ -10,12 +10,12 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["prototxt_gen", "converters"]):
-    from converters.caffemodel import read_caffemodel, write_caffemodel
-    from converters.dialects import change_dialect, read_network
-    from converters.mean import load_mean
-    from converters.solver_state import read_solver_state
+    from converters.weights.caffemodel import read_caffemodel, write_caffemodel
+    from converters.weights.dialects import change_dialect, read_network
+    from converters.weights.mean import load_mean
+    from converters.weights.solver_state import read_solver_state
     from prototxt_gen.errors import CaffeError
-    from prototxt_gen.passes import upgrade
+    from prototxt_gen.passes.upgrade import upgrade
     from prototxt_gen.proto import from_binary, to_binary, to_text
 
 import seeds

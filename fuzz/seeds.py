@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prototxt_gen import wire
-from prototxt_gen.networks import generate, solver
+from prototxt_gen.generator.networks import generate, solver
+from prototxt_gen.layers import LAYERS
 from prototxt_gen.proto import MESSAGES, NetParameter, parse_text, to_binary, to_text
-from prototxt_gen.shapes import SHAPES
 
 OLD = (
     'input: "x" input_dim: 1 input_dim: 2 input_dim: 6 input_dim: 6\n'
@@ -30,7 +30,7 @@ def networks() -> Iterator[NetParameter]:
     template = (
         'layer { name: "d" type: "Input" top: "x" top: "y" input_param { shape { dim: 2 dim: 4 dim: 6 dim: 6 } } }'
     )
-    for kind in SHAPES:
+    for kind in LAYERS:
         net = parse_text(template, NetParameter())
         layer = net.layer.add(name="l", type=kind, top=["z"])
         layer.bottom.extend(["x"] if kind in ("Convolution", "Pooling") else ["x", "y"])
@@ -93,7 +93,7 @@ def binaries() -> Iterator[bytes]:
 
 def words() -> Iterator[str]:
     """Names of fields, enums and types of layers, of which libFuzzer makes new texts."""
-    yield from SHAPES
+    yield from LAYERS
     for message in MESSAGES.values():
         yield from message.DESCRIPTOR.fields_by_name
         yield from message.DESCRIPTOR.enum_values_by_name

@@ -10,8 +10,10 @@ from prototxt_gen.errors import (
     UnsupportedError,
     WeightsError,
 )
-from prototxt_gen.networks import generate, generate_text, solver
-from prototxt_gen.passes import insert_splits, select_phase
+from prototxt_gen.generator.networks import generate, generate_text, solver
+from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.passes.splits import insert_splits
+from prototxt_gen.passes.stock import stock_weights, to_stock
 from prototxt_gen.proto import (
     LayerParameter,
     NetParameter,
@@ -21,8 +23,7 @@ from prototxt_gen.proto import (
     to_text,
     write_prototxt,
 )
-from prototxt_gen.shapes import Summary, summarize
-from prototxt_gen.stock import stock_weights, to_stock
+from prototxt_gen.summary import Summary, summarize
 from prototxt_gen.version import __version__
 
 __all__ = [

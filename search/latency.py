@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from prototxt_gen.architectures import BLOCK_KINDS, Backbone, Block, Stage
 from prototxt_gen.errors import FormatError, UnsupportedError
 from prototxt_gen.files import read_bytes, write_bytes
-from prototxt_gen.networks import generate_block, generate_head, generate_stem
+from prototxt_gen.generator.networks import generate_block, generate_head, generate_stem
 from prototxt_gen.proto import NetParameter
 from search.engines import Engine
 from search.order import Vectors

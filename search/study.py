@@ -29,7 +29,7 @@ from converters.weights import save_weights
 from prototxt_gen.architectures import Backbone, parse_architecture
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError
 from prototxt_gen.files import replacing
-from prototxt_gen.networks import generate
+from prototxt_gen.generator.networks import generate
 from search.data import Dataset
 from search.engines import Engine
 from search.latency import LatencyTable

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from converters.module import to_torch, weights_of
+from converters.pytorch.module import to_torch, weights_of
 from converters.weights import Weights
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.proto import NetParameter

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from converters.caffemodel import read_caffemodel
-from converters.mean import load_mean
-from converters.solver_state import read_solver_state
+from converters.weights.caffemodel import read_caffemodel
+from converters.weights.mean import load_mean
+from converters.weights.solver_state import read_solver_state
 from prototxt_gen.errors import CaffeError
+from prototxt_gen.layers import LAYERS
 from prototxt_gen.proto import MESSAGES, parse_text
-from prototxt_gen.shapes import SHAPES
 
 SPEC = importlib.util.spec_from_file_location("seeds", Path(__file__).parents[1] / "fuzz" / "seeds.py")
 assert SPEC is not None and SPEC.loader is not None
@@ -27,7 +27,7 @@ def test_texts_are_texts():
         message = "SolverParameter" if b"base_lr" in text else "NetParameter"
         net = parse_text(text.decode(), MESSAGES[message]())
         types.update(layer.type for layer in getattr(net, "layer", ()))
-    assert types >= set(SHAPES)
+    assert types >= set(LAYERS)
 
 
 def test_bytes_are_weights_means_or_states(tmp_path):

@@ -13,18 +13,20 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from converters.caffemodel import read_caffemodel, write_caffemodel
-from converters.dialects import change_dialect, read_network
-from converters.mean import load_mean
-from converters.module import to_torch
-from converters.solver_state import read_solver_state
-from converters.upgrading import upgrade_caffemodel
+from converters.pytorch.module import to_torch
 from converters.weights import load_weights, save_weights
+from converters.weights.caffemodel import read_caffemodel, write_caffemodel
+from converters.weights.dialects import change_dialect, read_network
+from converters.weights.mean import load_mean
+from converters.weights.solver_state import read_solver_state
+from converters.weights.upgrading import upgrade_caffemodel
 from prototxt_gen import NetParameter, generate, wire
 from prototxt_gen.errors import CaffeError, FormatError, NetworkError
-from prototxt_gen.passes import merge_batchnorm, upgrade
+from prototxt_gen.layers import LAYERS
+from prototxt_gen.passes.merging import merge_batchnorm
+from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import MESSAGES, from_binary, parse_text, read_prototxt, to_binary, to_text
-from prototxt_gen.shapes import SHAPES, summarize
+from prototxt_gen.summary import summarize
 
 READERS = {
     "weights": load_weights,
@@ -197,7 +199,7 @@ def layers(draw: st.DrawFn) -> NetParameter:
     edges = st.sampled_from([0, 1, 2, 3, 5, 2**31 - 1])
     shapes = st.lists(edges, max_size=5)
     net = NetParameter()
-    kind = draw(st.sampled_from(sorted(SHAPES)))
+    kind = draw(st.sampled_from(sorted(LAYERS)))
     source = net.layer.add(name="data", type="Input", top=["x", "y", "z"])
     for _ in range(3):
         source.input_param.shape.add(dim=draw(shapes))

@@ -1,8 +1,6 @@
-"""Passes from a network to a new network; the one they are given stays as it is."""
+"""Passes: functions from a network to a new network, one a file.
 
-from prototxt_gen.passes.formats import upgrade
-from prototxt_gen.passes.merging import Merge, merge_batchnorm
-from prototxt_gen.passes.phase import select_phase
-from prototxt_gen.passes.splits import insert_splits
-
-__all__ = ["Merge", "insert_splits", "merge_batchnorm", "select_phase", "upgrade"]
+A pass says in its first lines which networks it takes, by numbered rules what it changes, and what stays equal. It
+leaves the network that it is given as it is. Nothing is imported here, so that passes may use shapes and the tracing of
+shapes may use passes, in whatever order they are imported.
+"""

@@ -1,4 +1,4 @@
-"""Pass: folds batch normalisation into the layer before it, structure only; converters.merge does the weights.
+"""Pass: folds batch normalisation into the layer before it, structure only; converters.weights.merge does the weights.
 
 1. A Convolution, DepthwiseConvolution, Deconvolution or InnerProduct with one bottom, whose outputs lie on axis 1 and
    whose top only a BatchNorm takes, absorbs this BatchNorm when that runs on stored statistics.
@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, NamedTuple
 
-from prototxt_gen.passes.formats import upgrade
+from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import LayerParameter, NetParameter
 
 _PARAMS = {

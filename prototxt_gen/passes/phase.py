@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from prototxt_gen.errors import NetworkError
-from prototxt_gen.passes.formats import upgrade
+from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import NetParameter
 
 

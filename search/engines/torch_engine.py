@@ -17,7 +17,7 @@ def torch_engine(threads: int = 0) -> Engine:
     # The command line is built from modules that import this one; it should not wait for torch.
     import torch
 
-    from converters.module import to_torch
+    from converters.pytorch.module import to_torch
 
     if threads:
         torch.set_num_threads(threads)

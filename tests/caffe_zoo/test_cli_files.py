@@ -8,10 +8,10 @@ import torch
 
 from caffe_zoo.cli import main
 from converters import load_weights, save_weights, to_torch, weights_of
-from converters.dialects import read_network
-from converters.formats import read_weights
+from converters.pytorch.state_dict import read_weights
+from converters.weights.dialects import read_network
 from prototxt_gen import NetParameter, generate, read_prototxt, write_prototxt
-from prototxt_gen.passes import upgrade
+from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import from_binary, parse_text, to_binary, to_text
 
 V0 = """

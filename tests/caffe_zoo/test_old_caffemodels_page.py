@@ -12,7 +12,7 @@ import pytest
 
 from caffe_zoo.cli import COMMANDS, main
 from converters import save_weights, to_torch, weights_of
-from converters.mean import save_mean
+from converters.weights.mean import save_mean
 from prototxt_gen import NetParameter, wire
 from prototxt_gen.proto import from_binary, parse_text, to_binary
 

@@ -18,7 +18,7 @@ from caffe_zoo.preprocess import preprocess
 from caffe_zoo.segmentation import colour_map, labels_of, overlay, segmenter
 from converters import save_weights, to_torch, weights_of
 from prototxt_gen import CaffeError, parse_architecture
-from prototxt_gen.shapes import trace
+from prototxt_gen.trace import trace
 
 SIZE = (64, 128)
 

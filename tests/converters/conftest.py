@@ -10,7 +10,7 @@ import pytest
 
 from prototxt_gen import NetParameter, select_phase
 from prototxt_gen.proto import parse_text
-from prototxt_gen.shapes import trace
+from prototxt_gen.trace import trace
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from converters import to_torch, weights_of
-from converters.community import (
+from converters.pytorch.checkpoints import (
     LAYOUTS,
     NameMap,
     apply_mapping,

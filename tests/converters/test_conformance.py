@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from converters.module import to_torch, weights_of
+from converters.pytorch.module import to_torch, weights_of
 from converters.weights import load_weights
 from prototxt_gen import read_prototxt
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from converters.caffemodel import read_caffemodel, write_caffemodel
-from converters.dialects import change_dialect, read_network
+from converters.weights.caffemodel import read_caffemodel, write_caffemodel
+from converters.weights.dialects import change_dialect, read_network
 from prototxt_gen import NetParameter, generate, read_prototxt
 from prototxt_gen.errors import FormatError, UnsupportedError
 from prototxt_gen.proto import from_binary, parse_text, to_binary

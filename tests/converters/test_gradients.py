@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from converters.module import to_torch
+from converters.pytorch.module import to_torch
 
 # Layer text -> shapes of the bottoms that have a gradient, and fixed ones behind them.
 CASES = {

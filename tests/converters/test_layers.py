@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 import torch
 
-from converters.layers import LAYERS
-from converters.module import to_torch, weights_of
+from converters.pytorch.layers import BUILDERS
+from converters.pytorch.module import to_torch, weights_of
 from prototxt_gen import UnsupportedError
+from prototxt_gen.layers import LAYERS, LayerShape, is_input, layer_type
 from prototxt_gen.proto import MESSAGES
-from prototxt_gen.shapes import SHAPES, LayerShape, trace
-from prototxt_gen.shapes.sources import INPUT_TYPES
+from prototxt_gen.trace import trace
 
 RANDOM = np.random.default_rng(0)
 LOWEST = np.finfo(np.float32).min
@@ -808,7 +808,7 @@ def test_data_layers_are_inputs(net_of):
 
 
 def test_a_layer_type_of_ones_own(net_of):
-    @SHAPES.register("Twice")
+    @layer_type("Twice")
     def shape(layer, bottoms):
         return LayerShape(tops=(bottoms[0],), blobs=((1,),))
 
@@ -820,7 +820,7 @@ def test_a_layer_type_of_ones_own(net_of):
         def forward(self, x):
             return x * self.factor
 
-    @LAYERS.register("Twice")
+    @BUILDERS.register("Twice")
     def build(row):
         return Twice()
 
@@ -831,10 +831,10 @@ def test_a_layer_type_of_ones_own(net_of):
         assert weights_of(module)["t"][0].tolist() == [2]
         assert to_torch(net, {"t": [np.float32([5])]})(torch.ones(1, 2)).tolist() == [[5, 5]]
     finally:
-        SHAPES.remove("Twice")
         LAYERS.remove("Twice")
+        BUILDERS.remove("Twice")
 
 
 def test_every_shape_rule_has_a_layer():
-    without = INPUT_TYPES | {"Split", "Silence", "HDF5Output"}
-    assert set(SHAPES) - without == set(LAYERS)
+    without = {"Split", "Silence", "HDF5Output", *filter(is_input, LAYERS)}
+    assert set(LAYERS) - without == set(BUILDERS)

@@ -9,13 +9,12 @@ import pytest
 import torch
 
 from converters import to_torch
-from converters.layers import LAYERS
-from converters.layers.page import NOTES, option_messages, page, source
+from converters.pytorch.layers import BUILDERS
+from converters.pytorch.layers.page import page
 from prototxt_gen import NetParameter
 from prototxt_gen.errors import UnsupportedError
+from prototxt_gen.layers import LAYERS, is_input
 from prototxt_gen.proto import MESSAGES, parse_text
-from prototxt_gen.shapes import SHAPES
-from prototxt_gen.shapes.sources import INPUT_TYPES
 
 PAGE = Path(__file__).parents[2] / "docs" / "layers.md"
 MISH = """
@@ -25,19 +24,19 @@ layer { name: "mish" type: "Mish" bottom: "data" top: "mish" }
 
 
 def test_the_page_is_what_the_tables_say():
-    assert PAGE.read_text("utf-8") == page(), "run: python -m converters.layers.page > docs/layers.md"
+    assert PAGE.read_text("utf-8") == page(), "run: python -m converters.pytorch.layers.page > docs/layers.md"
 
 
-@pytest.mark.parametrize("kind", sorted(set(SHAPES) | set(LAYERS)))
+@pytest.mark.parametrize("kind", sorted(set(LAYERS) | set(BUILDERS)))
 def test_every_type_runs_or_is_an_input_or_has_no_top(kind):
-    assert kind in SHAPES and kind in NOTES
-    assert kind in LAYERS or kind in INPUT_TYPES or kind in ("Silence", "Split", "HDF5Output")
-    assert source(kind) or kind == "ReLU6"
+    assert kind in LAYERS
+    assert kind in BUILDERS or is_input(kind) or kind in ("Silence", "Split", "HDF5Output")
+    assert LAYERS[kind].source
 
 
 def test_every_message_of_options_belongs_to_a_type():
     fields = MESSAGES["LayerParameter"].DESCRIPTOR.fields
-    known = {name for kind in NOTES for name in option_messages(kind)}
+    known = {name for kind in LAYERS for name in LAYERS[kind].options}
     messages = {field.name for field in fields if field.name.endswith("_param")}
     assert messages - known == {"python_param"}
 
@@ -52,5 +51,5 @@ def test_a_type_of_your_own_as_the_page_tells():
         x = torch.linspace(-1, 1, 3)[None]
         assert torch.equal(to_torch(net)(x), torch.nn.functional.mish(x))
     finally:
-        SHAPES.remove("Mish")
         LAYERS.remove("Mish")
+        BUILDERS.remove("Mish")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from converters.merge import merge_batchnorm
-from converters.module import to_torch
+from converters.pytorch.module import to_torch
+from converters.weights.merge import merge_batchnorm
 from prototxt_gen import WeightsError, fingerprint, generate, read_prototxt, select_phase
-from prototxt_gen.shapes import trace
+from prototxt_gen.trace import trace
 
 SHAPES = {"data": (1, 3, 224, 224), "label": (1,)}
 

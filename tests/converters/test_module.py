@@ -11,11 +11,11 @@ import pytest
 import torch
 from torch import nn
 
-from converters.module import to_torch, total_loss, weights_of
-from converters.naming import layer_name, module_paths
+from converters.pytorch.module import to_torch, total_loss, weights_of
+from converters.pytorch.naming import layer_name, module_paths
 from converters.weights import load_weights, save_weights
 from prototxt_gen import NetworkError, UnsupportedError, WeightsError, generate, read_prototxt
-from prototxt_gen.shapes import SHAPES, LayerShape
+from prototxt_gen.layers import LAYERS, LayerShape, layer_type
 
 CODE = "s8-16_b16x2_n16-32_c10"
 CONV = 'layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 2 kernel_size: 1 } }'
@@ -359,7 +359,7 @@ def test_losses_add_up_by_weight(net_of):
 
 
 def test_what_cannot_be_done_is_listed_before_weights_are_read(net_of, tmp_path):
-    @SHAPES.register("OnlyAShape")
+    @layer_type("OnlyAShape")
     def rule(layer, bottoms):
         return LayerShape(tops=(bottoms[0],))
 
@@ -372,7 +372,7 @@ def test_what_cannot_be_done_is_listed_before_weights_are_read(net_of, tmp_path)
         with pytest.raises(UnsupportedError, match=r"\(2\).*'a' \(OnlyAShape\).*'b' \(Bias\): filler 'none'"):
             to_torch(net, tmp_path / "absent.caffemodel")
     finally:
-        SHAPES.remove("OnlyAShape")
+        LAYERS.remove("OnlyAShape")
 
 
 def test_phase_chooses_layers_and_mode(net_of):

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from converters import load_weights, save_weights, to_torch
-from converters.ncnn import caffe_interp, read_ncnn
-from converters.ncnn.files import TYPES, read_layers
+from converters.weights.ncnn import caffe_interp, read_ncnn
+from converters.weights.ncnn.files import TYPES, read_layers
 from prototxt_gen import (
     CaffeError,
     FileError,
@@ -27,7 +27,7 @@ from prototxt_gen import (
     to_text,
     write_prototxt,
 )
-from prototxt_gen.shapes import trace
+from prototxt_gen.trace import trace
 
 FRAMES = ("frame001", "frame120", "frame240", "frame300", "frame420", "frame540")
 SCORE, LABELS = "207", "217"

@@ -9,11 +9,11 @@ import pytest
 
 from caffe_zoo.cli import main
 from converters import load_weights, save_weights, to_torch, weights_of
-from converters.dialects import read_network
-from converters.formats import read_weights, write_weights
-from converters.upgrading import upgrade_caffemodel
+from converters.pytorch.state_dict import read_weights, write_weights
+from converters.weights.dialects import read_network
+from converters.weights.upgrading import upgrade_caffemodel
 from prototxt_gen import NetParameter, fingerprint, read_prototxt, to_text, write_prototxt
-from prototxt_gen.passes import upgrade
+from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import from_binary, parse_text, to_binary
 
 ROOT = Path(__file__).resolve().parents[3] / "shared" / "reference"

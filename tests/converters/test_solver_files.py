@@ -8,9 +8,9 @@ import h5py
 import numpy as np
 import pytest
 
-from converters.mean import load_mean, save_mean
-from converters.solver_state import read_solver_state
 from converters.weights import load_weights
+from converters.weights.mean import load_mean, save_mean
+from converters.weights.solver_state import read_solver_state
 from prototxt_gen.errors import FormatError, WeightsError
 from prototxt_gen.proto import MESSAGES
 

@@ -6,9 +6,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from converters.module import to_torch, weights_of  # noqa: E402
+from converters.pytorch.module import to_torch, weights_of  # noqa: E402
 from prototxt_gen import generate  # noqa: E402
-from prototxt_gen.stock import stock_weights, to_stock  # noqa: E402
+from prototxt_gen.passes.stock import stock_weights, to_stock  # noqa: E402
 
 CODES = ["t8-16_u16x2_u32x2_u64_q8-32_e32-16-8_u2_c5", "s4-8_b8_b16_b16_p8-16_d8-4x2_u8_c5"]
 

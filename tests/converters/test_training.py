@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from converters.module import to_torch, total_loss, weights_of
+from converters.pytorch.module import to_torch, total_loss, weights_of
 from prototxt_gen import generate
 
 CODE = "s8-16_b16x2_n16-32_c4"

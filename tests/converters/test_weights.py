@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from converters.formats import read_weights
-from converters.weights import fit, load_weights, save_weights
+from converters.pytorch.state_dict import read_weights
+from converters.weights import load_weights, save_weights
+from converters.weights.blobs import fit
 from prototxt_gen.errors import FileError, UnsupportedError, WeightsError
 from prototxt_gen.proto import NetParameter, from_binary, parse_text, read_prototxt
 

@@ -25,9 +25,9 @@ from prototxt_gen import (
     summarize,
     to_text,
 )
-from prototxt_gen.networks import FORMS, feature_tops, generate_head
+from prototxt_gen.generator.networks import FORMS, feature_tops, generate_head
 from prototxt_gen.proto import parse_text
-from prototxt_gen.shapes import trace
+from prototxt_gen.trace import trace
 
 DF_LITE, DF1 = "s32-64_b64x2_b128x2_b256-512", "s32-64_b64x3_b128x3_b256x3-512"
 DF2 = "s32-64_b64x2-128_b128x10-256_b256x4-512x2"

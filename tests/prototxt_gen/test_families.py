@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen import generate, parse_architecture, summarize
-from prototxt_gen.networks import FORMS
-from prototxt_gen.shapes import trace
+from prototxt_gen.generator.networks import FORMS
+from prototxt_gen.trace import trace
 
 RESNETS = {
     "resnet18": "r64_v1.64x2_v128x2_v256x2_v512x2_c1000",

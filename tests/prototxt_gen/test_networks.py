@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError
-from prototxt_gen.networks import FORMS, generate, generate_block, generate_head, generate_stem, generate_text
+from prototxt_gen.generator.networks import FORMS, generate, generate_block, generate_head, generate_stem, generate_text
 from prototxt_gen.proto import NetParameter, fingerprint, from_binary, parse_text, read_prototxt, to_binary, to_text
 
 CODES = {

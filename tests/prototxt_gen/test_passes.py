@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from prototxt_gen.passes import Merge, insert_splits, merge_batchnorm
+from prototxt_gen.passes.merging import Merge, merge_batchnorm
+from prototxt_gen.passes.splits import insert_splits
 from prototxt_gen.proto import NetParameter, parse_text, read_prototxt, to_text
 
 NORMALISED = """

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from prototxt_gen.errors import NetworkError
-from prototxt_gen.passes import select_phase
+from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.proto import NetParameter, parse_text, read_prototxt
-from prototxt_gen.shapes import summarize
+from prototxt_gen.summary import summarize
 
 
 def network(text: str) -> NetParameter:

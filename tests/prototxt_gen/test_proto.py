@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen.errors import FileError, FormatError, UnsupportedError
-from prototxt_gen.networks import generate
+from prototxt_gen.generator.networks import generate
 from prototxt_gen.proto import (
     MESSAGES,
     NetParameter,
@@ -186,7 +186,7 @@ def test_implementations_of_protobuf_agree(implementation):
     entry = json.loads((ROOT / "weights_manifest.json").read_text("utf-8"))["networks"]["df1"]
     _run(
         "from google.protobuf.internal import api_implementation\n"
-        "from prototxt_gen.networks import generate, generate_text, solver\n"
+        "from prototxt_gen.generator.networks import generate, generate_text, solver\n"
         "from prototxt_gen.proto import *\n"
         f"assert api_implementation.Type() == {implementation!r}\n"
         f"net = generate({entry['architecture']!r}, 'release')\n"
@@ -200,7 +200,7 @@ def test_implementations_of_protobuf_agree(implementation):
     )
 
 
-@pytest.mark.parametrize("package", ["prototxt_gen", "prototxt_gen.networks", "prototxt_gen.proto"])
+@pytest.mark.parametrize("package", ["prototxt_gen", "prototxt_gen.generator.networks", "prototxt_gen.proto"])
 def test_importing_does_not_import_torch(package):
     _run(f"import {package}, sys; assert not {{'torch', 'h5py', 'PIL', 'optuna'}} & set(sys.modules)")
 

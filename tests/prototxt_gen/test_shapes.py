@@ -12,9 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen.errors import CaffeError, NetworkError, UnsupportedError
-from prototxt_gen.passes import select_phase, upgrade
+from prototxt_gen.layers import LAYERS, LayerShape, layer_type
+from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import LayerParameter, NetParameter, from_binary, parse_text, read_prototxt
-from prototxt_gen.shapes import SHAPES, LayerShape, shape_rule, summarize, trace
+from prototxt_gen.summary import summarize
+from prototxt_gen.trace import trace
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 CASES = sorted(
@@ -46,7 +49,7 @@ def apply(layer: str, *bottoms: tuple[int, ...]) -> LayerShape:
     message.bottom.extend(f"b{index}" for index in range(len(bottoms)))
     if not message.top and "Loss" not in message.type:
         message.top.append("t")
-    return SHAPES[message.type](message, bottoms)
+    return LAYERS[message.type].shape(message, bottoms)
 
 
 # (layer, bottoms, tops)
@@ -156,7 +159,7 @@ TOPS = [
 def test_tops(layer: str, bottoms: list[tuple[int, ...]], tops: list[tuple[int, ...]] | None) -> None:
     if tops is None:
         message = parse_text(layer, LayerParameter())
-        assert SHAPES[message.type](message, bottoms).tops == ()
+        assert LAYERS[message.type].shape(message, bottoms).tops == ()
     else:
         assert list(apply(layer, *bottoms).tops) == tops
 
@@ -388,16 +391,16 @@ def test_labels_follow_the_batch_of_their_images() -> None:
 
 
 def test_a_rule_of_the_users_own() -> None:
-    @shape_rule("Halve")
+    @layer_type("Halve")
     def halve(layer: object, bottoms: object) -> LayerShape:
         return LayerShape(((bottoms[0][0], bottoms[0][1] // 2),))
 
     try:
         assert trace(network('layer { name: "h" type: "Halve" bottom: "x" top: "h" }'))[-1].top_shapes == ((2, 3),)
         with pytest.raises(KeyError):
-            shape_rule("Halve")(halve)
+            layer_type("Halve")(halve)
     finally:
-        SHAPES.remove("Halve")
+        LAYERS.remove("Halve")
 
 
 def test_the_summary_prints_as_a_table() -> None:
@@ -413,7 +416,7 @@ SIZES = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 8, -1, -2, 2**31 - 1, 2**32 - 1, 2
 @st.composite
 def layers(draw: st.DrawFn) -> Any:
     """A layer of any type whose own messages hold any numbers."""
-    layer = LayerParameter(name="l", type=draw(st.sampled_from(list(SHAPES))))
+    layer = LayerParameter(name="l", type=draw(st.sampled_from(list(LAYERS))))
     layer.bottom.extend(["x", "y", "x", "y"][: draw(st.integers(0, 4))])
     layer.top.extend(["t", "u", "x"][: draw(st.integers(0, 3))])
     own = layer.type.lower()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from prototxt_gen.proto import NetParameter, parse_text, read_prototxt
-from prototxt_gen.shapes import summarize
+from prototxt_gen.summary import summarize
 
 TOP = re.compile(r"Top shape: ([\d ]*)\(\d+\)")
 MEMORY = re.compile(r"Memory required for data: (\d+)")

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from prototxt_gen.errors import NetworkError
-from prototxt_gen.passes import select_phase, upgrade
+from prototxt_gen.layers import LAYERS
+from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import (
     MESSAGES,
     NetParameter,
@@ -17,7 +19,8 @@ from prototxt_gen.proto import (
     read_prototxt,
     to_binary,
 )
-from prototxt_gen.shapes import SHAPES, summarize, trace
+from prototxt_gen.summary import summarize
+from prototxt_gen.trace import trace
 
 
 def network(text: str) -> NetParameter:
@@ -140,7 +143,7 @@ def test_v1_data_layers_hand_their_transformation_over(kind: str) -> None:
 def test_every_v1_type_has_a_current_name() -> None:
     names = MESSAGES["V1LayerParameter"].LayerType.keys()
     net = upgrade(network("".join(f"layers {{ type: {name} }}" for name in names if name != "NONE")))
-    assert {layer.type for layer in net.layer} <= set(SHAPES)
+    assert {layer.type for layer in net.layer} <= set(LAYERS)
     assert len({layer.type for layer in net.layer}) == len(names) - 1
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import FileError, FormatError, UnsupportedError
-from prototxt_gen.networks import generate
+from prototxt_gen.generator.networks import generate
 from search import latency
 from search.engines import ENGINES, Engine
 from search.latency import Entry, LatencyTable, measure, parts, space_parts
@@ -181,7 +181,7 @@ def test_drift_of_the_machine_falls_on_all_networks_alike():
 
 
 def test_torch_measures_a_small_space(tmp_path):
-    pytest.importorskip("converters.module")
+    pytest.importorskip("converters.pytorch.module")
     space = BackboneSpace(((1, 1),), (8, 64), stem=(4, 8), classes=10, input_shape=(1, 3, 64, 64))
     engine = ENGINES["torch"](1)
     assert engine.target["engine"] == "torch" and engine.target["device"] and engine.target["threads"] == 1

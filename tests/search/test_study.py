@@ -14,11 +14,11 @@ import pytest
 import sqlalchemy
 import torch
 
-from converters.module import to_torch
+from converters.pytorch.module import to_torch
 from converters.weights import load_weights
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError
-from prototxt_gen.networks import generate
-from prototxt_gen.shapes import summarize
+from prototxt_gen.generator.networks import generate
+from prototxt_gen.summary import summarize
 from search import study
 from search.data import Dataset, Split
 from search.engines import Engine

@@ -1,0 +1,64 @@
+"""Interp: bilinear resizing with aligned corners; InterpHalfPixel: the same at pixel centres."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from converters.pytorch.layers.table import BUILDERS, Apply
+
+if TYPE_CHECKING:
+    from converters.pytorch.layers.table import Row
+
+
+@BUILDERS.register("Interp")
+def interp(row: Row) -> nn.Module:
+    """By shrink_factor, zoom_factor, height and width, or both factors; pads of zero or less crop first.
+
+    The corners of input and output lie on each other. Source: interp_layer.cpp and interp.cpp of the DeepLab fork; a
+    second bottom, whose height and width are taken, is of PSPNet's.
+    """
+    numbers = row.layer.interp_param
+    crop = (-numbers.pad_beg, -numbers.pad_end)
+    shrink, zoom = numbers.HasField("shrink_factor"), numbers.HasField("zoom_factor")
+    if len(row.bottoms) == 2:
+        return Apply(_resize_like, crop=crop)
+    if shrink == zoom and numbers.HasField("height") and numbers.HasField("width"):
+        return Apply(_resize, crop=crop, size=(numbers.height, numbers.width))
+    return Apply(
+        _resize,
+        crop=crop,
+        shrink=numbers.shrink_factor if shrink else 1,
+        zoom=numbers.zoom_factor if zoom else 1,
+    )
+
+
+def _resize(
+    x: Tensor, crop: tuple[int, int], size: tuple[int, int] | None = None, shrink: int = 1, zoom: int = 1
+) -> Tensor:
+    x = x.reshape(*x.shape, *(1,) * (4 - x.dim()))  # Caffe: Blob::LegacyShape
+    if any(crop):
+        begin, end = crop
+        x = x[:, :, begin : x.shape[2] - end, begin : x.shape[3] - end]
+    height, width = size or ((((edge - 1) // shrink) * zoom + 1) for edge in x.shape[2:])
+    return F.interpolate(x, (height, width), mode="bilinear", align_corners=True)
+
+
+def _resize_like(x: Tensor, like: Tensor, crop: tuple[int, int]) -> Tensor:
+    height, width = (*like.shape[2:], 1, 1)[:2]
+    return _resize(x, crop, (height, width))
+
+
+@BUILDERS.register("InterpHalfPixel")
+def interp_half_pixel(row: Row) -> nn.Module:
+    """Bilinear resizing at pixel centres: what ncnn's Interp computes, and no Caffe layer does (ncnn: interp.cpp)."""
+    numbers = row.layer.interp_param
+    size = (numbers.height, numbers.width) if numbers.height or numbers.width else None
+    return Apply(_resize_half_pixel, size=size, shrink=numbers.shrink_factor, zoom=numbers.zoom_factor)
+
+
+def _resize_half_pixel(x: Tensor, size: tuple[int, int] | None, shrink: int, zoom: int) -> Tensor:
+    height, width = size or (edge * zoom // shrink for edge in x.shape[2:])
+    return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)

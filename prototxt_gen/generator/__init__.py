@@ -1,0 +1,1 @@
+"""Architectures written as networks: blocks, decoders, forms, whole networks, their parts, and solvers."""

@@ -1,0 +1,95 @@
+"""Layers that combine numbers: Eltwise, Scale, Bias, Reduction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prototxt_gen.layers.table import Filler, LayerShape, Shape, canonical_axis, layer_type, require
+from prototxt_gen.proto import LayerParameter
+
+
+@layer_type(
+    "Reduction",
+    options=("reduction_param",),
+    source="reduction_layer.cpp",
+    does="SUM, ASUM, SUMSQ, MEAN from any axis on; coeff",
+)
+def reduction(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The axes before `axis` (Caffe: reduction_layer.cpp)."""
+    return LayerShape((bottoms[0][: canonical_axis(layer.reduction_param.axis, bottoms[0], "reduction_param.axis")],))
+
+
+@layer_type(
+    "Eltwise",
+    options=("eltwise_param",),
+    source="eltwise_layer.cpp",
+    bottoms=(2, None),
+    does="PROD, SUM with coeff, MAX; two bottoms or more",
+)
+def eltwise(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The shape that all bottoms have (Caffe: eltwise_layer.cpp)."""
+    coefficients = len(layer.eltwise_param.coeff)
+    require(
+        coefficients in (0, len(bottoms)),
+        "eltwise_param.coeff",
+        f"{coefficients} numbers",
+        f"none or {len(bottoms)}, one for each bottom",
+    )
+    is_product = layer.eltwise_param.operation == layer.eltwise_param.PROD
+    require(not (is_product and coefficients), "eltwise_param.coeff", "coefficients", "none with operation PROD")
+    for index, bottom in enumerate(bottoms):
+        require(bottom == bottoms[0], f"bottom[{index}]", f"shape {bottom}", f"{bottoms[0]} as bottom[0]")
+    return LayerShape((bottoms[0],))
+
+
+@layer_type(
+    "Scale",
+    options=("scale_param",),
+    source="scale_layer.cpp",
+    bottoms=(1, 2),
+    does="one bottom and blobs, or two bottoms; any axis and num_axes, bias_term",
+)
+def scale(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The first bottom's shape. The factors are a second bottom or a blob (Caffe: scale_layer.cpp)."""
+    param = layer.scale_param
+    factors = _broadcast(bottoms, param.axis, param.num_axes, "scale_param")
+    fillers = (Filler("scale_param.filler", 1.0), Filler("scale_param.bias_filler"))
+    first, last = len(bottoms) == 2, 1 + param.bias_term  # a second bottom is no blob
+    return LayerShape((bottoms[0],), (factors,) * (last - first), fillers=fillers[first:last])
+
+
+@layer_type(
+    "Bias",
+    options=("bias_param",),
+    source="bias_layer.cpp",
+    bottoms=(1, 2),
+    does="one bottom and a blob, or two bottoms; any axis and num_axes",
+)
+def bias(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The first bottom's shape. The summands are a second bottom or a blob (Caffe: bias_layer.cpp)."""
+    param = layer.bias_param
+    summands = _broadcast(bottoms, param.axis, param.num_axes, "bias_param")
+    return LayerShape((bottoms[0],), () if len(bottoms) == 2 else (summands,), fillers=(Filler("bias_param.filler"),))
+
+
+def _broadcast(bottoms: Sequence[Shape], axis: int, num_axes: int, param: str) -> Shape:
+    """The shape of what is broadcast over the first bottom: of the second one, or of a blob."""
+    first = bottoms[0]
+    if len(bottoms) == 2:
+        second = bottoms[1]
+        start = canonical_axis(axis, first, f"{param}.axis") if second else 0
+        require(
+            first[start : start + len(second)] == second,
+            "bottom[1]",
+            f"shape {second}",
+            f"a run of axes of bottom[0] {first} from axis {start}",
+        )
+        return second
+    start = canonical_axis(axis, first, f"{param}.axis")
+    require(
+        num_axes == -1 or 0 <= num_axes <= len(first) - start,
+        f"{param}.num_axes",
+        num_axes,
+        f"-1 or 0 to {len(first) - start} from axis {start} of {first}",
+    )
+    return first[start:] if num_axes == -1 else first[start : start + num_axes]

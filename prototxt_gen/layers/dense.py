@@ -1,0 +1,43 @@
+"""Layers that are matrix products: InnerProduct and Embed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prototxt_gen.layers.table import LayerShape, Shape, canonical_axis, count, layer_type, require, weight_and_bias
+from prototxt_gen.proto import LayerParameter
+
+
+@layer_type(
+    "InnerProduct",
+    options=("inner_product_param",),
+    source="inner_product_layer.cpp",
+    does="any axis, transpose, bias_term",
+)
+def inner_product(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The axes before `axis`, then num_output. Weights are (num_output, inputs), or transposed.
+
+    (Caffe: inner_product_layer.cpp.)
+    """
+    param = layer.inner_product_param
+    outputs = param.num_output
+    require(outputs > 0, "inner_product_param.num_output", outputs, "1 or more")
+    axis = canonical_axis(param.axis, bottoms[0], "inner_product_param.axis")
+    inputs = count(bottoms[0][axis:])
+    blobs: tuple[Shape, ...] = ((inputs, outputs) if param.transpose else (outputs, inputs),)
+    if param.bias_term:
+        blobs += ((outputs,),)
+    costs = count(bottoms[0]) * outputs
+    return LayerShape(((*bottoms[0][:axis], outputs),), blobs, costs, weight_and_bias("inner_product_param"))
+
+
+@layer_type("Embed", options=("embed_param",), source="embed_layer.cpp", labels=(0,), does="bias_term")
+def embed(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's shape, then num_output. Weights (input_dim, num_output), then a bias (Caffe: embed_layer.cpp)."""
+    param = layer.embed_param
+    require(param.num_output > 0, "embed_param.num_output", param.num_output, "1 or more")
+    require(param.input_dim > 0, "embed_param.input_dim", param.input_dim, "1 or more")
+    blobs: tuple[Shape, ...] = ((param.input_dim, param.num_output),)
+    if param.bias_term:
+        blobs += ((param.num_output,),)
+    return LayerShape(((*bottoms[0], param.num_output),), blobs, fillers=weight_and_bias("embed_param"))

@@ -1,0 +1,32 @@
+"""Which filler each blob has, and which fillers Caffe knows (Caffe: filler.hpp)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from prototxt_gen.errors import UnsupportedError
+from prototxt_gen.layers.table import Filler
+from prototxt_gen.proto import MESSAGES, LayerParameter
+
+FILLERS = ("bilinear", "constant", "gaussian", "msra", "positive_unitball", "uniform", "xavier")
+
+
+def filler_parameter(layer: LayerParameter, fillers: Sequence[Filler], index: int) -> Any:
+    """The FillerParameter of a layer's blob: the stated one, or what stands for it where none is stated."""
+    make = MESSAGES["FillerParameter"]
+    filler = fillers[index] if index < len(fillers) else Filler()
+    if filler.field:
+        options, field = filler.field.split(".")
+        message = getattr(layer, options)
+        if message.HasField(field):
+            return getattr(message, field)
+    return make(type="msra") if filler.default is None else make(type="constant", value=filler.default)
+
+
+def check_filler(filler: Any, shape: Sequence[int]) -> None:
+    """UnsupportedError unless Caffe has this FillerParameter's filler for blobs of this shape."""
+    if filler.type not in FILLERS:
+        raise UnsupportedError(f"filler {filler.type!r}, expected one of {', '.join(FILLERS)}")
+    if filler.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
+        raise UnsupportedError(f"filler 'bilinear' for a blob of shape {tuple(shape)}, expected four axes, square")

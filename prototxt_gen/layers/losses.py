@@ -1,0 +1,181 @@
+"""Caffe's losses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prototxt_gen.layers.scores import check_labels
+from prototxt_gen.layers.table import LayerShape, Shape, canonical_axis, count, layer_type, legacy_shape, require
+from prototxt_gen.proto import LayerParameter
+
+
+def check_batches(bottoms: Sequence[Shape]) -> None:
+    """Prediction and label have the same first axis (Caffe: loss_layer.cpp, Reshape)."""
+    for index in (0, 1):
+        require(len(bottoms[index]) > 0, f"bottom[{index}]", "no axes", "1 axis or more")
+    require(
+        bottoms[0][0] == bottoms[1][0], "bottom[1]", f"shape {bottoms[1]}", f"{bottoms[0][0]} on axis 0 as bottom[0]"
+    )
+
+
+@layer_type(
+    "SoftmaxWithLoss",
+    options=(
+        "loss_param",
+        "softmax_param",
+    ),
+    source="softmax_loss_layer.cpp",
+    bottoms=2,
+    tops=(1, 2),
+    automatic=True,
+    in_place=False,
+    labels=(1,),
+    does="any axis, ignore_label, every normalization; the probabilities as a second top",
+)
+def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number; a second top holds the probabilities (Caffe: softmax_loss_layer.cpp)."""
+    axis = canonical_axis(layer.softmax_param.axis, bottoms[0], "softmax_param.axis")
+    check_batches(bottoms)
+    check_labels(axis, bottoms)
+    return _loss_and_scores(layer, bottoms)
+
+
+@layer_type("EuclideanLoss", source="euclidean_loss_layer.cpp", bottoms=2, automatic=True, in_place=False)
+def euclidean_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number (Caffe: euclidean_loss_layer.cpp)."""
+    check_batches(bottoms)
+    legacy_shape(bottoms[0], "bottom[0]")
+    _check_counts(bottoms, first=1)
+    return LayerShape(((),))
+
+
+@layer_type(
+    "SigmoidCrossEntropyLoss",
+    options=("loss_param",),
+    source="sigmoid_cross_entropy_loss_layer.cpp",
+    bottoms=2,
+    automatic=True,
+    in_place=False,
+    does="ignore_label, every normalization",
+)
+def sigmoid_cross_entropy_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number (Caffe: sigmoid_cross_entropy_loss_layer.cpp)."""
+    check_batches(bottoms)
+    _check_counts(bottoms, first=0)
+    return LayerShape(((),))
+
+
+@layer_type(
+    "HingeLoss",
+    options=("hinge_loss_param",),
+    source="hinge_loss_layer.cpp",
+    bottoms=2,
+    automatic=True,
+    in_place=False,
+    labels=(1,),
+    does="L1 and L2",
+)
+def hinge_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number; of more labels than items the first ones count (Caffe: hinge_loss_layer.cpp)."""
+    check_batches(bottoms)
+    legacy_shape(bottoms[0], "bottom[0]")
+    return LayerShape(((),))
+
+
+@layer_type(
+    "MultinomialLogisticLoss",
+    source="multinomial_logistic_loss_layer.cpp",
+    bottoms=2,
+    automatic=True,
+    in_place=False,
+    labels=(1,),
+)
+def multinomial_logistic_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number, from one label for each item (Caffe: multinomial_logistic_loss_layer.cpp)."""
+    check_batches(bottoms)
+    legacy_shape(bottoms[0], "bottom[0]")
+    _check_single(bottoms, 1, first=1)
+    return LayerShape(((),))
+
+
+@layer_type(
+    "InfogainLoss",
+    options=(
+        "infogain_loss_param",
+        "loss_param",
+    ),
+    source="infogain_loss_layer.cpp",
+    bottoms=(2, 3),
+    tops=(1, 2),
+    automatic=True,
+    in_place=False,
+    labels=(1,),
+    does="the matrix as a third bottom or as a file; ignore_label, every normalization",
+)
+def infogain_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number; a second top holds the probabilities (Caffe: infogain_loss_layer.cpp).
+
+    The matrix, classes x classes, is a third bottom or a file that is not read here.
+    """
+    axis = canonical_axis(layer.infogain_loss_param.axis, bottoms[0], "infogain_loss_param.axis")
+    check_batches(bottoms)
+    check_labels(axis, bottoms)
+    classes = bottoms[0][axis]
+    if len(bottoms) == 3:
+        fits = count(bottoms[2]) == classes**2
+        require(fits, "bottom[2]", f"shape {bottoms[2]}", f"{classes**2} numbers for {classes} classes")
+    else:
+        require(
+            layer.infogain_loss_param.HasField("source"), "infogain_loss_param.source", "none", "a file or a bottom"
+        )
+    return _loss_and_scores(layer, bottoms)
+
+
+@layer_type(
+    "ContrastiveLoss",
+    options=("contrastive_loss_param",),
+    source="contrastive_loss_layer.cpp",
+    bottoms=3,
+    automatic=True,
+    in_place=False,
+    labels=(2,),
+    does="margin, legacy_version",
+)
+def contrastive_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number, from pairs of vectors and whether they are alike (Caffe: contrastive_loss_layer.cpp)."""
+    check_batches(bottoms)
+    for index in (0, 1):
+        _check_single(bottoms, index, first=2)
+    _check_single(bottoms, 2, first=1)
+    channels = [legacy_shape(bottom, "bottom")[1] for bottom in bottoms[:2]]
+    require(channels[0] == channels[1], "bottom[1]", f"shape {bottoms[1]}", f"{channels[0]} channels as bottom[0]")
+    # Caffe would read past the end.
+    pairs = bottoms[0][0]
+    require(
+        count(bottoms[2]) >= pairs, "bottom[2]", f"shape {bottoms[2]}", f"at least {pairs} numbers, one for each pair"
+    )
+    return LayerShape(((),))
+
+
+def _loss_and_scores(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """One number, and a second top as large as the scores if it is named.
+
+    The loss weight that Caffe fills in is for one top, so two tops need both stated (Caffe: loss_layer.cpp).
+    """
+    if len(layer.top) == 2:
+        require(len(layer.loss_weight) == 2, "loss_weight", len(layer.loss_weight), "2, one for each top")
+    return LayerShape(((), bottoms[0])[: max(1, len(layer.top))])
+
+
+def _check_counts(bottoms: Sequence[Shape], first: int) -> None:
+    """Prediction and target hold as many numbers on the axes from `first` on."""
+    wanted, found = (count(bottom[first:]) for bottom in bottoms[:2])
+    require(found == wanted, "bottom[1]", f"shape {bottoms[1]}", f"as many numbers as {bottoms[0]} of bottom[0]")
+
+
+def _check_single(bottoms: Sequence[Shape], index: int, first: int) -> None:
+    """The bottom has one number on the axes from `first` on."""
+    shape = legacy_shape(bottoms[index], f"bottom[{index}]")
+    require(
+        shape[first:] == (1,) * (4 - first), f"bottom[{index}]", f"shape {bottoms[index]}", f"1 from axis {first} on"
+    )

@@ -1,0 +1,68 @@
+"""BatchNorm, LRN, MVN, Normalize and Softmax."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from prototxt_gen.layers.table import Filler, LayerShape, Shape, canonical_axis, layer_type, legacy_shape, require
+from prototxt_gen.proto import LayerParameter
+
+
+@layer_type("Softmax", options=("softmax_param",), source="softmax_layer.cpp", does="any axis")
+def softmax(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's shape (Caffe: softmax_layer.cpp)."""
+    canonical_axis(layer.softmax_param.axis, bottoms[0], "softmax_param.axis")
+    return LayerShape((bottoms[0],))
+
+
+@layer_type(
+    "LRN",
+    options=("lrn_param",),
+    source="lrn_layer.cpp",
+    does="ACROSS_CHANNELS and WITHIN_CHANNEL, k",
+    differs="k within a channel is 1, as in Caffe",
+)
+def lrn(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's shape, of 4 axes (Caffe: lrn_layer.cpp)."""
+    require(layer.lrn_param.local_size % 2 == 1, "lrn_param.local_size", layer.lrn_param.local_size, "an odd number")
+    require(len(bottoms[0]) == 4, "bottom[0]", f"shape {bottoms[0]}", "4 axes")
+    return LayerShape((bottoms[0],))
+
+
+@layer_type(
+    "MVN",
+    options=("mvn_param",),
+    source="mvn_layer.cpp",
+    does="normalize_variance, across_channels, eps",
+    differs="more than 4 axes, as in Caffe",
+)
+def mvn(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's sizes on 4 axes, ones at the end where it has fewer (Caffe: mvn_layer.cpp)."""
+    return LayerShape((legacy_shape(bottoms[0], "bottom[0]"),))
+
+
+@layer_type(
+    "BatchNorm",
+    options=("batch_norm_param",),
+    source="batch_norm_layer.cpp",
+    does="stored statistics or the batch's; with the Scale behind it one torch batch norm",
+    differs="the statistics' factor comes back as 1, mean and variance divided by it",
+)
+def batch_norm(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's shape. Blobs: sums of means, of variances, and the divisor (Caffe: batch_norm_layer.cpp)."""
+    require(len(bottoms[0]) >= 2, "bottom[0]", f"shape {bottoms[0]}", "2 axes or more")
+    channels = bottoms[0][1]
+    return LayerShape((bottoms[0],), ((channels,), (channels,), (1,)))
+
+
+@layer_type(
+    "Normalize",
+    options=("norm_param",),
+    source="normalize_layer.cpp",
+    does="of the SSD fork: across_spatial, channel_shared",
+)
+def normalize(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's shape. One factor a channel, or one in a blob without axes (SSD fork: normalize_layer.cpp)."""
+    require(2 <= len(bottoms[0]) <= 4, "bottom[0]", f"shape {bottoms[0]}", "2 to 4 axes")
+    factors = () if layer.norm_param.channel_shared else bottoms[0][1:2]
+    return LayerShape((bottoms[0],), (factors,), fillers=(Filler("norm_param.scale_filler", 1.0),))

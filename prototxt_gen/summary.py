@@ -1,0 +1,95 @@
+"""What a network costs, as Caffe counts it: shapes, parameters, multiply-adds, memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from prototxt_gen.errors import NetworkError
+from prototxt_gen.layers import Shape, is_input
+from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.passes.splits import insert_splits
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A network's layers with their shapes and costs; `str()` of it is a table."""
+
+    name: str
+    layers: tuple[LayerSummary, ...]
+    inputs: dict[str, Shape]
+    outputs: dict[str, Shape]
+
+    @property
+    def parameters(self) -> int:
+        """Numbers in all blobs; blobs that layers share count once."""
+        return sum(layer.parameters for layer in self.layers)
+
+    @property
+    def multiply_adds(self) -> int:
+        """Multiply-adds of convolutions, inner products and recurrences over the whole batch."""
+        return sum(layer.multiply_adds for layer in self.layers)
+
+    @property
+    def memory(self) -> int:
+        """Bytes of all tops, Caffe's "Memory required for data"."""
+        return sum(layer.memory for layer in self.layers)
+
+    @property
+    def top_shapes(self) -> tuple[Shape, ...]:
+        """The shapes of all tops in the order of Caffe's "Top shape" lines."""
+        return tuple(shape for layer in self.layers for shape in layer.top_shapes)
+
+    def __str__(self) -> str:
+        head = ("layer", "type", "top shape", "parameters", "multiply-adds", "memory (bytes)")
+        rows = [
+            (
+                layer.name,
+                layer.type,
+                "  ".join("x".join(map(str, shape)) or "()" for shape in layer.top_shapes),
+                *(f"{number:,}" for number in (layer.parameters, layer.multiply_adds, layer.memory)),
+            )
+            for layer in self.layers
+        ]
+        total = ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", f"{self.memory:,}")
+        widths = [max(len(row[column]) for row in (head, *rows, total)) for column in range(len(head))]
+        lines = []
+        for row in (head, *rows, total):
+            cells = [
+                cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+            ]
+            lines.append("  ".join(cells).rstrip())
+        rule = "-" * max(map(len, lines))
+        return "\n".join([*filter(None, [self.name]), lines[0], rule, *lines[1:-1], rule, lines[-1]])
+
+
+def summarize(
+    net: NetParameter,
+    phase: Literal["TRAIN", "TEST"] = "TEST",
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+) -> Summary:
+    """Shapes and costs of the network in one phase, with the Split layers that Caffe inserts (Caffe: net.cpp, Init).
+
+    `input_shapes` gives or replaces the shapes of inputs and of tops of data layers, by top name. The network may be
+    in any of the formats that `upgrade` reads. UnsupportedError lists all layers of unknown type, NetworkError all
+    layers whose parameters or bottoms do not fit.
+    """
+    plain = select_phase(net, phase, level=net.state.level)
+    try:
+        layers = trace(insert_splits(plain), input_shapes)
+    except NetworkError:
+        trace(plain, input_shapes)  # tells the same faults in the words of the layers as they were written
+        raise
+    left: dict[str, Shape] = {}
+    inputs: dict[str, Shape] = {}
+    for layer in layers:
+        for bottom in layer.bottoms:
+            left.pop(bottom, None)
+        named = {top: shape for top, shape in zip(layer.tops, layer.top_shapes, strict=True) if top != AUTOMATIC}
+        left.update(named)
+        if is_input(layer.type):
+            inputs.update(named)
+    return Summary(net.name, tuple(layers), inputs, left)
