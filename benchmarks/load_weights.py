@@ -23,9 +23,10 @@ import numpy as np
 from google.protobuf import __version__ as protobuf_version
 
 from converters.weights import load_weights, save_weights
+from prototxt_gen.binary import from_binary
 from prototxt_gen.files import read_bytes
 from prototxt_gen.generator.networks import generate
-from prototxt_gen.proto import from_binary, write_prototxt
+from prototxt_gen.text import write_prototxt
 from prototxt_gen.trace import trace
 
 DF2 = "s32-64_b64x2-128_b128x10-256_b256x4-512x2_c1000"

@@ -19,8 +19,9 @@ from prototxt_gen.generator.networks import FORMS, generate, generate_text
 from prototxt_gen.layers import is_input
 from prototxt_gen.passes.stock import stock_weights, to_stock
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import NetParameter, UnknownFieldWarning, read_prototxt, write_prototxt
+from prototxt_gen.proto import NetParameter
 from prototxt_gen.summary import summarize
+from prototxt_gen.text import UnknownFieldWarning, read_prototxt, write_prototxt
 from prototxt_gen.version import __version__
 
 

@@ -13,9 +13,9 @@ from typing import Any
 from caffe_zoo.cards import card
 from caffe_zoo.manifest import manifest_path, read_manifest
 from prototxt_gen.files import write_bytes
+from prototxt_gen.fingerprints import fingerprint
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.passes.phase import select_phase
-from prototxt_gen.proto import fingerprint
 from prototxt_gen.trace import trace
 
 

@@ -23,7 +23,8 @@ from prototxt_gen.files import read_bytes
 from prototxt_gen.layers import LAYERS, Shape, is_input
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import NetParameter, read_prototxt, to_text
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import read_prototxt, to_text
 from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
 
 Network: TypeAlias = NetParameter | str | os.PathLike[str]

@@ -14,9 +14,10 @@ with atheris.instrument_imports(include=["prototxt_gen", "converters"]):
     from converters.weights.dialects import change_dialect, read_network
     from converters.weights.mean import load_mean
     from converters.weights.solver_state import read_solver_state
+    from prototxt_gen.binary import from_binary, to_binary
     from prototxt_gen.errors import CaffeError
     from prototxt_gen.passes.upgrade import upgrade
-    from prototxt_gen.proto import from_binary, to_binary, to_text
+    from prototxt_gen.text import to_text
 
 import seeds
 

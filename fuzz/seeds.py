@@ -7,9 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from prototxt_gen import wire
+from prototxt_gen.binary import to_binary
 from prototxt_gen.generator.networks import generate, solver
 from prototxt_gen.layers import LAYERS
-from prototxt_gen.proto import MESSAGES, NetParameter, parse_text, to_binary, to_text
+from prototxt_gen.proto import MESSAGES, NetParameter
+from prototxt_gen.text import parse_text, to_text
 
 OLD = (
     'input: "x" input_dim: 1 input_dim: 2 input_dim: 6 input_dim: 6\n'

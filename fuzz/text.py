@@ -11,10 +11,12 @@ import atheris
 
 with atheris.instrument_imports(include=["prototxt_gen", "google.protobuf.text_format"]):
     from prototxt_gen.errors import CaffeError
+    from prototxt_gen.fingerprints import fingerprint
     from prototxt_gen.passes.merging import merge_batchnorm
     from prototxt_gen.passes.upgrade import upgrade
-    from prototxt_gen.proto import NetParameter, fingerprint, parse_text, read_prototxt, to_text
+    from prototxt_gen.proto import NetParameter
     from prototxt_gen.summary import summarize
+    from prototxt_gen.text import parse_text, read_prototxt, to_text
 
 import seeds
 

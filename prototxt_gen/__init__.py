@@ -10,20 +10,14 @@ from prototxt_gen.errors import (
     UnsupportedError,
     WeightsError,
 )
+from prototxt_gen.fingerprints import fingerprint
 from prototxt_gen.generator.networks import generate, generate_text, solver
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.splits import insert_splits
 from prototxt_gen.passes.stock import stock_weights, to_stock
-from prototxt_gen.proto import (
-    LayerParameter,
-    NetParameter,
-    SolverParameter,
-    fingerprint,
-    read_prototxt,
-    to_text,
-    write_prototxt,
-)
+from prototxt_gen.proto import LayerParameter, NetParameter, SolverParameter
 from prototxt_gen.summary import Summary, summarize
+from prototxt_gen.text import read_prototxt, to_text, write_prototxt
 from prototxt_gen.version import __version__
 
 __all__ = [

@@ -32,3 +32,11 @@ class UnsupportedError(CaffeError, NotImplementedError):
 
 class WeightsError(CaffeError, ValueError):
     """Weights that do not fit their network: missing, unused, or of another shape. Lists all of them."""
+
+
+class NotInstalledError(CaffeError, ImportError):
+    """A package that an optional part needs is not installed. Names the extra that brings it."""
+
+    def __init__(self, package: str, extra: str, purpose: str) -> None:
+        """`extra` is one of setup.cfg's; `purpose` begins the sentence: ".safetensors files", "engine onnxruntime"."""
+        super().__init__(f"{purpose}: needs {package}, which is not installed: pip install 'dongfeng[{extra}]'")

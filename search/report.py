@@ -15,8 +15,8 @@ from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.files import replacing, write_bytes
 from prototxt_gen.generator.networks import generate, solver
-from prototxt_gen.proto import write_prototxt
 from prototxt_gen.summary import summarize
+from prototxt_gen.text import write_prototxt
 from search.data import Dataset
 from search.engines import Engine
 from search.latency import measure

@@ -12,7 +12,8 @@ from converters.weights.mean import load_mean
 from converters.weights.solver_state import read_solver_state
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.layers import LAYERS
-from prototxt_gen.proto import MESSAGES, parse_text
+from prototxt_gen.proto import MESSAGES
+from prototxt_gen.text import parse_text
 
 SPEC = importlib.util.spec_from_file_location("seeds", Path(__file__).parents[1] / "fuzz" / "seeds.py")
 assert SPEC is not None and SPEC.loader is not None

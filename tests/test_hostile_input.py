@@ -21,12 +21,14 @@ from converters.weights.mean import load_mean
 from converters.weights.solver_state import read_solver_state
 from converters.weights.upgrading import upgrade_caffemodel
 from prototxt_gen import NetParameter, generate, wire
+from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.errors import CaffeError, FormatError, NetworkError
 from prototxt_gen.layers import LAYERS
 from prototxt_gen.passes.merging import merge_batchnorm
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import MESSAGES, from_binary, parse_text, read_prototxt, to_binary, to_text
+from prototxt_gen.proto import MESSAGES
 from prototxt_gen.summary import summarize
+from prototxt_gen.text import parse_text, read_prototxt, to_text
 
 READERS = {
     "weights": load_weights,

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from converters.weights.blobs import Array, blob_length, blob_pieces, expect, read_blob
 from prototxt_gen import wire
+from prototxt_gen.binary import to_binary
 from prototxt_gen.files import replacing
-from prototxt_gen.proto import LayerParameter, NetParameter, to_binary
+from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.wire import BYTES, VARINT, Reader, reading
 
 # NetParameter's fields and their wire types: what tells a network from another message.

@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 from prototxt_gen import wire
+from prototxt_gen.binary import Dialect, from_binary
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.files import replacing
-from prototxt_gen.proto import Dialect, NetParameter, from_binary
+from prototxt_gen.proto import NetParameter
 from prototxt_gen.wire import BYTES, FIXED32, FIXED64, Reader, reading
 
 _LAYERS, _LAYER = 2, 100

@@ -7,9 +7,11 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from prototxt_gen.architectures import Decoder
+from prototxt_gen.binary import to_binary
 from prototxt_gen.generator.decoders import Phase, Resizing
 from prototxt_gen.generator.fragments import Fragment, fragment
-from prototxt_gen.proto import LayerParameter, NetParameter, to_binary, to_text
+from prototxt_gen.proto import LayerParameter, NetParameter
+from prototxt_gen.text import to_text
 
 Form: TypeAlias = Literal["deploy", "train_val", "release"]
 FORMS: tuple[Form, ...] = get_args(Form)

@@ -8,10 +8,12 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from prototxt_gen.architectures import FAMILIES, Block
+from prototxt_gen.binary import to_binary
 from prototxt_gen.generator.blocks import Style, basic, bottleneck, conv_relu, last_top
 from prototxt_gen.generator.resnets import resnet_basic, resnet_bottleneck, resnet_stem
 from prototxt_gen.generator.units import inverted, separable, shuffle, single
-from prototxt_gen.proto import LayerParameter, NetParameter, to_binary, to_text
+from prototxt_gen.proto import LayerParameter, NetParameter
+from prototxt_gen.text import to_text
 
 Builder: TypeAlias = Callable[[Block, str, str, Style], list[LayerParameter]]
 

@@ -11,6 +11,7 @@ from numbers import Real
 from typing import Any, Literal
 
 from prototxt_gen.architectures import FAMILIES, Backbone, Block, Decoder, levels_of, parse_architecture
+from prototxt_gen.binary import to_binary
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator import forms
 from prototxt_gen.generator.blocks import Style, conv_relu, last_top
@@ -19,7 +20,8 @@ from prototxt_gen.generator.forms import FORMS as FORMS
 from prototxt_gen.generator.forms import Form as Form
 from prototxt_gen.generator.fragments import Fragment, block_fragment, fragment, stem_fragment
 from prototxt_gen.generator.units import inner_product
-from prototxt_gen.proto import LayerParameter, NetParameter, SolverParameter, to_binary, to_text
+from prototxt_gen.proto import LayerParameter, NetParameter, SolverParameter
+from prototxt_gen.text import to_text
 
 # The images the release measures: one on a device, batches of 100 through ImageData (500 of them are its test).
 _DEFAULT_SHAPES = {"deploy": (1, 3, 224, 224), "train_val": (100, 3, 224, 224), "release": (100, 3, 224, 224)}

@@ -17,7 +17,8 @@ import warnings
 from typing import Any
 
 from prototxt_gen.errors import FormatError, NetworkError
-from prototxt_gen.proto import NetParameter, UnknownFieldWarning
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import UnknownFieldWarning
 
 _V0_TYPES = {
     "accuracy": "ACCURACY",

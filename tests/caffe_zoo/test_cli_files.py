@@ -11,8 +11,9 @@ from converters import load_weights, save_weights, to_torch, weights_of
 from converters.pytorch.state_dict import read_weights
 from converters.weights.dialects import read_network
 from prototxt_gen import NetParameter, generate, read_prototxt, write_prototxt
+from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import from_binary, parse_text, to_binary, to_text
+from prototxt_gen.text import parse_text, to_text
 
 V0 = """
 name: "old" input: "data" input_dim: 1 input_dim: 1 input_dim: 6 input_dim: 6

@@ -14,7 +14,8 @@ from caffe_zoo.cli import COMMANDS, main
 from converters import save_weights, to_torch, weights_of
 from converters.weights.mean import save_mean
 from prototxt_gen import NetParameter, wire
-from prototxt_gen.proto import from_binary, parse_text, to_binary
+from prototxt_gen.binary import from_binary, to_binary
+from prototxt_gen.text import parse_text
 
 PAGE = (Path(__file__).parents[2] / "docs" / "old-caffemodels.md").read_text("utf-8")
 SECTIONS = re.split(r"\n## ", PAGE)[1:]

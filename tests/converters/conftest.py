@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from prototxt_gen import NetParameter, select_phase
-from prototxt_gen.proto import parse_text
+from prototxt_gen.text import parse_text
 from prototxt_gen.trace import trace
 
 

@@ -27,7 +27,7 @@ from converters.pytorch.checkpoints import (
     write_mapping,
 )
 from prototxt_gen import FormatError, NetParameter, UnsupportedError, WeightsError, generate, to_text
-from prototxt_gen.proto import parse_text
+from prototxt_gen.text import parse_text
 
 IMAGE = torch.from_numpy(np.random.default_rng(1).uniform(-1, 1, (1, 3, 224, 224)).astype(np.float32))
 

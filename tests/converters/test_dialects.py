@@ -10,8 +10,9 @@ import pytest
 from converters.weights.caffemodel import read_caffemodel, write_caffemodel
 from converters.weights.dialects import change_dialect, read_network
 from prototxt_gen import NetParameter, generate, read_prototxt
+from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.errors import FormatError, UnsupportedError
-from prototxt_gen.proto import from_binary, parse_text, to_binary
+from prototxt_gen.text import parse_text
 
 INTERPS = """
 name: "seg"

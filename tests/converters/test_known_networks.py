@@ -16,7 +16,7 @@ from converters import load_weights, save_weights, to_torch, verify, weights_of
 from converters.weights.blobs import blob_pieces
 from prototxt_gen import NetParameter, select_phase, summarize, wire
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import parse_text, to_text
+from prototxt_gen.text import parse_text, to_text
 from prototxt_gen.trace import trace
 
 # ------------------------------------------------------------------------------------------------ text of one layer

@@ -14,7 +14,8 @@ from converters.pytorch.layers.page import page
 from prototxt_gen import NetParameter
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.layers import LAYERS, is_input
-from prototxt_gen.proto import MESSAGES, parse_text
+from prototxt_gen.proto import MESSAGES
+from prototxt_gen.text import parse_text
 
 PAGE = Path(__file__).parents[2] / "docs" / "layers.md"
 MISH = """

@@ -13,8 +13,9 @@ from converters.pytorch.state_dict import read_weights, write_weights
 from converters.weights.dialects import read_network
 from converters.weights.upgrading import upgrade_caffemodel
 from prototxt_gen import NetParameter, fingerprint, read_prototxt, to_text, write_prototxt
+from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import from_binary, parse_text, to_binary
+from prototxt_gen.text import parse_text
 
 ROOT = Path(__file__).resolve().parents[3] / "shared" / "reference"
 FOLDERS = [ROOT / "conformance", ROOT / "legacy"]

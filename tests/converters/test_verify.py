@@ -9,7 +9,7 @@ import torch
 from converters import merge_batchnorm, save_weights, to_torch, verify, weights_of
 from prototxt_gen import NetParameter, generate, write_prototxt
 from prototxt_gen.errors import CaffeError, FormatError, NetworkError, UnsupportedError, WeightsError
-from prototxt_gen.proto import parse_text, to_text
+from prototxt_gen.text import parse_text, to_text
 
 SMALL = "s4-8_b8_b8_b8-16_c5"
 LAST_CONVOLUTION = "res4.2.conv2"

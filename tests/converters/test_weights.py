@@ -15,8 +15,10 @@ from hypothesis.extra import numpy as arrays
 from converters.pytorch.state_dict import read_weights
 from converters.weights import load_weights, save_weights
 from converters.weights.blobs import fit
+from prototxt_gen.binary import from_binary
 from prototxt_gen.errors import FileError, UnsupportedError, WeightsError
-from prototxt_gen.proto import NetParameter, from_binary, parse_text, read_prototxt
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import parse_text, read_prototxt
 
 SUFFIXES = (".caffemodel", ".caffemodel.h5", ".safetensors")
 CONFORMANCE = (

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converters.weights import load_weights
+from prototxt_gen.binary import from_binary
 from prototxt_gen.errors import CaffeError, FormatError
-from prototxt_gen.proto import MESSAGES, from_binary
+from prototxt_gen.proto import MESSAGES
 from prototxt_gen.wire import field, head, varint
 
 VALUES = np.linspace(-1, 1, 24, dtype=np.float32)

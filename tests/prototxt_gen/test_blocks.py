@@ -7,9 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen.architectures import BLOCK_KINDS, Block, parse_architecture
+from prototxt_gen.binary import from_binary
 from prototxt_gen.generator.blocks import Style
 from prototxt_gen.generator.fragments import BUILDERS, block_fragment, stem_fragment
-from prototxt_gen.proto import NetParameter, from_binary, parse_text, read_prototxt, to_text
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import parse_text, read_prototxt, to_text
 
 STYLES = st.builds(Style, st.booleans(), st.booleans(), st.sampled_from([1e-3, 1e-4]), st.booleans())
 ODD = st.sampled_from([1, 3, 5])

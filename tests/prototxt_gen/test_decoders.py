@@ -26,7 +26,7 @@ from prototxt_gen import (
     to_text,
 )
 from prototxt_gen.generator.networks import FORMS, feature_tops, generate_head
-from prototxt_gen.proto import parse_text
+from prototxt_gen.text import parse_text
 from prototxt_gen.trace import trace
 
 DF_LITE, DF1 = "s32-64_b64x2_b128x2_b256-512", "s32-64_b64x3_b128x3_b256x3-512"

@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen.architectures import parse_architecture
+from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.errors import ArchitectureError
+from prototxt_gen.fingerprints import fingerprint
 from prototxt_gen.generator.networks import FORMS, generate, generate_block, generate_head, generate_stem, generate_text
-from prototxt_gen.proto import NetParameter, fingerprint, from_binary, parse_text, read_prototxt, to_binary, to_text
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import parse_text, read_prototxt, to_text
 
 CODES = {
     "df1": "s32-64_b64x3_b128x3_b256x3-512_c1000",

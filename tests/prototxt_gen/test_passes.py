@@ -7,7 +7,8 @@ import pytest
 
 from prototxt_gen.passes.merging import Merge, merge_batchnorm
 from prototxt_gen.passes.splits import insert_splits
-from prototxt_gen.proto import NetParameter, parse_text, read_prototxt, to_text
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import parse_text, read_prototxt, to_text
 
 NORMALISED = """
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 4 dim: 5 dim: 5 } } }

@@ -9,8 +9,9 @@ import pytest
 
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.passes.phase import select_phase
-from prototxt_gen.proto import NetParameter, parse_text, read_prototxt
+from prototxt_gen.proto import NetParameter
 from prototxt_gen.summary import summarize
+from prototxt_gen.text import parse_text, read_prototxt
 
 
 def network(text: str) -> NetParameter:

@@ -16,20 +16,12 @@ from google.protobuf import descriptor_pb2
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.errors import FileError, FormatError, UnsupportedError
+from prototxt_gen.fingerprints import fingerprint
 from prototxt_gen.generator.networks import generate
-from prototxt_gen.proto import (
-    MESSAGES,
-    NetParameter,
-    compile_schema,
-    fingerprint,
-    from_binary,
-    parse_text,
-    read_prototxt,
-    to_binary,
-    to_text,
-    write_prototxt,
-)
+from prototxt_gen.proto import MESSAGES, NetParameter, compile_schema
+from prototxt_gen.text import parse_text, read_prototxt, to_text, write_prototxt
 
 ROOT = Path(__file__).parents[2]
 SOURCE = resources.files("prototxt_gen").joinpath("caffe.proto").read_text("utf-8")
@@ -142,12 +134,12 @@ theirs = caffe_pb2.NetParameter(name="n")
 theirs.layer.add(name="c", type="Clip").clip_param.min = -1
 theirs.layer[0].clip_param.max = 1
 assert not hasattr(theirs.layer[0], "interp_param")
-ours = prototxt_gen.proto.from_binary(theirs.SerializeToString())
+ours = prototxt_gen.binary.from_binary(theirs.SerializeToString())
 assert ours.layer[0].clip_param.max == 1 and type(ours) is not type(theirs)
 ours.layer.add(name="i", type="Interp").interp_param.zoom_factor = 8
-back = caffe_pb2.NetParameter.FromString(prototxt_gen.proto.to_binary(ours))
+back = caffe_pb2.NetParameter.FromString(prototxt_gen.binary.to_binary(ours))
 assert [layer.name for layer in back.layer] == ["c", "i"]
-assert prototxt_gen.proto.parse_text(str(theirs), prototxt_gen.proto.NetParameter()).layer[0].clip_param.min == -1
+assert prototxt_gen.text.parse_text(str(theirs), prototxt_gen.proto.NetParameter()).layer[0].clip_param.min == -1
 """
 
 
@@ -167,7 +159,13 @@ def _bvlc_source() -> str:
     return "".join(line for line in SOURCE.splitlines(keepends=True) if "// fork" not in line)
 
 
-@pytest.mark.parametrize("imports", ["import caffe_pb2, prototxt_gen.proto", "import prototxt_gen.proto, caffe_pb2"])
+@pytest.mark.parametrize(
+    "imports",
+    [
+        "import caffe_pb2, prototxt_gen.proto, prototxt_gen.text, prototxt_gen.binary",
+        "import prototxt_gen.proto, prototxt_gen.text, prototxt_gen.binary, caffe_pb2",
+    ],
+)
 @pytest.mark.parametrize("made_by", ["protoc", "hand"])
 @pytest.mark.parametrize("implementation", ["upb", "python"])
 def test_another_caffe_pb2_lives_in_the_same_process(tmp_path, imports, made_by, implementation):
@@ -187,7 +185,7 @@ def test_implementations_of_protobuf_agree(implementation):
     _run(
         "from google.protobuf.internal import api_implementation\n"
         "from prototxt_gen.generator.networks import generate, generate_text, solver\n"
-        "from prototxt_gen.proto import *\n"
+        "from prototxt_gen.binary import *\nfrom prototxt_gen.fingerprints import *\nfrom prototxt_gen.proto import *\nfrom prototxt_gen.text import *\n"
         f"assert api_implementation.Type() == {implementation!r}\n"
         f"net = generate({entry['architecture']!r}, 'release')\n"
         f"assert fingerprint(net) == {entry['fingerprint']!r}\n"

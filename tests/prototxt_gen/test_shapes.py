@@ -11,12 +11,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from prototxt_gen.binary import from_binary
 from prototxt_gen.errors import CaffeError, NetworkError, UnsupportedError
 from prototxt_gen.layers import LAYERS, LayerShape, layer_type
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import LayerParameter, NetParameter, from_binary, parse_text, read_prototxt
+from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.summary import summarize
+from prototxt_gen.text import parse_text, read_prototxt
 from prototxt_gen.trace import trace
 
 REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"

@@ -8,7 +8,8 @@ import pytest
 
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.networks import solver
-from prototxt_gen.proto import SolverParameter, parse_text, to_text
+from prototxt_gen.proto import SolverParameter
+from prototxt_gen.text import parse_text, to_text
 
 # Caffe: sgd_solver.cpp, GetLearningRate: a field that the policy reads and the solver lacks would count as 0.
 POLICIES = [

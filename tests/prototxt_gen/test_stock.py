@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from prototxt_gen import NetParameter, UnsupportedError, generate, read_prototxt, summarize
 from prototxt_gen.passes.stock import stock_weights, to_stock
-from prototxt_gen.proto import parse_text
+from prototxt_gen.text import parse_text
 
 PL1A = "t8-24_u48x4_u96x8_u192x4_q48-192_e192-96-48_u2_c19"
 SHAPE = (1, 3, 384, 640)

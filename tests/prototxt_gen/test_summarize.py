@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from prototxt_gen.proto import NetParameter, parse_text, read_prototxt
+from prototxt_gen.proto import NetParameter
 from prototxt_gen.summary import summarize
+from prototxt_gen.text import parse_text, read_prototxt
 
 TOP = re.compile(r"Top shape: ([\d ]*)\(\d+\)")
 MEMORY = re.compile(r"Memory required for data: (\d+)")

@@ -9,7 +9,7 @@ import pytest
 
 from prototxt_gen import NetParameter, read_prototxt
 from prototxt_gen.errors import FormatError
-from prototxt_gen.proto import UnknownFieldWarning, parse_text
+from prototxt_gen.text import UnknownFieldWarning, parse_text
 
 PLAIN = """
 name: "n"

@@ -6,20 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers import LAYERS
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import (
-    MESSAGES,
-    NetParameter,
-    UnknownFieldWarning,
-    from_binary,
-    parse_text,
-    read_prototxt,
-    to_binary,
-)
+from prototxt_gen.proto import MESSAGES, NetParameter
 from prototxt_gen.summary import summarize
+from prototxt_gen.text import UnknownFieldWarning, parse_text, read_prototxt
 from prototxt_gen.trace import trace
 
 

@@ -12,8 +12,9 @@ from PIL import Image
 from converters.pytorch.module import to_torch
 from converters.weights import load_weights
 from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError
-from prototxt_gen.proto import SolverParameter, parse_text, read_prototxt
+from prototxt_gen.proto import SolverParameter
 from prototxt_gen.summary import summarize
+from prototxt_gen.text import parse_text, read_prototxt
 from search.cli import add_arguments, run
 from search.data import digits
 from search.spaces import parse_space

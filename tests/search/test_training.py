@@ -8,7 +8,7 @@ from converters.pytorch.module import to_torch
 from converters.weights import load_weights, save_weights
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.generator.networks import generate
-from prototxt_gen.proto import read_prototxt, write_prototxt
+from prototxt_gen.text import read_prototxt, write_prototxt
 from search.data import Dataset, Split
 from search.training import WARM_UP, Schedule, check_device, evaluate, rate, train
 

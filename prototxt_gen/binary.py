@@ -1,0 +1,63 @@
+"""Binary networks in the two dialects of field 148: BVLC Caffe's and that of the DF release's fork.
+
+Binary files of the fork use field 148 of a layer for `interp_param`, BVLC Caffe for `clip_param`. Here the two are
+separate fields (see caffe.proto); `from_binary` and `to_binary` move `interp_param` from and to 148.
+"""
+
+from __future__ import annotations
+
+from collections.abc import MutableSequence
+from typing import Any, Literal, TypeAlias
+
+from google.protobuf.message import DecodeError, EncodeError
+
+from prototxt_gen.errors import FormatError, UnsupportedError
+from prototxt_gen.proto import _F, NetParameter
+
+Dialect: TypeAlias = Literal["bvlc", "release"]
+
+
+def from_binary(data: bytes, source: str = "<bytes>") -> NetParameter:
+    """Reads a network, weights included, from the bytes of either dialect."""
+    net = NetParameter()
+    try:
+        net.MergeFromString(data)
+    except (DecodeError, UnicodeDecodeError) as fault:
+        raise FormatError(f"{source}: not a binary NetParameter: {fault}") from fault
+    _check_texts(net, source)
+    for layer in net.layer:
+        # `min` and `max` are required floats; an Interp's sizes are integers and stay behind as unknown fields.
+        if layer.HasField("clip_param") and (layer.type == "Interp" or not layer.clip_param.IsInitialized()):
+            layer.interp_param.MergeFromString(layer.clip_param.SerializePartialToString())
+            layer.ClearField("clip_param")
+    return net
+
+
+def _check_texts(message: Any, path: str) -> None:
+    """FormatError where a text is not UTF-8: protobuf gives its bytes when it is asked for it, which fit nowhere."""
+    for field, value in message.ListFields():
+        if field.name == "blobs" or (field.message_type is None and field.type != _F.TYPE_STRING):
+            continue
+        for item in value if isinstance(value, MutableSequence) else [value]:
+            if field.message_type is not None:
+                _check_texts(item, f"{path}: {field.name}")
+            elif isinstance(item, bytes):
+                raise FormatError(f"{path}: {field.name}: found {item[:100]!r}, expected text in UTF-8")
+
+
+def to_binary(net: NetParameter, dialect: Dialect = "bvlc") -> bytes:
+    """The network as bytes: `bvlc` for stock Caffe (it skips our number of interp_param), `release` for the fork."""
+    if dialect == "release":
+        clips = [layer.name for layer in net.layer if layer.HasField("clip_param")]
+        if clips:
+            raise UnsupportedError(f"layers {clips}: the release's fork has no Clip, its field 148 is interp_param")
+        original, net = net, NetParameter()
+        net.CopyFrom(original)
+        for layer in net.layer:
+            if layer.HasField("interp_param"):
+                layer.clip_param.MergeFromString(layer.interp_param.SerializeToString())
+                layer.ClearField("interp_param")
+    try:
+        return net.SerializePartialToString()
+    except (EncodeError, ValueError) as fault:
+        raise FormatError(f"network {net.name!r}: cannot be written as protobuf: {fault}") from fault
