@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search test test-slow check clean
+.PHONY: search test test-slow check proto clean
 
 search: $(VENV)/.demo
 	$(BIN)/dongfeng search --data digits --out runs/digits
@@ -19,6 +19,11 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python tools/compile_proto.py --check
+
+# After a change of caffe.proto or of the functions of proto.py.
+proto: $(VENV)/.dev
+	$(BIN)/python tools/compile_proto.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
