@@ -163,7 +163,8 @@ def _respelled(text: str, entries: Iterable[_Entry]) -> str:
     """The text without its unknown fields, and with numbers as Python's protobuf reads them.
 
     In C++ (protobuf: text_format.cc) a minus is a word of its own, which blanks and comments may follow, a float may
-    end in F (in Python since protobuf 5), and a bool may be any integer that is 0 or 1. Every line stays where it was.
+    end in F, where older releases for Python know f alone, and a bool may be any integer that is 0 or 1. Every line
+    stays where it was.
     """
     pieces, done = [], 0
     for entry in entries:
