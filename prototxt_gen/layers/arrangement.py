@@ -14,7 +14,7 @@ from prototxt_gen.layers.table import (
     legacy_shape,
     require,
 )
-from prototxt_gen.proto import LayerParameter
+from prototxt_gen.proto import ConcatParameter, LayerParameter, SliceParameter
 
 
 @layer_type(
@@ -242,7 +242,7 @@ def crop(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     return LayerShape((tuple(made),))
 
 
-def _axis_or_dim(param: LayerParameter, old: str, field: str, bottom: Shape) -> int:
+def _axis_or_dim(param: ConcatParameter | SliceParameter, old: str, field: str, bottom: Shape) -> int:
     """The axis, which old files call concat_dim or slice_dim and never count from the end."""
     if not param.HasField(old):
         return canonical_axis(param.axis, bottom, f"{field}.axis")
