@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search test test-slow check clean
+.PHONY: search test test-slow check pages clean
 
 search: $(VENV)/.demo
 	$(BIN)/dongfeng search --data digits --out runs/digits
@@ -19,6 +19,12 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# After a change of a card or of the table of layers.
+pages: $(VENV)/.dev
+	$(BIN)/python tools/layers_page.py
+	$(BIN)/python tools/zoo_page.py
+	$(BIN)/python tools/manifest.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--ids",
         choices=("label", "train"),
         default="label",
-        help="what the values are: Cityscapes' label ids 0 to 33 (label, default), or the network's classes and 255 for "
-        "pixels to ignore (train)",
+        help="what the values are: Cityscapes' label ids 0 to 33 (label, default), or the network's classes and 255 "
+        "for pixels to ignore (train)",
     )
     parser.add_argument(
         "--input-shape", type=input_shape, metavar="N,C,H,W", help="as given to `dongfeng generate --form train_val`"
