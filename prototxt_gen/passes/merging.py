@@ -9,12 +9,13 @@ It takes any network, and one for both phases as well; what stays equal is every
    take the layer's own top, and layers that run in place there go on under this name.
 4. Outputs keep their names: where no layer takes the last absorbed top, or another layer makes a top of this name for
    another phase, it is the layer's own top that changes its name.
-5. Nothing is merged across phases (rules of inclusion that differ), nor where weights are shared with other layers or
-   a top is a loss.
+5. Nothing is merged across phases (rules of inclusion that differ), nor where weights are shared with other layers,
+   where a top is a loss, or where another layer has the name of one of the merged: weights go by names.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any, NamedTuple
 
 from prototxt_gen.layers.losses import loss_weights
@@ -49,6 +50,7 @@ def merge_batchnorm(net: NetParameter) -> tuple[NetParameter, list[Merge]]:
     layers = list(new.layer)
     takers = _takers(layers)
     shared = shared_names(layers)
+    names = Counter(layer.name for layer in layers)
     phase = phase_of(new)
     renamed_later: dict[int, str] = {}
     merges = []
@@ -62,6 +64,8 @@ def merge_batchnorm(net: NetParameter) -> tuple[NetParameter, list[Merge]]:
         if scale is not None and not _is_affine(layers[scale], layers[norm], shared):
             scale = None
         absorbed = [norm] if scale is None else [norm, scale]
+        if any(names[layers[place].name] > 1 for place in (index, *absorbed)):
+            continue
         others = [other for place, other in enumerate(layers) if place not in (index, *absorbed)]
         if _keeps_its_name(layers[absorbed[-1]], others, new):
             layer.top[0] = layers[absorbed[-1]].top[0]

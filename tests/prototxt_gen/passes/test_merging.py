@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from prototxt_gen.passes.merging import Merge, merge_batchnorm
+from prototxt_gen.passes.phase import PHASES
 from prototxt_gen.proto import NetParameter
+from prototxt_gen.summary import summarize
 from prototxt_gen.text import parse_text, read_prototxt
 
 NORMALISED = """
@@ -81,3 +83,79 @@ def test_shared_weights_are_not_folded() -> None:
         layer { name: "d" type: "Convolution" bottom: "x" top: "d" param { name: "w" }
                 convolution_param { num_output: 6 kernel_size: 3 } }"""
     assert merge_batchnorm(network(twins))[1] == []
+
+
+LAST = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 4 dim: 5 dim: 5 } } }
+layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 6 kernel_size: 3 } }
+layer { name: "n" type: "BatchNorm" bottom: "c" top: "n" }
+"""
+
+
+@pytest.mark.parametrize(
+    ("behind", "layers"),
+    [
+        ("", [("c", "x", "n")]),
+        ('layer { name: "s" type: "Scale" bottom: "n" top: "n" }', [("c", "x", "n")]),
+        ('layer { name: "s" type: "Scale" bottom: "n" top: "s" }', [("c", "x", "s")]),
+        (
+            'layer { name: "s" type: "Scale" bottom: "n" top: "s" }'
+            'layer { name: "r" type: "ReLU" bottom: "s" top: "s" }',
+            [("c", "x", "s"), ("r", "s", "s")],
+        ),
+        # Taken in one phase, an output in the other.
+        (
+            'layer { name: "p" type: "Power" bottom: "n" top: "p" include { phase: TRAIN } }',
+            [("c", "x", "n"), ("p", "n", "p")],
+        ),
+        # Taken in each phase by a layer of that phase: no output.
+        (
+            'layer { name: "p" type: "Power" bottom: "n" top: "p" include { phase: TRAIN } }'
+            'layer { name: "p" type: "ReLU" bottom: "n" top: "p" exclude { phase: TRAIN } }',
+            [("c", "x", "c"), ("p", "c", "p"), ("p", "c", "p")],
+        ),
+    ],
+)
+def test_outputs_keep_their_names(behind: str, layers: list[tuple[str, ...]]) -> None:
+    net = network(LAST + behind)
+    merged, merges = merge_batchnorm(net)
+    assert merges
+    assert [(layer.name, *layer.bottom, *layer.top) for layer in merged.layer][1:] == layers
+    for phase in PHASES:
+        assert summarize(merged, phase).outputs == summarize(net, phase).outputs
+
+
+def test_the_score_of_a_segmentation_network_keeps_its_name(reference: Path) -> None:
+    net = read_prototxt(reference / "release" / "prototxt" / "df1seg.prototxt")
+    while net.layer[-1].name != "Decoder_score/bn_scale":
+        del net.layer[-1]
+    merged, _ = merge_batchnorm(net)
+    assert (merged.layer[-1].name, *merged.layer[-1].top) == ("Decoder_score", "Decoder_score/bn")
+
+
+def test_a_top_that_each_phase_makes_for_itself_keeps_its_name() -> None:
+    branches = "".join(
+        f'layer {{ name: "c{phase}" type: "Convolution" bottom: "x" top: "c" include {{ phase: {phase} }}'
+        " convolution_param { num_output: 6 kernel_size: 3 } }"
+        f'layer {{ name: "n{phase}" type: "BatchNorm" bottom: "c" top: "n" include {{ phase: {phase} }} {stored} }}'
+        for phase, stored in (("TEST", ""), ("TRAIN", "batch_norm_param { use_global_stats: false }"))
+    )
+    net = network(
+        LAST.partition('layer { name: "c"')[0] + branches + 'layer { name: "p" type: "Power" bottom: "n" top: "p" }'
+    )
+    merged, merges = merge_batchnorm(net)
+    assert merges == [Merge("cTEST", "nTEST", None)]
+    for phase in PHASES:
+        assert summarize(merged, phase).outputs == summarize(net, phase).outputs == {"p": (1, 6, 3, 3)}
+
+
+@pytest.mark.parametrize("name", ["n", "s"])
+def test_a_batch_norm_that_is_a_loss_stays(name: str) -> None:
+    merged, _ = merge_batchnorm(network(NORMALISED.replace(f'top: "{name}" }}', f'top: "{name}" loss_weight: 1 }}', 1)))
+    assert name in [layer.name for layer in merged.layer]
+
+
+@pytest.mark.parametrize("name", ["c", "n", "s"])
+def test_layers_whose_name_another_has_are_not_folded(name: str) -> None:
+    twin = f'layer {{ name: "{name}" type: "PReLU" bottom: "p" top: "q" }}'
+    assert merge_batchnorm(network(NORMALISED + twin))[1] == []
