@@ -14,18 +14,18 @@ It takes any network in any format; the layers that stay are as they were, rules
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter, NetState, NetStateRule
 
 Phase: TypeAlias = Literal["TRAIN", "TEST"]
 PHASES: tuple[Phase, Phase] = ("TRAIN", "TEST")
 """By their numbers in caffe.proto."""
 
 
-def stated_phase(owner: Any) -> Phase | None:
+def stated_phase(owner: LayerParameter | NetState) -> Phase | None:
     """The phase that a layer or a network's state states for itself; None where it states none."""
     return PHASES[owner.phase] if owner.HasField("phase") else None
 
@@ -45,10 +45,9 @@ def select_phase(net: NetParameter, phase: Phase, level: int | None = None, stag
     if phase not in PHASES:
         raise NetworkError(f"phase: found {phase!r}, expected 'TRAIN' or 'TEST'")
     new = upgrade(net)
-    before = type(new.state)()
+    before = NetState()
     before.CopyFrom(new.state)
-    new.state.phase = PHASES.index(phase)
-    new.state.level = before.level if level is None else level
+    new.state.MergeFrom(NetState(phase=phase, level=before.level if level is None else level))
     new.state.stage.extend(stage for stage in dict.fromkeys(stages) if stage not in new.state.stage)
     both = [layer.name for layer in new.layer if layer.include and layer.exclude]
     if both:
@@ -75,14 +74,14 @@ def left_out(net: NetParameter, phase: Phase, level: int | None = None, stages: 
     return [layer.name for layer in upgrade(net).layer if not is_included(layer, state)]
 
 
-def is_included(layer: Any, state: Any) -> bool:
+def is_included(layer: LayerParameter, state: NetState) -> bool:
     """Whether the layer's rules keep it in a network with this NetState."""
     if layer.include:
         return any(_meets(state, rule) for rule in layer.include)
     return not any(_meets(state, rule) for rule in layer.exclude)
 
 
-def _meets(state: Any, rule: Any) -> bool:
+def _meets(state: NetState, rule: NetStateRule) -> bool:
     return (
         (not rule.HasField("phase") or rule.phase == state.phase)
         and (not rule.HasField("min_level") or state.level >= rule.min_level)

@@ -36,6 +36,10 @@ def test_multiply_adds(layer: str, bottoms: list[Shape], expected: int, apply) -
     ("layer", "bottoms", "message"),
     [
         ('type: "InnerProduct" inner_product_param { num_output: 2 axis: 2 }', [(3, 4)], "axis"),
+        # Caffe: blob.cpp, "Check failed: data_": it asks for memory where there is none.
+        ('type: "InnerProduct" inner_product_param { num_output: 2 }', [(0, 4)], "1 number or more"),
+        ('type: "InnerProduct" inner_product_param { num_output: 2 }', [(3, 0)], "1 number or more"),
+        ('type: "Embed" embed_param { num_output: 2 input_dim: 3 }', [(3, 0)], "1 number or more"),
     ],
 )  # fmt: skip
 def test_what_caffe_refuses(layer: str, bottoms: list[Shape], message: str, apply) -> None:

@@ -14,8 +14,7 @@ Shape = tuple[int, ...]
     [
         # Losses name their top or not, and may have a second.
         ('type: "SoftmaxWithLoss"', [(2, 3, 4), (2, 4)], [()]),
-        ('type: "SoftmaxWithLoss" top: "l" top: "p" loss_weight: [1, 0] softmax_param { axis: -1 }',
-         [(2, 3, 4), (2, 1, 3)], [(), (2, 3, 4)]),
+        ('type: "SoftmaxWithLoss" top: "l" softmax_param { axis: -1 }', [(2, 3, 4), (2, 1, 3)], [()]),
         ('type: "InfogainLoss" top: "l" top: "p" loss_weight: [1, 0]', [(2, 3), (2,), (1, 1, 3, 3)], [(), (2, 3)]),
         ('type: "ContrastiveLoss"', [(2, 3), (2, 3, 1, 1), (2,)], [()]),
     ],
@@ -29,7 +28,14 @@ def test_tops(layer: str, bottoms: list[Shape], tops: list[Shape], apply) -> Non
     [
         ('type: "SoftmaxWithLoss" top: "l"', [(2, 3), (3,)], r"bottom\[1\]"),
         ('type: "SoftmaxWithLoss" top: "l"', [(2, 3, 4), (2, 3)], "expected 8"),
-        ('type: "SoftmaxWithLoss" top: "l" top: "p"', [(2, 3), (2,)], "loss_weight: found 0, expected 2"),
+        # Caffe: "top.size() == num_loss_weights (2 vs. 1)" without weights, "(1 vs. 2)" of the Softmax inside with two.
+        ('type: "SoftmaxWithLoss" top: "l" top: "p"', [(2, 3), (2,)], "top: found 2, expected 1"),
+        ('type: "SoftmaxWithLoss" top: "l" top: "p" loss_weight: [1, 0]', [(2, 3), (2,)], "top: found 2, expected 1"),
+        ('type: "InfogainLoss" top: "l" top: "p"', [(2, 3), (2,), (1, 1, 3, 3)], "loss_weight: found 0, expected 2"),
+        # Caffe: "normalize is deprecated. use normalization", whatever its value.
+        ('type: "InfogainLoss" loss_param { normalize: false }', [(2, 3), (2,), (1, 1, 3, 3)], "loss_param.normalize"),
+        # Caffe: blob.cpp, "Check failed: diff_".
+        ('type: "SoftmaxWithLoss"', [(0, 3), (0,)], "1 number or more"),
         ('type: "EuclideanLoss"', [(2, 3), (2, 4)], r"bottom\[1\]"),
         ('type: "EuclideanLoss"', [(2, 3, 1, 1, 1), (2, 3, 1, 1, 1)], "4 axes"),
         ('type: "HingeLoss"', [(2, 3, 1, 1, 1), (2,)], "4 axes"),

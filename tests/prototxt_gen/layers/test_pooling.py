@@ -14,6 +14,9 @@ Shape = tuple[int, ...]
     [
         # Pooling rounds up, and drops a last window that begins in the padding.
         ('type: "Pooling" pooling_param { kernel_size: 3 stride: 2 }', [(1, 2, 112, 112)], [(1, 2, 56, 56)]),
+        # Caffe passes over one of kernel_h and kernel_w beside kernel_size.
+        ('type: "Pooling" pooling_param { kernel_size: 2 kernel_h: 3 }', [(1, 1, 6, 6)], [(1, 1, 5, 5)]),
+        ('type: "Pooling" pooling_param { kernel_size: 2 kernel_w: 0 }', [(1, 1, 6, 6)], [(1, 1, 5, 5)]),
         ('type: "Pooling" pooling_param { kernel_size: 3 stride: 2 round_mode: FLOOR }',
          [(1, 2, 112, 112)], [(1, 2, 55, 55)]),
         ('type: "Pooling" pooling_param { kernel_size: 2 stride: 2 pad: 1 }', [(1, 2, 5, 4)], [(1, 2, 3, 3)]),
@@ -34,6 +37,12 @@ def test_tops(layer: str, bottoms: list[Shape], tops: list[Shape], apply) -> Non
     ("layer", "bottoms", "message"),
     [
         ('type: "Pooling" pooling_param { kernel_size: 2 pad: 2 }', [(1, 2, 5, 5)], "pad"),
+        ('type: "Pooling" pooling_param { kernel_h: 2 }', [(1, 2, 5, 5)], "kernel_h"),
+        ('type: "Pooling" pooling_param { kernel_size: 2 pad: 1 pad_h: 1 }', [(1, 2, 5, 5)], "pad_h"),
+        ('type: "Pooling" pooling_param { kernel_size: 2 stride: 1 stride_h: 1 stride_w: 1 }',
+         [(1, 2, 5, 5)], "stride"),
+        ('type: "Pooling" pooling_param { kernel_size: 2 stride_w: 1 }', [(1, 2, 5, 5)], "stride_h"),
+        ('type: "Pooling" pooling_param { global_pooling: true kernel_h: 2 }', [(1, 2, 5, 5)], "global_pooling"),
         ('type: "Pooling" pooling_param { kernel_size: 2 stride: 0 }', [(1, 2, 5, 5)], "stride"),
         ('type: "Pooling" pooling_param { kernel_size: 2 kernel_h: 2 kernel_w: 2 }', [(1, 2, 5, 5)], "kernel_size"),
         ('type: "Pooling" pooling_param { }', [(1, 2, 5, 5)], "kernel_size"),
