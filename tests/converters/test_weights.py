@@ -16,7 +16,7 @@ from converters.pytorch.state_dict import read_weights
 from converters.weights import load_weights, save_weights
 from converters.weights.blobs import fit
 from prototxt_gen.binary import from_binary
-from prototxt_gen.errors import FileError, UnsupportedError, WeightsError
+from prototxt_gen.errors import FileError, NotInstalledError, WeightsError
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import parse_text, read_prototxt
 
@@ -285,7 +285,7 @@ def test_hdf5_blobs_that_layers_share(tmp_path: Path) -> None:
 
 def test_safetensors_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(UnsupportedError, match=r"pip install 'dongfeng\[safetensors\]'"):
+    with pytest.raises(NotInstalledError, match=r"pip install 'dongfeng\[safetensors\]'"):
         save_weights({}, tmp_path / "w.safetensors")
 
 
