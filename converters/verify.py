@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -20,7 +20,8 @@ from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers import LAYERS, Shape, is_input
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter, set_fields
+from prototxt_gen.tables import aligned
 from prototxt_gen.text import read_prototxt, to_text
 from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
 
@@ -87,12 +88,7 @@ class Verification:
             made_by = ", ".join(top.layers) + ("" if top.counts else "  (by other layers in the other file)")
             shape = "x".join(map(str, top.shape)) or "()"
             rows.append((top.top, shape, f"{top.largest:.4g}", compared[0], compared[1], made_by))
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
-        sides = (str.ljust, str.ljust, str.rjust, str.rjust, str.rjust)
-        return [
-            "  ".join([*(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=False)), row[5]])
-            for row in rows
-        ]
+        return aligned(rows, right=(2, 3, 4))
 
     def _verdict(self) -> str:
         if self.against is None:
@@ -232,15 +228,15 @@ def _loaded(
     )
 
 
-def _definition(layer: Any) -> str:
+def _definition(layer: LayerParameter) -> str:
     """What the layer computes, as text: its type and options without names, rules, rates, fillers and blobs."""
     copy = type(layer)()
     copy.CopyFrom(layer)
     for field in ("name", "bottom", "top", "blobs", "param", "include", "exclude", "phase", "loss_weight"):
         copy.ClearField(field)
-    for field, options in copy.ListFields():
-        if field.message_type is not None and hasattr(options, "ListFields"):
-            for inner, _ in options.ListFields():
+    for group, options in set_fields(copy):
+        if group.message is not None and not group.repeated:
+            for inner, _ in set_fields(options):
                 if inner.name.endswith("_filler") or inner.name == "engine":
                     options.ClearField(inner.name)
     return to_text(copy)
