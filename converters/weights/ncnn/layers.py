@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from converters.weights.blobs import Array
-from converters.weights.ncnn.files import ABSENT, NcnnLayer, Number
+from converters.weights.ncnn.param_file import ABSENT, NcnnLayer, Number
 from prototxt_gen.errors import UnsupportedError, need
 from prototxt_gen.proto import LayerParameter
 from prototxt_gen.registry import Registry
