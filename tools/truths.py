@@ -45,7 +45,7 @@ def collect(folder: Path) -> None:
     for path in sorted(LAYERS.glob("*.prototxt")):
         with np.load(folder / f"{path.stem}.outputs.npz") as found:
             outputs = {name: found[name] for name in summarize(read_prototxt(path)).outputs}
-        np.savez_compressed(path.with_suffix(".npz"), **outputs)  # type: ignore[arg-type]
+        np.savez_compressed(path.with_suffix(".npz"), **outputs)
 
 
 def networks() -> dict[str, Any]:
