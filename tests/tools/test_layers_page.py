@@ -12,7 +12,7 @@ from converters.pytorch.layers import BUILDERS
 from prototxt_gen import NetParameter
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.layers import LAYERS, is_input
-from prototxt_gen.proto import MESSAGES
+from prototxt_gen.proto import LayerParameter, fields_of
 from prototxt_gen.text import parse_text
 from tools.layers_page import PATH, page
 
@@ -34,9 +34,9 @@ def test_every_type_runs_or_is_an_input_or_has_no_top(kind):
 
 
 def test_every_message_of_options_belongs_to_a_type():
-    fields = MESSAGES["LayerParameter"].DESCRIPTOR.fields
+    fields = fields_of(LayerParameter)
     known = {name for kind in LAYERS for name in LAYERS[kind].options}
-    messages = {field.name for field in fields if field.name.endswith("_param")}
+    messages = {name for name in fields if name.endswith("_param")}
     assert messages - known == {"python_param"}
 
 
