@@ -45,18 +45,19 @@ def run(args: argparse.Namespace) -> int:
     _check(args)
     texts = [path for path in args.files if _is_text(path)]
     text = _upgraded(texts[0], args) if texts else None
-    if isinstance(text, SolverParameter) and len(args.files) > len(texts):
+    net = None if isinstance(text, SolverParameter) else text
+    if text is not net and len(args.files) > len(texts):
         raise CaffeError(f"{texts[0]}: found a solver, expected the network that the weights are of")
     # Weights first: a new prototxt without its weights would be half a result.
     for path, output in sorted(zip(args.files, args.output, strict=True), key=lambda pair: _is_text(pair[0])):
         if not _is_text(path):
             from converters.weights.upgrading import upgrade_caffemodel
 
-            layers = upgrade_caffemodel(path, output, text)
+            layers = upgrade_caffemodel(path, output, net)
             print(f"{output}: {layers} layers with weights")
         elif text is not None:
             write_prototxt(text, output)
-            print(f"{output}: {'solver' if isinstance(text, SolverParameter) else f'{len(text.layer)} layers'}")
+            print(f"{output}: {'solver' if net is None else f'{len(net.layer)} layers'}")
     return 0
 
 
@@ -81,6 +82,8 @@ def _upgraded(path: Path, args: argparse.Namespace) -> NetParameter | SolverPara
             solver = read_solver(path, strict=args.strict)
         except FormatError:
             raise fault from None
+        if solver == SolverParameter():  # an empty file is no solver either
+            raise
         return upgrade_solver(solver)
 
 

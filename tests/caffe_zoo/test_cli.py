@@ -46,7 +46,8 @@ def test_every_command_has_a_file_of_its_own():
 def test_an_unknown_command_lists_the_known_ones(capsys):
     with pytest.raises(SystemExit, match="2"):
         main(["train"])
-    assert all(name in capsys.readouterr().err for name in COMMANDS)
+    said = capsys.readouterr().err
+    assert all(name in said for name in COMMANDS)
 
 
 @pytest.mark.parametrize(

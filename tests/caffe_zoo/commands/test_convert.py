@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -124,3 +127,57 @@ def test_convert_says_what_it_needs(fault, segmentation_pair, tmp_path):
     (tmp_path / "clip.caffemodel").write_bytes(to_binary(read_prototxt(prototxt)))
     said = fault("convert", tmp_path / "clip.caffemodel", tmp_path / "a.caffemodel", "--dialect", "release")
     assert "layers ['c']" in said
+
+
+def test_convert_writes_over_its_own_input_alone(run, fault, pair, tmp_path):
+    prototxt, caffemodel = pair
+    before, text = load_weights(caffemodel), prototxt.read_bytes()
+    for arguments in ([prototxt, caffemodel], [caffemodel]):
+        run("convert", *arguments, caffemodel)
+        after = load_weights(caffemodel)
+        assert all(np.array_equal(blob, after[name][i]) for name in before for i, blob in enumerate(before[name]))
+    content = caffemodel.read_bytes()
+    out = tmp_path / "out.caffemodel"
+    assert "is an input of another kind" in fault("convert", prototxt, caffemodel, out, "--stock", prototxt)
+    assert "is an input of another kind" in fault("convert", prototxt, caffemodel, out, "--stock", caffemodel)
+    assert "found twice among the outputs" in fault("convert", prototxt, caffemodel, out, "--stock", out)
+    assert (prototxt.read_bytes(), caffemodel.read_bytes()) == (text, content) and not out.exists()
+
+
+TRAIN_VAL = """
+layer { name: "data" type: "Input" top: "data" include { phase: TRAIN }
+        input_param { shape { dim: 2 dim: 1 dim: 4 dim: 4 } } }
+layer { name: "image" type: "Input" top: "data" include { phase: TEST }
+        input_param { shape { dim: 1 dim: 1 dim: 4 dim: 4 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 2 kernel_size: 1 } }
+layer { name: "up" type: "Interp" bottom: "conv" top: "up" interp_param { zoom_factor: 2 } }
+layer { name: "aux" type: "Convolution" bottom: "conv" top: "aux" include { phase: TRAIN }
+        convolution_param { num_output: 1 kernel_size: 1 } }
+"""
+
+
+def test_convert_says_which_phase_it_writes_for_stock_caffe(run, fault, tmp_path):
+    prototxt, caffemodel = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    prototxt.write_text(TRAIN_VAL)
+    save_weights({"conv": [np.ones((2, 1, 1, 1)), np.ones(2)], "aux": [np.ones((1, 2, 1, 1)), np.ones(1)]}, caffemodel)
+    stock, weights = tmp_path / "stock.prototxt", tmp_path / "stock.caffemodel"
+    said = run("convert", prototxt, caffemodel, weights, "--stock", stock)
+    assert said.startswith(f"{stock}: 4 layers, those of the phase TEST; left out: data, aux\n")
+    assert [layer.name for layer in read_prototxt(stock).layer] == ["image", "conv", "up", "up/reshape"]
+    assert list(load_weights(weights)) == ["conv", "up"]
+    said = run("convert", prototxt, caffemodel, weights, "--stock", stock, "--phase", "TRAIN")
+    assert said.startswith(f"{stock}: 5 layers, those of the phase TRAIN; left out: image\n")
+    assert [layer.name for layer in read_prototxt(stock).layer] == ["data", "conv", "up", "up/reshape", "aux"]
+    assert list(load_weights(weights)) == ["conv", "up", "aux"]
+    said = fault("convert", prototxt, caffemodel, tmp_path / "a.h5", "--phase", "TRAIN")
+    assert "--phase is for --stock" in said
+
+
+def test_convert_needs_torch_for_state_dicts_alone(pair, tmp_path):
+    prototxt, caffemodel = map(str, pair)
+    for arguments in ([prototxt, caffemodel], [caffemodel]):
+        for suffix in (".caffemodel", ".caffemodel.h5"):
+            words = ["convert", *arguments, f"out{suffix}"]
+            code = f"import sys; from caffe_zoo.cli import main; assert main({words}) == 0"
+            code += "; assert 'torch' not in sys.modules"
+            subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)

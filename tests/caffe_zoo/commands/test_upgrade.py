@@ -60,3 +60,63 @@ def test_upgrade_says_what_it_expects(fault, old_pair, tmp_path):
     assert "two files of one kind" in fault("upgrade", caffemodel, caffemodel, "-o", out, out)
     assert "cannot be read" in fault("upgrade", tmp_path / "no.prototxt", "-o", prototxt)
     assert not out.exists()
+
+
+def test_upgrade_weights_in_place(run, old_pair):
+    prototxt, caffemodel, weights = old_pair("V1")
+    run("upgrade", prototxt, caffemodel, "-o", prototxt, caffemodel)
+    once = caffemodel.read_bytes()
+    assert not from_binary(once).layers
+    run("upgrade", caffemodel, "-o", caffemodel)
+    assert caffemodel.read_bytes() == once
+    for name, blobs in load_weights(caffemodel).items():
+        for before, after in zip(weights[name], blobs, strict=True):
+            np.testing.assert_array_equal(before, after)
+
+
+SOLVER = """
+# by hand
+net: "train_val.prototxt"
+base_lr: 0.01
+solver_type: ADAM
+debug_info: true
+"""
+
+
+def test_upgrade_a_solver(run, tmp_path):
+    old, new = tmp_path / "solver.prototxt", tmp_path / "new.prototxt"
+    old.write_text(SOLVER)
+    assert run("upgrade", old, "-o", new) == f"{new}: solver\n"
+    found = read_solver(new)
+    assert found == upgrade_solver(read_solver(old)) and found.type == "Adam" and found.net == "train_val.prototxt"
+    assert old.read_text() == SOLVER
+
+
+def test_upgrade_a_solver_in_place(run, fault, tmp_path):
+    path = tmp_path / "solver.prototxt"
+    path.write_text(SOLVER)
+    run("upgrade", path, "-o", path)
+    once = path.read_text()
+    assert 'type: "Adam"' in once and "solver_type" not in once and 'net: "train_val.prototxt"' in once
+    run("upgrade", path, "-o", path)
+    assert path.read_text() == once
+    path.write_text(both := f'{SOLVER}type: "SGD"')
+    assert "expected one of the two" in fault("upgrade", path, "-o", path)
+    assert path.read_text() == both
+
+
+def test_upgrade_takes_no_solver_for_a_network(fault, old_pair, tmp_path):
+    _, caffemodel, _ = old_pair("V1")
+    (tmp_path / "solver.prototxt").write_text(SOLVER)
+    new = tmp_path / "new.prototxt", tmp_path / "new.caffemodel"
+    said = fault("upgrade", tmp_path / "solver.prototxt", caffemodel, "-o", *new)
+    assert "solver.prototxt: found a solver, expected the network" in said
+    assert not any(path.exists() for path in new)
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "layer { name: 'x' ", "net: 1", "base_lr: a"])
+def test_upgrade_in_place_loses_nothing(fault, tmp_path, text):
+    path = tmp_path / "solver.prototxt"
+    path.write_text(text)
+    assert "solver.prototxt" in fault("upgrade", path, "-o", path)
+    assert path.read_text() == text
