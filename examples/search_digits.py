@@ -1,11 +1,7 @@
 """A search from a script: a small space, a latency to keep, a handful of trainings."""
 
-from search import BackboneSpace
-from search.data import digits
+from search import BackboneSpace, Schedule, boundary_table, digits, run_search, write_report
 from search.engines import torch_engine
-from search.report import boundary_table, write_report
-from search.study import run_search
-from search.training import Schedule
 
 space = BackboneSpace(
     depths=((1, 2), (1, 2)),  # fewest and most blocks of each stage

@@ -55,12 +55,17 @@ def run(args: argparse.Namespace) -> int:
     # torch and optuna take seconds to import; `--help` should not wait for them.
     import optuna
 
-    from search.data import load_data
+    from search import (
+        Schedule,
+        boundary_table,
+        counts_line,
+        draw_boundary,
+        load_data,
+        parse_space,
+        run_search,
+        write_report,
+    )
     from search.engines import ENGINES
-    from search.report import boundary_table, counts_line, draw_boundary, write_report
-    from search.spaces import parse_space
-    from search.study import run_search
-    from search.training import Schedule
 
     if args.latency_min > args.latency_max:
         raise ArchitectureError(f"--latency-min {args.latency_min} is above --latency-max {args.latency_max}")

@@ -24,9 +24,9 @@ from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.generator.networks import generate_block, generate_head, generate_stem
 from prototxt_gen.proto import NetParameter
 from search.engines import Engine
-from search.order import Vectors
 from search.progress import progress_bar
 from search.spaces import BackboneSpace
+from search.spaces.vectors import Vectors
 
 FORMAT = "dongfeng latency table 1"
 

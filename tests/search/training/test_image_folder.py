@@ -1,4 +1,4 @@
-"""Images as Caffe's preprocessing gives them, in every mode Pillow opens, and folders with faults."""
+"""Folders of images: what is held out, crops, and folders with faults."""
 
 import random
 
@@ -7,11 +7,10 @@ import pytest
 import torch
 from PIL import Image
 
-from converters.images import read_image
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError
-from search.data import cropped, digits, image_folder, load_data, preprocess
-
-ORANGE = (250, 120, 30)
+from search.training.dataset import preprocess
+from search.training.image_folder import cropped, image_folder
+from search.training.loading import load_data
 
 
 def save(path, image):
@@ -27,28 +26,6 @@ def folder(tmp_path):
         for number in range(10):
             save(tmp_path / "images" / name / f"{number}.png", Image.new("RGB", (20 + number, 30), colour))
     return tmp_path / "images"
-
-
-def test_digits_are_whole_balanced_and_the_same_every_time():
-    pytest.importorskip("sklearn")
-    data = digits((32, 32))
-    assert len(data.train.labels) + len(data.held_out.labels) == 1797
-    assert len(data.held_out.labels) == 599
-    assert data.classes == tuple("0123456789")
-    images = data.held_out.images(range(100), None)
-    assert images.shape == (100, 3, 32, 32) and images.dtype == torch.float32
-    assert torch.equal(images, digits((32, 32)).held_out.images(range(100), random.Random(0)))
-    assert all(data.held_out.labels.bincount() > 20)
-    # Black is 0 minus the mean, white 255 minus the mean, times the scale.
-    for channel, mean in enumerate((104, 117, 123)):
-        assert images[:, channel].min().item() == pytest.approx(-mean * 0.008)
-        assert images[:, channel].max().item() == pytest.approx((255 - mean) * 0.008)
-
-
-def test_preprocessing_is_caffes():
-    pixels = np.array(ORANGE, dtype=np.uint8).reshape(1, 1, 1, 3)
-    expected = [(30 - 104) * 0.008, (120 - 117) * 0.008, (250 - 123) * 0.008]
-    assert preprocess(pixels).flatten().tolist() == pytest.approx(expected)
 
 
 def test_a_folder_holds_out_every_fifth(folder):
@@ -84,45 +61,6 @@ def test_a_divided_folder(folder, tmp_path):
         image_folder(base, (16, 16))
 
 
-def grey16(value):
-    return Image.fromarray(np.full((4, 4), value, dtype=np.uint16))
-
-
-@pytest.mark.parametrize(
-    ("suffix", "image", "rgb"),
-    [
-        (".png", Image.new("RGB", (4, 4), ORANGE), ORANGE),
-        (".png", Image.new("RGBA", (4, 4), (*ORANGE, 7)), ORANGE),
-        (".png", Image.new("L", (4, 4), 77), (77, 77, 77)),
-        (".png", Image.new("LA", (4, 4), (77, 0)), (77, 77, 77)),
-        (".png", Image.new("1", (4, 4), 1), (255, 255, 255)),
-        (".png", Image.new("RGB", (4, 4), ORANGE).quantize(4), ORANGE),
-        (".gif", Image.new("RGB", (4, 4), ORANGE).quantize(4), ORANGE),
-        (".png", grey16(0x4D00), (77, 77, 77)),
-        (".tif", grey16(0xFFFF), (255, 255, 255)),
-        (".tif", Image.new("CMYK", (4, 4), (0, 0, 0, 255)), (0, 0, 0)),
-        (".bmp", Image.new("RGB", (4, 4), ORANGE), ORANGE),
-    ],
-)
-def test_every_mode_becomes_rgb(tmp_path, suffix, image, rgb):
-    read = read_image(save(tmp_path / f"a{suffix}", image))
-    assert read.mode == "RGB" and read.getpixel((1, 1)) == rgb
-
-
-def test_a_palette_with_a_transparent_colour(tmp_path):
-    image = Image.new("RGB", (4, 4), ORANGE).quantize(4)
-    image.save(tmp_path / "a.png", transparency=0)
-    assert read_image(tmp_path / "a.png").getpixel((0, 0)) == ORANGE
-
-
-def test_a_photograph_is_turned_as_its_camera_says(tmp_path):
-    image = Image.new("RGB", (8, 4))
-    exif = image.getexif()
-    exif[0x0112] = 6
-    image.save(tmp_path / "a.jpg", exif=exif)
-    assert read_image(tmp_path / "a.jpg").size == (4, 8)
-
-
 @pytest.mark.parametrize("content", [b"", b"no image", None])
 def test_a_broken_image_is_named_when_it_is_read(folder, content):
     broken = folder / "red" / "3.png"
@@ -132,15 +70,6 @@ def test_a_broken_image_is_named_when_it_is_read(folder, content):
     data = image_folder(folder, (16, 16))
     with pytest.raises(FormatError, match=r"red.3\.png: cannot be read as an image"):
         data.train.images(range(len(data.train.labels)), None)
-
-
-def test_numbers_that_are_no_greys_are_named(tmp_path):
-    Image.fromarray(np.full((4, 4), 0.5, dtype=np.float32)).save(tmp_path / "a.tif")
-    with pytest.raises(FormatError, match=r"a\.tif: found floating-point"):
-        read_image(tmp_path / "a.tif")
-    Image.fromarray(np.full((4, 4), 70000, dtype=np.int32)).save(tmp_path / "b.tif")
-    with pytest.raises(FormatError, match=r"b\.tif: found pixels of 70000"):
-        read_image(tmp_path / "b.tif")
 
 
 def test_crops_stay_inside_and_keep_the_shape():

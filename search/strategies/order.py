@@ -1,9 +1,9 @@
 """The partial order of architectures: who is narrower or shallower than whom.
 
-An architecture is a vector of width indices, 1 for the narrowest width, aligned at the end of each stage; a missing
-block is 0. x precedes y when y becomes x by narrowing blocks and by removing blocks, in any number of steps. Widths
-never decrease along a network, so this is the elementwise order of the vectors: the last blocks of a stage are its
-widest, and if x's widths fit under any of y's in order, they fit under y's last ones.
+An architecture is a vector of width indices (see spaces/vectors.py). x precedes y when y becomes x by narrowing blocks
+and by removing blocks, in any number of steps. Widths never decrease along a network, so this is the elementwise order
+of the vectors: the last blocks of a stage are its widest, and if x's widths fit under any of y's in order, they fit
+under y's last ones.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Vectors = NDArray[np.uint8]
+from search.spaces.vectors import Vectors
 
 
 def precedes(x: Vectors, y: Vectors) -> NDArray[np.bool_] | Any:

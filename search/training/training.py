@@ -1,16 +1,11 @@
-"""From a candidate to an accuracy: its generated network, trained in PyTorch.
-
-The schedule a search trains with is not public for the paper; what stands here is ours.
-"""
+"""From a candidate to an accuracy: its generated network, trained in PyTorch."""
 
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -20,31 +15,11 @@ from converters.pytorch.module import to_torch, weights_of
 from converters.weights import Weights
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.proto import NetParameter
-from search.data import Dataset, Split
+from search.training.dataset import Dataset, Split
+from search.training.schedule import Schedule, rate
 
-# Without it deep candidates come out by chance: their accuracies on the digits scatter by 2 % and not by 1.
-WARM_UP = 0.15
 # One fixed size: the same numbers in another batch could round another way.
 JUDGED_AT_ONCE = 100
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """SGD with momentum; the rate falls from `base_lr` to 0 along a cosine, step by step (see `rate`).
-
-    Weight decay 1e-4 is the DF authors' advice.
-    """
-
-    epochs: int = 8
-    batch_size: int = 32
-    base_lr: float = 0.05
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    seed: int = 0
-
-    def steps(self, images: int) -> int:
-        """Training steps for so many images; what does not fill a batch is left to another epoch's order."""
-        return self.epochs * max(1, images // self.batch_size)
 
 
 def train(
@@ -86,11 +61,6 @@ def check_device(name: str) -> None:
         torch.zeros(1, device=name).item()
     except (RuntimeError, AssertionError) as fault:
         raise UnsupportedError(f"device {name!r}: PyTorch cannot train there: {str(fault).splitlines()[0]}") from fault
-
-
-def rate(progress: float) -> float:
-    """The share of `base_lr` after so much of the training, both in 0..1: a cosine, and up to it a straight rise."""
-    return min(1.0, progress / WARM_UP) * (1 + math.cos(math.pi * progress)) / 2
 
 
 def evaluate(module: nn.Module, split: Split) -> float:

@@ -1,4 +1,4 @@
-"""Spaces: exact counts, even draws, membership, codes."""
+"""Spaces: exact counts, even draws, membership."""
 
 import random
 from collections import Counter
@@ -7,12 +7,10 @@ from math import comb
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from prototxt_gen.architectures import Backbone, Stage, parse_architecture
 from prototxt_gen.errors import ArchitectureError
-from search.spaces import BackboneSpace, parse_space
+from search.spaces import BackboneSpace
 
 SMALL = BackboneSpace(depths=((1, 2), (2, 3), (1, 1)), widths=(8, 16, 32), stem=(8, 16), classes=10)
 
@@ -100,21 +98,6 @@ def test_strangers_are_no_members(code):
     assert "s8-16_b8_b8x2_b32_c10" not in SMALL
 
 
-@given(
-    depths=st.lists(st.tuples(st.integers(1, 6), st.integers(0, 6)), min_size=1, max_size=4),
-    widths=st.lists(st.integers(1, 512), min_size=1, max_size=6, unique=True),
-    data=st.data(),
-)
-def test_codes_and_places_round_trip(depths, widths, data):
-    kinds = tuple(data.draw(st.sampled_from(["basic", "bottleneck"])) for _ in depths)
-    space = BackboneSpace(
-        tuple((a, a + b) for a, b in depths), tuple(sorted(widths)), kinds, (8, 16), 10, (1, 3, 64, 32)
-    )
-    assert parse_space(str(space)) == space
-    place = data.draw(st.integers(0, space.count() - 1))
-    assert space.at(place) in space
-
-
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
@@ -134,12 +117,6 @@ def test_codes_and_places_round_trip(depths, widths, data):
 def test_broken_rules_are_named(arguments, field):
     with pytest.raises(ArchitectureError, match=field):
         BackboneSpace(**{"depths": ((1, 2),), "widths": (8, 16)} | arguments)
-
-
-@pytest.mark.parametrize("code", ["", "s8", "s8-16_b1-2_w8_c10", "s8-16_z1-2_w8-16_c10_i3x32x32", "9" * 10**6])
-def test_no_code_of_a_space(code):
-    with pytest.raises(ArchitectureError, match="space"):
-        parse_space(code)
 
 
 def test_listing_a_space_gives_vectors_of_one_length():

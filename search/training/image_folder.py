@@ -1,102 +1,28 @@
-"""Images to train and to judge candidates on: the digits that scikit-learn carries, or a folder of your own."""
+"""A folder of images, one sub-folder a class: found, divided, read, cropped."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from converters.images import SUFFIXES, as_data, read_image
-from prototxt_gen.errors import ArchitectureError, CaffeError, FileError, FormatError
+from converters.images import SUFFIXES, read_image
+from prototxt_gen.errors import FileError, FormatError
+from search.training.dataset import Dataset, Split, preprocess, resized
 
-# Caffe's preprocessing, as in the generated train_val networks: B, G, R minus these, times the scale.
-MEAN_BGR = (104.0, 117.0, 123.0)
-SCALE = 0.008
-# Every fifth image of a class judges when a folder does not say which do. Of the digits, which are few, a third does:
-# an accuracy is then known to half a percent.
+# Every fifth image of a class judges when the folder does not say which do.
 HELD_OUT = 5
-DIGITS_HELD_OUT = 3
 # What people call the parts of divided images.
 PARTS = {"train", "val", "valid", "validation", "test"}
-
-# Which images, and random numbers for mirror and crop (None: the centre, unmirrored) -> (n, 3, H, W) float32.
-Images: TypeAlias = Callable[[Sequence[int], "random.Random | None"], torch.Tensor]
-
-
-@dataclass(frozen=True)
-class Split:
-    """Images of one use: their labels (n,) int64, and how to get some of them, preprocessed."""
-
-    labels: torch.Tensor
-    images: Images
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """What to train on and what to judge on. `identity` tells two datasets apart: size, and names of all files.
-
-    `mirrored` says whether a mirror image is still of its class, and is trained on too.
-    """
-
-    identity: str
-    classes: tuple[str, ...]
-    train: Split
-    held_out: Split
-    mirrored: bool = False
-
-
-def load_data(name: str, input_shape: Sequence[int]) -> Dataset:
-    """`digits`, or the folder of that name (see `image_folder`), for networks of an input (1, 3, H, W).
-
-    ArchitectureError for an input of other than 3 channels: Caffe's ImageData gives 3 of every image, grey ones too.
-    """
-    if input_shape[1] != 3:
-        raise ArchitectureError(
-            f"input_shape {tuple(input_shape)}: found {input_shape[1]} channels, expected 3 (B, G, R)"
-        )
-    size = int(input_shape[2]), int(input_shape[3])
-    return digits(size) if name == "digits" else image_folder(name, size)
-
-
-def digits(size: tuple[int, int]) -> Dataset:
-    """The 1,797 handwritten digits of scikit-learn, 8x8 of 17 greys, enlarged to `size` (height, width).
-
-    They go through what a colour image would: three equal channels, Caffe's means and scale. So the handed-out
-    train_val.prototxt and any device that preprocesses for the DF networks see the same numbers. A fixed third is
-    held out. CaffeError when scikit-learn is not installed.
-    """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as fault:
-        raise CaffeError(
-            "the digits come with scikit-learn, which is not installed: pip install dongfeng[demo]"
-        ) from fault
-    loaded = load_digits()
-    # 16 is white; nearest whole greys, so that the images could be saved and read as they are.
-    small = np.rint(loaded.images * (255 / 16)).astype(np.uint8)
-    pixels = np.stack([_resized(Image.fromarray(image), size[::-1]) for image in small])
-    images = preprocess(np.repeat(pixels[..., None], 3, axis=-1))
-    labels = torch.from_numpy(loaded.target.astype(np.int64))
-    order = np.random.RandomState(0).permutation(len(labels))
-    held_out, train = np.split(order, [len(order) // DIGITS_HELD_OUT])
-
-    def split(chosen: NDArray[np.int64]) -> Split:
-        kept = images[chosen]
-        return Split(labels[chosen], lambda indices, rng: kept[list(indices)])
-
-    identity = f"digits {size[0]}x{size[1]}"
-    return Dataset(identity, tuple(map(str, loaded.target_names)), split(train), split(held_out))
 
 
 def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset:
@@ -143,11 +69,6 @@ def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset
     return Dataset(identity, tuple(classes), split(train), split(held_out), mirrored=True)
 
 
-def preprocess(pixels: NDArray[np.uint8]) -> torch.Tensor:
-    """RGB pixels (n, H, W, 3) as the train_val networks' data layers give them: (n, 3, H, W) float32."""
-    return torch.from_numpy(as_data(pixels, MEAN_BGR, SCALE))
-
-
 def _read_images(
     paths: list[Path], size: tuple[int, int], indices: Sequence[int], rng: random.Random | None
 ) -> torch.Tensor:
@@ -169,14 +90,10 @@ def cropped(image: Image.Image, size: tuple[int, int], across: float, down: floa
     height, width = size
     factor = max(height * 8 / 7 / image.height, width * 8 / 7 / image.width)
     fitted = max(round(image.width * factor), width), max(round(image.height * factor), height)
-    pixels = _resized(image, fitted)
+    pixels = resized(image, fitted)
     left, top = round(across * (fitted[0] - width)), round(down * (fitted[1] - height))
     pixels = pixels[top : top + height, left : left + width]
     return pixels[:, ::-1] if mirrored else pixels
-
-
-def _resized(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
 
 
 def _listed(base: Path) -> tuple[list[str], list[list[Path]]]:

@@ -1,29 +1,23 @@
-"""What a search may choose: the space of backbones, counted and drawn from without listing it."""
+"""The space of backbones: counted and drawn from without listing it."""
 
 from __future__ import annotations
 
 import random
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
 
 import numpy as np
 
 from prototxt_gen.architectures import BLOCK_KINDS, Backbone, Stage
 from prototxt_gen.errors import ArchitectureError
-from search.order import Vectors
+from search.spaces.vectors import Vectors, completions, sequences
 
 # Above this, listing a space takes minutes and gigabytes. Counting and drawing have no limit.
 LISTED_AT_MOST = 30_000_000
 
 # Hostile codes must not cost time: the tables behind counting grow with blocks times widths.
 _MOST_BLOCKS = 1000
-_CODE = re.compile(
-    r"s(?P<stem>\d+(-\d+)*)_(?P<stages>[a-z]\d+-\d+(_[a-z]\d+-\d+)*)_w(?P<widths>\d+(-\d+)*)"
-    r"_c(?P<classes>\d+)_i(?P<input>\d+x\d+x\d+)"
-)
 
 
 @dataclass(frozen=True)
@@ -66,9 +60,8 @@ class BackboneSpace:
         # The rules of a single architecture (known kinds, sensible numbers) are the architecture's own.
         self.decode(self._first())
 
-    @property
-    def code(self) -> str:
-        """One line that `parse_space` reads: stem, depths of each stage, widths, classes, input."""
+    def __str__(self) -> str:
+        """The space's code, which `parse_space` reads: stem, depths of each stage, widths, classes, input."""
         stages = "_".join(
             f"{BLOCK_KINDS[kind].letter}{least}-{most}"
             for kind, (least, most) in zip(self.kinds, self.depths, strict=True)
@@ -77,12 +70,9 @@ class BackboneSpace:
         size = "x".join(map(str, self.input_shape[1:]))
         return f"s{stem}_{stages}_w{widths}_c{self.classes}_i{size}"
 
-    def __str__(self) -> str:
-        return self.code
-
     def count(self) -> int:
         """How many architectures there are, exactly, however many."""
-        return _completions(self.depths, len(self.widths))[0, 0, 0]
+        return completions(self.depths, len(self.widths))[0, 0, 0]
 
     def __len__(self) -> int:
         """As `count`, for spaces that fit Python's len() (2^63); OverflowError beyond."""
@@ -108,10 +98,10 @@ class BackboneSpace:
         return self.at(rng.randrange(self.count()))
 
     def vector_at(self, index: int) -> Vectors:
-        """As `at`, as a vector of width indices (see search/order.py)."""
+        """As `at`, as a vector of width indices (see spaces/vectors.py)."""
         if not 0 <= index < self.count():
             raise IndexError(f"place {index} of a space of {self.count()}")
-        completions = _completions(self.depths, len(self.widths))
+        ways_on = completions(self.depths, len(self.widths))
         stages: list[list[int]] = [[]]
         width = 0
         while True:
@@ -119,7 +109,7 @@ class BackboneSpace:
             least, _ = self.depths[stage]
             if depth >= least:
                 last = stage + 1 == len(self.depths)
-                ways = 1 if last else completions[stage + 1, 0, width]
+                ways = 1 if last else ways_on[stage + 1, 0, width]
                 if index < ways:
                     if last:
                         return self._align(stages)
@@ -127,7 +117,7 @@ class BackboneSpace:
                     continue
                 index -= ways
             for wider in range(max(width, 1), len(self.widths) + 1):
-                ways = completions[stage, depth + 1, wider]
+                ways = ways_on[stage, depth + 1, wider]
                 if index < ways:
                     width = wider
                     stages[-1].append(width)
@@ -181,9 +171,9 @@ class BackboneSpace:
                     for start, limit, depth in zip(starts, most, depths, strict=True)
                 ]
             )
-            sequences = _sequences(sum(depths), len(self.widths))
-            vectors = np.zeros((len(sequences), sum(most)), dtype=np.uint8)
-            vectors[:, columns] = sequences
+            found = sequences(sum(depths), len(self.widths))
+            vectors = np.zeros((len(found), sum(most)), dtype=np.uint8)
+            vectors[:, columns] = found
             yield vectors
 
     def _align(self, stages: list[list[int]]) -> Vectors:
@@ -194,73 +184,6 @@ class BackboneSpace:
         return self._align([[1] * least for least, _ in self.depths])
 
 
-def parse_space(code: str) -> BackboneSpace:
-    """The space of a line such as "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32". ArchitectureError otherwise.
-
-    Stem; then a stage each, `b` basic or `n` bottleneck with its fewest and most blocks; widths; classes; input.
-    """
-    found = _CODE.fullmatch(code) if len(code) < 4096 else None
-    if found is None:
-        raise ArchitectureError(
-            f"space {code[:80]!r}: expected stem, stages with their depths, widths, classes, input, such as "
-            "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32"
-        )
-    stages = found["stages"].split("_")
-    kinds = {kind.letter: name for name, kind in BLOCK_KINDS.items()}
-    unknown = [stage for stage in stages if stage[0] not in kinds]
-    if unknown:
-        raise ArchitectureError(
-            f"space {code!r}: stages {unknown}, expected them to begin with one of {', '.join(kinds)}"
-        )
-    channels, height, width = _numbers(found["input"], "x")
-    return BackboneSpace(
-        depths=tuple((least, most) for least, most in (_numbers(stage[1:], "-") for stage in stages)),
-        widths=_numbers(found["widths"], "-"),
-        kinds=tuple(kinds[stage[0]] for stage in stages),
-        stem=_numbers(found["stem"], "-"),
-        classes=int(found["classes"]),
-        input_shape=(1, channels, height, width),
-    )
-
-
-def _numbers(text: str, separator: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in text.split(separator))
-
-
 def _check(holds: bool, field: str, found: object, expected: str) -> None:
     if not holds:
         raise ArchitectureError(f"BackboneSpace {field}: found {found}, expected {expected}")
-
-
-@lru_cache(maxsize=16)
-def _completions(depths: tuple[tuple[int, int], ...], choices: int) -> dict[tuple[int, int, int], int]:
-    """In how many ways a network can go on after `depth` blocks of `stage`, the last of width index `width`."""
-    ways: dict[tuple[int, int, int], int] = {}
-    for stage in reversed(range(len(depths))):
-        least, most = depths[stage]
-        for depth in range(most, -1, -1):
-            # From the widest down, so that the sum over all that are at least as wide grows by one term each.
-            wider = 0
-            for width in range(choices, -1, -1):
-                if depth < most and width:
-                    wider += ways[stage, depth + 1, width]
-                ended = 0
-                if depth >= least:
-                    ended = 1 if stage + 1 == len(depths) else ways[stage + 1, 0, width]
-                ways[stage, depth, width] = ended + wider
-    return ways
-
-
-@lru_cache(maxsize=64)
-def _sequences(length: int, choices: int) -> Vectors:
-    """All non-decreasing sequences of so many numbers out of 1..choices, (n, length), sorted by their last number."""
-    rows = np.zeros((1, 0), dtype=np.uint8)
-    for _ in range(length):
-        last = rows[:, -1] if rows.shape[1] else np.zeros(1, dtype=np.uint8)
-        parts = []
-        for width in range(1, choices + 1):
-            fitting = rows[: np.searchsorted(last, width, side="right")]
-            parts.append(np.hstack([fitting, np.full((len(fitting), 1), width, dtype=np.uint8)]))
-        rows = np.vstack(parts)
-    rows.setflags(write=False)
-    return rows

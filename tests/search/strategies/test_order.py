@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from search.order import non_dominated, precedes
 from search.spaces import BackboneSpace
+from search.strategies.order import non_dominated, precedes
 
 
 def one_step_down(stages, fewest=1):

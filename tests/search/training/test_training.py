@@ -9,8 +9,9 @@ from converters.weights import load_weights, save_weights
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.text import read_prototxt, write_prototxt
-from search.data import Dataset, Split
-from search.training import WARM_UP, Schedule, check_device, evaluate, rate, train
+from search.training.dataset import Dataset, Split
+from search.training.schedule import Schedule
+from search.training.training import check_device, evaluate, train
 
 SHAPE = (1, 3, 16, 16)
 NET = generate("s4-8_b8_c3", input_shape=SHAPE)
@@ -88,12 +89,3 @@ def test_a_broken_image_stops_training_with_its_own_message():
     data = Dataset("broken", ("0", "1"), Split(torch.zeros(20, dtype=torch.long), images), DATA.held_out)
     with pytest.raises(OSError, match=r"red/3\.png"):
         train(NET, data, SCHEDULE)
-
-
-def test_the_rate_rises_then_falls_along_a_cosine():
-    assert [rate(0), rate(0.5), rate(1)] == pytest.approx([0, 0.5, 0])
-    rates = [rate(step / 100) for step in range(101)]
-    highest = rates.index(max(rates))
-    assert highest == round(WARM_UP * 100)
-    assert rates[: highest + 1] == sorted(rates[: highest + 1])
-    assert rates[highest:] == sorted(rates[highest:], reverse=True)

@@ -19,8 +19,10 @@ from numpy.typing import NDArray
 from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import ArchitectureError
 from search.latency import LatencyTable
-from search.order import Vectors, non_dominated, precedes
 from search.spaces import BackboneSpace
+from search.spaces.vectors import Vectors
+from search.strategies.order import non_dominated, precedes
+from search.strategies.strategy import Trained
 
 OPEN, TRAINED, PRUNED = 0, 1, 2
 
@@ -82,6 +84,8 @@ class PartialOrderPruning:
     would have. ArchitectureError when the space is too large to list or no architecture lies in the interval.
     """
 
+    name = "partial order pruning"
+
     def __init__(
         self,
         space: BackboneSpace,
@@ -114,7 +118,8 @@ class PartialOrderPruning:
     def tell(self, architecture: Backbone, accuracy: float) -> int:
         """Enters a candidate's accuracy in 0..1; returns how many others need no training any more.
 
-        ArchitectureError for an architecture outside space or interval, told before, or an accuracy of no sense.
+        ArchitectureError for an architecture outside the space or the interval, for one that was told before, and for
+        an accuracy outside 0..1.
         """
         vector = self.space.encode(architecture)
         found = np.flatnonzero((self.pruner.vectors == vector).all(axis=1))
@@ -126,16 +131,13 @@ class PartialOrderPruning:
             raise ArchitectureError(f"{architecture}: accuracy {accuracy}, expected 0 to 1")
         return self.pruner.tell(int(found[0]), accuracy)
 
-    def boundary(self) -> list[tuple[Backbone, float, float]]:
-        """(architecture, predicted latency in ms, accuracy) of the trained that no other beats, fastest first."""
-        return [
-            (
-                self.space.decode(self.pruner.vectors[index]),
-                float(self.pruner.latencies[index]),
-                float(self.pruner.accuracies[index]),
-            )
-            for index in self.pruner.boundary()
-        ]
+    def trained(self) -> list[Trained]:
+        """All that was told, in that order."""
+        return [self._trained(index) for index in self.pruner.trained()]
+
+    def boundary(self) -> list[Trained]:
+        """The trained candidates that no other beats, fastest first."""
+        return [self._trained(index) for index in self.pruner.boundary()]
 
     def counts(self) -> dict[str, int]:
         """Sizes: of the space, of those in the interval, of those trained and pruned."""
@@ -145,3 +147,15 @@ class PartialOrderPruning:
             "trained": len(self.pruner.trained()),
             "pruned": self.pruner.pruned(),
         }
+
+    def latencies(self) -> dict[str, NDArray[np.float64]]:
+        """Predicted latencies in ms, each (n,), of the candidates that are "trained", "pruned", and neither: "open"."""
+        states = {"trained": TRAINED, "pruned": PRUNED, "open": OPEN}
+        return {name: self.pruner.latencies[self.pruner.state == state] for name, state in states.items()}
+
+    def _trained(self, index: int) -> Trained:
+        return Trained(
+            self.space.decode(self.pruner.vectors[index]),
+            float(self.pruner.latencies[index]),
+            float(self.pruner.accuracies[index]),
+        )

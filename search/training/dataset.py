@@ -1,0 +1,54 @@
+"""Images to train on and to judge candidates by: what a dataset is, and how its images are preprocessed."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from converters.images import as_data
+
+# Caffe's preprocessing, as in the generated train_val networks: B, G, R minus these, times the scale.
+MEAN_BGR = (104.0, 117.0, 123.0)
+SCALE = 0.008
+
+# Which images, and random numbers for mirror and crop (None: the centre, unmirrored) -> (n, 3, H, W) float32.
+Images: TypeAlias = Callable[[Sequence[int], "random.Random | None"], torch.Tensor]
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images of one use: their labels (n,) int64, and how to get some of them, preprocessed."""
+
+    labels: torch.Tensor
+    images: Images
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """What to train on and what to judge on. `identity` tells two datasets apart: size, and names of all files.
+
+    `mirrored` says whether a mirror image is still of its class, and is trained on too.
+    """
+
+    identity: str
+    classes: tuple[str, ...]
+    train: Split
+    held_out: Split
+    mirrored: bool = False
+
+
+def preprocess(pixels: NDArray[np.uint8]) -> torch.Tensor:
+    """RGB pixels (n, H, W, 3) as the train_val networks' data layers give them: (n, 3, H, W) float32."""
+    return torch.from_numpy(as_data(pixels, MEAN_BGR, SCALE))
+
+
+def resized(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
+    """RGB pixels (height, width, 3) of an image brought to `size` (width, height)."""
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
