@@ -11,6 +11,7 @@ from prototxt_gen.layers import Shape, is_input
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.splits import insert_splits
 from prototxt_gen.proto import NetParameter
+from prototxt_gen.tables import aligned
 from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
 
 
@@ -55,13 +56,7 @@ class Summary:
             for layer in self.layers
         ]
         total = ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", f"{self.memory:,}")
-        widths = [max(len(row[column]) for row in (head, *rows, total)) for column in range(len(head))]
-        lines = []
-        for row in (head, *rows, total):
-            cells = [
-                cell.ljust(w) if i < 3 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-            ]
-            lines.append("  ".join(cells).rstrip())
+        lines = aligned([head, *rows, total], right=(3, 4, 5))
         rule = "-" * max(map(len, lines))
         return "\n".join([*filter(None, [self.name]), lines[0], rule, *lines[1:-1], rule, lines[-1]])
 

@@ -1,7 +1,8 @@
 """Searching architectures under a latency measured on the target."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from prototxt_gen.lazy import lazy_names
 
 if TYPE_CHECKING:
     from search.latency import LatencyTable
@@ -15,24 +16,26 @@ if TYPE_CHECKING:
     from search.training.image_folder import image_folder
     from search.training.loading import load_data
     from search.training.schedule import Schedule
-
-# Where each name stands. torch and optuna take seconds to import: a name brings them when it is first asked for.
-_MODULES = {
-    "BackboneSpace": "search.spaces",
-    "Dataset": "search.training.dataset",
-    "LatencyTable": "search.latency",
-    "PartialOrderPruning": "search.strategies.partial_order",
-    "Schedule": "search.training.schedule",
-    "boundary_table": "search.report.boundary",
-    "counts_line": "search.report.boundary",
-    "digits": "search.training.digits",
-    "draw_boundary": "search.report.plots",
-    "image_folder": "search.training.image_folder",
-    "load_data": "search.training.loading",
-    "parse_space": "search.spaces",
-    "run_search": "search.study.loop",
-    "write_report": "search.report.boundary",
-}
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "BackboneSpace": "search.spaces",
+            "Dataset": "search.training.dataset",
+            "LatencyTable": "search.latency",
+            "PartialOrderPruning": "search.strategies.partial_order",
+            "Schedule": "search.training.schedule",
+            "boundary_table": "search.report.boundary",
+            "counts_line": "search.report.boundary",
+            "digits": "search.training.digits",
+            "draw_boundary": "search.report.plots",
+            "image_folder": "search.training.image_folder",
+            "load_data": "search.training.loading",
+            "parse_space": "search.spaces",
+            "run_search": "search.study.loop",
+            "write_report": "search.report.boundary",
+        },
+    )
 
 __all__ = [
     "BackboneSpace",
@@ -50,15 +53,3 @@ __all__ = [
     "run_search",
     "write_report",
 ]
-
-
-# Hidden from type checkers, for which any name would exist otherwise.
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> Any:
-        if name not in _MODULES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return getattr(import_module(_MODULES[name]), name)
-
-    def __dir__() -> list[str]:
-        return __all__

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import LayerShape, Shape, canonical_axis, count, layer_type, require, weight_and_bias
+from prototxt_gen.layers.table import LayerShape, Shape, axis_of, count, layer_type, require, weight_and_bias
 from prototxt_gen.proto import LayerParameter
 
 
@@ -22,7 +22,7 @@ def inner_product(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
     param = layer.inner_product_param
     outputs = param.num_output
     require(outputs > 0, "inner_product_param.num_output", outputs, "1 or more")
-    axis = canonical_axis(param.axis, bottoms[0], "inner_product_param.axis")
+    axis = axis_of(layer, "inner_product_param", bottoms[0])
     inputs = count(bottoms[0][axis:])
     blobs: tuple[Shape, ...] = ((inputs, outputs) if param.transpose else (outputs, inputs),)
     if param.bias_term:

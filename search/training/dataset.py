@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from converters.images import as_data
+from prototxt_gen.architectures.kinds import FAMILIES, IMAGE_SCALE
 
-# Caffe's preprocessing, as in the generated train_val networks: B, G, R minus these, times the scale.
-MEAN_BGR = (104.0, 117.0, 123.0)
-SCALE = 0.008
+# The networks of a search are of the DF family, and so is what their generated data layers do to an image.
+MEAN_BGR = FAMILIES["df"].mean
 
 # Which images, and random numbers for mirror and crop (None: the centre, unmirrored) -> (n, 3, H, W) float32.
 Images: TypeAlias = Callable[[Sequence[int], "random.Random | None"], torch.Tensor]
@@ -46,7 +46,7 @@ class Dataset:
 
 def preprocess(pixels: NDArray[np.uint8]) -> torch.Tensor:
     """RGB pixels (n, H, W, 3) as the train_val networks' data layers give them: (n, 3, H, W) float32."""
-    return torch.from_numpy(as_data(pixels, MEAN_BGR, SCALE))
+    return torch.from_numpy(as_data(pixels, MEAN_BGR, IMAGE_SCALE))
 
 
 def resized(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:

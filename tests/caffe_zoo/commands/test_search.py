@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from caffe_zoo.commands.search import add_arguments, run
 from prototxt_gen.errors import ArchitectureError, FormatError, NotInstalledError
-from search.cli import add_arguments, run
 
 TINY = "s4-8_b1-2_b1-1_w8-16_c10_i3x16x16"
 
@@ -100,7 +100,8 @@ def test_arguments_that_make_no_sense(tmp_path, capsys):
 
 def test_help_waits_for_neither_torch_nor_optuna():
     code = (
-        "import argparse, sys; from search.cli import add_arguments; add_arguments(argparse.ArgumentParser()); "
+        "import argparse, sys; from caffe_zoo.commands.search import add_arguments; "
+        "add_arguments(argparse.ArgumentParser()); "
         "assert not {'torch', 'optuna'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
