@@ -11,6 +11,7 @@ from pathlib import Path
 from prototxt_gen.files import write_bytes
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.summary import summarize
+from prototxt_gen.tables import aligned
 from search.engines import Engine
 from search.latency import measure
 from search.report.networks import write_network
@@ -82,8 +83,8 @@ def write_report(
 
 def boundary_table(found: Sequence[Found]) -> str:
     """The boundary as text, one row a network."""
-    rows = [("ms predicted", "ms measured", "accuracy", "parameters", "multiply-adds", "architecture")]
-    rows += [
+    titles = ("ms predicted", "ms measured", "accuracy", "parameters", "multiply-adds", "architecture")
+    rows = [
         (
             f"{network.latency_ms['predicted']:.3f}",
             f"{network.latency_ms['measured']:.3f}",
@@ -94,11 +95,7 @@ def boundary_table(found: Sequence[Found]) -> str:
         )
         for network in found
     ]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join(
-        "  ".join([*(cell.rjust(width) for cell, width in zip(row[:-1], widths, strict=False)), row[-1]])
-        for row in rows
-    )
+    return "\n".join(aligned([titles, *rows], right=range(len(titles) - 1)))
 
 
 def counts_line(counts: dict[str, int]) -> str:

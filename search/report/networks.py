@@ -27,7 +27,7 @@ def write_network(
     training.layer[0].transform_param.mirror = data.mirrored
     write_prototxt(training, target / TRAIN_VAL)
     write_prototxt(
-        # Every Caffe runs on the CPU; whoever has one with CUDA changes a word.
+        # Every build of Caffe runs on the CPU; with CUDA one would change this word to GPU.
         solver(
             TRAIN_VAL,
             max_iter=steps,

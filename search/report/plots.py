@@ -44,7 +44,7 @@ def draw_boundary(search: Strategy, path: str | os.PathLike[str]) -> None:
 def _draw_accuracies(axes: Any, trained: Sequence[Trained], boundary: Sequence[Trained], most: float) -> None:
     kept = {network.architecture for network in boundary}
     latencies, percents = _places(boundary)
-    # One candidate that failed to train must not press all others together.
+    # One failed training must not squeeze all others together.
     low = min(percents[0], np.quantile(_places(trained)[1], 0.1)) - 1
     others = [network for network in trained if network.architecture not in kept]
     shown = _places([network for network in others if network.accuracy * 100 >= low])

@@ -22,7 +22,7 @@ _MOST_BLOCKS = 1000
 
 @dataclass(frozen=True)
 class BackboneSpace:
-    """All backbones of so many blocks in each stage, each block of one of `widths`, widths never decreasing.
+    """All backbones with a number of blocks in each stage, each block of one of `widths`, widths never decreasing.
 
     `depths`: (fewest, most) blocks of each stage. `widths`: increasing. `kinds`: each stage's block, "basic" by
     default. `stem`, `classes` and `input_shape` (1, channels, height, width) are the same for all. The width set and
@@ -125,9 +125,9 @@ class BackboneSpace:
                 index -= ways
 
     def encode(self, architecture: object) -> Vectors:
-        """The vector of width indices of an architecture of this space. ArchitectureError when it is none."""
+        """The width indices of an architecture. ArchitectureError when it is not in the space."""
         if not isinstance(architecture, Backbone):
-            raise ArchitectureError(f"{architecture!r} is not a Backbone")
+            raise ArchitectureError(f"architecture: found {architecture!r}, expected a Backbone")
         found = tuple(stage.block for stage in architecture.stages), architecture.stem, architecture.classes
         expected = self.kinds, self.stem, self.classes
         if found != expected:

@@ -4,7 +4,7 @@ For every trained w let y_w be the fastest trained network that is no less accur
 Lat(x) > Lat(y_w) is pruned: Acc(x) <= Acc(w) <= Acc(y_w) by assumption, so y_w is faster and no less accurate. When a
 faster y_w is trained, w prunes again.
 
-Not public and therefore ours to choose: the interval of latencies and when to stop. Both are the caller's.
+The paper tells neither its interval of latencies nor when it stops: here the caller chooses both.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ OPEN, TRAINED, PRUNED = 0, 1, 2
 class Pruner:
     """The rule itself, on candidates given as vectors (n, length) with their latencies (n,).
 
-    A latency equal to y_w's is not pruned, and an accuracy equal to w's makes a y_w: x would be no better than y_w
-    and slower. `accuracies` holds NaN for candidates not trained.
+    Of ties: a candidate exactly as fast as y_w is not pruned, and a trained network exactly as accurate as w can be
+    y_w, since x would be slower than it and no better. `accuracies` holds NaN for candidates not trained.
     """
 
     def __init__(self, vectors: Vectors, latencies: NDArray[Any]) -> None:
@@ -55,7 +55,7 @@ class Pruner:
         return int(np.count_nonzero(self.state == PRUNED))
 
     def tell(self, index: int, accuracy: float) -> int:
-        """Enters an accuracy and prunes; returns how many candidates that pruned. A pruned one may be told as well."""
+        """Enters an accuracy and prunes; returns how many candidates that pruned. A pruned one may be entered too."""
         before = self.pruned() - int(self.state[index] == PRUNED)
         self.state[index] = TRAINED
         self.accuracies[index] = accuracy
@@ -80,8 +80,8 @@ class PartialOrderPruning:
     """A search over the architectures of `space` whose latency by `table` lies in `interval` (least, most; ms).
 
     `ask()` draws one, uniformly, of those neither trained nor pruned; `tell()` takes its accuracy. What `ask` returns
-    depends on `seed` and on how many were told alone, so that a search told the same results again goes on as it
-    would have. ArchitectureError when the space is too large to list or no architecture lies in the interval.
+    depends on `seed` and on what was told, and on nothing else, so that a search told the same results again goes on
+    as it would have. ArchitectureError when the space is too large to list or no architecture lies in the interval.
     """
 
     name = "partial order pruning"

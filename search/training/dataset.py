@@ -1,4 +1,4 @@
-"""Images to train on and to judge candidates by: what a dataset is, and how its images are preprocessed."""
+"""What a dataset is, and how its images are preprocessed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Images: TypeAlias = Callable[[Sequence[int], "random.Random | None"], torch.Tens
 
 @dataclass(frozen=True)
 class Split:
-    """Images of one use: their labels (n,) int64, and how to get some of them, preprocessed."""
+    """Images for one purpose: their labels (n,) int64, and a function that gives some of them, preprocessed."""
 
     labels: torch.Tensor
     images: Images
@@ -32,9 +32,10 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What to train on and what to judge on. `identity` tells two datasets apart: size, and names of all files.
+    """The images to train on, and those held out to measure accuracy.
 
-    `mirrored` says whether a mirror image is still of its class, and is trained on too.
+    `identity` tells two datasets apart, by the size of the images and the names of all files. `mirrored` says that a
+    mirror image belongs to the same class, so that training mirrors images at random.
     """
 
     identity: str

@@ -10,16 +10,16 @@ from PIL import Image
 from prototxt_gen.errors import NotInstalledError
 from search.training.dataset import Dataset, Split, preprocess, resized
 
-# The digits are few, so a third judges: an accuracy is then known to half a percent.
+# The digits are few, so a third is held out: an accuracy is then known to half a percent.
 HELD_OUT = 3
 
 
 def digits(size: tuple[int, int]) -> Dataset:
     """The 1,797 handwritten digits of scikit-learn, 8x8 of 17 greys, enlarged to `size` (height, width).
 
-    They go through what a colour image would: three equal channels, Caffe's means and scale. So the handed-out
-    train_val.prototxt and any device that preprocesses for the DF networks see the same numbers. A fixed third is
-    held out. NotInstalledError without scikit-learn.
+    They are preprocessed as colour images are: three equal channels, Caffe's means and scale. So Caffe with the
+    train_val.prototxt of a search, and any device that preprocesses for the DF networks, see the same numbers. A fixed
+    third is held out. NotInstalledError without scikit-learn.
     """
     try:
         from sklearn.datasets import load_digits

@@ -19,9 +19,9 @@ from converters.images import SUFFIXES, read_image
 from prototxt_gen.errors import FileError, FormatError
 from search.training.dataset import Dataset, Split, preprocess, resized
 
-# Every fifth image of a class judges when the folder does not say which do.
+# Every fifth image of a class is held out when the folder does not say which ones are.
 HELD_OUT = 5
-# What people call the parts of divided images.
+# The usual names for the parts of a divided dataset.
 PARTS = {"train", "val", "valid", "validation", "test"}
 
 
@@ -29,18 +29,21 @@ def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset
     """Images in one sub-folder a class, cropped to `size` (height, width) after resizing to 8/7 of it.
 
     Either `root/<class>/...`, of which every fifth image is held out, or `root/train/<class>/...` and
-    `root/val/<class>/...`. Classes are numbered in the order of their names. Training crops and mirrors at random,
-    judging takes the centre. FileError when there is no such folder, FormatError for folders without two classes
-    or without images, and, when it is read, for an image that is broken: all name the folder or the file.
+    `root/val/<class>/...`. Classes are numbered in the order of their names. Training takes random crops,
+    half of them mirrored; accuracy is measured on the centres. FileError when there is no such folder, FormatError for
+    folders without two classes or without images, and, when it is read, for an image that is broken: all name the
+    folder or the file.
     """
     base = Path(root)
     if not base.is_dir():
-        raise FileError(f"{base}: no such folder; --data takes `digits` or a folder with one sub-folder a class")
+        raise FileError(f"{base}: no such folder; expected `digits` or a folder with a sub-folder for each class")
     divided = (base / "train").is_dir() and (base / "val").is_dir()
     names = {path.name for path in base.glob("[!.]*") if path.is_dir()}
     if not divided and "train" in names and names <= PARTS:
         # Otherwise these would be the classes.
-        raise FormatError(f"{base}: found {', '.join(sorted(names))}, expected train/ and val/, or a folder a class")
+        raise FormatError(
+            f"{base}: found {', '.join(sorted(names))}, expected train/ and val/, or a folder for each class"
+        )
     classes, train = _listed(base / "train" if divided else base)
     if divided:
         judged, held_out = _listed(base / "val")
@@ -83,7 +86,7 @@ def _read_images(
 
 
 def cropped(image: Image.Image, size: tuple[int, int], across: float, down: float, mirrored: bool) -> NDArray[np.uint8]:
-    """An RGB image so resized that 8/7 of `size` (height, width) just fits, then cropped: (height, width, 3).
+    """An RGB image resized until it just covers 8/7 of `size` (height, width), then cropped: (height, width, 3).
 
     `across` and `down` in 0..1 place the crop, 0.5 in the centre.
     """

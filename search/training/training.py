@@ -18,8 +18,8 @@ from prototxt_gen.proto import NetParameter
 from search.training.dataset import Dataset, Split
 from search.training.schedule import Schedule, rate
 
-# One fixed size: the same numbers in another batch could round another way.
-JUDGED_AT_ONCE = 100
+# Always the same: sums in a batch of another size may round differently.
+EVALUATED_AT_ONCE = 100
 
 
 def train(
@@ -51,7 +51,7 @@ def train(
         optimizer.step()
         advance()
     weights = weights_of(module)
-    # Judged as whoever loads the two files will: a new module, on the CPU.
+    # Measured as by whoever loads the two files: in a new module, on the CPU.
     return weights, evaluate(to_torch(net, weights), data.held_out)
 
 
@@ -68,7 +68,7 @@ def evaluate(module: nn.Module, split: Split) -> float:
     module.eval()
     right = 0
     with torch.inference_mode():
-        for indices in _chunks(range(len(split.labels)), JUDGED_AT_ONCE):
+        for indices in _chunks(range(len(split.labels)), EVALUATED_AT_ONCE):
             outputs = module(split.images(indices, None))
             right += int((outputs.argmax(dim=1) == split.labels[list(indices)]).sum())
     return right / len(split.labels)
