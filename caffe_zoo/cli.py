@@ -15,7 +15,8 @@ from caffe_zoo.cards import CARDS
 from prototxt_gen.architectures import Backbone, Decoder, parse_architecture
 from prototxt_gen.errors import ArchitectureError, CaffeError
 from prototxt_gen.files import write_bytes
-from prototxt_gen.generator.networks import FORMS, generate, generate_text
+from prototxt_gen.generator.arguments import FORMS
+from prototxt_gen.generator.networks import generate, generate_text
 from prototxt_gen.layers import is_input
 from prototxt_gen.passes.stock import stock_weights, to_stock
 from prototxt_gen.passes.upgrade import upgrade

@@ -14,7 +14,8 @@ import numpy as np
 from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.files import replacing, write_bytes
-from prototxt_gen.generator.networks import generate, solver
+from prototxt_gen.generator.networks import generate
+from prototxt_gen.generator.solver import solver
 from prototxt_gen.summary import summarize
 from prototxt_gen.text import write_prototxt
 from search.data import Dataset

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen import generate, parse_architecture, summarize
-from prototxt_gen.generator.networks import FORMS
+from prototxt_gen.generator.arguments import FORMS
 from prototxt_gen.trace import trace
 
 RESNETS = {

@@ -184,7 +184,7 @@ def test_implementations_of_protobuf_agree(implementation):
     entry = json.loads((ROOT / "weights_manifest.json").read_text("utf-8"))["networks"]["df1"]
     _run(
         "from google.protobuf.internal import api_implementation\n"
-        "from prototxt_gen.generator.networks import generate, generate_text, solver\n"
+        "from prototxt_gen import generate, generate_text, solver\n"
         "from prototxt_gen.binary import *\nfrom prototxt_gen.fingerprints import *\nfrom prototxt_gen.proto import *\nfrom prototxt_gen.text import *\n"
         f"assert api_implementation.Type() == {implementation!r}\n"
         f"net = generate({entry['architecture']!r}, 'release')\n"
