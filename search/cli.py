@@ -55,8 +55,8 @@ def run(args: argparse.Namespace) -> int:
     # torch and optuna take seconds to import; `--help` should not wait for them.
     import optuna
 
+    from converters.engines import ENGINES
     from search.data import load_data
-    from search.engines import ENGINES
     from search.report import boundary_table, counts_line, draw_boundary, write_report
     from search.spaces import parse_space
     from search.study import run_search

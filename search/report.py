@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.engines import Engine
 from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.files import replacing, write_bytes
@@ -19,7 +20,6 @@ from prototxt_gen.generator.solver import solver
 from prototxt_gen.summary import summarize
 from prototxt_gen.text import write_prototxt
 from search.data import Dataset
-from search.engines import Engine
 from search.latency import measure
 from search.partial_order import PRUNED, PartialOrderPruning
 from search.study import network_folder

@@ -25,13 +25,13 @@ from optuna.trial import TrialState
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
+from converters.engines import Engine
 from converters.weights import save_weights
 from prototxt_gen.architectures import Backbone, parse_architecture
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError
 from prototxt_gen.files import replacing
 from prototxt_gen.generator.networks import generate
 from search.data import Dataset
-from search.engines import Engine
 from search.latency import LatencyTable
 from search.partial_order import PartialOrderPruning
 from search.progress import progress_bar

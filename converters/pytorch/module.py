@@ -123,6 +123,7 @@ def to_torch(
     origins = [origin for unit in units.values() for origin in _origins(unit, modules[unit.path])]
     losses = {name: weight for name, weight in _loss_weights(rows).items() if name in names}
     module.meta["caffe"] = {
+        "inputs": {rows[index].tops[place]: rows[index].top_shapes[place] for index, place in inputs},
         "outputs": tuple(names),
         "loss_weights": losses,
         "preprocessing": {

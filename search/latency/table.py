@@ -89,8 +89,8 @@ class LatencyTable:
         expect(isinstance(document, dict), "document", document, "an object")
         if document.get("format") == _OLD_FORMAT:
             raise FormatError(
-                f"{source}: format: found {_OLD_FORMAT!r}, expected {FORMAT!r}: the keys of the old one did not tell all "
-                "networks apart; delete the file and measure again"
+                f"{source}: format: found {_OLD_FORMAT!r}, expected {FORMAT!r}: the keys of the old one did not tell "
+                "all networks apart; delete the file and measure again"
             )
         expect(document.get("format") == FORMAT, "format", document.get("format"), repr(FORMAT))
         target, listed = document.get("target"), document.get("entries")
@@ -118,9 +118,7 @@ class LatencyTable:
         }
         write_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
 
-    def predict(
-        self, architecture: Backbone | Decoder | str, input_shape: Sequence[int] | None = None
-    ) -> float:
+    def predict(self, architecture: Backbone | Decoder | str, input_shape: Sequence[int] | None = None) -> float:
         """Milliseconds of a network: the sum of its parts. UnsupportedError lists those that are not in the table.
 
         `input_shape` is as in `generate`.

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
@@ -21,7 +22,6 @@ from prototxt_gen.generator.networks import generate
 from prototxt_gen.summary import summarize
 from search import study
 from search.data import Dataset, Split
-from search.engines import Engine
 from search.spaces import BackboneSpace
 from search.study import NAME, run_search
 from search.training import Schedule, evaluate
@@ -42,9 +42,13 @@ def made_up_data() -> Dataset:
     return Dataset("made up", ("a", "b", "c"), split(slice(0, 48)), split(slice(48, 64)))
 
 
-def made_up_engine() -> Engine:
+def made_up_engine() -> SimpleNamespace:
     """Times that are the same in every process: more multiply-adds, more milliseconds."""
-    return Engine({"engine": "made up"}, lambda net: lambda: summarize(net).multiply_adds / 1e5)
+
+    def load(net):
+        return SimpleNamespace(time=lambda: summarize(net).multiply_adds / 1e5)
+
+    return SimpleNamespace(target={"engine": "made up"}, load=load)
 
 
 def search_in(folder, **changes):

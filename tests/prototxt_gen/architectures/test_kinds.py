@@ -190,7 +190,7 @@ def test_every_network_fits_together(code, form, shape, merged):
     assert str(spec) == code
     net = generate(code, form, shape, merged)
     summary = summarize(net, input_shapes={"data": shape})
-    logits = next(row for row in summary.layers if row.name == spec.style.classifier.format(classes=spec.classes))
+    logits = next(row for row in summary.layers if row.name == spec.traits.classifier.format(classes=spec.classes))
     assert logits.top_shapes[0] == (shape[0], spec.classes)
     assert logits.bottom_shapes[0][2:] == (1, 1)
     assert any(row.type == "BatchNorm" for row in summary.layers) == (not merged)
