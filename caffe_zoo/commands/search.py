@@ -68,6 +68,7 @@ def run(args: argparse.Namespace) -> int:
     # torch and optuna take seconds to import; `--help` should not wait for them.
     import optuna
 
+    from converters import make_engine
     from search import (
         Schedule,
         boundary_table,
@@ -78,7 +79,6 @@ def run(args: argparse.Namespace) -> int:
         run_search,
         write_report,
     )
-    from search.engines import ENGINES
 
     if args.latency_min > args.latency_max:
         raise ArchitectureError(f"--latency-min {args.latency_min} is above --latency-max {args.latency_max}")
@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         data = load_data(args.data, space.input_shape)
     schedule = Schedule(seed=args.seed) if args.epochs is None else Schedule(epochs=args.epochs, seed=args.seed)
     # The networks for digits are so small that a second thread costs more than it brings.
-    engine = ENGINES["torch"](args.threads or int(args.data == "digits"))
+    engine = make_engine("torch", args.threads or int(args.data == "digits"))
     print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
     print(f"{space}: {space.count():,} architectures")
     threads = engine.target["threads"]

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from converters.engines import Engine
 from prototxt_gen.files import write_bytes
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.summary import summarize
 from prototxt_gen.tables import aligned
-from search.engines import Engine
 from search.latency import measure
 from search.report.networks import write_network
 from search.strategies.strategy import Strategy

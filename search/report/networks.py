@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from prototxt_gen.architectures import Backbone
-from prototxt_gen.generator.networks import generate, solver
+from prototxt_gen.generator.networks import generate
+from prototxt_gen.generator.solver import solver
 from prototxt_gen.text import write_prototxt
 from search.study.folder import DEPLOY, SOLVER, TRAIN_VAL
 from search.training.dataset import Dataset

@@ -10,10 +10,10 @@ import math
 import os
 from pathlib import Path
 
+from converters.engines import Engine, make_engine
 from converters.weights import save_weights
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.networks import generate
-from search.engines import ENGINES, Engine
 from search.latency import LatencyTable
 from search.progress import progress_bar
 from search.spaces import BackboneSpace
@@ -53,8 +53,7 @@ def run_search(
     check_device(device)
     folder = Path(out)
     with held(folder):
-        engine = engine or ENGINES["torch"](0)
-        table = LatencyTable.measure(space, engine, folder / LATENCY_TABLE, progress)
+        table = LatencyTable.measure(space, engine or make_engine(), folder / LATENCY_TABLE, progress)
         search = PartialOrderPruning(space, table, interval, schedule.seed)
         study = StoredStudy(folder / STUDY, settings_of(search, data.identity, interval, schedule))
         for architecture, accuracy in study.finished():

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import signal
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import optuna
 import torch
 
 from prototxt_gen.summary import summarize
-from search.engines import Engine
 from search.spaces import BackboneSpace
 from search.study import loop
 from search.study.storage import NAME
@@ -35,9 +35,13 @@ def made_up_data() -> Dataset:
     return Dataset("made up", ("a", "b", "c"), split(slice(0, 48)), split(slice(48, 64)))
 
 
-def made_up_engine() -> Engine:
+def made_up_engine() -> SimpleNamespace:
     """Times that are the same in every process: more multiply-adds, more milliseconds."""
-    return Engine({"engine": "made up"}, lambda net: lambda: summarize(net).multiply_adds / 1e5)
+
+    def load(net):
+        return SimpleNamespace(time=lambda: summarize(net).multiply_adds / 1e5)
+
+    return SimpleNamespace(target={"engine": "made up"}, load=load)
 
 
 def search_in(folder, **changes):

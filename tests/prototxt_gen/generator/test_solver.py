@@ -7,7 +7,7 @@ import re
 import pytest
 
 from prototxt_gen.errors import ArchitectureError
-from prototxt_gen.generator.networks import solver
+from prototxt_gen.generator.solver import solver
 from prototxt_gen.proto import SolverParameter
 from prototxt_gen.text import parse_text, to_text
 

@@ -14,9 +14,11 @@ from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.fingerprints import fingerprint
-from prototxt_gen.generator.networks import FORMS, generate, generate_block, generate_head, generate_stem, generate_text
+from prototxt_gen.generator.arguments import FORMS
+from prototxt_gen.generator.networks import feature_tops, generate, generate_text
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import parse_text, read_prototxt, to_text
+from prototxt_gen.trace import trace
 
 CODES = {
     "df1": "s32-64_b64x3_b128x3_b256x3-512_c1000",
@@ -26,6 +28,18 @@ CODES = {
 RELEASED = [
     pytest.param(name, merged, id=name + "_mergebn" * merged) for name in sorted(CODES) for merged in (False, True)
 ]
+DECODERS = [
+    "s4-8_b8_b8_b16_p4-8_d8-4x2_u8_c5",
+    "s4_b8_p4-8_d8_u4_c2",
+    "s4-8_b8_b8_b1.16_b16_q4-8_e8-4x2_c5",
+    "t4-8_u8x2_u16x2_u16_q4-8_e8-4x2_u2_c19",
+    "t8-24_u48x4_u96x8_u192x4_q48-192_e192-96-48_u2_c19",
+    "r8_v1.8_v16_v16_v32_p8-16_d8x4_u4_c3",
+    "r8_w1.8_w16_w16_q8-16_d8x3_c3",
+    "m4_i1.4e1_i8e2q_i8k5e2_i1.8e2_i16h9_p4-4_d8-4_u8_c4",
+    "g4_k1.4_k8_i8h12_i8h12_p4-4_d8x4_u2_c4",
+]
+DF1_SEG = "s32-64_b64x3_b128x3_b256x3-512_p128-512_d128-32-19_u8_c19"
 TRAIN, TEST = 0, 1  # Phase in caffe.proto
 SMALL = "s4-8_b8x2_n8-16_c10"
 
@@ -50,7 +64,7 @@ def test_release_form_is_the_released_file_field_for_field(reference, name, merg
 @pytest.mark.parametrize(("name", "merged"), RELEASED)
 def test_release_form_has_the_fingerprint_of_the_manifest(name, merged):
     """Proves exactness on machines that have the manifest only."""
-    manifest = json.loads((Path(__file__).parents[2] / "weights_manifest.json").read_text("utf-8"))
+    manifest = json.loads((Path(__file__).parents[3] / "weights_manifest.json").read_text("utf-8"))
     entry = manifest["networks"][name + "_mergebn" * merged]
     assert entry["architecture"] == CODES[name]
     assert fingerprint(generate(CODES[name], form="release", merged=merged)) == entry["fingerprint"]
@@ -59,7 +73,7 @@ def test_release_form_has_the_fingerprint_of_the_manifest(name, merged):
 @pytest.mark.parametrize(("name", "merged"), RELEASED)
 def test_the_manifest_has_the_fingerprints_of_the_released_files(reference, name, merged):
     stem = name + "_mergebn" * merged
-    manifest = json.loads((Path(__file__).parents[2] / "weights_manifest.json").read_text("utf-8"))
+    manifest = json.loads((Path(__file__).parents[3] / "weights_manifest.json").read_text("utf-8"))
     released = read_prototxt(reference / "release" / "prototxt" / f"{stem}.prototxt")
     assert fingerprint(released) == manifest["networks"][stem]["fingerprint"]
 
@@ -144,95 +158,8 @@ def test_generating_twice_gives_equal_and_separate_networks(code, shape):
 # ------------------------------------------------------------------------------------------------------------- forms
 
 
-@pytest.mark.parametrize("shape", [(1, 3, 224, 224), (8, 1, 32, 48), (2, 7, 5, 5)])
-def test_deploy_begins_with_an_input_and_ends_at_the_logits(shape):
-    net = generate(SMALL, input_shape=shape)
-    first, last = net.layer[0], net.layer[-1]
-    assert (first.name, first.type, list(first.top)) == ("data", "Input", ["data"])
-    assert tuple(first.input_param.shape[0].dim) == shape
-    assert (last.name, last.type, list(last.top), last.inner_product_param.num_output) == (
-        "fc", "InnerProduct", ["fc"], 10,
-    )  # fmt: skip
-    assert net.name == SMALL
-
-
 def test_deploy_without_a_shape_is_one_image_of_224():
     assert generate(SMALL) == generate(SMALL, "deploy", (1, 3, 224, 224))
-
-
-def test_train_val_reads_images_in_both_phases_and_measures():
-    net = generate(SMALL, "train_val", (16, 3, 32, 32))
-    train, test = net.layer[:2]
-    assert [train.include[0].phase, test.include[0].phase] == [TRAIN, TEST]
-    for layer in (train, test):
-        assert (layer.name, layer.type, list(layer.top)) == ("data", "ImageData", ["data", "label"])
-        assert layer.image_data_param.batch_size == 16
-        assert layer.transform_param.crop_size == 32
-        assert layer.transform_param.scale == pytest.approx(0.008)
-        assert list(layer.transform_param.mean_value) == [104, 117, 123]
-    assert (train.transform_param.mirror, train.image_data_param.shuffle) == (True, True)
-    assert (test.transform_param.mirror, test.image_data_param.shuffle) == (False, False)
-    ends = [(n.name, n.type, list(n.bottom), [rule.phase for rule in n.include]) for n in net.layer[-3:]]
-    assert ends == [
-        ("loss", "SoftmaxWithLoss", ["fc", "label"], []),
-        ("accuracy/top-1", "Accuracy", ["fc", "label"], [TEST]),
-        ("accuracy/top-5", "Accuracy", ["fc", "label"], [TEST]),
-    ]
-    fillers = [n.convolution_param.weight_filler.type for n in net.layer if n.type == "Convolution"]
-    assert set(fillers) == {"msra"}
-
-
-@pytest.mark.parametrize("form", ["train_val", "release"])
-@pytest.mark.parametrize(("classes", "top_ks"), [(1, [1]), (4, [1]), (5, [1, 5]), (1000, [1, 5])])
-def test_accuracy_asks_for_no_more_than_there_are_classes(form, classes, top_ks):
-    net = generate(f"s8_b8_c{classes}", form)
-    assert [layer.accuracy_param.top_k for layer in net.layer if layer.type == "Accuracy"] == top_ks
-
-
-@pytest.mark.parametrize(
-    ("shape", "crop", "new_size", "means", "is_color"),
-    [
-        ((2, 3, 96, 96), 96, (0, 0), [104, 117, 123], True),
-        ((2, 3, 96, 64), 0, (96, 64), [104, 117, 123], True),
-        ((2, 1, 28, 28), 28, (0, 0), [117], False),
-    ],
-)
-def test_images_are_cropped_square_or_stretched(shape, crop, new_size, means, is_color):
-    layer = generate(SMALL, "release", shape).layer[0]
-    images = layer.image_data_param
-    assert layer.transform_param.crop_size == crop
-    assert (images.new_height, images.new_width) == new_size
-    assert list(layer.transform_param.mean_value) == means
-    assert images.is_color == is_color
-
-
-# ------------------------------------------------------------------------------------------------------ mini-networks
-
-
-@pytest.mark.parametrize("merged", [False, True], ids=["bn", "merged"])
-def test_mini_networks_are_the_parts_of_the_network(merged):
-    backbone = parse_architecture(SMALL)
-    whole = to_text(generate(backbone, merged=merged))
-    parts = [generate_stem(backbone, (1, 3, 32, 32), merged)]
-    for block in backbone.blocks():
-        part = generate_block(block, (1, block.in_channels, 8, 8), merged)
-        bottom = part.layer[0].top[0]
-        text = to_text(NetParameter(layer=part.layer[1:])).replace('"block', f'"{block.name}')
-        assert bottom == "data"
-        assert re.sub('"data"', f'"{_bottom_of(block.name, whole)}"', text) in whole
-        parts.append(part)
-    parts.append(generate_head(backbone, (1, 64, 2, 2)))
-    assert sum(len(part.layer) - 1 for part in parts) == len(generate(backbone, merged=merged).layer) - 1
-    assert [part.layer[0].type for part in parts] == ["Input"] * len(parts)
-
-
-def _bottom_of(block: str, text: str) -> str:
-    found = re.search(rf'name: "{re.escape(block)}\.conv1"\n  type: "Convolution"\n  bottom: "([^"]+)"', text)
-    assert found is not None
-    return found.group(1)
-
-
-# ------------------------------------------------------------------------------------------------------------- faults
 
 
 @pytest.mark.parametrize(
@@ -260,9 +187,17 @@ def test_bad_arguments_are_one_clear_error(make, arguments, said):
         make(**{"architecture": SMALL, **arguments})
 
 
-def test_parts_refuse_other_channels():
-    backbone = parse_architecture(SMALL)
-    with pytest.raises(ArchitectureError, match="expected 8 channels"):
-        generate_block(next(backbone.blocks()), (1, 3, 8, 8))
-    with pytest.raises(ArchitectureError, match="expected 64 channels"):
-        generate_head(backbone, (1, 16, 2, 2))
+@pytest.mark.parametrize("merged", [False, True])
+@pytest.mark.parametrize("code", [*DECODERS, CODES["df1"]])
+def test_feature_tops_are_the_last_maps_of_their_strides(code, merged):
+    rows = trace(generate(code, input_shape=(1, 3, 256, 256), merged=merged))
+    sizes = {row.tops[0]: row.top_shapes[0][2:] for row in rows}
+    tops = feature_tops(code, merged)
+    assert list(tops) == sorted(tops)
+    for stride, top in tops.items():
+        assert sizes[top] == (256 // stride, 256 // stride)
+
+
+def test_feature_tops_of_df1():
+    assert feature_tops(CODES["df1"]) == {4: "conv2/bn", 8: "res2.3.sum", 16: "res3.3.sum", 32: "res4.4.sum"}
+    assert feature_tops(DF1_SEG, merged=True)[4] == "conv2"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen import generate, parse_architecture, summarize
-from prototxt_gen.generator.networks import FORMS
+from prototxt_gen.generator.arguments import FORMS
 from prototxt_gen.trace import trace
 
 RESNETS = {
@@ -190,7 +190,7 @@ def test_every_network_fits_together(code, form, shape, merged):
     assert str(spec) == code
     net = generate(code, form, shape, merged)
     summary = summarize(net, input_shapes={"data": shape})
-    logits = next(row for row in summary.layers if row.name == spec.style.classifier.format(classes=spec.classes))
+    logits = next(row for row in summary.layers if row.name == spec.traits.classifier.format(classes=spec.classes))
     assert logits.top_shapes[0] == (shape[0], spec.classes)
     assert logits.bottom_shapes[0][2:] == (1, 1)
     assert any(row.type == "BatchNorm" for row in summary.layers) == (not merged)
