@@ -130,5 +130,5 @@ def test_refuses_what_makes_no_sense():
         search.tell(architecture, 0.5)
     with pytest.raises(ArchitectureError, match="8-16"):
         search.tell(parse_architecture("s8-16_b8_b64_c10"), 0.5)
-    with pytest.raises(UnsupportedError, match="head_32-10_2x2"):
+    with pytest.raises(UnsupportedError, match="head 32-10 2x2"):
         PartialOrderPruning(SPACE, LatencyTable({}, {}))
