@@ -9,8 +9,8 @@ import pytest
 from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from search.latency import Entry, LatencyTable, space_parts
-from search.partial_order import PartialOrderPruning, Pruner
 from search.spaces import BackboneSpace
+from search.strategies.partial_order import PartialOrderPruning, Pruner
 
 SPACE = BackboneSpace(depths=((1, 2), (1, 2)), widths=(8, 16, 32), stem=(8, 16), classes=10, input_shape=(1, 3, 32, 32))
 
