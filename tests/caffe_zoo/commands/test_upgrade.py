@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from converters import load_weights, read_network
-from prototxt_gen import NetParameter, read_prototxt
+from prototxt_gen import NetParameter, read_prototxt, read_solver, upgrade_solver
 from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.text import parse_text
