@@ -155,14 +155,16 @@ def _after_value(
 
 # A comment, left as it is, or a minus with what Caffe takes between it and its number.
 _MINUS = re.compile(r"(\#[^\n]*)|-((?:\s+|\#[^\n]*\n)+)(?=[.\w])")
+_FLOAT = re.compile(r"(?<=[\d.])F(?![\w.])")
 _BOOL = re.compile(r"(?<![\w.])0[xX]?0*([01])(?![\w.])")
 
 
 def _respelled(text: str, entries: Iterable[_Entry]) -> str:
     """The text without its unknown fields, and with numbers as Python's protobuf reads them.
 
-    In C++ (protobuf: text_format.cc) a minus is a word of its own, which blanks and comments may follow, and a bool may
-    be any integer that is 0 or 1. Every line stays where it was.
+    In C++ (protobuf: text_format.cc) a minus is a word of its own, which blanks and comments may follow, a float may
+    end in F, where older releases for Python know f alone, and a bool may be any integer that is 0 or 1. Every line
+    stays where it was.
     """
     pieces, done = [], 0
     for entry in entries:
@@ -173,7 +175,9 @@ def _respelled(text: str, entries: Iterable[_Entry]) -> str:
         else:
             (start, end), new = entry.value, text[slice(*entry.value)]
             new = _MINUS.sub(lambda found: found[1] or f"{found[2]}-", new)
-            if entry.field.kind == "bool":
+            if entry.field.kind in ("float", "double"):
+                new = _FLOAT.sub("f", new)
+            elif entry.field.kind == "bool":
                 new = _BOOL.sub(lambda found: found[1].rjust(len(found[0])), new)
         pieces += [text[done:start], new]
         done = end

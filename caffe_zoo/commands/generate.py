@@ -9,8 +9,9 @@ from caffe_zoo.commands.networks import generated_shape, resolve_architecture
 from caffe_zoo.commands.options import add_merged, add_output, input_shape
 from prototxt_gen.architectures import Decoder
 from prototxt_gen.files import write_bytes
+from prototxt_gen.generator.arguments import FORMS
 from prototxt_gen.generator.forms import label_size
-from prototxt_gen.generator.networks import FORMS, generate_text
+from prototxt_gen.generator.networks import generate_text
 
 EXAMPLE = "dongfeng generate df2a --form deploy -o df2a.prototxt"
 
