@@ -45,10 +45,10 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.output}: {args.form} network of {architecture}")
     if args.form == "train_val" and isinstance(architecture, Decoder):
         height, width = label_size(architecture, args.input_shape)
-        shape = f" --input-shape {','.join(map(str, args.input_shape))}" if args.input_shape else ""
+        option = f" --input-shape {','.join(map(str, args.input_shape))}" if args.input_shape else ""
         print(
             f"its label files must be grey images of {height}x{width}, since Caffe would mix classes in resizing them; "
-            f"`dongfeng labels {args.architecture} FILES -o FOLDER{shape}` makes them",
+            f"`dongfeng labels {args.architecture} FILES -o FOLDER{option}` makes them",
             # Standard output may be the network's text.
             file=sys.stderr if args.output is None else sys.stdout,
         )
