@@ -7,7 +7,7 @@ the TEST phase to NAME.outputs.npz.
 import sys
 from pathlib import Path
 
-import caffe
+import caffe  # type: ignore[import-not-found]
 import numpy as np
 
 caffe.set_mode_cpu()

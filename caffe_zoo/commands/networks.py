@@ -8,7 +8,7 @@ from typing import Any
 
 from caffe_zoo.cards import CARDS
 from prototxt_gen.architectures import Backbone, Decoder, parse_architecture
-from prototxt_gen.errors import ArchitectureError, CaffeError
+from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError
 from prototxt_gen.layers import is_input
 from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import NetParameter
@@ -38,8 +38,13 @@ def generated_shape(asked: tuple[int, ...] | None, network: str, form: str = "de
 
 
 def read_network(path: Path, args: argparse.Namespace) -> NetParameter:
-    """The network in a file; with --strict, V0 options that would be left out are errors, too."""
+    """The network in a file; with --strict, V0 options that would be left out are errors, too.
+
+    FormatError for a file that holds none: an empty one, a solver, anything else.
+    """
     net = read_prototxt(path, strict=args.strict)
+    if not (net.layer or net.layers or net.input):
+        raise FormatError(f"{path}: found no layers, expected a network")
     if args.strict:
         upgrade(net, strict=True)
     return net

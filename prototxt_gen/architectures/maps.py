@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from prototxt_gen.architectures.backbones import Backbone
@@ -23,6 +24,7 @@ class _Window(NamedTuple):
 
 # Every convolution is padded by half its kernel: whatever the kernel, stride 2 leaves half of the map, rounded up.
 _HALVING = _Window(3, 2, 1)
+_HALVED = (_HALVING,)
 _RESNET_STEM = (_Window(7, 2, 3), _Window(3, 2, 0, pools=True))
 
 
@@ -38,19 +40,24 @@ def strides_of(backbone: Backbone) -> list[int]:
 
 def sizes_of(backbone: Backbone, height: int, width: int) -> list[Size]:
     """The map's size after the stem, then after each stage. ArchitectureError where the image is too small."""
-    sizes, size = [], (height, width)
-    for windows in _windows(backbone):
-        for kernel, stride, pad, pools in windows:
+    try:
+        return list(_sizes(_windows(backbone), (height, width)))
+    except NetworkError:
+        raise ArchitectureError(
+            f"input_shape has images of {height}x{width}, expected at least 3x3 for {backbone}"
+        ) from None
+
+
+@lru_cache(maxsize=1024)
+def _sizes(windows: tuple[tuple[_Window, ...], ...], size: Size) -> tuple[Size, ...]:
+    sizes = []
+    for part in windows:
+        for kernel, stride, pad, pools in part:
             window = Windows(2, (kernel,) * 2, (stride,) * 2, (pad,) * 2, dilation=(1, 1))
-            try:
-                rows, columns = pooled_sizes(size, window) if pools else convolved_sizes(size, window)
-                size = rows, columns
-            except NetworkError:
-                raise ArchitectureError(
-                    f"input_shape has images of {height}x{width}, expected at least 3x3 for {backbone}"
-                ) from None
+            height, width = pooled_sizes(size, window) if pools else convolved_sizes(size, window)
+            size = height, width
         sizes.append(size)
-    return sizes
+    return tuple(sizes)
 
 
 def last_stages(backbone: Backbone) -> dict[int, int]:
@@ -61,7 +68,7 @@ def last_stages(backbone: Backbone) -> dict[int, int]:
     return {stride: index for index, stride in enumerate(strides_of(backbone)[1:])}
 
 
-def _windows(backbone: Backbone) -> list[tuple[_Window, ...]]:
+def _windows(backbone: Backbone) -> tuple[tuple[_Window, ...], ...]:
     """What changes the size of a map: in the stem, then in each stage."""
     stem = _RESNET_STEM if backbone.traits.stem == "pooled" else (_HALVING,) * len(backbone.stem)
-    return [stem, *((_HALVING,) if stage.stride == 2 else () for stage in backbone.stages)]
+    return (stem, *[_HALVED if stage.stride == 2 else () for stage in backbone.stages])

@@ -19,28 +19,19 @@ from prototxt_gen.text import to_text
 class Fragment:
     """A run of layers in both languages. Joined texts, and joined binaries, are those of the joined network.
 
-    `bottoms` are the tops of earlier layers that it takes, `layers` the names of its own, `top` the first top of the
-    last of them. `title` is what a table calls it.
+    `top` is the first top of the last layer, `title` what a table calls the whole.
     """
 
     text: str
     binary: bytes
     top: str
-    bottoms: tuple[str, ...] = ()
-    layers: tuple[str, ...] = ()
     title: str = ""
 
 
 def fragment(layers: Sequence[LayerParameter], title: str = "") -> Fragment:
     """The layers as a fragment."""
     net = NetParameter(layer=layers)
-    made: set[str] = set()
-    bottoms: dict[str, None] = {}
-    for layer in layers:
-        bottoms.update(dict.fromkeys(bottom for bottom in layer.bottom if bottom not in made))
-        made.update(layer.top)
-    names = tuple(layer.name for layer in layers)
-    return Fragment(to_text(net), to_binary(net), last_top(layers), tuple(bottoms), names, title)
+    return Fragment(to_text(net), to_binary(net), last_top(layers), title)
 
 
 def named(name: str) -> Fragment:

@@ -59,7 +59,8 @@ def parts(
     shapes: dict[str, Shape] = {"data": shape}
     found = []
     for piece in body(spec, "deploy", shape, merged).fragments:
-        taken = tuple(shapes[bottom] for bottom in piece.bottoms)
+        bottoms, layers = _names(piece)
+        taken = tuple(shapes[bottom] for bottom in bottoms)
         cut = _cut(piece, taken)
         shapes[piece.top] = cut.top_shape
         found.append(
@@ -67,8 +68,8 @@ def parts(
                 cut.key,
                 f"{piece.title} {taken[0][2]}x{taken[0][3]}",
                 NetParameter.FromString(cut.binary),
-                dict(zip(cut.layers, piece.layers, strict=True)),
-                dict(zip(cut.bottoms, piece.bottoms, strict=True)),
+                dict(zip(cut.layers, layers, strict=True)),
+                dict(zip(cut.bottoms, bottoms, strict=True)),
                 {cut.top: piece.top},
             )
         )
@@ -85,11 +86,23 @@ class _Cut(NamedTuple):
 
 
 @lru_cache(maxsize=8192)
+def _names(piece: Fragment) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The tops of earlier layers that a fragment takes, and the names of its own layers."""
+    layers = NetParameter.FromString(piece.binary).layer
+    made: set[str] = set()
+    bottoms: dict[str, None] = {}
+    for layer in layers:
+        bottoms.update(dict.fromkeys(bottom for bottom in layer.bottom if bottom not in made))
+        made.update(layer.top)
+    return tuple(bottoms), tuple(layer.name for layer in layers)
+
+
+@lru_cache(maxsize=8192)
 def _cut(piece: Fragment, shapes: tuple[Shape, ...]) -> _Cut:
     """A fragment as a network by itself, where what it takes has these shapes."""
     net = NetParameter()
     blobs: dict[str, str] = {}
-    for number, (bottom, shape) in enumerate(zip(piece.bottoms, shapes, strict=True), 1):
+    for number, (bottom, shape) in enumerate(zip(_names(piece)[0], shapes, strict=True), 1):
         blobs[bottom] = f"input{number}"
         layer = net.layer.add(name=blobs[bottom], type="Input", top=[blobs[bottom]])
         layer.input_param.shape.add(dim=shape)

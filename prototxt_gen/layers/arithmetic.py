@@ -18,6 +18,8 @@ def broadcast_axis(layer: LayerParameter, options: str, bottoms: Sequence[Shape]
     (Caffe: scale_layer.cpp, bias_layer.cpp.)
     """
     if len(bottoms) == 2 and not bottoms[1]:
+        if options == "scale_param" and layer.scale_param.bias_term:
+            axis_of(layer, options, bottoms[0])  # the bias, a layer of its own in Caffe, has it checked
         return 0
     return axis_of(layer, options, bottoms[0])
 

@@ -188,6 +188,11 @@ def require(condition: bool, field: str, found: object, expected: object) -> Non
         raise NetworkError(f"{field}: found {found}, expected {expected}")
 
 
+def check_numbers(bottom: Shape, field: str = "bottom[0]") -> None:
+    """NetworkError for a bottom without numbers, on which the layer's set-up ends in Caffe: it asks for its memory."""
+    require(count(bottom) > 0, field, f"shape {bottom}", "1 number or more")
+
+
 def legacy_shape(shape: Shape, field: str) -> Shape:
     """(num, channels, height, width) of a blob of up to four axes (Caffe: blob.hpp, LegacyShape).
 

@@ -77,17 +77,19 @@ def _examples(space: BackboneSpace) -> Iterator[tuple[_Placed, int, Backbone]]:
 
     It is as shallow as the space allows, of one width up to the block and of another one from the block on.
     """
-    widths = range(1, len(space.widths) + 1)
-    for stage, (_, most) in enumerate(space.depths):
-        for is_first in (True, False) if most > 1 else (True,):
+    for stage, (least, most) in enumerate(space.depths):
+        for width in range(1, len(space.widths) + 1):
             # No block stands before the first one of the first stage.
-            for before in (0,) if is_first and stage == 0 else widths:
-                for width in range(max(before, 1), len(space.widths) + 1):
-                    depths = [least for least, _ in space.depths]
-                    depths[stage] = depths[stage] if is_first else max(2, depths[stage])
-                    index = sum(depths[:stage]) + (not is_first)
-                    chosen = [before] * index + [width] * (sum(depths) - index)
-                    yield _Placed(stage, is_first, before, width), index, space.decode(_vector(space, depths, chosen))
+            places = [_Placed(0, True, 0, width)] if stage == 0 else []
+            for before in range(1, width + 1):
+                places += [_Placed(stage, True, before, width)] * (stage > 0)
+                places += [_Placed(stage, False, before, width)] * (most > 1)
+            for place in places:
+                depths = [fewest for fewest, _ in space.depths]
+                depths[stage] = least if place.is_first else max(2, least)
+                index = sum(depths[:stage]) + (not place.is_first)
+                chosen = [place.before] * index + [width] * (sum(depths) - index)
+                yield place, index, space.decode(_vector(space, depths, chosen))
 
 
 def _vector(space: BackboneSpace, depths: list[int], chosen: list[int]) -> Vectors:

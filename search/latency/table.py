@@ -33,8 +33,6 @@ _OLD_FORMAT = "dongfeng latency table 1"
 
 # A killed measurement loses at most so many parts.
 PARTS_PER_SAVE = 48
-# Of parts that are not in a table a message lists so many.
-_MOST_LISTED = 20
 
 
 class LatencyTable:
@@ -138,9 +136,7 @@ class LatencyTable:
     def _check(self, needed: Iterable[Part], subject: str) -> None:
         unknown = sorted({part.key: part.label for part in needed if part.key not in self.entries}.values())
         if unknown:
-            more = f" and {len(unknown) - _MOST_LISTED} more" if len(unknown) > _MOST_LISTED else ""
-            listed = ", ".join(unknown[:_MOST_LISTED])
-            raise UnsupportedError(f"{subject}: not in the latency table: {listed}{more}")
+            raise UnsupportedError(f"{subject}: not in the latency table: {', '.join(unknown)}")
 
     def _nanoseconds(self, part: Part) -> int:
         # Whole numbers, so that networks of the same blocks in another order tie exactly.

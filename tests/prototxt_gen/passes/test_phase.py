@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from prototxt_gen.errors import NetworkError
-from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.passes.phase import left_out, phase_of, select_phase
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.summary import summarize
 from prototxt_gen.text import parse_text, read_prototxt
@@ -98,3 +98,37 @@ def test_the_rules_of_a_conformance_network(reference: Path) -> None:
     with np.load(reference / "conformance" / "phase_rule.npz") as truth:
         made = {key.removeprefix("out__") for key in truth.files if key.startswith("out__")}
     assert made <= {top for layer in select_phase(net, "TEST").layer for top in layer.top}
+
+
+BOTH = """
+layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }
+layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 2 } } include { phase: TRAIN } }
+layer { name: "z" type: "Input" top: "z" input_param { shape { dim: 3 } } include { phase: TEST } }
+"""
+
+
+def test_a_summary_is_of_the_phase_that_was_selected() -> None:
+    assert summarize(network(BOTH)).inputs == {"x": (1,), "z": (3,)}
+    train = select_phase(network(BOTH), "TRAIN")
+    assert phase_of(train) == "TRAIN"
+    assert summarize(train).inputs == {"x": (1,), "y": (2,)}
+    assert summarize(network(BOTH), "TRAIN").inputs == {"x": (1,), "y": (2,)}
+
+
+def test_a_network_reduced_to_one_phase_is_not_reduced_to_the_other() -> None:
+    train = select_phase(network(BOTH), "TRAIN")
+    with pytest.raises(NetworkError, match=r"phase TRAIN alone, expected the whole network: TEST would lose \['y'\]"):
+        select_phase(train, "TEST")
+    # Caffe puts the phase that is asked for in the place of a stated one.
+    assert summarize(network("state { phase: TRAIN }" + BOTH), "TEST").inputs == {"x": (1,), "z": (3,)}
+
+
+def test_the_level_stays_the_networks_own_unless_given() -> None:
+    net = network('state { level: 4 } layer { name: "a" include { min_level: 3 } }')
+    assert [layer.name for layer in select_phase(select_phase(net, "TEST"), "TEST").layer] == ["a"]
+    assert not select_phase(net, "TEST", level=0).layer
+
+
+def test_layers_left_out_are_named() -> None:
+    assert left_out(network(BOTH), "TEST") == ["y"]
+    assert left_out(network(BOTH), "TRAIN") == ["z"]

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
-from converters.pytorch.layers.table import need
-from prototxt_gen.errors import FormatError
+from prototxt_gen.errors import FormatError, need
 from prototxt_gen.files import read_bytes
 
 MAGIC = 7767517

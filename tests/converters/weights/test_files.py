@@ -14,9 +14,8 @@ from hypothesis.extra import numpy as arrays
 
 from converters.pytorch.state_dict import read_weights
 from converters.weights import load_weights, save_weights
-from converters.weights.blobs import fit
 from prototxt_gen.binary import from_binary
-from prototxt_gen.errors import FileError, UnsupportedError, WeightsError
+from prototxt_gen.errors import FileError, WeightsError
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import parse_text, read_prototxt
 
@@ -204,33 +203,6 @@ def test_with_a_network_the_file_holds_it_too(tmp_path: Path) -> None:
     assert written == net
 
 
-@pytest.mark.parametrize(
-    ("found", "wanted", "fits"),
-    [
-        ((1, 1, 1, 5), (5,), True),
-        ((1, 1, 2, 5), (2, 5), True),
-        ((1, 3, 2, 5), (3, 2, 5), True),
-        ((2, 5), (2, 5), True),
-        ((), (), True),
-        ((1, 1, 1, 1), (), True),
-        ((4, 3, 2, 5), (4, 3, 2, 5), True),
-        ((1, 1, 5, 1), (5,), False),
-        ((5, 1, 1, 1), (5,), False),
-        ((1, 1, 1, 10), (2, 5), False),
-        ((1, 5), (5,), False),
-        ((10,), (2, 5), False),
-        ((1, 1, 1, 5), (1, 1, 1, 1, 5), False),
-    ],
-)
-def test_fit_is_caffes_rule_for_old_shapes(found, wanted, fits: bool) -> None:
-    array = np.arange(np.prod(found), dtype=np.float32).reshape(found)
-    fitted = fit(array, wanted)
-    assert (fitted is not None) == fits
-    if fitted is not None:
-        assert fitted.shape == wanted
-        assert np.shares_memory(fitted, array)
-
-
 @pytest.mark.parametrize("name", LEGACY)
 def test_old_files_become_files_for_stock_caffe(name: str, reference: Path, tmp_path: Path) -> None:
     """Which takes the four sizes of old files in a .caffemodel, and in HDF5 nothing but the network's own shapes."""
@@ -253,56 +225,6 @@ def test_four_sizes_that_begin_with_one_are_written_as_caffe_takes_them_for_fewe
     old, new = from_binary(path.read_bytes()).layer[0].blobs
     assert (old.num, old.channels, old.height, old.width, old.HasField("shape")) == (1, 1, 1, 6, False)
     assert (new.HasField("num"), list(new.shape.dim)) == (False, [2, 1, 1, 6])
-
-
-def test_hdf5_names_that_cannot_be_kept_are_listed(tmp_path: Path) -> None:
-    weights = {name: [np.ones(1)] for name in ("", "a//b", "/a", "b/", "./c", "d", "d/0", "d/1", "e")}
-    with pytest.raises(WeightsError) as caught:
-        save_weights(weights, tmp_path / "w.caffemodel.h5")
-    message = str(caught.value)
-    for name in ("", "a//b", "/a", "b/", "./c", "d/0"):
-        assert f"layer {name!r}:" in message
-    for name in ("d/1", "e"):
-        assert f"layer {name!r}:" not in message
-
-
-def test_hdf5_blobs_that_layers_share(tmp_path: Path) -> None:
-    h5py = pytest.importorskip("h5py")
-    path = tmp_path / "w.caffemodel.h5"
-    with h5py.File(path, "w") as file:
-        file["data/first/0"], file["data/first/1"], file["data/second/1"] = np.ones((2, 3)), np.zeros(2), np.full(2, 5)
-        file.create_group("data/third")
-    own_bias, shared_bias = 'param { name: "w" } param { }', 'param { name: "w" } param { name: "b" }'
-    layers = (("first", shared_bias), ("second", own_bias), ("third", shared_bias))
-    net = parse_text("".join(f'layer {{ name: "{name}" {param} }}' for name, param in layers), NetParameter())
-    with pytest.raises(WeightsError, match="'second': found blobs"):
-        load_weights(path)
-    found = load_weights(path, net)
-    assert found["second"][0] is found["first"][0] is found["third"][0]
-    assert found["second"][1].tolist() == [5, 5]
-    assert found["third"][1] is found["first"][1]
-
-
-def test_safetensors_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "safetensors", None)
-    with pytest.raises(UnsupportedError, match=r"pip install 'dongfeng\[safetensors\]'"):
-        save_weights({}, tmp_path / "w.safetensors")
-
-
-def test_safetensors_of_others_are_refused(tmp_path: Path) -> None:
-    library = pytest.importorskip("safetensors.numpy")
-    path = tmp_path / "w.safetensors"
-    caffe = {"format": "caffe"}
-    for name, metadata in (
-        ("a.0", {}),
-        ("a.0", {"format": "pt"}),
-        ("a.weight", caffe),
-        ("a.1", caffe),
-        ("a.00", caffe),
-    ):
-        library.save_file({name: np.ones(1)}, path, metadata)
-        with pytest.raises(ValueError, match=str(path)):
-            load_weights(path)
 
 
 def peak_of(code: str, *arguments: object) -> int:

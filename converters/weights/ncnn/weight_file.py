@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from converters.weights.blobs import Array
-from converters.weights.ncnn.files import NcnnLayer
+from converters.weights.ncnn.param_file import NcnnLayer
 from prototxt_gen.errors import FileError, FormatError
 
 _FLOAT32, _FLOAT16 = 0, 0x01306B47

@@ -12,10 +12,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from converters.pytorch.layers.table import need
 from converters.weights.blobs import Array
-from converters.weights.ncnn.files import ABSENT, NcnnLayer, Number
-from prototxt_gen.errors import UnsupportedError
+from converters.weights.ncnn.param_file import ABSENT, NcnnLayer, Number
+from prototxt_gen.errors import UnsupportedError, need
 from prototxt_gen.proto import LayerParameter
 from prototxt_gen.registry import Registry
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from converters import load_weights, save_weights, to_torch
 from converters.weights.ncnn import caffe_interp, read_ncnn
-from converters.weights.ncnn.files import TYPES, read_layers
+from converters.weights.ncnn.param_file import TYPES, read_layers
 from prototxt_gen import (
     CaffeError,
     FileError,
