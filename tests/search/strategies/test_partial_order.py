@@ -132,3 +132,23 @@ def test_refuses_what_makes_no_sense():
         search.tell(parse_architecture("s8-16_b8_b64_c10"), 0.5)
     with pytest.raises(UnsupportedError, match="head 32-10 2x2"):
         PartialOrderPruning(SPACE, LatencyTable({}, {}))
+
+
+def test_read_outs_agree_with_each_other():
+    search = PartialOrderPruning(SPACE, made_up_table(1), seed=3)
+    told = []
+    for step in range(8):
+        told.append((search.ask(), step / 10))
+        search.tell(*told[-1])
+    trained = search.trained()
+    assert [(one.architecture, one.accuracy) for one in trained] == told
+    for one in trained:
+        assert one.latency == search.table.predict(one.architecture, SPACE.input_shape)
+    assert set(search.boundary()) <= set(trained)
+    counts, latencies = search.counts(), search.latencies()
+    assert sorted(latencies["trained"]) == sorted(one.latency for one in trained)
+    assert {name: len(times) for name, times in latencies.items()} == {
+        "trained": counts["trained"],
+        "pruned": counts["pruned"],
+        "open": counts["in_interval"] - counts["trained"] - counts["pruned"],
+    }
