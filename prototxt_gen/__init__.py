@@ -18,9 +18,11 @@ from prototxt_gen.generator.solver import solver
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.splits import insert_splits
 from prototxt_gen.passes.stock import stock_weights, to_stock
+from prototxt_gen.passes.upgrade import upgrade
+from prototxt_gen.passes.upgrade_solver import upgrade_solver
 from prototxt_gen.proto import LayerParameter, NetParameter, SolverParameter
 from prototxt_gen.summary import Summary, summarize
-from prototxt_gen.text import read_prototxt, to_text, write_prototxt
+from prototxt_gen.text import read_prototxt, read_solver, to_text, write_prototxt
 from prototxt_gen.version import __version__
 
 __all__ = [
@@ -50,11 +52,14 @@ __all__ = [
     "parse_architecture",
     "parts",
     "read_prototxt",
+    "read_solver",
     "select_phase",
     "solver",
     "stock_weights",
     "summarize",
     "to_stock",
     "to_text",
+    "upgrade",
+    "upgrade_solver",
     "write_prototxt",
 ]

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 class TorchEngine(Engine):
     """PyTorch on the CPU in inference mode; the number of threads is the whole process's."""
 
-    name = "torch"
+    name, title = "torch", "PyTorch"
 
     def __init__(self, threads: int = 0) -> None:
         # torch takes seconds to import; whoever only looks at the table of engines should not wait for it.
         import torch
 
-        self._threads = threads or torch.get_num_threads()
-        torch.set_num_threads(self._threads)
+        if threads:
+            torch.set_num_threads(threads)
+        self._threads = torch.get_num_threads()
         self.target = {
             "engine": self.name,
             "device": cpu_name(),

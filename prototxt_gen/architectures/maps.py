@@ -2,37 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from prototxt_gen.architectures.backbones import Backbone
 from prototxt_gen.errors import ArchitectureError, NetworkError
-from prototxt_gen.layers.convolution import convolved_size
+from prototxt_gen.layers.convolution import convolved_sizes
 from prototxt_gen.layers.pooling import pooled_sizes
+from prototxt_gen.layers.table import Shape
+from prototxt_gen.layers.windows import Windows
 
 Size: TypeAlias = tuple[int, int]
 """Height and width."""
 
 
-class _Window(NamedTuple):
-    kernel: int
-    stride: int
-    pad: int
-    pools: bool = False
+_Rule: TypeAlias = Callable[[Shape, Windows], Shape]
+
+
+class _Step(NamedTuple):
+    """A layer that changes the size of a map: its window, and Caffe's rule for sizes."""
+
+    windows: Windows
+    rule: _Rule
+
+
+def _step(kernel: int, stride: int, pad: int, rule: _Rule) -> _Step:
+    return _Step(Windows(1, (kernel,) * 2, (stride,) * 2, (pad,) * 2, (1, 1)), rule)
 
 
 # Every convolution is padded by half its kernel: whatever the kernel, stride 2 leaves half of the map, rounded up.
-_HALVING = _Window(3, 2, 1)
+_HALVING = _step(3, 2, 1, convolved_sizes)
 _HALVED = (_HALVING,)
-_RESNET_STEM = (_Window(7, 2, 3), _Window(3, 2, 0, pools=True))
+_RESNET_STEM = (_step(7, 2, 3, convolved_sizes), _step(3, 2, 0, pooled_sizes))
 
 
 def strides_of(backbone: Backbone) -> list[int]:
     """How many pixels of the image one step on a map is: after the stem, then after each stage."""
     strides, stride = [], 1
-    for windows in _windows(backbone):
-        for window in windows:
-            stride *= window.stride
+    for steps in _steps(backbone):
+        for windows, _ in steps:
+            stride *= windows.stride[0]
         strides.append(stride)
     return strides
 
@@ -40,7 +50,7 @@ def strides_of(backbone: Backbone) -> list[int]:
 def sizes_of(backbone: Backbone, height: int, width: int) -> list[Size]:
     """The map's size after the stem, then after each stage. ArchitectureError where the image is too small."""
     try:
-        return list(_sizes(_windows(backbone), (height, width)))
+        return list(_sizes(_steps(backbone), (height, width)))
     except NetworkError:
         raise ArchitectureError(
             f"input_shape has images of {height}x{width}, expected at least 3x3 for {backbone}"
@@ -48,14 +58,11 @@ def sizes_of(backbone: Backbone, height: int, width: int) -> list[Size]:
 
 
 @lru_cache(maxsize=1024)
-def _sizes(windows: tuple[tuple[_Window, ...], ...], size: Size) -> tuple[Size, ...]:
+def _sizes(parts: tuple[tuple[_Step, ...], ...], size: Size) -> tuple[Size, ...]:
     sizes = []
-    for part in windows:
-        for kernel, stride, pad, pools in part:
-            if pools:
-                height, width = pooled_sizes(size, (kernel, kernel), (stride, stride), (pad, pad))
-            else:
-                height, width = (convolved_size(length, kernel, stride, pad) for length in size)
+    for steps in parts:
+        for windows, rule in steps:
+            height, width = rule(size, windows)
             size = height, width
         sizes.append(size)
     return tuple(sizes)
@@ -69,7 +76,7 @@ def last_stages(backbone: Backbone) -> dict[int, int]:
     return {stride: index for index, stride in enumerate(strides_of(backbone)[1:])}
 
 
-def _windows(backbone: Backbone) -> tuple[tuple[_Window, ...], ...]:
+def _steps(backbone: Backbone) -> tuple[tuple[_Step, ...], ...]:
     """What changes the size of a map: in the stem, then in each stage."""
     stem = _RESNET_STEM if backbone.traits.stem == "pooled" else (_HALVING,) * len(backbone.stem)
     return (stem, *[_HALVED if stage.stride == 2 else () for stage in backbone.stages])

@@ -1,22 +1,50 @@
-"""Layers that combine numbers: Eltwise, Scale, Bias, Reduction."""
+"""Layers that combine numbers: Eltwise, Scale, Bias, Reduction.
+
+`broadcast_axis` and `broadcast_shape` say where the factors of a Scale or the summands of a Bias lie.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import Filler, LayerShape, Shape, canonical_axis, layer_type, require
+from prototxt_gen.layers.table import Filler, LayerShape, Shape, axis_of, layer_type, require
 from prototxt_gen.proto import LayerParameter
 
 
-@layer_type(
-    "Reduction",
-    options=("reduction_param",),
-    source="reduction_layer.cpp",
-    does="SUM, ASUM, SUMSQ, MEAN from any axis on; coeff",
-)
-def reduction(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """The axes before `axis` (Caffe: reduction_layer.cpp)."""
-    return LayerShape((bottoms[0][: canonical_axis(layer.reduction_param.axis, bottoms[0], "reduction_param.axis")],))
+def broadcast_axis(layer: LayerParameter, options: str, bottoms: Sequence[Shape]) -> int:
+    """The axis of the first bottom that the first axis of the factors of a Scale, or summands of a Bias, lies on.
+
+    `options` is scale_param or bias_param. A second bottom without axes has one number for all: axis 0.
+    (Caffe: scale_layer.cpp, bias_layer.cpp.)
+    """
+    if len(bottoms) == 2 and not bottoms[1]:
+        if options == "scale_param" and layer.scale_param.bias_term:
+            axis_of(layer, options, bottoms[0])  # the bias, a layer of its own in Caffe, has it checked
+        return 0
+    return axis_of(layer, options, bottoms[0])
+
+
+def broadcast_shape(layer: LayerParameter, options: str, bottoms: Sequence[Shape]) -> Shape:
+    """The shape of the factors of a Scale, or summands of a Bias: a second bottom's, else that of the blob."""
+    first = bottoms[0]
+    start = broadcast_axis(layer, options, bottoms)
+    if len(bottoms) == 2:
+        second = bottoms[1]
+        require(
+            first[start : start + len(second)] == second,
+            "bottom[1]",
+            f"shape {second}",
+            f"a run of axes of bottom[0] {first} from axis {start}",
+        )
+        return second
+    num_axes = getattr(layer, options).num_axes
+    require(
+        num_axes == -1 or 0 <= num_axes <= len(first) - start,
+        f"{options}.num_axes",
+        num_axes,
+        f"-1 or 0 to {len(first) - start} from axis {start} of {first}",
+    )
+    return first[start:] if num_axes == -1 else first[start : start + num_axes]
 
 
 @layer_type(
@@ -51,10 +79,9 @@ def eltwise(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 )
 def scale(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The first bottom's shape. The factors are a second bottom or a blob (Caffe: scale_layer.cpp)."""
-    param = layer.scale_param
-    factors = _broadcast(bottoms, param.axis, param.num_axes, "scale_param")
+    factors = broadcast_shape(layer, "scale_param", bottoms)
     fillers = (Filler("scale_param.filler", 1.0), Filler("scale_param.bias_filler"))
-    first, last = len(bottoms) == 2, 1 + param.bias_term  # a second bottom is no blob
+    first, last = len(bottoms) == 2, 1 + layer.scale_param.bias_term  # a second bottom is no blob
     return LayerShape((bottoms[0],), (factors,) * (last - first), fillers=fillers[first:last])
 
 
@@ -67,29 +94,16 @@ def scale(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 )
 def bias(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The first bottom's shape. The summands are a second bottom or a blob (Caffe: bias_layer.cpp)."""
-    param = layer.bias_param
-    summands = _broadcast(bottoms, param.axis, param.num_axes, "bias_param")
+    summands = broadcast_shape(layer, "bias_param", bottoms)
     return LayerShape((bottoms[0],), () if len(bottoms) == 2 else (summands,), fillers=(Filler("bias_param.filler"),))
 
 
-def _broadcast(bottoms: Sequence[Shape], axis: int, num_axes: int, param: str) -> Shape:
-    """The shape of what is broadcast over the first bottom: of the second one, or of a blob."""
-    first = bottoms[0]
-    if len(bottoms) == 2:
-        second = bottoms[1]
-        start = canonical_axis(axis, first, f"{param}.axis") if second else 0
-        require(
-            first[start : start + len(second)] == second,
-            "bottom[1]",
-            f"shape {second}",
-            f"a run of axes of bottom[0] {first} from axis {start}",
-        )
-        return second
-    start = canonical_axis(axis, first, f"{param}.axis")
-    require(
-        num_axes == -1 or 0 <= num_axes <= len(first) - start,
-        f"{param}.num_axes",
-        num_axes,
-        f"-1 or 0 to {len(first) - start} from axis {start} of {first}",
-    )
-    return first[start:] if num_axes == -1 else first[start : start + num_axes]
+@layer_type(
+    "Reduction",
+    options=("reduction_param",),
+    source="reduction_layer.cpp",
+    does="SUM, ASUM, SUMSQ, MEAN from any axis on; coeff",
+)
+def reduction(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The axes before `axis` (Caffe: reduction_layer.cpp)."""
+    return LayerShape((bottoms[0][: axis_of(layer, "reduction_param", bottoms[0])],))

@@ -1,4 +1,7 @@
-"""Layers that only move, copy or drop numbers: Concat, Slice, Reshape, Crop, Silence and their like."""
+"""Layers that only move, copy or drop numbers: Concat, Slice, Reshape, Crop, Silence and others.
+
+What their options come to for a given bottom, the functions before the rules say: axes, sizes, offsets.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,123 @@ from prototxt_gen.layers.table import (
     MAX_AXES,
     LayerShape,
     Shape,
+    axis_of,
     canonical_axis,
     count,
     layer_type,
     legacy_shape,
     require,
 )
-from prototxt_gen.proto import LayerParameter
+from prototxt_gen.proto import ConcatParameter, LayerParameter, SliceParameter
+
+
+def concat_axis(layer: LayerParameter, bottom: Shape) -> int:
+    """The axis that a Concat joins its bottoms on (Caffe: concat_layer.cpp)."""
+    return _axis_or_dim(layer.concat_param, "concat_dim", "concat_param", bottom)
+
+
+def slice_axis(layer: LayerParameter, bottom: Shape) -> int:
+    """The axis that a Slice cuts its bottom on (Caffe: slice_layer.cpp)."""
+    return _axis_or_dim(layer.slice_param, "slice_dim", "slice_param", bottom)
+
+
+def _axis_or_dim(param: ConcatParameter | SliceParameter, old: str, field: str, bottom: Shape) -> int:
+    """The axis, which old files call concat_dim or slice_dim and never count from the end."""
+    if not param.HasField(old):
+        return canonical_axis(param.axis, bottom, f"{field}.axis")
+    require(not param.HasField("axis"), f"{field}.axis", f"axis and {old}", "one of the two")
+    axis: int = getattr(param, old)
+    require(axis < len(bottom), f"{field}.{old}", axis, f"an axis of a blob of shape {bottom}")
+    return axis
+
+
+def slice_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
+    """The sizes of a Slice's tops on its axis: between the slice points, or equal (Caffe: slice_layer.cpp)."""
+    param, tops, axis = layer.slice_param, len(layer.top), slice_axis(layer, bottom)
+    size = bottom[axis]
+    if not param.slice_point:
+        require(size % tops == 0, "top", tops, f"a divisor of {size}, the size of axis {axis}")
+        require(size > 0 or tops == 1, "top", tops, f"1 for axis {axis} of size 0")
+        return (size // tops,) * tops
+    points = [*param.slice_point, size]
+    require(
+        len(points) == tops, "slice_param.slice_point", f"{len(points) - 1} points", f"{tops - 1}, one less than tops"
+    )
+    require(tops <= size, "top", tops, f"at most {size}, the size of axis {axis}")
+    parts = tuple(end - begin for begin, end in zip([0, *points[:-1]], points, strict=True))
+    rising = all(part > 0 for part in parts)
+    require(rising, "slice_param.slice_point", points[:-1], f"rising points from 1 to {size - 1}")
+    return parts
+
+
+def flattened_axes(layer: LayerParameter, bottom: Shape) -> tuple[int, int]:
+    """The first and the last axis that a Flatten makes one; the last may lie one before the first, for none.
+
+    (Caffe: flatten_layer.cpp.)
+    """
+    param = layer.flatten_param
+    start = axis_of(layer, "flatten_param", bottom)
+    end = canonical_axis(param.end_axis, bottom, "flatten_param.end_axis")
+    require(start <= end + 1, "flatten_param.end_axis", param.end_axis, f"an axis of {bottom} from {start} on")
+    return start, end
+
+
+def reshaped_axes(layer: LayerParameter, bottom: Shape) -> tuple[int, int]:
+    """The axes [start, end) of the bottom that a Reshape's `shape` replaces (Caffe: reshape_layer.cpp)."""
+    param, axes = layer.reshape_param, len(bottom)
+    start = param.axis if param.axis >= 0 else axes + param.axis + 1
+    require(0 <= start <= axes, "reshape_param.axis", param.axis, f"an axis of {bottom}, or where one more would be")
+    require(param.num_axes >= -1, "reshape_param.num_axes", param.num_axes, "-1 or more")
+    end = axes if param.num_axes == -1 else start + param.num_axes
+    require(
+        end <= axes, "reshape_param.num_axes", param.num_axes, f"at most {axes - start} from axis {start} of {bottom}"
+    )
+    return start, end
+
+
+def reshaped(layer: LayerParameter, bottom: Shape) -> Shape:
+    """The shape that a Reshape gives to a bottom of this shape (Caffe: reshape_layer.cpp).
+
+    0 copies the size of the bottom's axis at that place, -1 infers a size.
+    """
+    start, end = reshaped_axes(layer, bottom)
+    sizes = list(layer.reshape_param.shape.dim)
+    require(len(sizes) <= MAX_AXES, "reshape_param.shape", f"{len(sizes)} axes", f"at most {MAX_AXES}")
+    require(sizes.count(-1) <= 1, "reshape_param.shape", sizes, "-1 at most once")
+    require(min(sizes, default=0) >= -1, "reshape_param.shape", sizes, "sizes, 0 or -1")
+    for index, size in enumerate(sizes):
+        if size == 0:
+            has_axis = start + index < len(bottom)
+            require(has_axis, "reshape_param.shape", sizes, f"a 0 only where {bottom} has an axis to copy")
+            sizes[index] = bottom[start + index]
+    made = [*bottom[:start], *sizes, *bottom[end:]]
+    numbers = count(bottom)
+    if -1 in made:
+        rest = count([size for size in made if size != -1])
+        fits = rest > 0 and numbers % rest == 0
+        stated = tuple(layer.reshape_param.shape.dim)
+        require(fits, "reshape_param.shape", stated, f"a divisor of the {numbers} numbers of {bottom}")
+        made[made.index(-1)] = numbers // rest
+    found = f"{count(made)} numbers in {tuple(made)}"
+    require(count(made) == numbers, "reshape_param.shape", found, f"{numbers} as in {bottom}")
+    return tuple(made)
+
+
+def permutation(layer: LayerParameter, bottom: Shape) -> Shape:
+    """For each axis of a Permute's top the bottom's: those named, then the others (SSD fork: permute_layer.cpp)."""
+    order = list(layer.permute_param.order)
+    fits = len(set(order)) == len(order) and all(axis < len(bottom) for axis in order)
+    require(fits, "permute_param.order", order, f"different axes of {bottom}")
+    return (*order, *(axis for axis in range(len(bottom)) if axis not in order))
+
+
+def crop_offsets(layer: LayerParameter, bottom: Shape) -> dict[int, int]:
+    """How much a Crop cuts from the beginning of each axis that it crops (Caffe: crop_layer.cpp)."""
+    axes = range(axis_of(layer, "crop_param", bottom), len(bottom))
+    given = list(layer.crop_param.offset)
+    require(len(given) in (0, 1, len(axes)), "crop_param.offset", f"{len(given)} numbers", f"none, 1 or {len(axes)}")
+    offsets = given if len(given) == len(axes) else (given or [0]) * len(axes)
+    return dict(zip(axes, offsets, strict=True))
 
 
 @layer_type(
@@ -22,8 +135,7 @@ from prototxt_gen.proto import LayerParameter
 )
 def concat(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottoms one after another on an axis (Caffe: concat_layer.cpp)."""
-    param = layer.concat_param
-    axis = _axis_or_dim(param, "concat_dim", "concat_param", bottoms[0])
+    axis = concat_axis(layer, bottoms[0])
     for index, bottom in enumerate(bottoms):
         same = len(bottom) == len(bottoms[0]) and all(
             found == first for i, (found, first) in enumerate(zip(bottom, bottoms[0], strict=True)) if i != axis
@@ -42,24 +154,10 @@ def concat(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 )
 def slice_(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom cut on an axis, at the slice points or into equal parts (Caffe: slice_layer.cpp)."""
-    param, bottom, tops = layer.slice_param, bottoms[0], len(layer.top)
-    axis = _axis_or_dim(param, "slice_dim", "slice_param", bottom)
-    size = bottom[axis]
-    if param.slice_point:
-        points = [*param.slice_point, size]
-        require(
-            len(points) == tops,
-            "slice_param.slice_point",
-            f"{len(points) - 1} points",
-            f"{tops - 1}, one less than tops",
-        )
-        require(tops <= size, "top", tops, f"at most {size}, the size of axis {axis}")
-        parts = [end - begin for begin, end in zip([0, *points[:-1]], points, strict=True)]
-        rising = all(part > 0 for part in parts[:-1]) and parts[-1] >= 0
-        require(rising, "slice_param.slice_point", points[:-1], f"rising points from 1 to {size}")
-    else:
-        require(size % tops == 0, "top", tops, f"a divisor of {size}, the size of axis {axis}")
-        parts = [size // tops] * tops
+    in_place = layer.bottom[0] in layer.top
+    require(len(layer.top) == 1 or not in_place, "top", f"{layer.bottom[0]!r}, the bottom", "in place one top alone")
+    bottom, axis = bottoms[0], slice_axis(layer, bottoms[0])
+    parts = slice_sizes(layer, bottom)
     return LayerShape(tuple((*bottom[:axis], part, *bottom[axis + 1 :]) for part in parts))
 
 
@@ -73,10 +171,8 @@ def slice_(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 )
 def flatten(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The axes from `axis` to `end_axis` as one (Caffe: flatten_layer.cpp)."""
-    bottom, param = bottoms[0], layer.flatten_param
-    start = canonical_axis(param.axis, bottom, "flatten_param.axis")
-    end = canonical_axis(param.end_axis, bottom, "flatten_param.end_axis")
-    require(start <= end + 1, "flatten_param.end_axis", param.end_axis, f"an axis of {bottom} from {start} on")
+    bottom = bottoms[0]
+    start, end = flattened_axes(layer, bottom)
     return LayerShape(((*bottom[:start], count(bottom[start : end + 1]), *bottom[end + 1 :]),))
 
 
@@ -89,42 +185,8 @@ def flatten(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     does="0 and -1, axis, num_axes",
 )
 def reshape(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """The axes from `axis` on, num_axes of them, as `shape` says (Caffe: reshape_layer.cpp).
-
-    0 copies the size of the bottom's axis at that place, -1 infers a size.
-    """
-    bottom, param = bottoms[0], layer.reshape_param
-    axes = len(bottom)
-    start = param.axis if param.axis >= 0 else axes + param.axis + 1
-    require(0 <= start <= axes, "reshape_param.axis", param.axis, f"an axis of {bottom}, or where one more would be")
-    require(param.num_axes >= -1, "reshape_param.num_axes", param.num_axes, "-1 or more")
-    end = axes if param.num_axes == -1 else start + param.num_axes
-    require(
-        end <= axes, "reshape_param.num_axes", param.num_axes, f"at most {axes - start} from axis {start} of {bottom}"
-    )
-    sizes = list(param.shape.dim)
-    require(len(sizes) <= MAX_AXES, "reshape_param.shape", f"{len(sizes)} axes", f"at most {MAX_AXES}")
-    require(sizes.count(-1) <= 1, "reshape_param.shape", sizes, "-1 at most once")
-    require(min(sizes, default=0) >= -1, "reshape_param.shape", sizes, "sizes, 0 or -1")
-    for index, size in enumerate(sizes):
-        if size == 0:
-            require(start + index < axes, "reshape_param.shape", sizes, f"a 0 only where {bottom} has an axis to copy")
-            sizes[index] = bottom[start + index]
-    made = [*bottom[:start], *sizes, *bottom[end:]]
-    if -1 in made:
-        rest = count([size for size in made if size != -1])
-        fits = rest > 0 and count(bottom) % rest == 0
-        require(
-            fits, "reshape_param.shape", tuple(param.shape.dim), f"a divisor of the {count(bottom)} numbers of {bottom}"
-        )
-        made[made.index(-1)] = count(bottom) // rest
-    require(
-        count(made) == count(bottom),
-        "reshape_param.shape",
-        f"{count(made)} numbers in {tuple(made)}",
-        f"{count(bottom)} as in {bottom}",
-    )
-    return LayerShape((tuple(made),))
+    """The axes from `axis` on, num_axes of them, as `shape` says (Caffe: reshape_layer.cpp)."""
+    return LayerShape((reshaped(layer, bottoms[0]),))
 
 
 @layer_type("Permute", options=("permute_param",), source="permute_layer.cpp", does="of the SSD fork")
@@ -137,7 +199,7 @@ def permute(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 def tile(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom repeated on an axis (Caffe: tile_layer.cpp)."""
     bottom, param = bottoms[0], layer.tile_param
-    axis = canonical_axis(param.axis, bottom, "tile_param.axis")
+    axis = axis_of(layer, "tile_param", bottom)
     require(param.tiles > 0, "tile_param.tiles", param.tiles, "1 or more")
     return LayerShape(((*bottom[:axis], bottom[axis] * param.tiles, *bottom[axis + 1 :]),))
 
@@ -217,7 +279,14 @@ def shuffle_channel(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerSha
     return LayerShape((legacy_shape(bottoms[0], "bottom[0]"),))
 
 
-@layer_type("Split", source="split_layer.cpp", tops=(1, None), is_view=True, does="the same tensor under several names")
+@layer_type(
+    "Split",
+    source="split_layer.cpp",
+    tops=(1, None),
+    in_place=False,
+    is_view=True,
+    does="the same tensor under several names",
+)
 def split(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """Every top has the bottom's shape (Caffe: split_layer.cpp)."""
     return LayerShape((bottoms[0],) * len(layer.top))
@@ -240,32 +309,3 @@ def crop(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
         room = bottoms[0][axis] - offset
         require(made[axis] <= room, "crop_param.offset", f"{offset} on axis {axis}", f"room for {made[axis]} of {room}")
     return LayerShape((tuple(made),))
-
-
-def _axis_or_dim(param: LayerParameter, old: str, field: str, bottom: Shape) -> int:
-    """The axis, which old files call concat_dim or slice_dim and never count from the end."""
-    if not param.HasField(old):
-        return canonical_axis(param.axis, bottom, f"{field}.axis")
-    require(not param.HasField("axis"), f"{field}.axis", f"axis and {old}", "one of the two")
-    axis: int = getattr(param, old)
-    require(axis < len(bottom), f"{field}.{old}", axis, f"an axis of a blob of shape {bottom}")
-    return axis
-
-
-def permutation(layer: LayerParameter, bottom: Shape) -> Shape:
-    """For each axis of the top the bottom's axis: those named, then the others (SSD fork: permute_layer.cpp)."""
-    order = list(layer.permute_param.order)
-    fits = len(set(order)) == len(order) and all(axis < len(bottom) for axis in order)
-    require(fits, "permute_param.order", order, f"different axes of {bottom}")
-    return (*order, *(axis for axis in range(len(bottom)) if axis not in order))
-
-
-def crop_offsets(layer: LayerParameter, bottom: Shape) -> dict[int, int]:
-    """How much is cut from the beginning of each cropped axis (Caffe: crop_layer.cpp)."""
-    param = layer.crop_param
-    start = canonical_axis(param.axis, bottom, "crop_param.axis")
-    axes = range(start, len(bottom))
-    given = list(param.offset)
-    require(len(given) in (0, 1, len(axes)), "crop_param.offset", f"{len(given)} numbers", f"none, 1 or {len(axes)}")
-    offsets = given if len(given) == len(axes) else (given or [0]) * len(axes)
-    return dict(zip(axes, offsets, strict=True))

@@ -1,88 +1,52 @@
-"""Convolution, Deconvolution, DepthwiseConvolution and Im2col, over any number of spatial axes."""
+"""Convolution, Deconvolution, DepthwiseConvolution and Im2col, over any number of spatial axes.
+
+`windows` reads what a layer states; `convolved_sizes` and `deconvolved_sizes` are Caffe's rules of size.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from prototxt_gen.layers.table import LayerShape, Shape, canonical_axis, count, layer_type, require, weight_and_bias
+from prototxt_gen.layers.table import LayerShape, Shape, axis_of, count, layer_type, require, weight_and_bias
+from prototxt_gen.layers.windows import Windows, spatial_sizes
 from prototxt_gen.proto import LayerParameter
 
 
-@dataclass(frozen=True)
-class Windows:
-    """Kernel, stride, padding and dilation on every spatial axis, and the axis of the channels."""
-
-    axis: int
-    kernel: Shape
-    stride: Shape
-    pad: Shape
-    dilation: Shape
-
-    def extents(self) -> Shape:
-        """How far a dilated kernel reaches."""
-        return tuple(dilation * (kernel - 1) + 1 for kernel, dilation in zip(self.kernel, self.dilation, strict=True))
-
-
-def convolution_windows(layer: LayerParameter, bottom: Shape) -> Windows:
-    """The window of a Convolution, Deconvolution or Im2col layer (Caffe: base_conv_layer.cpp, LayerSetUp).
-
-    Sizes are given once for all spatial axes, once for each, or, for two axes, as *_h and *_w.
-    """
-    param = layer.convolution_param
-    axis = canonical_axis(param.axis, bottom, "convolution_param.axis")
+def windows(layer: LayerParameter, bottom: Shape) -> Windows:
+    """The windows of a Convolution, Deconvolution or Im2col layer (Caffe: base_conv_layer.cpp, LayerSetUp)."""
+    axis = axis_of(layer, "convolution_param", bottom)
     axes = len(bottom) - axis - 1
 
-    def sizes(field: str, stem: str, default: int | None, least: int) -> Shape:
-        listed = list(getattr(param, field))
-        height, width = f"{stem}_h", f"{stem}_w"
-        has_pair = stem != "dilation" and (param.HasField(height) or param.HasField(width))
-        if has_pair:
-            require(axes == 2, f"convolution_param.{height}", f"{axes} spatial axes", "2; otherwise use " + field)
-            require(not listed, f"convolution_param.{field}", f"{field} and {height}, {width}", "one of the two")
-            values = [getattr(param, height), getattr(param, width)]
-        elif not listed and default is not None:
-            values = [default] * axes
-        else:
-            require(len(listed) in (1, axes), f"convolution_param.{field}", f"{len(listed)} sizes", f"1 or {axes}")
-            values = listed * axes if len(listed) == 1 else listed
-        for value in values:
-            require(least <= value, f"convolution_param.{field}", value, f"{least} or more")
-        return tuple(values)
+    def sizes(field: str, least: int, default: int | None = None) -> Shape:
+        found = spatial_sizes(layer.convolution_param, "convolution_param", field, axes, default)
+        for size in found:
+            require(size >= least, f"convolution_param.{field}", size, f"{least} or more")
+        return found
 
-    return Windows(
-        axis,
-        sizes("kernel_size", "kernel", None, 1),
-        sizes("stride", "stride", 1, 1),
-        sizes("pad", "pad", 0, 0),
-        sizes("dilation", "dilation", 1, 1),
-    )
+    return Windows(axis, sizes("kernel_size", 1), sizes("stride", 1, 1), sizes("pad", 0, 0), sizes("dilation", 1, 1))
 
 
-def convolved_size(size: int, extent: int, stride: int, pad: int) -> int:
-    """The output's size on one axis (Caffe: conv_layer.cpp).
+def convolved_sizes(sizes: Shape, windows: Windows) -> Shape:
+    """How often the windows fit on each spatial axis (Caffe: conv_layer.cpp). NetworkError where one never does.
 
-    C++ division rounds to zero, so a window that overhangs the padded input by less than a stride still gives one.
+    C++ division rounds to zero, so a window that overhangs the padded map by less than a stride still gives one.
     """
-    overhang = size + 2 * pad - extent
-    return (overhang // stride if overhang >= 0 else -(-overhang // stride)) + 1
+    made = []
+    for size, extent, stride, pad in zip(sizes, windows.extents(), windows.stride, windows.pad, strict=True):
+        overhang = size + 2 * pad - extent
+        made.append((overhang // stride if overhang >= 0 else -(-overhang // stride)) + 1)
+    return _positive(tuple(made), sizes)
 
 
-def _slid(spatial: Shape, windows: Windows) -> Shape:
-    """How often the window fits on each axis; NetworkError where it never does."""
-    parts = zip(spatial, windows.extents(), windows.stride, windows.pad, strict=True)
-    return _positive(tuple(convolved_size(*part) for part in parts), spatial)
+def deconvolved_sizes(sizes: Shape, windows: Windows) -> Shape:
+    """How far a deconvolution's windows reach on each spatial axis (Caffe: deconv_layer.cpp)."""
+    parts = zip(sizes, windows.extents(), windows.stride, windows.pad, strict=True)
+    return _positive(tuple(stride * (size - 1) + extent - 2 * pad for size, extent, stride, pad in parts), sizes)
 
 
-def _spread(spatial: Shape, windows: Windows) -> Shape:
-    """How far a deconvolution's windows reach on each axis (Caffe: deconv_layer.cpp)."""
-    parts = zip(spatial, windows.extents(), windows.stride, windows.pad, strict=True)
-    return _positive(tuple(stride * (size - 1) + extent - 2 * pad for size, extent, stride, pad in parts), spatial)
-
-
-def _positive(made: Shape, spatial: Shape) -> Shape:
+def _positive(made: Shape, sizes: Shape) -> Shape:
     fits = all(size > 0 for size in made)
-    require(fits, "convolution_param.kernel_size", f"an output of {made} for a map of {spatial}", "1 or more")
+    require(fits, "convolution_param.kernel_size", f"an output of {made} for a map of {sizes}", "1 or more")
     return made
 
 
@@ -131,6 +95,27 @@ def deconvolution(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
     return _convolve(layer, bottoms, transposed=True)
 
 
+def _convolve(layer: LayerParameter, bottoms: Sequence[Shape], transposed: bool) -> LayerShape:
+    bottom, param = bottoms[0], layer.convolution_param
+    window = windows(layer, bottom)
+    for index, other in enumerate(bottoms):
+        require(other == bottom, f"bottom[{index}]", f"shape {other}", f"{bottom} as bottom[0]")
+    channels, outputs, group = bottom[window.axis], param.num_output, param.group
+    require(outputs > 0, "convolution_param.num_output", outputs, "1 or more")
+    require(group > 0 and channels % group == 0, "convolution_param.group", group, f"a divisor of {channels} channels")
+    require(outputs % group == 0, "convolution_param.num_output", outputs, f"a multiple of group {group}")
+    sizes = bottom[window.axis + 1 :]
+    made = deconvolved_sizes(sizes, window) if transposed else convolved_sizes(sizes, window)
+    top = (*bottom[: window.axis], outputs, *made)
+    inner, outer = (channels, outputs) if transposed else (outputs, channels)
+    weights = (inner, outer // group, *window.kernel)
+    blobs: tuple[Shape, ...] = (weights, (outputs,)) if param.bias_term else (weights,)
+    # Each weight meets every position of the smaller map once: the output's, or a deconvolution's input's.
+    positions = count(bottom[: window.axis]) * count(sizes if transposed else made)
+    costs = len(bottoms) * count(weights) * positions
+    return LayerShape((top,) * len(bottoms), blobs, costs, weight_and_bias("convolution_param"))
+
+
 @layer_type(
     "Im2col",
     options=("convolution_param",),
@@ -141,29 +126,8 @@ def deconvolution(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
 def im2col(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The windows' numbers as channels, at the positions of a convolution's output (Caffe: im2col_layer.cpp)."""
     bottom = bottoms[0]
-    windows = convolution_windows(layer, bottom)
-    spatial = bottom[windows.axis + 1 :]
-    require(len(spatial) > 0, "convolution_param.axis", windows.axis, f"an axis of {bottom} before the last one")
-    made = _slid(spatial, windows)
-    return LayerShape(((*bottom[: windows.axis], bottom[windows.axis] * count(windows.kernel), *made),))
-
-
-def _convolve(layer: LayerParameter, bottoms: Sequence[Shape], transposed: bool) -> LayerShape:
-    bottom, param = bottoms[0], layer.convolution_param
-    windows = convolution_windows(layer, bottom)
-    for index, other in enumerate(bottoms):
-        require(other == bottom, f"bottom[{index}]", f"shape {other}", f"{bottom} as bottom[0]")
-    channels, outputs, group = bottom[windows.axis], param.num_output, param.group
-    require(outputs > 0, "convolution_param.num_output", outputs, "1 or more")
-    require(group > 0 and channels % group == 0, "convolution_param.group", group, f"a divisor of {channels} channels")
-    require(outputs % group == 0, "convolution_param.num_output", outputs, f"a multiple of group {group}")
-    spatial = bottom[windows.axis + 1 :]
-    made = _spread(spatial, windows) if transposed else _slid(spatial, windows)
-    top = (*bottom[: windows.axis], outputs, *made)
-    inner, outer = (channels, outputs) if transposed else (outputs, channels)
-    weights = (inner, outer // group, *windows.kernel)
-    blobs: tuple[Shape, ...] = (weights, (outputs,)) if param.bias_term else (weights,)
-    # Each weight meets every position of the smaller map once: the output's, or a deconvolution's input's.
-    positions = count(bottom[: windows.axis]) * count(spatial if transposed else made)
-    costs = len(bottoms) * count(weights) * positions
-    return LayerShape((top,) * len(bottoms), blobs, costs, weight_and_bias("convolution_param"))
+    window = windows(layer, bottom)
+    sizes = bottom[window.axis + 1 :]
+    require(len(sizes) > 0, "convolution_param.axis", window.axis, f"an axis of {bottom} before the last one")
+    made = convolved_sizes(sizes, window)
+    return LayerShape(((*bottom[: window.axis], bottom[window.axis] * count(window.kernel), *made),))

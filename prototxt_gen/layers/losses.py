@@ -1,11 +1,23 @@
-"""Caffe's losses."""
+"""Caffe's losses.
+
+`loss_weights` says how much every top of a layer counts in what the solver minimises.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from prototxt_gen.layers.scores import check_labels
-from prototxt_gen.layers.table import LayerShape, Shape, canonical_axis, count, layer_type, legacy_shape, require
+from prototxt_gen.layers.table import (
+    LayerShape,
+    Shape,
+    axis_of,
+    check_numbers,
+    count,
+    layer_type,
+    legacy_shape,
+    require,
+)
 from prototxt_gen.proto import LayerParameter
 
 
@@ -18,6 +30,29 @@ def check_batches(bottoms: Sequence[Shape]) -> None:
     )
 
 
+def loss_weights(layer: LayerParameter, tops: int) -> tuple[float, ...]:
+    """The weight of each of a layer's tops in what the solver minimises; 0 where it is no loss.
+
+    The types that end in Loss count with weight 1 where none is stated (Caffe: loss_layer.cpp, layer.hpp).
+    """
+    stated = tuple(layer.loss_weight) or (1.0,) * layer.type.endswith("Loss")
+    return (stated + (0.0,) * tops)[:tops]
+
+
+def _check_counts(bottoms: Sequence[Shape], first: int) -> None:
+    """Prediction and target hold as many numbers on the axes from `first` on."""
+    wanted, found = (count(bottom[first:]) for bottom in bottoms[:2])
+    require(found == wanted, "bottom[1]", f"shape {bottoms[1]}", f"as many numbers as {bottoms[0]} of bottom[0]")
+
+
+def _check_single(bottoms: Sequence[Shape], index: int, first: int) -> None:
+    """The bottom has one number on the axes from `first` on."""
+    shape = legacy_shape(bottoms[index], f"bottom[{index}]")
+    require(
+        shape[first:] == (1,) * (4 - first), f"bottom[{index}]", f"shape {bottoms[index]}", f"1 from axis {first} on"
+    )
+
+
 @layer_type(
     "SoftmaxWithLoss",
     options=(
@@ -26,18 +61,23 @@ def check_batches(bottoms: Sequence[Shape]) -> None:
     ),
     source="softmax_loss_layer.cpp",
     bottoms=2,
-    tops=(1, 2),
     automatic=True,
     in_place=False,
     labels=(1,),
-    does="any axis, ignore_label, every normalization; the probabilities as a second top",
+    does="any axis, ignore_label, every normalization",
+    differs="a second top with the probabilities, as in Caffe",
 )
 def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """One number; a second top holds the probabilities (Caffe: softmax_loss_layer.cpp)."""
-    axis = canonical_axis(layer.softmax_param.axis, bottoms[0], "softmax_param.axis")
+    """One number (Caffe: softmax_loss_layer.cpp).
+
+    Caffe's second top, of the probabilities, cannot be had: two tops need two loss weights, which the Softmax inside,
+    having one top, refuses.
+    """
+    axis = axis_of(layer, "softmax_param", bottoms[0])
     check_batches(bottoms)
     check_labels(axis, bottoms)
-    return _loss_and_scores(layer, bottoms)
+    check_numbers(bottoms[0])
+    return LayerShape(((),))
 
 
 @layer_type("EuclideanLoss", source="euclidean_loss_layer.cpp", bottoms=2, automatic=True, in_place=False)
@@ -115,9 +155,11 @@ def multinomial_logistic_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -
 def infogain_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number; a second top holds the probabilities (Caffe: infogain_loss_layer.cpp).
 
-    The matrix, classes x classes, is a third bottom or a file that is not read here.
+    The matrix, classes x classes, is a third bottom or a file that is not read here. The loss weight that Caffe fills
+    in is for one top, so two tops need both stated (Caffe: loss_layer.cpp).
     """
-    axis = canonical_axis(layer.infogain_loss_param.axis, bottoms[0], "infogain_loss_param.axis")
+    require(not layer.loss_param.HasField("normalize"), "loss_param.normalize", "it", "normalization instead")
+    axis = axis_of(layer, "infogain_loss_param", bottoms[0])
     check_batches(bottoms)
     check_labels(axis, bottoms)
     classes = bottoms[0][axis]
@@ -128,7 +170,10 @@ def infogain_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
         require(
             layer.infogain_loss_param.HasField("source"), "infogain_loss_param.source", "none", "a file or a bottom"
         )
-    return _loss_and_scores(layer, bottoms)
+    check_numbers(bottoms[0])
+    if len(layer.top) == 2:
+        require(len(layer.loss_weight) == 2, "loss_weight", len(layer.loss_weight), "2, one for each top")
+    return LayerShape(((), bottoms[0])[: max(1, len(layer.top))])
 
 
 @layer_type(
@@ -155,27 +200,3 @@ def contrastive_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerSh
         count(bottoms[2]) >= pairs, "bottom[2]", f"shape {bottoms[2]}", f"at least {pairs} numbers, one for each pair"
     )
     return LayerShape(((),))
-
-
-def _loss_and_scores(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """One number, and a second top as large as the scores if it is named.
-
-    The loss weight that Caffe fills in is for one top, so two tops need both stated (Caffe: loss_layer.cpp).
-    """
-    if len(layer.top) == 2:
-        require(len(layer.loss_weight) == 2, "loss_weight", len(layer.loss_weight), "2, one for each top")
-    return LayerShape(((), bottoms[0])[: max(1, len(layer.top))])
-
-
-def _check_counts(bottoms: Sequence[Shape], first: int) -> None:
-    """Prediction and target hold as many numbers on the axes from `first` on."""
-    wanted, found = (count(bottom[first:]) for bottom in bottoms[:2])
-    require(found == wanted, "bottom[1]", f"shape {bottoms[1]}", f"as many numbers as {bottoms[0]} of bottom[0]")
-
-
-def _check_single(bottoms: Sequence[Shape], index: int, first: int) -> None:
-    """The bottom has one number on the axes from `first` on."""
-    shape = legacy_shape(bottoms[index], f"bottom[{index}]")
-    require(
-        shape[first:] == (1,) * (4 - first), f"bottom[{index}]", f"shape {bottoms[index]}", f"1 from axis {first} on"
-    )

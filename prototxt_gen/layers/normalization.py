@@ -1,17 +1,63 @@
-"""BatchNorm, LRN, MVN, Normalize and Softmax."""
+"""BatchNorm, LRN, MVN, Normalize and Softmax.
+
+`is_affine_part` tells whether a Scale belongs to the BatchNorm before it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import Filler, LayerShape, Shape, canonical_axis, layer_type, legacy_shape, require
+from prototxt_gen.layers.table import (
+    Filler,
+    LayerShape,
+    Shape,
+    axis_of,
+    check_numbers,
+    layer_type,
+    legacy_shape,
+    require,
+)
 from prototxt_gen.proto import LayerParameter
+
+
+@layer_type(
+    "BatchNorm",
+    options=("batch_norm_param",),
+    source="batch_norm_layer.cpp",
+    does="stored statistics or the batch's; with the Scale behind it one torch batch norm",
+    differs="the statistics' factor comes back as 1, mean and variance divided by it",
+)
+def batch_norm(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """The bottom's shape. Blobs: sums of means, of variances, and the divisor (Caffe: batch_norm_layer.cpp)."""
+    require(len(bottoms[0]) >= 2, "bottom[0]", f"shape {bottoms[0]}", "2 axes or more")
+    check_numbers(bottoms[0])
+    for index, spec in enumerate(layer.param):
+        require(spec.lr_mult == 0, f"param[{index}].lr_mult", spec.lr_mult, "0: statistics are not learned")
+    channels = bottoms[0][1]
+    return LayerShape((bottoms[0],), ((channels,), (channels,), (1,)))
+
+
+def is_affine_part(scale: LayerParameter, norm: LayerParameter, axes: int | None = None) -> bool:
+    """Whether the Scale gives every channel that the BatchNorm makes a factor from a blob: the two are one batch norm.
+
+    `axes` is how many axes the BatchNorm's top has; without it only an axis counted from the front is recognised.
+    That nothing else takes this top, and that no other layer shares the blobs, is for the caller to see to.
+    """
+    param = scale.scale_param
+    return (
+        norm.type == "BatchNorm"
+        and scale.type == "Scale"
+        and len(norm.bottom) == len(norm.top) == len(scale.bottom) == len(scale.top) == 1
+        and list(scale.bottom) == list(norm.top)
+        and (param.axis == 1 or (axes is not None and param.axis == 1 - axes))
+        and (param.num_axes == 1 or (axes == 2 and param.num_axes == -1))
+    )
 
 
 @layer_type("Softmax", options=("softmax_param",), source="softmax_layer.cpp", does="any axis")
 def softmax(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom's shape (Caffe: softmax_layer.cpp)."""
-    canonical_axis(layer.softmax_param.axis, bottoms[0], "softmax_param.axis")
+    axis_of(layer, "softmax_param", bottoms[0])
     return LayerShape((bottoms[0],))
 
 
@@ -39,20 +85,6 @@ def lrn(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 def mvn(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom's sizes on 4 axes, ones at the end where it has fewer (Caffe: mvn_layer.cpp)."""
     return LayerShape((legacy_shape(bottoms[0], "bottom[0]"),))
-
-
-@layer_type(
-    "BatchNorm",
-    options=("batch_norm_param",),
-    source="batch_norm_layer.cpp",
-    does="stored statistics or the batch's; with the Scale behind it one torch batch norm",
-    differs="the statistics' factor comes back as 1, mean and variance divided by it",
-)
-def batch_norm(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """The bottom's shape. Blobs: sums of means, of variances, and the divisor (Caffe: batch_norm_layer.cpp)."""
-    require(len(bottoms[0]) >= 2, "bottom[0]", f"shape {bottoms[0]}", "2 axes or more")
-    channels = bottoms[0][1]
-    return LayerShape((bottoms[0],), ((channels,), (channels,), (1,)))
 
 
 @layer_type(

@@ -1,11 +1,79 @@
-"""Pooling and SPP, with Caffe's windows."""
+"""Pooling and SPP.
+
+`windows` and `spp_windows` read what a layer states; `pooled_sizes` is Caffe's rule of size.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from prototxt_gen.layers.table import LayerShape, Shape, count, layer_type, require
+from prototxt_gen.layers.windows import Windows, spatial_sizes, stated
 from prototxt_gen.proto import LayerParameter
+
+
+def windows(layer: LayerParameter, bottom: Shape) -> Windows:
+    """The windows of a Pooling layer over a bottom of 4 axes (Caffe: pooling_layer.cpp, LayerSetUp).
+
+    stride_h and stride_w, pad_h and pad_w come in twos. Beside kernel_size one of kernel_h and kernel_w is passed over.
+    """
+    param = layer.pooling_param
+
+    def pair(field: str, default: int | None = None) -> Shape:
+        stem = field.removesuffix("_size")
+        twins = [twin for twin in (f"{stem}_h", f"{stem}_w") if param.HasField(twin)]
+        if field == "kernel_size" and len(twins) == 1 and stated(param, field):
+            return (param.kernel_size,) * 2
+        require(len(twins) != 1, f"pooling_param.{stem}_h", "only one of height and width", "both")
+        return spatial_sizes(param, "pooling_param", field, 2, default)
+
+    if param.global_pooling:
+        found = [name for name in ("kernel_size", "kernel_h", "kernel_w") if param.HasField(name)]
+        require(not found, "pooling_param.global_pooling", f"true and {', '.join(found)}", "no kernel")
+        kernel = bottom[2:]
+    else:
+        kernel = pair("kernel_size")
+    stride, pad = pair("stride", 1), pair("pad", 0)
+    require(all(size > 0 for size in kernel), "pooling_param.kernel_size", kernel, "1 or more")
+    require(all(size > 0 for size in stride), "pooling_param.stride", stride, "1 or more")
+    if param.global_pooling:
+        require(stride == (1, 1) and pad == (0, 0), "pooling_param", f"stride {stride}, pad {pad}", "1 and 0 if global")
+    if any(pad):
+        require(param.pool != param.STOCHASTIC, "pooling_param.pad", pad, "0 with STOCHASTIC")
+        fits = all(size < window for size, window in zip(pad, kernel, strict=True))
+        require(fits, "pooling_param.pad", pad, f"less than the kernel {kernel}")
+    return Windows(1, kernel, stride, pad, (1, 1))
+
+
+def pooled_sizes(sizes: Shape, windows: Windows, floor: bool = False) -> Shape:
+    """The output's height and width (Caffe: pooling_layer.cpp, Reshape). NetworkError where no window fits.
+
+    Sizes round up, or down with `floor` (round_mode FLOOR); then a last window that would begin in the padding is
+    dropped.
+    """
+    made = []
+    for size, window, step, margin in zip(sizes, windows.kernel, windows.stride, windows.pad, strict=True):
+        room = size + 2 * margin - window
+        outputs = (room // step if floor else -(-room // step)) + 1
+        # Padding on either axis makes Caffe clip both; without any, a window may even begin behind the map.
+        if any(windows.pad) and (outputs - 1) * step >= size + margin:
+            outputs -= 1
+        require(
+            outputs > 0,
+            "pooling_param.kernel_size",
+            windows.kernel,
+            f"a window that fits a map of {sizes} padded by {windows.pad}",
+        )
+        made.append(outputs)
+    return tuple(made)
+
+
+def spp_windows(level: int, sizes: Shape) -> Windows:
+    """The windows of one level of the pyramid over a map of these sizes (Caffe: spp_layer.cpp, GetPoolingParam)."""
+    bins = 2**level
+    kernel = tuple(-(-size // bins) for size in sizes)
+    pad = tuple((window * bins - size + 1) // 2 for window, size in zip(kernel, sizes, strict=True))
+    return Windows(1, kernel, kernel, pad, (1, 1))
 
 
 @layer_type(
@@ -18,16 +86,12 @@ from prototxt_gen.proto import LayerParameter
     differs="STOCHASTIC draws in TRAIN with torch's random numbers",
 )
 def pooling(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """Sizes round up, then a last window that would begin in the padding is dropped (Caffe: pooling_layer.cpp).
-
-    MAX may have a second top, the positions of the maxima.
-    """
+    """The map pooled; MAX may have a second top, the positions of the maxima (Caffe: pooling_layer.cpp)."""
     param = layer.pooling_param
     if param.pool != param.MAX:
         require(len(layer.top) == 1, "top", len(layer.top), "1; only MAX has a mask")
     require(len(bottoms[0]) == 4, "bottom[0]", f"shape {bottoms[0]}", "4 axes")
-    kernel, stride, pad = pooling_windows(layer, bottoms[0])
-    made = pooled_sizes(bottoms[0][2:], kernel, stride, pad, floor=param.round_mode == param.FLOOR)
+    made = pooled_sizes(bottoms[0][2:], windows(layer, bottoms[0]), floor=param.round_mode == param.FLOOR)
     return LayerShape((bottoms[0][:2] + made,) * len(layer.top))
 
 
@@ -45,72 +109,22 @@ def spp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """
     height = layer.spp_param.pyramid_height
     require(len(bottoms[0]) == 4, "bottom[0]", f"shape {bottoms[0]}", "4 axes")
-    require(all(size > 0 for size in bottoms[0][2:]), "bottom[0]", f"shape {bottoms[0]}", "no empty map")
-    require(height > 0, "spp_param.pyramid_height", height, "1 or more")
     batch, channels, *sizes = bottoms[0]
+    require(all(size > 0 for size in sizes), "bottom[0]", f"shape {bottoms[0]}", "no empty map")
+    require(height > 0, "spp_param.pyramid_height", height, "1 or more")
     numbers = 0
     for level in range(height):
-        kernel, pad = spp_windows(level, tuple(sizes))
+        window = spp_windows(level, tuple(sizes))
         # Caffe's pooling refuses this; more bins than positions end the loop here, however high the pyramid.
-        fits = all(margin < size for margin, size in zip(pad, kernel, strict=True))
+        fits = all(margin < size for margin, size in zip(window.pad, window.kernel, strict=True))
         require(
-            fits, "spp_param.pyramid_height", height, f"levels whose padding {pad} is less than the kernel {kernel}"
+            fits,
+            "spp_param.pyramid_height",
+            height,
+            f"levels whose padding {window.pad} is less than the kernel {window.kernel}",
         )
-        if any(pad):
+        if any(window.pad):
             stochastic = layer.spp_param.pool == layer.spp_param.STOCHASTIC
             require(not stochastic, "spp_param.pool", "STOCHASTIC", f"MAX or AVE, as level {level} needs padding")
-        numbers += channels * count(pooled_sizes(tuple(sizes), kernel, kernel, pad))
+        numbers += channels * count(pooled_sizes(tuple(sizes), window))
     return LayerShape(((batch, channels, 1, 1),) if height == 1 else ((batch, numbers),))
-
-
-def pooling_windows(layer: LayerParameter, bottom: Shape) -> tuple[Shape, Shape, Shape]:
-    """Kernel, stride and pad of a Pooling layer as (height, width) (Caffe: pooling_layer.cpp, LayerSetUp)."""
-    param = layer.pooling_param
-
-    def pair(field: str, stem: str) -> Shape:
-        height, width = param.HasField(f"{stem}_h"), param.HasField(f"{stem}_w")
-        require(height == width, f"pooling_param.{stem}_h", "only one of height and width", "both")
-        require(not (height and param.HasField(field)), f"pooling_param.{field}", f"{field} and {stem}_h", "one")
-        one = getattr(param, field)
-        return (getattr(param, f"{stem}_h"), getattr(param, f"{stem}_w")) if height else (one, one)
-
-    if param.global_pooling:
-        stated = [name for name in ("kernel_size", "kernel_h", "kernel_w") if param.HasField(name)]
-        require(not stated, "pooling_param.global_pooling", f"true and {', '.join(stated)}", "no kernel")
-        kernel = bottom[2:]
-    else:
-        kernel = pair("kernel_size", "kernel")
-    stride, pad = pair("stride", "stride"), pair("pad", "pad")
-    require(all(size > 0 for size in kernel), "pooling_param.kernel_size", kernel, "1 or more")
-    require(all(size > 0 for size in stride), "pooling_param.stride", stride, "1 or more")
-    if param.global_pooling:
-        require(stride == (1, 1) and pad == (0, 0), "pooling_param", f"stride {stride}, pad {pad}", "1 and 0 if global")
-    if any(pad):
-        require(param.pool != param.STOCHASTIC, "pooling_param.pad", pad, "0 with STOCHASTIC")
-        fits = all(size < window for size, window in zip(pad, kernel, strict=True))
-        require(fits, "pooling_param.pad", pad, f"less than the kernel {kernel}")
-    return kernel, stride, pad
-
-
-def pooled_sizes(sizes: Shape, kernel: Shape, stride: Shape, pad: Shape, floor: bool = False) -> Shape:
-    """The output's sizes (Caffe: pooling_layer.cpp, Reshape). `floor` rounds down (round_mode FLOOR)."""
-    made = []
-    for size, window, step, margin in zip(sizes, kernel, stride, pad, strict=True):
-        room = size + 2 * margin - window
-        outputs = (room // step if floor else -(-room // step)) + 1
-        # Padding on either axis makes Caffe clip both; without any, a window may even begin behind the map.
-        if any(pad) and (outputs - 1) * step >= size + margin:
-            outputs -= 1
-        require(
-            outputs > 0, "pooling_param.kernel_size", kernel, f"a window that fits a map of {sizes} padded by {pad}"
-        )
-        made.append(outputs)
-    return tuple(made)
-
-
-def spp_windows(level: int, sizes: Shape) -> tuple[Shape, Shape]:
-    """Kernel, which is the stride too, and pad of one level of the pyramid (Caffe: spp_layer.cpp, GetPoolingParam)."""
-    bins = 2**level
-    kernel = tuple(-(-size // bins) for size in sizes)
-    pad = tuple((window * bins - size + 1) // 2 for window, size in zip(kernel, sizes, strict=True))
-    return kernel, pad

@@ -1,4 +1,7 @@
-"""Interp, and InterpHalfPixel, which no Caffe has."""
+"""Interp, and InterpHalfPixel, which no Caffe has.
+
+`interp_sizes` and `half_pixel_sizes` are their rules of size.
+"""
 
 from __future__ import annotations
 
@@ -8,48 +11,12 @@ from prototxt_gen.layers.table import LayerShape, Shape, layer_type, legacy_shap
 from prototxt_gen.proto import LayerParameter
 
 
-@layer_type(
-    "InterpHalfPixel",
-    options=("interp_param",),
-    source="interp.cpp",
-    does="not Caffe's: ncnn's resizing at pixel centres, see [weights.md](weights.md)",
-    differs="pads",
-)
-def interp_half_pixel(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """The size is interp_param's height and width, else the map's times zoom_factor, divided by shrink_factor.
-
-    Caffe's Interp lays corner on corner instead, and its factors count the gaps between pixels (ncnn: interp.cpp).
-    """
-    param, bottom = layer.interp_param, bottoms[0]
-    require(len(bottom) == 4, "bottom[0]", f"shape {bottom}", "4 axes")
-    for field in ("pad_beg", "pad_end"):
-        require(not getattr(param, field), f"interp_param.{field}", getattr(param, field), "0: nothing is cropped")
-    for field in ("zoom_factor", "shrink_factor"):
-        require(getattr(param, field) >= 1, f"interp_param.{field}", getattr(param, field), "1 or more")
-    made = tuple(size * param.zoom_factor // param.shrink_factor for size in bottom[2:])
-    # Of what is left over ncnn's versions make different things.
-    whole = not any(size * param.zoom_factor % param.shrink_factor for size in bottom[2:])
-    if param.height or param.width:
-        made, whole = (param.height, param.width), True
-    require(whole, "interp_param.shrink_factor", param.shrink_factor, f"a divisor of the map's {bottom[2:]}")
-    require(all(size > 0 for size in made), "interp_param", f"an output of {made}", "1 or more on both axes")
-    return LayerShape((bottom[:2] + made,))
-
-
-@layer_type(
-    "Interp",
-    options=("interp_param",),
-    source="interp_layer.cpp",
-    bottoms=(1, 2),
-    does="every rule of size, a second bottom's size, cropping pads; corners aligned",
-    differs="pads above 0, as in Caffe's fork",
-)
-def interp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """Bilinear resizing of what pads of 0 or less leave of the map (DeepLab and DF forks: interp_layer.cpp).
+def interp_sizes(layer: LayerParameter, bottoms: Sequence[Shape]) -> Shape:
+    """Height and width of an Interp's top (DeepLab and DF forks: interp_layer.cpp).
 
     The size comes from a shrink_factor or a zoom_factor where only one is stated, else from height and width where
-    both are, else from shrinking and then zooming. A zoom by z puts z - 1 positions between two of the map. PSPNet's
-    fork takes a second bottom instead, of the size that is wanted.
+    both are, else from shrinking and then zooming what the pads leave of the map. A zoom by z puts z - 1 positions
+    between two of the map. PSPNet's fork takes a second bottom instead, of the size that is wanted.
     """
     param, bottom = layer.interp_param, legacy_shape(bottoms[0], "bottom[0]")
     for field in ("pad_beg", "pad_end"):
@@ -74,4 +41,54 @@ def interp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
             require(param.zoom_factor >= 1, "interp_param.zoom_factor", param.zoom_factor, "1 or more")
             made = tuple(size + (size - 1) * (param.zoom_factor - 1) for size in made)
     require(all(size > 0 for size in made), "interp_param", f"an output of {made}", "1 or more on both axes")
-    return LayerShape((bottom[:2] + made,))
+    return made
+
+
+@layer_type(
+    "Interp",
+    options=("interp_param",),
+    source="interp_layer.cpp",
+    bottoms=(1, 2),
+    does="every rule of size, a second bottom's size, cropping pads; corners aligned",
+    differs="pads above 0, as in Caffe's fork",
+)
+def interp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """Bilinear resizing of what pads of 0 or less leave of the map (DeepLab and DF forks: interp_layer.cpp)."""
+    made = interp_sizes(layer, bottoms)
+    return LayerShape((legacy_shape(bottoms[0], "bottom[0]")[:2] + made,))
+
+
+def half_pixel_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
+    """Height and width of an InterpHalfPixel's top (ncnn: interp.cpp).
+
+    interp_param's height and width, else the map's times zoom_factor, divided by shrink_factor. Caffe's Interp lays
+    corner on corner instead, and its factors count the gaps between pixels.
+    """
+    param = layer.interp_param
+    for field in ("zoom_factor", "shrink_factor"):
+        require(getattr(param, field) >= 1, f"interp_param.{field}", getattr(param, field), "1 or more")
+    if param.height or param.width:
+        made: Shape = (param.height, param.width)
+    else:
+        # ncnn's versions differ in what they make of a remainder.
+        whole = not any(size * param.zoom_factor % param.shrink_factor for size in bottom[2:])
+        require(whole, "interp_param.shrink_factor", param.shrink_factor, f"a divisor of the map's {bottom[2:]}")
+        made = tuple(size * param.zoom_factor // param.shrink_factor for size in bottom[2:])
+    require(all(size > 0 for size in made), "interp_param", f"an output of {made}", "1 or more on both axes")
+    return made
+
+
+@layer_type(
+    "InterpHalfPixel",
+    options=("interp_param",),
+    source="interp.cpp",
+    does="not Caffe's: ncnn's resizing at pixel centres, see [weights.md](weights.md)",
+    differs="pads",
+)
+def interp_half_pixel(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """Bilinear resizing at pixel centres, of a map on 4 axes (ncnn: interp.cpp)."""
+    param, bottom = layer.interp_param, bottoms[0]
+    require(len(bottom) == 4, "bottom[0]", f"shape {bottom}", "4 axes")
+    for field in ("pad_beg", "pad_end"):
+        require(not getattr(param, field), f"interp_param.{field}", getattr(param, field), "0: nothing is cropped")
+    return LayerShape((bottom[:2] + half_pixel_sizes(layer, bottom),))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import LayerShape, Shape, canonical_axis, count, layer_type, require
+from prototxt_gen.layers.table import LayerShape, Shape, axis_of, count, layer_type, require
 from prototxt_gen.proto import LayerParameter
 
 
@@ -36,7 +36,7 @@ def argmax(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     top_k = param.top_k
     require(top_k > 0, "argmax_param.top_k", top_k, "1 or more")
     if param.HasField("axis"):
-        axis = canonical_axis(param.axis, bottom, "argmax_param.axis")
+        axis = axis_of(layer, "argmax_param", bottom)
         require(top_k <= bottom[axis], "argmax_param.top_k", top_k, f"at most {bottom[axis]}, the size of axis {axis}")
         return LayerShape(((*bottom[:axis], top_k, *bottom[axis + 1 :]),))
     require(len(bottom) > 0, "bottom[0]", "no axes", "1 axis or more")
@@ -58,7 +58,7 @@ def argmax(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 def accuracy(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number; a second top holds one for each class (Caffe: accuracy_layer.cpp)."""
     scores, top_k = bottoms[0], layer.accuracy_param.top_k
-    axis = canonical_axis(layer.accuracy_param.axis, scores, "accuracy_param.axis")
+    axis = axis_of(layer, "accuracy_param", scores)
     check_labels(axis, bottoms)
     require(top_k <= scores[axis], "accuracy_param.top_k", top_k, f"at most the {scores[axis]} classes")
     return LayerShape(((), (scores[axis],))[: len(layer.top)])

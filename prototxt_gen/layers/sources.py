@@ -1,4 +1,7 @@
-"""Layers without bottoms: inputs, data layers, DummyData, Parameter."""
+"""Layers without bottoms: inputs, data layers, DummyData, Parameter.
+
+`crop_sizes` and `resized_sizes` say what a data layer does to the sizes of its images.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,27 @@ from prototxt_gen.layers.table import LayerShape, Shape, layer_type, require
 from prototxt_gen.proto import LayerParameter
 
 _GIVE = "give this input's shape (input_shapes, or --input-shape of a command)"
+
+
+def crop_sizes(layer: LayerParameter) -> Shape | None:
+    """(height, width) of the crop that a data layer's transform_param asks for; None where it asks for none.
+
+    crop_h and crop_w are of the DF fork.
+    """
+    param = layer.transform_param
+    if param.crop_size:
+        return (param.crop_size, param.crop_size)
+    if param.crop_h and param.crop_w:
+        return (param.crop_h, param.crop_w)
+    return None
+
+
+def resized_sizes(layer: LayerParameter) -> Shape | None:
+    """(height, width) that an ImageData layer brings its images to; None where it leaves them as they are."""
+    param = layer.image_data_param
+    sizes = (param.new_height, param.new_width)
+    require(all(sizes) or not any(sizes), "image_data_param.new_height", sizes, "both sizes or neither")
+    return sizes if any(sizes) else None
 
 
 @layer_type(
@@ -52,9 +76,8 @@ def image_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """
     param = layer.image_data_param
     require(param.batch_size > 0, "image_data_param.batch_size", param.batch_size, "1 or more")
-    resized = (param.new_height, param.new_width)
-    require(all(resized) or not any(resized), "image_data_param.new_height", resized, "both sizes or neither")
-    size = _cropped(layer) or (resized if any(resized) else None)
+    resized = resized_sizes(layer)
+    size = crop_sizes(layer) or resized
     if size is None:
         raise NetworkError(f"image_data_param: no crop and no new size; its images decide, so {_GIVE}")
     return LayerShape(((param.batch_size, 3 if param.is_color else 1, *size), (param.batch_size,)))
@@ -82,7 +105,7 @@ def data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """
     param = layer.data_param
     require(param.batch_size > 0, "data_param.batch_size", param.batch_size, "1 or more")
-    size = _cropped(layer)
+    size = crop_sizes(layer)
     if size is None:
         raise NetworkError(f"data_param: no crop; the data base decides about sizes, so {_GIVE}")
     means = len(layer.transform_param.mean_value)
@@ -181,13 +204,3 @@ def parameter(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The blob itself (Caffe: parameter_layer.hpp)."""
     shape = tuple(layer.parameter_param.shape.dim)
     return LayerShape((shape,), (shape,))
-
-
-def _cropped(layer: LayerParameter) -> Shape | None:
-    """(height, width) of the crop that transform_param asks for, if any."""
-    param = layer.transform_param
-    if param.crop_size:
-        return (param.crop_size, param.crop_size)
-    if param.crop_h and param.crop_w:
-        return (param.crop_h, param.crop_w)
-    return None

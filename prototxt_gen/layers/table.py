@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from math import prod
@@ -147,6 +148,12 @@ def _check_number(field: str, found: int, wanted: int | tuple[int, int | None]) 
         raise NetworkError(f"{field}: found {found}, expected {text}")
 
 
+def shared_names(layers: Iterable[LayerParameter]) -> set[str]:
+    """The names of blobs, as in `param { name }`, that stand for more than one blob of these layers."""
+    uses = Counter(spec.name for layer in layers for spec in layer.param if spec.name)
+    return {name for name, number in uses.items() if number > 1}
+
+
 def count(shape: Sequence[int]) -> int:
     """How many numbers an array of this shape holds; 1 for a shape without axes."""
     return prod(shape)
@@ -170,10 +177,20 @@ def canonical_axis(axis: int, shape: Shape, field: str) -> int:
     return axis % len(shape)
 
 
+def axis_of(layer: LayerParameter, options: str, shape: Shape) -> int:
+    """The `axis` that a layer's options state, counted from the front of a bottom of this shape."""
+    return canonical_axis(getattr(layer, options).axis, shape, f"{options}.axis")
+
+
 def require(condition: bool, field: str, found: object, expected: object) -> None:
     """NetworkError saying what was found and what was expected, unless the condition holds."""
     if not condition:
         raise NetworkError(f"{field}: found {found}, expected {expected}")
+
+
+def check_numbers(bottom: Shape, field: str = "bottom[0]") -> None:
+    """NetworkError for a bottom without numbers, on which the layer's set-up ends in Caffe: it asks for its memory."""
+    require(count(bottom) > 0, field, f"shape {bottom}", "1 number or more")
 
 
 def legacy_shape(shape: Shape, field: str) -> Shape:

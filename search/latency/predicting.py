@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from prototxt_gen.architectures import Backbone
 from prototxt_gen.generator.parts import Part, parts
-from search.order import Vectors
 from search.spaces import BackboneSpace
+from search.spaces.vectors import Vectors
 
 
 class _Placed(NamedTuple):

@@ -23,9 +23,9 @@ from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.generator.parts import Part, parts
 from search.latency.measuring import ROUNDS, Entry, measure
 from search.latency.predicting import predictor, space_parts
-from search.order import Vectors
 from search.progress import progress_bar
 from search.spaces import BackboneSpace
+from search.spaces.vectors import Vectors
 
 FORMAT = "dongfeng latency table 2"
 # Its keys were made of a few numbers of a block and stood for several networks.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from importlib import resources
@@ -13,19 +12,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from prototxt_gen.binary import from_binary, to_binary
-from prototxt_gen.errors import FileError, FormatError, UnsupportedError
-from prototxt_gen.fingerprints import fingerprint
-from prototxt_gen.generator.networks import generate
-from prototxt_gen.proto import MESSAGES, NetParameter, compile_schema
-from prototxt_gen.text import parse_text, read_prototxt, to_text, write_prototxt
+from prototxt_gen.proto import MESSAGES, LayerParameter, Message, fields_of, set_fields
 
 ROOT = Path(__file__).parents[2]
 SOURCE = resources.files("prototxt_gen").joinpath("caffe.proto").read_text("utf-8")
-FILE = compile_schema(SOURCE, "caffe.proto")
+DESCRIPTOR = resources.files("prototxt_gen").joinpath("caffe.desc").read_bytes()
+(FILE,) = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTOR).file
 INTERP_HERE = 20148
 # What the SSD fork adds to the language: (number, label, type, default, packed) by field, by message.
 SSD = {
@@ -100,22 +93,66 @@ def test_enums(schema):
     assert found == schema["enums"]
 
 
-def test_protoc_reads_the_file_as_we_do(tmp_path):
-    protoc = pytest.importorskip("grpc_tools.protoc")
-    (tmp_path / "caffe.proto").write_text(SOURCE, "utf-8")
-    out = tmp_path / "set"
-    assert protoc.main(["protoc", f"-I{tmp_path}", f"--descriptor_set_out={out}", "caffe.proto"]) == 0
-    (theirs,) = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file
+# ------------------------------------------------------------------------------------- what is made of caffe.proto
 
-    def rows(file):
-        return [
-            (message.name, [(field.name, *_compiled_row(field)) for field in message.field], list(message.enum_type))
-            for message in file.message_type
-        ]
 
-    assert rows(FILE) == rows(theirs)
-    assert list(FILE.enum_type) == list(theirs.enum_type)
-    assert FILE.package == theirs.package
+def test_descriptor_and_stub_are_current():
+    pytest.importorskip("grpc_tools.protoc")
+    command = [sys.executable, str(ROOT / "tools" / "compile_proto.py"), "--check"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+MISTAKES = """
+from prototxt_gen.proto import LayerParameter, NetParameter, SolverParameter
+
+layer = LayerParameter(name="c", type="Pooling", bottom=["x"], include=[{"phase": "TEST"}])
+layer.pooling_param.pool = layer.pooling_param.AVE
+net = NetParameter(layer=[layer])
+net.layer.add(name="r", type="ReLU", bottom=["x"]).top.append("x")
+width: int = net.layer[0].convolution_param.kernel_size[0]
+
+LayerParameter(tpye="x")  # Unexpected keyword argument "tpye"
+layer.convolution_parm  # has no attribute "convolution_parm"
+layer.tpye = "x"  # has no attribute "tpye"
+net.layer.add(nmae="r")  # Unexpected keyword argument "nmae"
+net.layer[0].pooling_param.kernal_size = 3  # has no attribute "kernal_size"
+layer.name = 3  # expression has type "int", variable has type "str"
+layer.pooling_param = layer.pooling_param  # is read-only
+SolverParameter(base_lr="0.1")  # incompatible type "str"
+"""
+
+
+def test_misspelt_fields_fail_the_check_of_types(tmp_path):
+    api = pytest.importorskip("mypy.api")
+    (tmp_path / "mistakes.py").write_text(MISTAKES, "utf-8")
+    options = ["--strict", "--follow-imports=silent", f"--cache-dir={tmp_path}", f"--config-file={ROOT}/pyproject.toml"]
+    found, _, _ = api.run([*options, str(tmp_path / "mistakes.py")])
+    wanted = {number: line.split("#")[1].strip() for number, line in enumerate(MISTAKES.split("\n"), 1) if "#" in line}
+    told = {int(line.split(":")[1]): line for line in found.splitlines() if "mistakes.py:" in line and "error:" in line}
+    assert told.keys() == wanted.keys(), found
+    assert all(wanted[number] in told[number] for number in wanted)
+
+
+def test_fields_are_described_as_the_descriptor_has_them():
+    for message in FILE.message_type:
+        fields = fields_of(MESSAGES[message.name])
+        assert list(fields) == [field.name for field in message.field]
+        for field, declared in zip(fields.values(), message.field, strict=True):
+            kind = "" if field.kind == "message" else field.kind
+            assert field.message is (None if kind else MESSAGES[declared.type_name.removeprefix(".caffe.")])
+            assert bool(field.values) == (kind == "enum")
+            assert (field.number, field.repeated) == (declared.number, _compiled_row(declared)[1] == "repeated")
+    assert fields_of(LayerParameter)["phase"].values == {"TRAIN": 0, "TEST": 1}
+
+
+def test_set_fields_are_in_the_order_of_their_numbers():
+    layer = LayerParameter(type="ReLU", name="r", bottom=["x", "y"])
+    layer.pooling_param.SetInParent()
+    found = [(field.number, field.name, field.repeated, value) for field, value in set_fields(layer)]
+    assert [number for number, *_ in found] == [1, 2, 3, 121]
+    assert found[:3] == [(1, "name", False, "r"), (2, "type", False, "ReLU"), (3, "bottom", True, ["x", "y"])]
+    assert all(isinstance(value, Message) for *_, value in found[3:])
 
 
 # ------------------------------------------------------------------------------- one process with another caffe_pb2
@@ -159,6 +196,17 @@ def _bvlc_source() -> str:
     return "".join(line for line in SOURCE.splitlines(keepends=True) if "// fork" not in line)
 
 
+def _bvlc_file() -> descriptor_pb2.FileDescriptorProto:
+    """The descriptor without the fields that forks add."""
+    forks = {line.split("=")[0].split()[-1] for line in SOURCE.splitlines() if "// fork" in line}
+    file = descriptor_pb2.FileDescriptorProto.FromString(FILE.SerializeToString())
+    for message in file.message_type:
+        kept = [field for field in message.field if field.name not in forks]
+        del message.field[:]
+        message.field.extend(kept)
+    return file
+
+
 @pytest.mark.parametrize(
     "imports",
     [
@@ -174,7 +222,7 @@ def test_another_caffe_pb2_lives_in_the_same_process(tmp_path, imports, made_by,
         (tmp_path / "caffe.proto").write_text(_bvlc_source(), "utf-8")
         assert protoc.main(["protoc", f"-I{tmp_path}", f"--python_out={tmp_path}", "caffe.proto"]) == 0
     else:
-        data = compile_schema(_bvlc_source(), "caffe.proto").SerializeToString().hex()
+        data = _bvlc_file().SerializeToString().hex()
         (tmp_path / "caffe_pb2.py").write_text(CAFFE_PB2.format(data=data), "utf-8")
     _run(BOTH.format(imports=imports), tmp_path, PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=implementation)
 
@@ -185,7 +233,10 @@ def test_implementations_of_protobuf_agree(implementation):
     _run(
         "from google.protobuf.internal import api_implementation\n"
         "from prototxt_gen import generate, generate_text, solver\n"
-        "from prototxt_gen.binary import *\nfrom prototxt_gen.fingerprints import *\nfrom prototxt_gen.proto import *\nfrom prototxt_gen.text import *\n"
+        "from prototxt_gen.binary import from_binary, to_binary\n"
+        "from prototxt_gen.fingerprints import fingerprint\n"
+        "from prototxt_gen.proto import NetParameter\n"
+        "from prototxt_gen.text import parse_text, to_text\n"
         f"assert api_implementation.Type() == {implementation!r}\n"
         f"net = generate({entry['architecture']!r}, 'release')\n"
         f"assert fingerprint(net) == {entry['fingerprint']!r}\n"
@@ -201,177 +252,6 @@ def test_implementations_of_protobuf_agree(implementation):
 @pytest.mark.parametrize("package", ["prototxt_gen", "prototxt_gen.generator.networks", "prototxt_gen.proto"])
 def test_importing_does_not_import_torch(package):
     _run(f"import {package}, sys; assert not {{'torch', 'h5py', 'PIL', 'optuna'}} & set(sys.modules)")
-
-
-# --------------------------------------------------------------------------------------------------------- field 148
-
-BOTH_NAMES = """
-layer { name: "clip" type: "Clip" bottom: "data" top: "clip" clip_param { min: -1 max: 2 } }
-layer { name: "up" type: "Interp" bottom: "clip" top: "up" interp_param { height: 3 width: 5 pad_end: -1 } }
-layer { name: "mix" type: "ShuffleChannel" bottom: "up" top: "mix" shuffle_channel_param { group: 2 } }
-"""
-
-
-def test_text_takes_both_names_of_148():
-    net = parse_text(BOTH_NAMES, NetParameter())
-    assert (net.layer[0].clip_param.min, net.layer[0].clip_param.max) == (-1, 2)
-    assert (net.layer[1].interp_param.height, net.layer[1].interp_param.width) == (3, 5)
-    assert net.layer[2].shuffle_channel_param.group == 2
-    assert parse_text(to_text(net), NetParameter()) == net
-    assert from_binary(to_binary(net)) == net
-
-
-def test_bvlc_bytes_carry_clip_in_148_and_no_interp_there():
-    net = parse_text(BOTH_NAMES, NetParameter())
-    clip, interp, _ = _layers_as_written(to_binary(net))
-    assert clip.HasField("clip_param")
-    assert not interp.HasField("clip_param")
-
-
-def test_release_bytes_carry_interp_in_148():
-    net = parse_text(BOTH_NAMES, NetParameter())
-    del net.layer[0]
-    before = to_binary(net)
-    data = to_binary(net, "release")
-    interp, _ = _layers_as_written(data)
-    # As bytes of BVLC's schema: a Clip that lacks its required numbers, what stock Caffe stops at.
-    assert interp.HasField("clip_param")
-    assert not interp.clip_param.IsInitialized()
-    assert not interp.HasField("interp_param")
-    assert from_binary(data) == net
-    assert fingerprint(from_binary(data)) == fingerprint(net)
-    assert to_binary(net) == before  # the argument is left as it was
-
-
-def test_an_interp_without_numbers_is_none_the_less_an_interp():
-    net = parse_text('layer { name: "up" type: "Interp" interp_param { } }', NetParameter())
-    assert from_binary(to_binary(net, "release")) == net
-
-
-def test_release_bytes_cannot_hold_a_clip():
-    with pytest.raises(UnsupportedError, match=re.escape("layers ['clip']")):
-        to_binary(parse_text(BOTH_NAMES, NetParameter()), "release")
-
-
-def test_files_of_both_dialects_are_read_alike(reference, unpacked):
-    """The fork's own bytes name the same Interp layers as the released text."""
-    text = read_prototxt(reference / "release" / "prototxt" / "df1seg_mergebn.prototxt")
-    binary = from_binary(unpacked("nets/df1seg_mergebn.fork.caffemodel").read_bytes())
-    found = {layer.name: layer.interp_param for layer in binary.layer if layer.HasField("interp_param")}
-    assert found
-    wanted = {layer.name: [n.interp_param for n in text.layer if n.name == layer.name] for layer in binary.layer}
-    assert all(param in wanted[name] for name, param in found.items())
-    assert not any(layer.HasField("clip_param") for layer in binary.layer)
-
-
-def _layers_as_written(data: bytes) -> list:
-    """The layers as the bytes have them, before from_binary moves fields."""
-    net = NetParameter()
-    net.MergeFromString(data)
-    return list(net.layer)
-
-
-# ------------------------------------------------------------------------------------------------------ fingerprints
-
-ONE = 'name: "n" layer { name: "d" type: "Dropout" dropout_param { dropout_ratio: 0.1 } include { phase: TEST } }'
-
-
-@pytest.mark.parametrize(
-    "same",
-    [
-        'layer { include { phase: TEST } dropout_param { dropout_ratio: 0.1 } type: "Dropout" name: "d" } name: "n"',
-        ONE.replace(" ", "\n  # a comment\n"),
-        ONE.replace("0.1", "0.100000001490116"),
-        ONE.replace("0.1", "1e-1"),
-        ONE.replace("0.1", "0.1f"),
-        ONE.replace('"', "'"),
-        ONE.replace("TEST", "1"),
-        ONE.replace(" {", ": <").replace("}", ">"),
-        ONE.replace('"d"', '"" "d"'),
-        ONE.replace('"Dropout" ', '"Dropout", '),
-        ONE.replace(" type", " blobs { data: 1 shape { dim: 1 } } type"),
-    ],
-)
-def test_fingerprint_does_not_see_spelling_order_or_weights(same):
-    assert same != ONE
-    assert fingerprint(parse_text(same, NetParameter())) == fingerprint(parse_text(ONE, NetParameter()))
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        ONE.replace("0.1", "0.10000001"),
-        ONE.replace("TEST", "TRAIN"),
-        ONE.replace('"d"', '"e"'),
-        ONE.replace('name: "n" ', ""),
-        ONE.replace("include { phase: TEST }", ""),
-        ONE.replace("include", "exclude"),
-        ONE.replace("phase: TEST", "phase: TEST min_level: 0"),
-        ONE.replace("dropout_ratio: 0.1", ""),
-        ONE + ' layer { name: "e" }',
-        ONE.replace("layer", 'input: "x" layer'),
-        ONE.replace("type", 'bottom: "x" type'),
-        ONE.replace("type", 'top: "x" type'),
-    ],
-)
-def test_fingerprint_sees_every_value_and_what_is_set(other):
-    assert other != ONE
-    assert fingerprint(parse_text(other, NetParameter())) != fingerprint(parse_text(ONE, NetParameter()))
-
-
-def test_fingerprint_sees_the_order_of_layers_and_of_bottoms():
-    pairs = [
-        ('layer { name: "a" } layer { name: "b" }', 'layer { name: "b" } layer { name: "a" }'),
-        ('layer { bottom: "a" bottom: "b" }', 'layer { bottom: "b" bottom: "a" }'),
-        ('layer { name: "a" } layer { type: "b" }', 'layer { name: "a" type: "b" } layer { }'),
-    ]
-    for one, other in pairs:
-        assert fingerprint(parse_text(one, NetParameter())) != fingerprint(parse_text(other, NetParameter()))
-
-
-@settings(deadline=None)
-@given(st.permutations(range(10)))
-def test_fingerprint_survives_text_and_binary(order):
-    net = generate("s8_b8_c4", "train_val")
-    net.layer.sort(key=lambda layer: order[len(layer.name) % 10])
-    assert fingerprint(parse_text(to_text(net), NetParameter())) == fingerprint(net)
-    assert fingerprint(from_binary(to_binary(net))) == fingerprint(net)
-
-
-# ------------------------------------------------------------------------------------------------------------- files
-
-
-def test_files_are_written_and_read_back(tmp_path):
-    net = generate("s8_b8_c4")
-    write_prototxt(net, tmp_path / "net.prototxt")
-    assert read_prototxt(tmp_path / "net.prototxt") == net
-    assert [path.name for path in tmp_path.iterdir()] == ["net.prototxt"]
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"layer { name: }", "net.prototxt: 1:15"),
-        (b'layer {\n  name: "a"\n  bottom: 3\n}', "net.prototxt: 3:11"),
-        (b"layer {", "net.prototxt: "),
-        (b"\xff\x00\x01", "net.prototxt: not text: byte 0 is not UTF-8; is it a .caffemodel?"),
-    ],
-)
-def test_text_that_is_none_is_refused_by_file_and_place(tmp_path, content, said):
-    (tmp_path / "net.prototxt").write_bytes(content)
-    with pytest.raises(FormatError, match=re.escape(said)):
-        read_prototxt(tmp_path / "net.prototxt")
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileError, match=re.escape("none.prototxt: cannot be read: No such file")):
-        read_prototxt(tmp_path / "none.prototxt")
-
-
-@pytest.mark.parametrize("data", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"layer { }"])
-def test_bytes_that_are_no_network_are_refused(data):
-    with pytest.raises(FormatError, match="model: not a binary NetParameter"):
-        from_binary(data, "model")
 
 
 def test_messages_are_reachable_by_name():

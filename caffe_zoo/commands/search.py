@@ -1,0 +1,134 @@
+"""dongfeng search: networks for this machine and for your own images, sought, trained and reported."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from pathlib import Path
+
+from caffe_zoo.commands.options import count
+from prototxt_gen.errors import ArchitectureError, CaffeError
+
+EXAMPLE = "dongfeng search --data digits --out runs/digits"
+
+DIGITS_SPACE = "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32"
+FOLDER_SPACE = "s16-32_b1-3_b1-4_b1-3_w32-64-128-256-512_c{classes}_i3x128x128"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The images, the space, the limits, and how networks are trained."""
+    parser.add_argument(
+        "--data",
+        default="digits",
+        metavar="DATA",
+        help="`digits` (default), or a folder of images: a sub-folder for each class, or train/ and val/ with these",
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="FOLDER",
+        help="where all results go; after an interruption the same command goes on from there",
+    )
+    parser.add_argument(
+        "--trials", type=count, default=32, metavar="N", help="networks to train, over all runs together (default: 32)"
+    )
+    parser.add_argument(
+        "--space",
+        metavar="CODE",
+        help="the networks to choose from: stem, stages with their fewest and most blocks (b basic, n bottleneck), "
+        f"widths, classes, input; default for digits: {DIGITS_SPACE}",
+    )
+    parser.add_argument(
+        "--latency-min", type=_milliseconds, default=0.0, metavar="MS", help="leave out networks that are faster"
+    )
+    parser.add_argument(
+        "--latency-max", type=_milliseconds, default=math.inf, metavar="MS", help="leave out networks that are slower"
+    )
+    parser.add_argument(
+        "--epochs", type=count, metavar="N", help="how often each network sees all images in training (default: 8)"
+    )
+    parser.add_argument(
+        "--threads",
+        type=count,
+        metavar="N",
+        help="CPU threads to measure and train with (default: 1 for digits, PyTorch's choice for a folder)",
+    )
+    parser.add_argument(
+        "--device", default="cpu", help="where to train: cpu (default) or cuda; latency is always that of the CPU"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="start of the random numbers that draw and train networks (default: 0)"
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Searches, reports and prints; returns the exit status."""
+    # torch and optuna take seconds to import; `--help` should not wait for them.
+    import optuna
+
+    from converters import make_engine
+    from search import (
+        Schedule,
+        boundary_table,
+        counts_line,
+        draw_boundary,
+        load_data,
+        parse_space,
+        run_search,
+        write_report,
+    )
+
+    if args.latency_min > args.latency_max:
+        raise ArchitectureError(f"--latency-min {args.latency_min} is above --latency-max {args.latency_max}")
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    if args.space is None and args.data != "digits":
+        data = load_data(args.data, parse_space(FOLDER_SPACE.format(classes=2)).input_shape)
+        space = parse_space(FOLDER_SPACE.format(classes=len(data.classes)))
+    else:
+        space = parse_space(args.space or DIGITS_SPACE)
+        data = load_data(args.data, space.input_shape)
+    schedule = Schedule(seed=args.seed) if args.epochs is None else Schedule(epochs=args.epochs, seed=args.seed)
+    # The networks for digits are so small that a second thread costs more than it brings.
+    engine = make_engine("torch", args.threads or int(args.data == "digits"))
+    print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
+    print(f"{space}: {space.count():,} architectures")
+    threads = engine.target["threads"]
+    print(f"latency of {engine.target['device']}, {threads} thread{'s' if threads > 1 else ''}", flush=True)
+    try:
+        search = run_search(
+            space,
+            data,
+            args.out,
+            engine,
+            trials=args.trials,
+            interval=(args.latency_min, args.latency_max),
+            schedule=schedule,
+            device=args.device,
+            progress=True,
+        )
+        found = write_report(search, args.out, engine, data, schedule)
+    except KeyboardInterrupt:
+        print(f"{args.out}: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    print(f"\n{boundary_table(found)}\n\n{counts_line(search.counts())}")
+    written = "study.db, latency.json, boundary.json, networks/"
+    try:
+        draw_boundary(search, args.out / "boundary.png")
+        written = f"boundary.png, {written}"
+    except CaffeError as fault:
+        # The picture is the only part that is nice to have.
+        print(fault, file=sys.stderr)
+    print(f"{args.out}: {written}")
+    return 0
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not number >= 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds")
+    return number

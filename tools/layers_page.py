@@ -1,0 +1,70 @@
+"""Writes docs/layers.md from the table of layers. Run as `python tools/layers_page.py`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prototxt_gen.files import write_bytes
+from prototxt_gen.layers import LAYERS
+
+PATH = Path(__file__).resolve().parent.parent / "docs" / "layers.md"
+
+_INTRODUCTION = """# Layers
+
+Every layer type that is known here: {known}. Written by `python tools/layers_page.py` from the table; a test
+keeps it true.
+
+- **Options** are those of [caffe.proto](../prototxt_gen/caffe.proto), all of them read. `engine`, fillers of layers
+  that come with weights, and the storage options of data layers change no number and are passed over.
+- **What Caffe 1.0 refuses is refused** with the layer, the field, what was found and what was expected: all faults of a
+  network in one error, before any weight is read.
+- **Everywhere:** tops in place, several bottoms and tops, `param {{ name }}` for shared weights of one shape,
+  `loss_weight`, rules of phase, level and stage. A layer's own `phase` decides about Dropout, BatchNorm and STOCHASTIC
+  pooling, whatever the network's is.
+- **In place** a layer here sees its bottom as it was. Caffe lets some write over it before they have read it all
+  (Eltwise SUM onto its first bottom, LRN, Pooling, Convolution, ...): what it computes then is not imitated.
+- **Gradients** are torch's, and equal Caffe's wherever Caffe has them.
+- A **type that is not here**, `Python` layers among them, is listed with all others of its network in one
+  UnsupportedError. To add your own, see the end of this page.
+"""
+
+_OWN = """
+## A type of your own
+
+A shape rule and a builder, registered before the network is read:
+
+```python
+import torch
+
+from converters.pytorch.layers import BUILDERS
+from prototxt_gen.layers import LayerShape, layer_type
+
+
+@layer_type("Mish")
+def mish_shape(layer, bottoms):
+    return LayerShape(tops=(bottoms[0],))  # blobs=((C,),) if it has weights
+
+
+@BUILDERS.register("Mish")
+def mish(row):  # row: the LayerParameter and the shapes around it
+    return torch.nn.Mish()
+```
+
+A builder raises `UnsupportedError("reason")` for what it cannot do. Options that caffe.proto does not have are left out
+of what is read, with a warning: a type with options needs its message there.
+"""
+
+
+def page() -> str:
+    """The page as Markdown."""
+    rows = ["| type | here | options | refused, or different | Caffe |", "|---|---|---|---|---|"]
+    for kind in LAYERS:
+        known = LAYERS[kind]
+        options = ", ".join(f"`{name}`" for name in known.options)
+        source = f"`{known.source}`" if known.source else ""
+        rows.append(f"| `{kind}` | {known.does or 'as in Caffe'} | {options} | {known.differs} | {source} |")
+    return _INTRODUCTION.format(known=f"{len(LAYERS)} types") + "\n" + "\n".join(rows) + "\n" + _OWN
+
+
+if __name__ == "__main__":
+    write_bytes(PATH, page().encode())
