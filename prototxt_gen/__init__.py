@@ -11,7 +11,10 @@ from prototxt_gen.errors import (
     WeightsError,
 )
 from prototxt_gen.fingerprints import fingerprint
-from prototxt_gen.generator.networks import generate, generate_text, solver
+from prototxt_gen.generator.forms import label_size
+from prototxt_gen.generator.networks import generate, generate_text
+from prototxt_gen.generator.parts import Part, parts
+from prototxt_gen.generator.solver import solver
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.splits import insert_splits
 from prototxt_gen.passes.stock import stock_weights, to_stock
@@ -32,6 +35,7 @@ __all__ = [
     "LayerParameter",
     "NetParameter",
     "NetworkError",
+    "Part",
     "Pyramid",
     "SolverParameter",
     "Stage",
@@ -44,7 +48,9 @@ __all__ = [
     "generate",
     "generate_text",
     "insert_splits",
+    "label_size",
     "parse_architecture",
+    "parts",
     "read_prototxt",
     "read_solver",
     "select_phase",

@@ -8,6 +8,8 @@ from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.layers.table import Filler
 from prototxt_gen.proto import FillerParameter, LayerParameter
 
+# They count the numbers of each output, the first axis.
+_OVER_OUTPUTS = ("msra", "positive_unitball", "xavier")
 FILLERS = ("bilinear", "constant", "gaussian", "msra", "positive_unitball", "uniform", "xavier")
 
 
@@ -29,5 +31,7 @@ def check_filler(filler: FillerParameter, shape: Sequence[int]) -> None:
     """UnsupportedError unless Caffe has this FillerParameter's filler for blobs of this shape."""
     if filler.type not in FILLERS:
         raise UnsupportedError(f"filler {filler.type!r}, expected one of {', '.join(FILLERS)}")
+    if not shape and filler.type in _OVER_OUTPUTS:
+        raise UnsupportedError(f"filler {filler.type!r} for a blob without axes, expected 1 axis or more")
     if filler.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
         raise UnsupportedError(f"filler 'bilinear' for a blob of shape {tuple(shape)}, expected four axes, square")

@@ -232,7 +232,7 @@ def test_implementations_of_protobuf_agree(implementation):
     entry = json.loads((ROOT / "weights_manifest.json").read_text("utf-8"))["networks"]["df1"]
     _run(
         "from google.protobuf.internal import api_implementation\n"
-        "from prototxt_gen.generator.networks import generate, generate_text, solver\n"
+        "from prototxt_gen import generate, generate_text, solver\n"
         "from prototxt_gen.binary import from_binary, to_binary\n"
         "from prototxt_gen.fingerprints import fingerprint\n"
         "from prototxt_gen.proto import NetParameter\n"
