@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, Apply, canonical, need
+from converters.pytorch.layers.table import BUILDERS, Apply, canonical
 from converters.weights.blobs import read_blob
-from prototxt_gen.errors import CaffeError, UnsupportedError
+from prototxt_gen.errors import CaffeError, UnsupportedError, need
 from prototxt_gen.proto import LossParameter
 from prototxt_gen.wire import reading
 
