@@ -45,10 +45,11 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.output}: {args.form} network of {architecture}")
     if args.form == "train_val" and isinstance(architecture, Decoder):
         height, width = label_size(architecture, args.input_shape)
-        # Not among the text, where that goes to standard output.
+        option = f" --input-shape {','.join(map(str, args.input_shape))}" if args.input_shape else ""
         print(
-            f"label files must be grey images of {height}x{width}, which Caffe does not resize: "
-            f"dongfeng labels {args.architecture} makes them",
+            f"its label files must be grey images of {height}x{width}, since Caffe would mix classes in resizing them; "
+            f"`dongfeng labels {args.architecture} FILES -o FOLDER{option}` makes them",
+            # Standard output may be the network's text.
             file=sys.stderr if args.output is None else sys.stdout,
         )
     return 0

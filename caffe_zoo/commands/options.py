@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from prototxt_gen.passes.phase import PHASES
+
 
 def add_input_shapes(parser: argparse.ArgumentParser) -> None:
     """--input-shape for networks in files; `networks.input_shapes` reads it."""
@@ -28,7 +30,9 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
 
 def add_phase(parser: argparse.ArgumentParser, purpose: str) -> None:
     """--phase; `purpose` begins its help."""
-    parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help=f"{purpose} (default: TEST)")
+    parser.add_argument(
+        "--phase", choices=PHASES, help=f"{purpose}; default: the one that the network's `state` names, or else TEST"
+    )
 
 
 def add_merged(parser: argparse.ArgumentParser) -> None:

@@ -51,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     # Weights first: a new prototxt without its weights would be half a result.
     for path, output in sorted(zip(args.files, args.output, strict=True), key=lambda pair: _is_text(pair[0])):
         if not _is_text(path):
-            from converters.weights.upgrading import upgrade_caffemodel
+            from converters import upgrade_caffemodel
 
             layers = upgrade_caffemodel(path, output, net)
             print(f"{output}: {layers} layers with weights")

@@ -144,6 +144,26 @@ def test_convert_writes_over_its_own_input_alone(run, fault, pair, tmp_path):
     assert (prototxt.read_bytes(), caffemodel.read_bytes()) == (text, content) and not out.exists()
 
 
+def test_convert_for_the_fork_leaves_the_old_file_where_it_cannot_write(fault, tmp_path):
+    prototxt, caffemodel, out = (tmp_path / name for name in ("n.prototxt", "n.caffemodel", "out.caffemodel"))
+    text = """
+        layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 1 dim: 4 dim: 4 } } }
+        layer { name: "c" type: "Clip" bottom: "data" top: "c" clip_param { min: 0 max: 1 } }"""
+    prototxt.write_text(text)
+    save_weights({}, caffemodel, parse_text(text, NetParameter()))
+    out.write_bytes(b"old")
+    said = fault("convert", prototxt, caffemodel, out, "--dialect", "release")
+    assert said.startswith(f"dongfeng convert: {out}: layers ['c']: the release's fork has no Clip")
+    assert out.read_bytes() == b"old"
+
+
+def test_convert_for_stock_caffe_writes_both_or_none(fault, pair, tmp_path):
+    out = tmp_path / "out.caffemodel"
+    assert "cannot be written" in fault("convert", *pair, out, "--stock", tmp_path / "nowhere" / "stock.prototxt")
+    assert "out.zip" in fault("convert", *pair, tmp_path / "out.zip", "--stock", tmp_path / "stock.prototxt")
+    assert not out.exists() and not (tmp_path / "stock.prototxt").exists()
+
+
 TRAIN_VAL = """
 layer { name: "data" type: "Input" top: "data" include { phase: TRAIN }
         input_param { shape { dim: 2 dim: 1 dim: 4 dim: 4 } } }
