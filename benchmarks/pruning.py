@@ -13,10 +13,9 @@ from collections.abc import Callable
 import numpy as np
 
 from prototxt_gen.summary import summarize
-from search.latency import Entry, LatencyTable, space_parts
-from search.order import precedes
-from search.partial_order import PartialOrderPruning
-from search.spaces import BackboneSpace
+from search import BackboneSpace, LatencyTable, PartialOrderPruning
+from search.latency import Entry, space_parts
+from search.strategies.order import precedes
 
 SPACE = BackboneSpace(depths=((1, 12),) * 3, widths=(64, 128, 256, 512, 1024))
 REPEATS = 7

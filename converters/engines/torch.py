@@ -85,7 +85,7 @@ class TorchSession(Session):
             torch.default_generator.manual_seed(0)
             result = self._module(*tensors)
         tops = result if isinstance(result, Mapping) else {self.outputs[0]: result}
-        return {name: tops[name].numpy() for name in self.outputs}
+        return {name: tops[name].detach().numpy() for name in self.outputs}
 
     def time(self, inputs: Mapping[str, Array] | None = None) -> float:
         """Milliseconds of one run of the module; inputs are laid out before the clock starts."""

@@ -28,7 +28,8 @@ def read_hdf5(path: str | os.PathLike[str], net: NetParameter | None = None) -> 
     Caffe leaves out a blob that a layer shares with an earlier one (`param { name }`, Caffe: Net::ToHDF5); `net` says
     whose it is, and both layers get the same array. WeightsError lists the blobs that are still missing.
 
-    HDF5 reads "/" in a name as a group within a group; layers of such names are found in the inner groups.
+    HDF5 reads "/" in a name as a group within a group. Layers of such names are found in the inner groups, where
+    `write_hdf5` puts them; Caffe itself never wrote one.
     """
     import h5py  # which takes longer to import than all the rest of the weights
 
@@ -56,8 +57,10 @@ def read_hdf5(path: str | os.PathLike[str], net: NetParameter | None = None) -> 
 def write_hdf5(weights: Mapping[str, Sequence[Array]], path: str | os.PathLike[str]) -> None:
     """Writes checked float32 arrays in one step, as Caffe does (Net::ToHDF5) but with shared blobs too.
 
-    A "/" in a name makes a group within a group. Caffe itself can neither write nor find such layers; `read_hdf5`
-    can. WeightsError lists the names that HDF5 would change or that would take the place of another layer's blob.
+    A "/" in a name makes a group within a group, which `read_hdf5` finds again. Caffe aborts when it writes such a
+    layer. When it reads one, it passes over it, or aborts at a layer whose name is the part before the "/". So these
+    files are not for Caffe. WeightsError lists the names that HDF5 would change or that would take the place of
+    another layer's blob.
     """
     import h5py
 

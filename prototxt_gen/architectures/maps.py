@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
@@ -9,55 +10,45 @@ from prototxt_gen.architectures.backbones import Backbone
 from prototxt_gen.errors import ArchitectureError, NetworkError
 from prototxt_gen.layers.convolution import convolved_sizes
 from prototxt_gen.layers.pooling import pooled_sizes
+from prototxt_gen.layers.table import Shape
 from prototxt_gen.layers.windows import Windows
 
 Size: TypeAlias = tuple[int, int]
 """Height and width."""
 
 
-class _Window(NamedTuple):
-    kernel: int
-    stride: int
-    pad: int
-    pools: bool = False
+_Rule: TypeAlias = Callable[[Shape, Windows], Shape]
+
+
+class _Step(NamedTuple):
+    """A layer that changes the size of a map: its window, and Caffe's rule for sizes."""
+
+    windows: Windows
+    rule: _Rule
+
+
+def _step(kernel: int, stride: int, pad: int, rule: _Rule) -> _Step:
+    return _Step(Windows(1, (kernel,) * 2, (stride,) * 2, (pad,) * 2, (1, 1)), rule)
 
 
 # Every convolution is padded by half its kernel: whatever the kernel, stride 2 leaves half of the map, rounded up.
-_HALVING = _Window(3, 2, 1)
-_HALVED = (_HALVING,)
-_RESNET_STEM = (_Window(7, 2, 3), _Window(3, 2, 0, pools=True))
+_HALVING = _step(3, 2, 1, convolved_sizes)
+_RESNET_STEM = (_step(7, 2, 3, convolved_sizes), _step(3, 2, 0, pooled_sizes))
 
 
-def strides_of(backbone: Backbone) -> list[int]:
+def strides_of(backbone: Backbone) -> tuple[int, ...]:
     """How many pixels of the image one step on a map is: after the stem, then after each stage."""
-    strides, stride = [], 1
-    for windows in _windows(backbone):
-        for window in windows:
-            stride *= window.stride
-        strides.append(stride)
-    return strides
+    return _strides(*_plan(backbone))
 
 
-def sizes_of(backbone: Backbone, height: int, width: int) -> list[Size]:
+def sizes_of(backbone: Backbone, height: int, width: int) -> tuple[Size, ...]:
     """The map's size after the stem, then after each stage. ArchitectureError where the image is too small."""
     try:
-        return list(_sizes(_windows(backbone), (height, width)))
+        return _sizes(*_plan(backbone), (height, width))
     except NetworkError:
         raise ArchitectureError(
             f"input_shape has images of {height}x{width}, expected at least 3x3 for {backbone}"
         ) from None
-
-
-@lru_cache(maxsize=1024)
-def _sizes(windows: tuple[tuple[_Window, ...], ...], size: Size) -> tuple[Size, ...]:
-    sizes = []
-    for part in windows:
-        for kernel, stride, pad, pools in part:
-            window = Windows(2, (kernel,) * 2, (stride,) * 2, (pad,) * 2, dilation=(1, 1))
-            height, width = pooled_sizes(size, window) if pools else convolved_sizes(size, window)
-            size = height, width
-        sizes.append(size)
-    return tuple(sizes)
 
 
 def last_stages(backbone: Backbone) -> dict[int, int]:
@@ -68,7 +59,34 @@ def last_stages(backbone: Backbone) -> dict[int, int]:
     return {stride: index for index, stride in enumerate(strides_of(backbone)[1:])}
 
 
-def _windows(backbone: Backbone) -> tuple[tuple[_Window, ...], ...]:
+def _plan(backbone: Backbone) -> tuple[bool, int, tuple[int, ...]]:
+    """What strides and sizes depend on: whether the stem pools, its convolutions, the stride of each stage."""
+    strides = [stage.stride for stage in backbone.stages]
+    return backbone.traits.stem == "pooled", len(backbone.stem), tuple(strides)
+
+
+def _steps(pools: bool, convolutions: int, strides: tuple[int, ...]) -> list[tuple[_Step, ...]]:
     """What changes the size of a map: in the stem, then in each stage."""
-    stem = _RESNET_STEM if backbone.traits.stem == "pooled" else (_HALVING,) * len(backbone.stem)
-    return (stem, *[_HALVED if stage.stride == 2 else () for stage in backbone.stages])
+    stem = _RESNET_STEM if pools else (_HALVING,) * convolutions
+    return [stem, *((_HALVING,) if stride == 2 else () for stride in strides)]
+
+
+@lru_cache(maxsize=1024)
+def _strides(pools: bool, convolutions: int, strides: tuple[int, ...]) -> tuple[int, ...]:
+    found, stride = [], 1
+    for steps in _steps(pools, convolutions, strides):
+        for windows, _ in steps:
+            stride *= windows.stride[0]
+        found.append(stride)
+    return tuple(found)
+
+
+@lru_cache(maxsize=1024)
+def _sizes(pools: bool, convolutions: int, strides: tuple[int, ...], size: Size) -> tuple[Size, ...]:
+    found = []
+    for steps in _steps(pools, convolutions, strides):
+        for windows, rule in steps:
+            height, width = rule(size, windows)
+            size = height, width
+        found.append(size)
+    return tuple(found)

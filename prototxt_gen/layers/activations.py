@@ -61,7 +61,11 @@ def absval(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 
 
 @layer_type(
-    "PReLU", options=("prelu_param",), source="prelu_layer.cpp", does="a slope for each channel, or channel_shared"
+    "PReLU",
+    has_blobs=True,
+    options=("prelu_param",),
+    source="prelu_layer.cpp",
+    does="a slope for each channel, or channel_shared",
 )
 def prelu(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom's shape. One slope for each channel, or one in a blob without axes (Caffe: prelu_layer.cpp)."""

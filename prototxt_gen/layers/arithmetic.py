@@ -72,6 +72,7 @@ def eltwise(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 
 @layer_type(
     "Scale",
+    has_blobs=True,
     options=("scale_param",),
     source="scale_layer.cpp",
     bottoms=(1, 2),
@@ -87,6 +88,7 @@ def scale(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 
 @layer_type(
     "Bias",
+    has_blobs=True,
     options=("bias_param",),
     source="bias_layer.cpp",
     bottoms=(1, 2),

@@ -19,6 +19,7 @@ from prototxt_gen.proto import LayerParameter
 
 @layer_type(
     "InnerProduct",
+    has_blobs=True,
     options=("inner_product_param",),
     source="inner_product_layer.cpp",
     does="any axis, transpose, bias_term",
@@ -41,7 +42,7 @@ def inner_product(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
     return LayerShape(((*bottoms[0][:axis], outputs),), blobs, costs, weight_and_bias("inner_product_param"))
 
 
-@layer_type("Embed", options=("embed_param",), source="embed_layer.cpp", labels=(0,), does="bias_term")
+@layer_type("Embed", has_blobs=True, options=("embed_param",), source="embed_layer.cpp", labels=(0,), does="bias_term")
 def embed(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom's shape, then num_output. Weights (input_dim, num_output), then a bias (Caffe: embed_layer.cpp)."""
     param = layer.embed_param

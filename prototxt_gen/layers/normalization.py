@@ -22,6 +22,7 @@ from prototxt_gen.proto import LayerParameter
 
 @layer_type(
     "BatchNorm",
+    has_blobs=True,
     options=("batch_norm_param",),
     source="batch_norm_layer.cpp",
     does="stored statistics or the batch's; with the Scale behind it one torch batch norm",
@@ -89,6 +90,7 @@ def mvn(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 
 @layer_type(
     "Normalize",
+    has_blobs=True,
     options=("norm_param",),
     source="normalize_layer.cpp",
     does="of the SSD fork: across_spatial, channel_shared",

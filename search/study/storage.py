@@ -25,7 +25,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import SQLAlchemyError
 
 from prototxt_gen.architectures import Backbone, parse_backbone
-from prototxt_gen.errors import FileError, FormatError
+from prototxt_gen.errors import ArchitectureError, FileError, FormatError
 from prototxt_gen.files import replacing
 from search.strategies.strategy import Strategy
 from search.training.schedule import Schedule
@@ -58,15 +58,19 @@ class StoredStudy:
                 self._study.tell(trial.number, state=TrialState.FAIL)
 
     def finished(self) -> list[tuple[Backbone, float]]:
-        """Architecture and accuracy of every finished training, in the order in which they began."""
+        """Architecture and accuracy of every finished training, in the order in which they began.
+
+        FormatError names the trial whose architecture cannot be read.
+        """
         with self._database():
             trials = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         found = []
         for trial in trials:
-            code = trial.user_attrs.get("architecture")
-            if not isinstance(code, str):
-                raise FormatError(f"{self.path}: trial {trial.number}: architecture: found {code!r}, expected a code")
-            found.append((parse_backbone(code), trial.values[1]))
+            try:
+                architecture = parse_backbone(trial.user_attrs.get("architecture", ""))
+            except ArchitectureError as fault:
+                raise FormatError(f"{self.path}: trial {trial.number}: {fault}") from fault
+            found.append((architecture, trial.values[1]))
         return found
 
     def begin(self, architecture: Backbone) -> int:
@@ -115,7 +119,7 @@ class StoredStudy:
         """Faults of the database (full, read-only, no database at all) as a FileError that names the file."""
         try:
             yield
-        except (optuna.exceptions.OptunaError, SQLAlchemyError) as fault:
+        except (optuna.exceptions.OptunaError, SQLAlchemyError, json.JSONDecodeError) as fault:
             reason = str(fault.__cause__ or fault).splitlines()[0]
             raise FileError(f"{self.path}: the study cannot be read or written: {reason}") from fault
 

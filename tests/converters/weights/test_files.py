@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from hypothesis import given
@@ -201,6 +202,59 @@ def test_with_a_network_the_file_holds_it_too(tmp_path: Path) -> None:
     assert list(written.layer[0].blobs[0].shape.dim) == [1, 2]
     written.layer[0].ClearField("blobs")
     assert written == net
+
+
+DENSE = """
+layer { name: "ip" type: "InnerProduct" bottom: "data" top: "a" inner_product_param { num_output: 2 } }
+layer { name: "r" type: "ReLU" bottom: "a" top: "a" }
+layer { name: "unused" type: "InnerProduct" bottom: "data" top: "b" inner_product_param { num_output: 3 } }
+layer { name: "training" type: "Scale" bottom: "data" top: "c" include { phase: TRAIN } }
+layer { name: "factors" type: "Scale" bottom: "data" bottom: "data" top: "d" scale_param { axis: 0 } }
+layer { name: "silence" type: "Silence" bottom: "b" }
+"""
+IP = [np.ones((2, 2), np.float32), np.ones(2, np.float32)]
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ('type: "Input" input_param { shape { dim: 1 dim: 2 } }', ["data", "ip", "r", "factors", "silence"]),
+        # Nothing says how large the images of a data base are, so that a Scale may have blobs or not.
+        ('type: "Data" data_param { source: "lmdb" batch_size: 1 }', ["data", "ip", "r", "silence"]),
+    ],
+)
+@pytest.mark.parametrize("weights", [{"ip": IP}, {"ip": IP, "unused": []}])
+def test_layers_whose_blobs_are_missing_are_not_in_the_file(source, expected, weights, tmp_path: Path) -> None:
+    """Caffe aborts at a layer without its blobs and fills one that is absent (Net::CopyTrainedLayersFrom)."""
+    net = parse_text(f'layer {{ name: "data" top: "data" {source} }} {DENSE}', NetParameter())
+    save_weights(weights, tmp_path / "w.caffemodel", net)
+    assert [layer.name for layer in from_binary((tmp_path / "w.caffemodel").read_bytes()).layer] == expected
+    for suffix in SUFFIXES:
+        save_weights(weights, tmp_path / f"w{suffix}", net)
+        assert_same(load_weights(tmp_path / f"w{suffix}"), {"ip": IP})
+
+
+def test_an_empty_layer_makes_no_group(tmp_path: Path) -> None:
+    """At which Caffe would abort: "Incompatible number of blobs"."""
+    save_weights({"ip": IP, "unused": []}, tmp_path / "w.h5")
+    with h5py.File(tmp_path / "w.h5") as file:
+        assert list(file["data"]) == ["ip"]
+
+
+def test_two_layers_of_one_name_both_have_its_blobs(tmp_path: Path) -> None:
+    """So that Caffe, which copies each of them into the first, finds no layer without blobs."""
+    layers = 'layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 2 } } }'
+    for bottom, outputs in (("data", 2), ("ip0", 3)):
+        top = "ip0" if bottom == "data" else "ip1"
+        layers += f'layer {{ name: "ip" type: "InnerProduct" bottom: "{bottom}" top: "{top}" '
+        layers += f"inner_product_param {{ num_output: {outputs} }} }}"
+    net = parse_text(layers + 'layer { name: "ip" type: "ReLU" bottom: "ip1" top: "y" }', NetParameter())
+    path = tmp_path / "w.caffemodel"
+    save_weights({"ip": IP}, path, net)
+    assert [len(layer.blobs) for layer in from_binary(path.read_bytes()).layer] == [0, 2, 2, 2]
+    assert_same(load_weights(path, net), {"ip": IP})
+    save_weights({}, path, net)
+    assert [layer.name for layer in from_binary(path.read_bytes()).layer] == ["data"]
 
 
 @pytest.mark.parametrize("name", LEGACY)

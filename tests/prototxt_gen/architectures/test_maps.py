@@ -41,7 +41,7 @@ def maps_by_trace(backbone, height, width):
     first = next(index for index, name in enumerate(names) if belongs(name, blocks[0].name))
     ends = [first - 1]
     ends += [max(index for index, name in enumerate(names) if belongs(name, last[stage])) for stage in sorted(last)]
-    return [sizes[tops[end]] for end in ends]
+    return tuple(sizes[tops[end]] for end in ends)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -59,13 +59,13 @@ def test_sizes_hold_for_any_backbone_and_image(code, height, width):
 
 @pytest.mark.parametrize("backbone", [*ZOO.values(), *map(parse_architecture, SMALL)], ids=str)
 def test_a_map_is_smaller_by_its_stride(backbone):
-    assert sizes_of(backbone, 1024, 512) == [(1024 // stride, 512 // stride) for stride in strides_of(backbone)]
+    assert sizes_of(backbone, 1024, 512) == tuple((1024 // stride, 512 // stride) for stride in strides_of(backbone))
 
 
 def test_the_last_stage_at_each_stride():
-    assert strides_of(ZOO["df1"]) == [4, 8, 16, 32]
+    assert strides_of(ZOO["df1"]) == (4, 8, 16, 32)
     assert last_stages(ZOO["df1"]) == {8: 0, 16: 1, 32: 2}
-    assert strides_of(ZOO["resnet18"]) == [4, 4, 8, 16, 32]
+    assert strides_of(ZOO["resnet18"]) == (4, 4, 8, 16, 32)
     assert last_stages(ZOO["ponas_a"]) == {2: 0, 4: 1, 8: 2, 16: 4, 32: 6}
 
 

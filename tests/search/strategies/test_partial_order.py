@@ -9,8 +9,8 @@ import pytest
 from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from search.latency import Entry, LatencyTable, space_parts
-from search.partial_order import PartialOrderPruning, Pruner
 from search.spaces import BackboneSpace
+from search.strategies.partial_order import PartialOrderPruning, Pruner
 
 SPACE = BackboneSpace(depths=((1, 2), (1, 2)), widths=(8, 16, 32), stem=(8, 16), classes=10, input_shape=(1, 3, 32, 32))
 
@@ -132,3 +132,23 @@ def test_refuses_what_makes_no_sense():
         search.tell(parse_architecture("s8-16_b8_b64_c10"), 0.5)
     with pytest.raises(UnsupportedError, match="head 32-10 2x2"):
         PartialOrderPruning(SPACE, LatencyTable({}, {}))
+
+
+def test_read_outs_agree_with_each_other():
+    search = PartialOrderPruning(SPACE, made_up_table(1), seed=3)
+    told = []
+    for step in range(8):
+        told.append((search.ask(), step / 10))
+        search.tell(*told[-1])
+    trained = search.trained()
+    assert [(one.architecture, one.accuracy) for one in trained] == told
+    for one in trained:
+        assert one.latency == search.table.predict(one.architecture, SPACE.input_shape)
+    assert set(search.boundary()) <= set(trained)
+    counts, latencies = search.counts(), search.latencies()
+    assert sorted(latencies["trained"]) == sorted(one.latency for one in trained)
+    assert {name: len(times) for name, times in latencies.items()} == {
+        "trained": counts["trained"],
+        "pruned": counts["pruned"],
+        "open": counts["in_interval"] - counts["trained"] - counts["pruned"],
+    }

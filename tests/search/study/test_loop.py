@@ -74,3 +74,8 @@ def test_images_of_other_classes_are_refused(small, tmp_path):
     with pytest.raises(ArchitectureError, match="10 classes, the images have 3"):
         small.search_in(tmp_path / "run", space=space)
     assert not (tmp_path / "run").exists()
+
+
+def test_latency_is_measured_by_pytorch_unless_told_otherwise(small, tmp_path):
+    search = small.search_in(tmp_path, engine=None, trials=1)
+    assert search.table.target["engine"] == "torch"

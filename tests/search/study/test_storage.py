@@ -8,7 +8,7 @@ import optuna
 import pytest
 import sqlalchemy
 
-from prototxt_gen.errors import FormatError
+from prototxt_gen.errors import FileError, FormatError
 from search.study.storage import FORMAT, NAME
 from search.training.schedule import Schedule
 
@@ -111,11 +111,21 @@ def test_tables_of_another_version_of_optuna_are_named(small, tmp_path):
         small.search_in(tmp_path)
 
 
-def test_a_training_without_its_architecture_is_named(small, tmp_path):
+@pytest.mark.parametrize(
+    ("statement", "fault", "named"),
+    [
+        ("DELETE FROM trial_user_attributes", FormatError, "trial 0: architecture .*expected"),
+        ("UPDATE trial_user_attributes SET value_json = '7'", FormatError, "trial 0: architecture: found 7"),
+        ("UPDATE trial_user_attributes SET value_json = '\"b8\"'", FormatError, "trial 0: architecture .*b8.*expected"),
+        ("UPDATE trial_user_attributes SET value_json = '{'", FileError, "the study cannot be read or written"),
+        ("UPDATE study_user_attributes SET value_json = ''", FileError, "the study cannot be read or written"),
+    ],
+)
+def test_what_was_spoilt_is_named(small, tmp_path, statement, fault, named):
     def change(storage, study):
         with storage.engine.begin() as connection:
-            connection.execute(sqlalchemy.text("DELETE FROM trial_user_attributes"))
+            connection.execute(sqlalchemy.text(statement))
 
     altered(small, tmp_path, change)
-    with pytest.raises(FormatError, match=r"study\.db: trial 0: architecture: found None, expected a code"):
+    with pytest.raises(fault, match=rf"study\.db: {named}"):
         small.search_in(tmp_path)
