@@ -41,8 +41,9 @@ def run(args: argparse.Namespace) -> int:
     against: tuple[str, str] | str | None = None
     if args.against:
         if len(args.against) > 2:
-            found_names = f"--against: found {len(args.against)} names"
-            raise CaffeError(f"{found_names}, expected two files, a .onnx file, or an engine")
+            raise CaffeError(
+                f"--against: found {len(args.against)} names, expected two files, a .onnx file, or an engine"
+            )
         against = (args.against[0], args.against[1]) if len(args.against) == 2 else args.against[0]
     found = verify(net, args.weights, against, tolerance=args.tolerance, input_shapes=input_shapes(args, net))
     print(found)
