@@ -40,7 +40,7 @@ def test_a_name_that_is_not_there():
 
 def test_names_and_cards_do_not_wait_for_torch():
     code = (
-        "import sys; from caffe_zoo import Card, card, create_model, list_models, load_network; card(list_models()[0]); "
+        "import sys; from caffe_zoo import card, create_model, list_models, load_network; card(list_models()[0]); "
         "assert not {'torch', 'optuna', 'PIL', 'search'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
