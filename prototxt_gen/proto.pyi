@@ -4,7 +4,7 @@ Made by tools/compile_proto.py: `make proto` writes it anew.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
-from typing import Any, ClassVar, Generic, NamedTuple, SupportsIndex, TypeVar, overload
+from typing import Any, ClassVar, NamedTuple, SupportsIndex, TypeVar, overload
 
 from typing_extensions import Self
 

@@ -1,6 +1,6 @@
 """Compiles caffe.proto by protoc into caffe.desc, which proto.py loads, and proto.pyi, which type checkers read.
 
-With --check nothing is written: the exit status is 1, and a line names the file, where one of the two is not current.
+With --check it writes nothing: where one of the two is not current, a line names it and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ Made by tools/compile_proto.py: `make proto` writes it anew.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
-from typing import Any, ClassVar, Generic, NamedTuple, SupportsIndex, TypeVar, overload
+from typing import Any, ClassVar, NamedTuple, SupportsIndex, TypeVar, overload
 
 from typing_extensions import Self
 

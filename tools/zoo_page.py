@@ -44,8 +44,8 @@ Each score takes the label in the middle of its share of the image; 255 stands f
 ## See it on your own frames
 
 We have no frames that we may pass on: make the pictures from your own. PL1A-Seg's weights were published in ncnn's
-format, in the authors' demo for phones: `pl1a_seg.ncnn.param.bin` and `pl1a_seg.ncnn.bin`. With them, and a folder of
-street scenes:
+format, in the authors' demo for phones: `pl1a_seg.ncnn.param.bin` and `pl1a_seg.ncnn.bin`. With them, and a folder
+of street scenes:
 
 ```sh
 dongfeng segment pl1a_seg frames/ -o overlays/ --overlay --weights pl1a_seg.ncnn.param.bin,pl1a_seg.ncnn.bin
