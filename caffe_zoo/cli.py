@@ -285,7 +285,7 @@ def _convert_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _convert(args: argparse.Namespace) -> int:
     # torch takes seconds to import; the other commands should not wait for it.
-    from converters.pytorch.state_dict import STATE_DICT_SUFFIXES, read_weights, write_weights
+    from converters.formats import STATE_DICT_SUFFIXES, read_weights, write_weights
     from converters.weights import load_weights, save_weights
     from converters.weights.dialects import change_dialect
     from converters.weights.upgrading import upgraded_weights
@@ -413,7 +413,7 @@ def _merge_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _merge(args: argparse.Namespace) -> int:
-    from converters.pytorch.state_dict import read_weights, write_weights
+    from converters.formats import read_weights, write_weights
     from converters.weights.merge import merge_batchnorm
 
     net = _read(args.prototxt, args)

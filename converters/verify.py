@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import ArrayLike
 
+from converters.formats import STATE_DICT_SUFFIXES, read_weights
 from converters.pytorch.module import to_torch, weights_of
-from converters.pytorch.state_dict import STATE_DICT_SUFFIXES, read_weights
 from converters.weights import load_weights, save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import FormatError, NetworkError, UnsupportedError

@@ -8,7 +8,7 @@ import torch
 
 from caffe_zoo.cli import main
 from converters import load_weights, save_weights, to_torch, weights_of
-from converters.pytorch.state_dict import read_weights
+from converters.formats import read_weights
 from converters.weights.dialects import read_network
 from prototxt_gen import NetParameter, generate, read_prototxt, write_prototxt
 from prototxt_gen.binary import from_binary, to_binary
