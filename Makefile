@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search test test-slow check clean
+.PHONY: search test test-slow check proto pages clean
 
 search: $(VENV)/.demo
 	$(BIN)/dongfeng search --data digits --out runs/digits
@@ -18,7 +18,19 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/mypy prototxt_gen/proto.py tools/compile_proto.py
 	$(BIN)/lint-imports
+	$(BIN)/python tools/compile_proto.py --check
+
+# After a change of caffe.proto or of the functions of proto.py.
+proto: $(VENV)/.dev
+	$(BIN)/python tools/compile_proto.py
+
+# After a change of a card or of the table of layers.
+pages: $(VENV)/.dev
+	$(BIN)/python tools/layers_page.py
+	$(BIN)/python tools/zoo_page.py
+	$(BIN)/python tools/manifest.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -9,6 +9,7 @@ from typing import Literal
 
 from caffe_zoo.manifest import read_manifest
 from prototxt_gen.architectures import Backbone, Decoder, parse_architecture
+from prototxt_gen.architectures.kinds import FAMILIES, IMAGE_SCALE
 from prototxt_gen.errors import CaffeError
 
 PAPER = "Li, Zhou, Pan, Feng: Partial Order Pruning, CVPR 2019, arXiv 1903.03777"
@@ -32,8 +33,8 @@ class Preprocessing:
 
     channels: str = "BGR"
     #: Per channel, in the order of `channels`, in pixel values of 0 to 255.
-    mean: tuple[float, ...] = (104.0, 117.0, 123.0)
-    scale: float = 0.008
+    mean: tuple[float, ...] = FAMILIES["df"].mean
+    scale: float = IMAGE_SCALE
     #: The shorter side is resized to this many pixels, then the centre is cropped. None: the whole image is resized.
     resize_shorter: int | None = 256
     #: What the network takes: (height, width).
@@ -43,11 +44,11 @@ class Preprocessing:
 
 
 #: Street scenes as the release's segmentation networks take them: whole, less the mean of Cityscapes.
-WHOLE_FRAME = Preprocessing(mean=(72.0, 83.0, 73.0), resize_shorter=None, crop=(1024, 2048))
+WHOLE_FRAME = Preprocessing(mean=FAMILIES["df"].scene_mean, resize_shorter=None, crop=(1024, 2048))
 
 
 #: As in the authors' demo on a phone.
-PHONE_FRAME = Preprocessing(mean=(103.94, 116.78, 123.68), resize_shorter=None, crop=(384, 640))
+PHONE_FRAME = Preprocessing(mean=FAMILIES["pl1a"].scene_mean, resize_shorter=None, crop=(384, 640))
 
 
 @dataclass(frozen=True)

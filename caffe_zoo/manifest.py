@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,8 @@ def manifest_path() -> Path:
     for place in (packages / NAME, packages / "share" / "dongfeng" / NAME):
         if place.is_file():
             return place
+    from importlib import metadata  # takes longer to import than a checkout needs to find the file
+
     try:
         files = metadata.files("dongfeng") or []
     except metadata.PackageNotFoundError:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +18,7 @@ from caffe_zoo.cityscapes import COLOURS
 from caffe_zoo.engines import Run, runner
 from caffe_zoo.models import WeightsSource, load_network
 from caffe_zoo.preprocess import Picture, open_picture, preprocess, wrong_size
-from converters.images import SUFFIXES
-from prototxt_gen.errors import CaffeError, FileError, FormatError
+from prototxt_gen.errors import CaffeError, FormatError
 
 
 class Segmented(NamedTuple):
@@ -111,17 +108,6 @@ def overlay(pixels: NDArray[np.uint8], labels: NDArray[np.integer], opacity: flo
     """The colour map over the photo, both (H, W, 3)."""
     mixed: NDArray[np.uint8] = np.rint(pixels * (1 - opacity) + colour_map(labels) * opacity).astype(np.uint8)
     return mixed
-
-
-def image_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The images in a folder, in the order of their names. FileError where there are none."""
-    try:
-        found = sorted(path for path in Path(folder).iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
-    except OSError as fault:
-        raise FileError(f"{folder}: cannot be listed: {fault.strerror or fault}") from fault
-    if not found:
-        raise FileError(f"{folder}: found no image ({', '.join(SUFFIXES)})")
-    return found
 
 
 def image_of(result: Segmented, kind: str) -> Image.Image:

@@ -23,7 +23,7 @@ from prototxt_gen.files import read_bytes
 from prototxt_gen.layers import LAYERS, Shape, is_input
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter, set_fields
 from prototxt_gen.text import read_prototxt, to_text
 from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
 
@@ -238,15 +238,15 @@ def _loaded(
     )
 
 
-def _definition(layer: Any) -> str:
+def _definition(layer: LayerParameter) -> str:
     """What the layer computes, as text: its type and options without names, rules, rates, fillers and blobs."""
     copy = type(layer)()
     copy.CopyFrom(layer)
     for field in ("name", "bottom", "top", "blobs", "param", "include", "exclude", "phase", "loss_weight"):
         copy.ClearField(field)
-    for field, options in copy.ListFields():
-        if field.message_type is not None and hasattr(options, "ListFields"):
-            for inner, _ in options.ListFields():
+    for group, options in set_fields(copy):
+        if group.message is not None and not group.repeated:
+            for inner, _ in set_fields(options):
                 if inner.name.endswith("_filler") or inner.name == "engine":
                     options.ClearField(inner.name)
     return to_text(copy)

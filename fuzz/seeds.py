@@ -10,7 +10,7 @@ from prototxt_gen import wire
 from prototxt_gen.binary import to_binary
 from prototxt_gen.generator.networks import generate, solver
 from prototxt_gen.layers import LAYERS
-from prototxt_gen.proto import MESSAGES, NetParameter
+from prototxt_gen.proto import MESSAGES, Message, NetParameter, SolverState, fields_of
 from prototxt_gen.text import parse_text, to_text
 
 OLD = (
@@ -36,21 +36,21 @@ def networks() -> Iterator[NetParameter]:
         net = parse_text(template, NetParameter())
         layer = net.layer.add(name="l", type=kind, top=["z"])
         layer.bottom.extend(["x"] if kind in ("Convolution", "Pooling") else ["x", "y"])
-        for field in layer.DESCRIPTOR.fields:
-            if field.name.replace("_", "") == f"{kind.lower()}param":
-                _fill(getattr(layer, field.name))
+        for name in fields_of(type(layer)):
+            if name.replace("_", "") == f"{kind.lower()}param":
+                _fill(getattr(layer, name))
         yield net
 
 
-def _fill(options: object) -> None:
+def _fill(options: Message) -> None:
     """Sets every field of a layer's options to a small value."""
-    for field in options.DESCRIPTOR.fields:  # type: ignore[attr-defined]
-        if field.message_type is not None:
+    for field in fields_of(type(options)).values():
+        if field.message is not None:
             continue
-        value = {1: 0.5, 2: 0.5, 8: True, 9: "s", 14: field.enum_type and field.enum_type.values[0].number}
-        number = value.get(field.type, 1)
+        first = next(iter(field.values.values()), None)
+        number = {"double": 0.5, "float": 0.5, "bool": True, "string": "s", "enum": first}.get(field.kind, 1)
         old = getattr(options, field.name)
-        if hasattr(old, "append"):
+        if field.repeated:
             old.append(number)
         else:
             setattr(options, field.name, number)
@@ -83,7 +83,7 @@ def binaries() -> Iterator[bytes]:
         yield wire.field(100, wire.field(1, b"fc") + wire.field(2, b"InnerProduct") + wire.field(7, blob))
         yield wire.field(2, wire.field(4, b"fc") + wire.field(6, blob))
         yield wire.field(2, wire.field(1, wire.field(1, b"fc") + wire.field(50, blob)))
-        state = MESSAGES["SolverState"](iter=7, learned_net="net").SerializeToString()
+        state = SolverState(iter=7, learned_net="net").SerializeToString()
         yield state + wire.field(3, blob)
     for net in networks():
         for layer in net.layer:
@@ -97,8 +97,9 @@ def words() -> Iterator[str]:
     """Names of fields, enums and types of layers, of which libFuzzer makes new texts."""
     yield from LAYERS
     for message in MESSAGES.values():
-        yield from message.DESCRIPTOR.fields_by_name
-        yield from message.DESCRIPTOR.enum_values_by_name
+        for name, field in fields_of(message).items():
+            yield name
+            yield from field.values
 
 
 def arguments(given: list[str], folder: Path, seeds: Iterator[bytes]) -> list[str]:

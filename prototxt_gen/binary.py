@@ -6,40 +6,36 @@ separate fields (see caffe.proto); `from_binary` and `to_binary` move `interp_pa
 
 from __future__ import annotations
 
-from collections.abc import MutableSequence
-from typing import Any, Literal, TypeAlias
-
-from google.protobuf.message import DecodeError, EncodeError
+from typing import Literal, TypeAlias
 
 from prototxt_gen.errors import FormatError, UnsupportedError
-from prototxt_gen.proto import _F, NetParameter
+from prototxt_gen.proto import Message, NetParameter, merge_bytes, set_fields, to_bytes
 
 Dialect: TypeAlias = Literal["bvlc", "release"]
 
 
 def from_binary(data: bytes, source: str = "<bytes>") -> NetParameter:
     """Reads a network, weights included, from the bytes of either dialect."""
-    net = NetParameter()
     try:
-        net.MergeFromString(data)
-    except (DecodeError, UnicodeDecodeError) as fault:
-        raise FormatError(f"{source}: not a binary NetParameter: {fault}") from fault
+        net = merge_bytes(data, NetParameter())
+    except FormatError as fault:
+        raise FormatError(f"{source}: {fault}") from fault
     _check_texts(net, source)
     for layer in net.layer:
         # `min` and `max` are required floats; an Interp's sizes are integers and stay behind as unknown fields.
         if layer.HasField("clip_param") and (layer.type == "Interp" or not layer.clip_param.IsInitialized()):
-            layer.interp_param.MergeFromString(layer.clip_param.SerializePartialToString())
+            merge_bytes(to_bytes(layer.clip_param), layer.interp_param)
             layer.ClearField("clip_param")
     return net
 
 
-def _check_texts(message: Any, path: str) -> None:
+def _check_texts(message: Message, path: str) -> None:
     """FormatError where a text is not UTF-8: protobuf gives its bytes when it is asked for it, which fit nowhere."""
-    for field, value in message.ListFields():
-        if field.name == "blobs" or (field.message_type is None and field.type != _F.TYPE_STRING):
+    for field, value in set_fields(message):
+        if field.name == "blobs" or field.kind not in ("message", "string"):
             continue
-        for item in value if isinstance(value, MutableSequence) else [value]:
-            if field.message_type is not None:
+        for item in value if field.repeated else [value]:
+            if field.message is not None:
                 _check_texts(item, f"{path}: {field.name}")
             elif isinstance(item, bytes):
                 raise FormatError(f"{path}: {field.name}: found {item[:100]!r}, expected text in UTF-8")
@@ -55,9 +51,9 @@ def to_binary(net: NetParameter, dialect: Dialect = "bvlc") -> bytes:
         net.CopyFrom(original)
         for layer in net.layer:
             if layer.HasField("interp_param"):
-                layer.clip_param.MergeFromString(layer.interp_param.SerializeToString())
+                merge_bytes(to_bytes(layer.interp_param), layer.clip_param)
                 layer.ClearField("interp_param")
     try:
-        return net.SerializePartialToString()
-    except (EncodeError, ValueError) as fault:
-        raise FormatError(f"network {net.name!r}: cannot be written as protobuf: {fault}") from fault
+        return to_bytes(net)
+    except FormatError as fault:
+        raise FormatError(f"network {net.name!r}: {fault}") from fault

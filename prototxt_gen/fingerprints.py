@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator, MutableSequence
-from typing import Any
+from collections.abc import Iterator
 
-from prototxt_gen.proto import _F, NetParameter
+from prototxt_gen.proto import Message, NetParameter, set_fields
 
 
 def fingerprint(net: NetParameter) -> str:
@@ -22,19 +21,17 @@ def fingerprint(net: NetParameter) -> str:
     return digest.hexdigest()
 
 
-def _canonical(message: Any) -> Iterator[str]:
-    for field, value in message.ListFields():
+def _canonical(message: Message) -> Iterator[str]:
+    for field, value in set_fields(message):
         if field.name == "blobs":
             continue
-        # FieldDescriptor.is_repeated came with protobuf 6.31.
-        values = value if isinstance(value, MutableSequence) else [value]
-        for item in values:
+        for item in value if field.repeated else [value]:
             yield f"{field.name}="
-            if field.message_type is not None:
+            if field.message is not None:
                 yield "{"
                 yield from _canonical(item)
                 yield "}"
-            elif field.type == _F.TYPE_FLOAT:
+            elif field.kind == "float":
                 yield struct.pack("<f", item).hex()
             elif isinstance(item, bytes):
                 yield item.hex()

@@ -1,139 +1,117 @@
-"""The one file that knows protobuf: Caffe's messages, read and written as text and binary.
+"""The one file that knows protobuf: Caffe's messages, their fields, their text and their bytes.
 
-caffe.proto beside this file is parsed when the module is imported and its messages live in a descriptor pool of
-their own, so that any other caffe_pb2 may live in the same process, and no generated code ties the package to one
-release of protobuf.
+Every message of caffe.proto is a name of this module: NetParameter, LayerParameter, FillerParameter, ... They are made
+when the module is imported from caffe.desc, which protoc compiled of caffe.proto (`make proto`), and live in a
+descriptor pool of their own, so that any other caffe_pb2 may live in the same process and no generated code ties the
+package to one release of protobuf. proto.pyi, made by the same command, tells type checkers and editors their fields.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Iterator, Mapping
 from importlib import resources
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, NamedTuple, TypeVar
 
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from google.protobuf.message import Message
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format
+from google.protobuf.message import DecodeError, EncodeError, Message
 
 from prototxt_gen.errors import FormatError
 
-_F = descriptor_pb2.FieldDescriptorProto
-_LABELS = {"optional": _F.LABEL_OPTIONAL, "required": _F.LABEL_REQUIRED, "repeated": _F.LABEL_REPEATED}
-_SCALARS = {
-    "bool": _F.TYPE_BOOL,
-    "bytes": _F.TYPE_BYTES,
-    "double": _F.TYPE_DOUBLE,
-    "float": _F.TYPE_FLOAT,
-    "int32": _F.TYPE_INT32,
-    "int64": _F.TYPE_INT64,
-    "string": _F.TYPE_STRING,
-    "uint32": _F.TYPE_UINT32,
-}
-_TOKEN = re.compile(r'//[^\n]*|\s+|("(?:[^"\\]|\\.)*"|[-+.\w]+|[{}\[\]=;,])')
+M = TypeVar("M", bound=Message)
 
 
-def compile_schema(source: str, file_name: str) -> descriptor_pb2.FileDescriptorProto:
-    """Compiles the part of the proto2 language that caffe.proto uses: messages, enums, defaults and `packed`.
+class Field(NamedTuple):
+    """A field as caffe.proto declares it."""
 
-    protoc would need a compiler at build time or generated code in the repository; a test holds this against protoc.
-    """
-    tokens = [found.group(1) for found in _TOKEN.finditer(source) if found.group(1)]
-    tokens.reverse()
-    file = descriptor_pb2.FileDescriptorProto(name=file_name)
-
-    def expect(*wanted: str) -> None:
-        for token in wanted:
-            if (found := tokens.pop()) != token:
-                raise FormatError(f"{file_name}: found {found!r}, expected {token!r}")
-
-    def enum(target: descriptor_pb2.EnumDescriptorProto) -> None:
-        target.name = tokens.pop()
-        expect("{")
-        while tokens[-1] != "}":
-            value = target.value.add(name=tokens.pop())
-            expect("=")
-            value.number = int(tokens.pop())
-            expect(";")
-        expect("}")
-
-    def field(target: descriptor_pb2.DescriptorProto) -> None:
-        made = target.field.add(label=_LABELS[tokens.pop()])
-        kind = tokens.pop()
-        if kind in _SCALARS:
-            made.type = _SCALARS[kind]
-        else:
-            made.type_name = kind
-        made.name = tokens.pop()
-        expect("=")
-        made.number = int(tokens.pop())
-        if tokens[-1] == "[":
-            while tokens.pop() != "]":
-                option = tokens.pop()
-                expect("=")
-                value = tokens.pop()
-                if option == "packed":
-                    made.options.packed = value == "true"
-                else:
-                    made.default_value = value.strip('"')
-        expect(";")
-
-    def message(target: descriptor_pb2.DescriptorProto) -> None:
-        target.name = tokens.pop()
-        expect("{")
-        while tokens[-1] != "}":
-            if tokens[-1] == "enum":
-                tokens.pop()
-                enum(target.enum_type.add())
-            else:
-                field(target)
-        expect("}")
-
-    while tokens:
-        keyword = tokens.pop()
-        if keyword == "message":
-            message(file.message_type.add())
-        elif keyword == "enum":
-            enum(file.enum_type.add())
-        elif keyword == "package":
-            file.package = tokens.pop()
-            expect(";")
-        else:
-            expect("=", '"proto2"', ";")
-    _resolve(file)
-    return file
+    name: str
+    number: int
+    kind: str  # "float", "int32", "string", ... as caffe.proto spells it; "message" or "enum" for the types in it
+    repeated: bool
+    message: type[Message] | None  # of kind "message": which one
+    values: Mapping[str, int]  # of kind "enum": its names and their numbers
 
 
-def _resolve(file: descriptor_pb2.FileDescriptorProto) -> None:
-    """Turns the names of types into full ones, innermost scope first."""
-    messages = {message.name for message in file.message_type}
-    for message in file.message_type:
-        nested = {kind.name for kind in message.enum_type}
-        for field in message.field:
-            if not field.type_name:
-                continue
-            is_message = field.type_name in messages
-            scope = f"{message.name}." if field.type_name in nested else ""
-            field.type = _F.TYPE_MESSAGE if is_message else _F.TYPE_ENUM
-            field.type_name = f".{file.package}.{scope}{field.type_name}"
-
-
-def _load_schema() -> dict[str, type[Message]]:
-    source = resources.files("prototxt_gen").joinpath("caffe.proto").read_text("utf-8")
-    file = compile_schema(source, "dongfeng/caffe.proto")
+def _load() -> tuple[dict[str, type[Message]], dict[type[Message], dict[str, Field]]]:
+    """The messages by name, and the fields of each in the order of caffe.proto."""
+    data = resources.files("prototxt_gen").joinpath("caffe.desc").read_bytes()
+    (file,) = descriptor_pb2.FileDescriptorSet.FromString(data).file
     pool = descriptor_pool.DescriptorPool()
     pool.AddSerializedFile(file.SerializeToString())
-    return {
+    messages = {
         message.name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{file.package}.{message.name}"))
         for message in file.message_type
     }
+    enums = {f".{file.package}.{enum.name}": enum for enum in file.enum_type}
+    for message in file.message_type:
+        enums |= {f".{file.package}.{message.name}.{enum.name}": enum for enum in message.enum_type}
+
+    def field(declared: descriptor_pb2.FieldDescriptorProto) -> Field:
+        enum = enums.get(declared.type_name)
+        return Field(
+            declared.name,
+            declared.number,
+            declared.Type.Name(declared.type).removeprefix("TYPE_").lower(),
+            declared.label == declared.LABEL_REPEATED,
+            messages.get(declared.type_name.rpartition(".")[2]),
+            {value.name: value.number for value in enum.value} if enum else {},
+        )
+
+    return messages, {messages[kind.name]: {one.name: field(one) for one in kind.field} for kind in file.message_type}
 
 
-MESSAGES = _load_schema()
+MESSAGES: Mapping[str, type[Message]]
+MESSAGES, _FIELDS = _load()
+globals().update(MESSAGES)
 
-if TYPE_CHECKING:  # the fields of a class made at run time are unknown to a type checker
-    NetParameter: TypeAlias = Any
-    LayerParameter: TypeAlias = Any
-    SolverParameter: TypeAlias = Any
-else:
-    NetParameter = MESSAGES["NetParameter"]
-    LayerParameter = MESSAGES["LayerParameter"]
-    SolverParameter = MESSAGES["SolverParameter"]
+_BY_NUMBER = {kind: {field.number: field for field in fields.values()} for kind, fields in _FIELDS.items()}
+
+
+def fields_of(message: type[Message]) -> Mapping[str, Field]:
+    """The fields that a message has, by name, in the order of caffe.proto."""
+    return _FIELDS[message]
+
+
+def set_fields(message: Message) -> Iterator[tuple[Field, Any]]:
+    """The fields that are set in the message, with their values, in the order of their numbers."""
+    known = _BY_NUMBER[type(message)]
+    for descriptor, value in message.ListFields():
+        yield known[descriptor.number], value
+
+
+def merge_text(text: str, message: M) -> M:
+    """Adds what Caffe text says to the message and returns it. FormatError tells line, column and what is wrong."""
+    try:
+        return text_format.Parse(text, message)
+    except text_format.ParseError as fault:
+        # The message quotes the line it stopped at, which in a file that is no text at all has no end.
+        raise FormatError(str(fault)[:300]) from fault
+    except (RecursionError, ValueError) as fault:
+        raise FormatError(f"not Caffe text: {str(fault)[:300]}") from fault
+
+
+def print_text(message: Message) -> str:
+    """The message as Caffe text, fields in the order of their numbers."""
+    return text_format.MessageToString(message)
+
+
+def merge_bytes(data: bytes, message: M) -> M:
+    """Adds what the bytes hold to the message and returns it; required fields may be missing.
+
+    FormatError where they are no message.
+    """
+    try:
+        message.MergeFromString(data)
+    except (DecodeError, UnicodeDecodeError) as fault:
+        raise FormatError(f"not a binary {type(message).__name__}: {fault}") from fault
+    return message
+
+
+def to_bytes(message: Message) -> bytes:
+    """The message in protobuf's binary format; required fields may be missing.
+
+    FormatError where it is too large for that format, or holds text that UTF-8 cannot spell.
+    """
+    try:
+        return message.SerializePartialToString()
+    except (EncodeError, ValueError) as fault:
+        raise FormatError(f"cannot be written as protobuf: {fault}") from fault

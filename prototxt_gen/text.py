@@ -6,48 +6,44 @@ import os
 import re
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
-
-from google.protobuf import text_format
+from typing import NamedTuple, TypeVar
 
 from prototxt_gen.errors import FormatError
 from prototxt_gen.files import read_bytes, write_bytes
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.proto import Message, NetParameter, fields_of, merge_text, print_text
 
 _MOST_LISTED = 20
+
+M = TypeVar("M", bound=Message)
 
 
 class UnknownFieldWarning(UserWarning):
     """A text file has fields that are not in caffe.proto; they were left out."""
 
 
-def parse_text(text: str, message: Any, source: str = "<text>", *, strict: bool = False) -> Any:
+def parse_text(text: str, message: M, source: str = "<text>", *, strict: bool = False) -> M:
     """Fills `message` from Caffe text and returns it. FormatError names `source`, the line and what is wrong there.
 
     Fields that caffe.proto does not know, as forks add them, are left out and named in one UnknownFieldWarning; with
     `strict` they are a FormatError.
     """
-    made = type(message)()
     text = text.removeprefix("\ufeff")
+    kind = type(message)
+    unknown: list[_UnknownField] = []
     try:
+        made = merge_text(text, kind())
+    except FormatError as fault:
         try:
-            text_format.Parse(text, made)
-        except text_format.ParseError:
-            unknown = _unknown_fields(text, message.DESCRIPTOR)
-            if not unknown:
+            if not (unknown := _unknown_fields(text, kind)):
                 raise
-            made = text_format.Parse(_blanked(text, [field.span for field in unknown]), type(message)())
-            fields = _listed(source, unknown)
-            if strict:
-                raise FormatError(fields) from None
-            warnings.warn(fields, UnknownFieldWarning, stacklevel=3)
-    except text_format.ParseError as fault:
-        # The message quotes the line it stopped at, which in a file that is no text at all has no end.
-        raise FormatError(f"{source}: {str(fault)[:300]}") from fault
-    except (RecursionError, ValueError) as fault:
-        if isinstance(fault, FormatError):
-            raise
-        raise FormatError(f"{source}: not Caffe text: {str(fault)[:300]}") from fault
+            made = merge_text(_blanked(text, [field.span for field in unknown]), kind())
+        except FormatError as left:
+            raise FormatError(f"{source}: {left}") from fault
+    if unknown:
+        fields = _listed(source, unknown)
+        if strict:
+            raise FormatError(fields)
+        warnings.warn(fields, UnknownFieldWarning, stacklevel=3)
     message.MergeFrom(made)
     return message
 
@@ -68,13 +64,13 @@ class _UnknownField(NamedTuple):
     span: tuple[int, int]
 
 
-def _unknown_fields(text: str, descriptor: Any) -> list[_UnknownField]:
+def _unknown_fields(text: str, root: type[Message]) -> list[_UnknownField]:
     """Every field that its message does not have, with its value; stops where the text is no Caffe text at all.
 
     protobuf can skip unknown fields but neither tell which nor survive all that forks write in them.
     """
     found: list[_UnknownField] = []
-    scopes: list[tuple[str, Any, bool]] = [("", descriptor, False)]  # path, message, whether a list of messages
+    scopes: list[tuple[str, type[Message], bool]] = [("", root, False)]  # path, message, whether a list of messages
     tokens = (token for token in _TEXT_TOKEN.finditer(text) if token.lastgroup != "skip")
     line, counted = 1, 0
     token = next(tokens, None)
@@ -91,14 +87,14 @@ def _unknown_fields(text: str, descriptor: Any) -> list[_UnknownField]:
             break
         else:
             name, start = token.group(), token.start()
-            field = message.fields_by_name.get(name)
+            field = fields_of(message).get(name)
             token = next(tokens, None)
             if has_colon := token is not None and token.lastgroup == "colon":
                 token = next(tokens, None)
             if token is None or (token.lastgroup not in ("open", "list") and not has_colon):
                 break
-            if field is not None and field.message_type is not None and token.lastgroup in ("open", "list"):
-                scopes.append((f"{path}{name}.", field.message_type, token.lastgroup == "list"))
+            if field is not None and field.message is not None and token.lastgroup in ("open", "list"):
+                scopes.append((f"{path}{name}.", field.message, token.lastgroup == "list"))
             else:
                 end, token = _after_value(token, tokens)
                 if end is None:
@@ -149,9 +145,9 @@ def _listed(source: str, unknown: Sequence[_UnknownField]) -> str:
     return f"{source}: unknown fields: {fields}{more}"
 
 
-def to_text(message: Any) -> str:
+def to_text(message: Message) -> str:
     """The message (a network, a layer, a solver) as Caffe text, fields in the order of their numbers."""
-    return text_format.MessageToString(message)
+    return print_text(message)
 
 
 def read_prototxt(path: str | os.PathLike[str], *, strict: bool = False) -> NetParameter:
@@ -176,6 +172,6 @@ def _decoded(data: bytes, source: str) -> str:
         raise FormatError(f"{source}: not text: byte {fault.start} is not UTF-8; is it a .caffemodel?") from fault
 
 
-def write_prototxt(message: Any, path: str | os.PathLike[str]) -> None:
+def write_prototxt(message: Message, path: str | os.PathLike[str]) -> None:
     """Writes a network or a solver as Caffe text, in one step."""
     write_bytes(path, to_text(message).encode())

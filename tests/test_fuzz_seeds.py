@@ -21,7 +21,7 @@ seeds = importlib.util.module_from_spec(SPEC)
 SPEC.loader.exec_module(seeds)
 
 
-@pytest.mark.filterwarnings("ignore::prototxt_gen.proto.UnknownFieldWarning")
+@pytest.mark.filterwarnings("ignore::prototxt_gen.text.UnknownFieldWarning")
 def test_texts_are_texts():
     types = set()
     for text in seeds.texts():

@@ -65,6 +65,9 @@ def test_a_wheel_from_an_sdist_is_whole(wheel, tmp_path, layout):
     for package in PACKAGES:
         ours = {path.relative_to(ROOT) for path in (ROOT / package).rglob("*.py")}
         assert ours <= {path.relative_to(site) for path in (site / package).rglob("*.py")}
+        assert (site / package / "py.typed").is_file()
+    for name in ("caffe.desc", "caffe.proto", "proto.pyi"):
+        assert (site / "prototxt_gen" / name).read_bytes() == (ROOT / "prototxt_gen" / name).read_bytes()
     assert run(site, "from prototxt_gen import NetParameter as N; print(N.DESCRIPTOR.full_name)", tmp_path)
 
 

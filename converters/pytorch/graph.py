@@ -179,8 +179,8 @@ def graph_module(
         node = nodes[read.value]
         return node if read.like is None else graph.call_method("reshape_as", (node, nodes[read.like]))
 
-    if inputs:
-        call(_SIZES, *(nodes[value] for value in inputs))
+    if last >= 0:
+        call(_SIZES, *(nodes[value] for value in inputs if value in needed))
     for path in idle:
         graph.get_attr(path)  # a copy of the module keeps what its graph names
     for one in calls:

@@ -108,9 +108,11 @@ def to_torch(
         for place in range(len(row.tops))
         if outputs is None or (index, place) in needed
     ]
-    check = SizeCheck(net.name, [rows[index] for index in live], [rows[one.row].tops[one.top] for one in inputs])
+    checked = [rows[value.row].tops[value.top] for value in inputs if value in needed]
+    check = SizeCheck(net.name, [rows[index] for index in live], checked)
     module = graph_module(rows, calls, modules, idle, check, inputs, needed, results)
     module.meta["caffe"] = {
+        "inputs": {rows[index].tops[place]: rows[index].top_shapes[place] for index, place in inputs},
         "outputs": tuple(names),
         "losses": tuple((loss.top, loss.weight, loss.read == flow.final[loss.top]) for loss in flow.losses),
         "preprocessing": {

@@ -44,7 +44,7 @@ class SizeCheck(nn.Module):
 
     def forward(self, *inputs: Tensor | None) -> None:
         """Tensors in the order of `tops`; None where one was left out."""
-        if torch.compiler.is_compiling() or torch.jit.is_tracing()  # type: ignore[attr-defined]:
+        if torch.compiler.is_compiling() or torch.jit.is_tracing():  # type: ignore[attr-defined]
             return
         found = tuple(tuple(x.shape) if isinstance(x, Tensor) else None for x in inputs)
         if found in self.known or any(type(size) is not int for shape in found for size in shape or ()):

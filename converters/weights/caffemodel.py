@@ -13,7 +13,7 @@ from converters.weights.blobs import Array, blob_length, blob_pieces, expect, re
 from prototxt_gen import wire
 from prototxt_gen.binary import to_binary
 from prototxt_gen.files import replacing
-from prototxt_gen.proto import LayerParameter, NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter, fields_of, to_bytes
 from prototxt_gen.wire import BYTES, VARINT, Reader, reading
 
 # NetParameter's fields and their wire types: what tells a network from another message.
@@ -103,12 +103,12 @@ def _around_blobs(layer: LayerParameter) -> tuple[bytes, bytes]:
     before, after = LayerParameter(), LayerParameter()
     before.CopyFrom(layer)
     after.CopyFrom(layer)
-    for field in LayerParameter.DESCRIPTOR.fields:
+    for field in fields_of(LayerParameter).values():
         for part, wanted in ((before, field.number < _LAYER[1]), (after, field.number > _LAYER[1])):
             if not wanted:
                 part.ClearField(field.name)
     before.DiscardUnknownFields()
-    return before.SerializePartialToString(), after.SerializePartialToString()
+    return to_bytes(before), to_bytes(after)
 
 
 def _layer_pieces(before: bytes, after: bytes, blobs: Sequence[Array]) -> Iterator[bytes | memoryview]:

@@ -74,6 +74,9 @@ class Family(NamedTuple):
     classifier: str = "fc"
 
 
+#: What images are multiplied by once the mean is subtracted; the same in every family.
+IMAGE_SCALE = 0.008
+
 _PL1A_MEAN = (103.94, 116.78, 123.68)
 
 FAMILIES = {

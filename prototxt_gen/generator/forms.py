@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Literal, NamedTuple, TypeAlias, get_args
 
 from prototxt_gen.architectures import Decoder
+from prototxt_gen.architectures.kinds import IMAGE_SCALE
 from prototxt_gen.binary import to_binary
 from prototxt_gen.generator.decoders import Phase, Resizing
 from prototxt_gen.generator.fragments import Fragment, fragment
@@ -18,7 +19,6 @@ FORMS: tuple[Form, ...] = get_args(Form)
 
 _RELEASE_SOURCE = "/home/vip/dataset/imagenet/ILSVRC2012_val_256xN_list.txt"
 _SCENE_SOURCE = "/home/vip/dataset/cityscapes/img_val_1024x2048_list.txt"
-_SCALE = 0.008
 # A grey pixel is about this much of B, G and R.
 _GREY = (0.11, 0.59, 0.30)
 _IGNORED_LABEL = 255
@@ -60,7 +60,7 @@ def _images(phase: Phase, source: str, shape: tuple[int, ...], mean: tuple[float
     batch, channels, height, width = shape
     training = phase == "TRAIN"
     layer = LayerParameter(name="data", type="ImageData", top=["data", "label"], include=[{"phase": phase}])
-    layer.transform_param.scale = _SCALE
+    layer.transform_param.scale = IMAGE_SCALE
     layer.transform_param.mirror = training
     layer.transform_param.mean_value.extend(_means(mean, channels))
     layer.image_data_param.source = source
@@ -87,7 +87,7 @@ def scenes(decoder: Decoder, shape: tuple[int, ...], merged: bool) -> LayerParam
     """The release's data layer of whole images."""
     batch, channels, _, _ = shape
     layer = LayerParameter(name="data", type="ImageData", top=["data", "label"], include=[{"phase": "TEST"}])
-    layer.transform_param.scale = _SCALE
+    layer.transform_param.scale = IMAGE_SCALE
     layer.transform_param.mirror = False
     layer.transform_param.mean_value.extend(_means(decoder.backbone.style.scene_mean, channels))
     layer.image_data_param.source = _SCENE_SOURCE
@@ -114,7 +114,7 @@ def images_and_labels(shape: tuple[int, ...], label_size: tuple[int, int], mean:
     layers = []
     for phase, prefix in (("TRAIN", "train"), ("TEST", "val")):
         images = LayerParameter(name="data", type="ImageData", top=["data", "data/class"], include=[{"phase": phase}])
-        images.transform_param.scale = _SCALE
+        images.transform_param.scale = IMAGE_SCALE
         images.transform_param.mean_value.extend(_means(mean, channels))
         labels = LayerParameter(name="label", type="ImageData", top=["label", "label/class"])
         labels.include.add(phase=phase)

@@ -6,7 +6,6 @@ What their options come to for a given bottom, the functions before the rules sa
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from prototxt_gen.layers.table import (
     MAX_AXES,
@@ -19,7 +18,7 @@ from prototxt_gen.layers.table import (
     legacy_shape,
     require,
 )
-from prototxt_gen.proto import LayerParameter
+from prototxt_gen.proto import ConcatParameter, LayerParameter, SliceParameter
 
 
 def concat_axis(layer: LayerParameter, bottom: Shape) -> int:
@@ -32,7 +31,7 @@ def slice_axis(layer: LayerParameter, bottom: Shape) -> int:
     return _axis_or_dim(layer.slice_param, "slice_dim", "slice_param", bottom)
 
 
-def _axis_or_dim(param: Any, old: str, field: str, bottom: Shape) -> int:
+def _axis_or_dim(param: ConcatParameter | SliceParameter, old: str, field: str, bottom: Shape) -> int:
     """The axis, which old files call concat_dim or slice_dim and never count from the end."""
     if not param.HasField(old):
         return canonical_axis(param.axis, bottom, f"{field}.axis")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import ceil, prod
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.layers.table import Filler
-from prototxt_gen.proto import MESSAGES, LayerParameter
+from prototxt_gen.proto import FillerParameter, LayerParameter
 
 FILLERS = ("bilinear", "constant", "gaussian", "msra", "positive_unitball", "uniform", "xavier")
 
@@ -19,19 +18,21 @@ FILLERS = ("bilinear", "constant", "gaussian", "msra", "positive_unitball", "uni
 _NEED_AN_AXIS = ("msra", "positive_unitball", "xavier")
 
 
-def filler_parameter(layer: LayerParameter, fillers: Sequence[Filler], index: int) -> Any:
+def filler_parameter(layer: LayerParameter, fillers: Sequence[Filler], index: int) -> FillerParameter:
     """The FillerParameter of a layer's blob: the stated one, or what stands for it where none is stated."""
-    make = MESSAGES["FillerParameter"]
     filler = fillers[index] if index < len(fillers) else Filler()
     if filler.field:
         options, field = filler.field.split(".")
         message = getattr(layer, options)
         if message.HasField(field):
-            return getattr(message, field)
-    return make(type="msra") if filler.default is None else make(type="constant", value=filler.default)
+            stated: FillerParameter = getattr(message, field)
+            return stated
+    if filler.default is None:
+        return FillerParameter(type="msra")
+    return FillerParameter(type="constant", value=filler.default)
 
 
-def check_filler(filler: Any, shape: Sequence[int]) -> None:
+def check_filler(filler: FillerParameter, shape: Sequence[int]) -> None:
     """UnsupportedError unless Caffe has this FillerParameter's filler and fills blobs of this shape with it."""
     if filler.type not in FILLERS:
         raise UnsupportedError(f"filler {filler.type!r}, expected one of {', '.join(FILLERS)}")
@@ -45,7 +46,7 @@ def check_filler(filler: Any, shape: Sequence[int]) -> None:
         raise UnsupportedError(f"{found}, expected numbers to fill")
 
 
-def fixed_values(filler: Any, shape: Sequence[int]) -> NDArray[np.float32] | None:
+def fixed_values(filler: FillerParameter, shape: Sequence[int]) -> NDArray[np.float32] | None:
     """What a constant or bilinear filler puts into a blob of this shape; None for those that draw random numbers.
 
     UnsupportedError as `check_filler`.

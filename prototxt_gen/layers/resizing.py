@@ -68,7 +68,7 @@ def half_pixel_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
     for field in ("zoom_factor", "shrink_factor"):
         require(getattr(param, field) >= 1, f"interp_param.{field}", getattr(param, field), "1 or more")
     if param.height or param.width:
-        made = (param.height, param.width)
+        made: Shape = (param.height, param.width)
     else:
         # ncnn's versions differ in what they make of a remainder.
         whole = not any(size * param.zoom_factor % param.shrink_factor for size in bottom[2:])

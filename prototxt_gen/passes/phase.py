@@ -12,11 +12,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Literal
 
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter, NetState, NetStateRule
 
 
 def select_phase(
@@ -30,8 +30,7 @@ def select_phase(
     if phase not in ("TRAIN", "TEST"):
         raise NetworkError(f"phase: found {phase!r}, expected 'TRAIN' or 'TEST'")
     new = upgrade(net)
-    new.state.phase = NetParameter().state.DESCRIPTOR.fields_by_name["phase"].enum_type.values_by_name[phase].number
-    new.state.level = level
+    new.state.MergeFrom(NetState(phase=phase, level=level))
     new.state.stage.extend(stage for stage in dict.fromkeys(stages) if stage not in new.state.stage)
     both = [layer.name for layer in new.layer if layer.include and layer.exclude]
     if both:
@@ -45,13 +44,13 @@ def select_phase(
     return new
 
 
-def _included(layer: Any, state: Any) -> bool:
+def _included(layer: LayerParameter, state: NetState) -> bool:
     if layer.include:
         return any(_meets(state, rule) for rule in layer.include)
     return not any(_meets(state, rule) for rule in layer.exclude)
 
 
-def _meets(state: Any, rule: Any) -> bool:
+def _meets(state: NetState, rule: NetStateRule) -> bool:
     return (
         (not rule.HasField("phase") or rule.phase == state.phase)
         and (not rule.HasField("min_level") or state.level >= rule.min_level)

@@ -17,7 +17,7 @@ import warnings
 from typing import Any
 
 from prototxt_gen.errors import FormatError, NetworkError
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter, V0LayerParameter, V1LayerParameter, set_fields
 from prototxt_gen.text import UnknownFieldWarning
 
 _V0_TYPES = {
@@ -149,7 +149,7 @@ def is_current(net: NetParameter) -> bool:
     return not (net.layers or net.input or net.input_dim or net.input_shape or any(map(_has_norm_rates, net.layer)))
 
 
-def _has_norm_rates(layer: Any) -> bool:
+def _has_norm_rates(layer: LayerParameter) -> bool:
     return layer.type == "BatchNorm" and len(layer.param) == 3
 
 
@@ -174,9 +174,9 @@ def _upgrade_v0(net: NetParameter, strict: bool) -> None:
     net.MergeFrom(upgraded)
 
 
-def _without_padding(net: NetParameter, faults: list[str]) -> list[Any]:
+def _without_padding(net: NetParameter, faults: list[str]) -> list[V1LayerParameter]:
     """The layers without those of type padding, their options padded (UpgradeV0PaddingLayers)."""
-    makers: dict[str, Any] = {}
+    makers: dict[str, V1LayerParameter] = {}
     kept = []
     for layer in net.layers:
         options = layer.layer
@@ -199,13 +199,13 @@ def _without_padding(net: NetParameter, faults: list[str]) -> list[Any]:
     return kept
 
 
-def _move_options(options: Any, new: Any, faults: list[str], dropped: list[str]) -> None:
+def _move_options(options: V0LayerParameter, new: V1LayerParameter, faults: list[str], dropped: list[str]) -> None:
     """V0's options into the messages of a V1 layer (UpgradeV0LayerParameter).
 
     Like Caffe it goes on without options that the layer's type has no place for, and says so.
     """
     kind = options.type
-    for field, value in options.ListFields():
+    for field, value in set_fields(options):
         name = field.name
         if name == "type":
             if kind not in _V0_TYPES:
@@ -235,11 +235,11 @@ def _set(message: Any, field: str, value: Any) -> None:
         setattr(message, field, value)
 
 
-def _from_v1(old: Any) -> Any:
+def _from_v1(old: V1LayerParameter) -> LayerParameter:
     """One V1 layer as a current one (UpgradeV1LayerParameter, UpgradeNetDataTransformation)."""
-    new = NetParameter().layer.add()
+    new = LayerParameter()
     kind = old.LayerType.Name(old.type)
-    for field, value in old.ListFields():
+    for field, value in set_fields(old):
         if field.name == "type":
             new.type = _V1_TYPES.get(kind, kind.title().replace("_", ""))
         elif field.name == "layer":

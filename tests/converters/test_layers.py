@@ -13,7 +13,7 @@ from converters.pytorch.layers import BUILDERS
 from converters.pytorch.module import to_torch, weights_of
 from prototxt_gen import UnsupportedError
 from prototxt_gen.layers import LAYERS, LayerShape, is_input, layer_type
-from prototxt_gen.proto import MESSAGES
+from prototxt_gen.proto import BlobProto
 from prototxt_gen.trace import trace
 
 RANDOM = np.random.default_rng(0)
@@ -671,7 +671,7 @@ def test_infogain_loss(mode, ignore, from_file, run, tmp_path):
     expected = total / divisor(mode, "VALID", 2, 3, valid.sum())
     text = f"loss_param {{ {mode} {'' if ignore is None else f'ignore_label: {ignore}'} }}"
     if from_file:
-        blob = MESSAGES["BlobProto"](data=matrix.flatten().tolist(), num=1, channels=1, height=4, width=4)
+        blob = BlobProto(data=matrix.flatten().tolist(), num=1, channels=1, height=4, width=4)
         (tmp_path / "H.binaryproto").write_bytes(blob.SerializeToString())
         text += f' infogain_loss_param {{ source: "{tmp_path / "H.binaryproto"}" }}'
         close(run(f'type: "InfogainLoss" {text}', x=x, t=label), expected)

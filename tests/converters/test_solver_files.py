@@ -12,7 +12,7 @@ from converters.weights import load_weights
 from converters.weights.mean import load_mean, save_mean
 from converters.weights.solver_state import read_solver_state
 from prototxt_gen.errors import FormatError, WeightsError
-from prototxt_gen.proto import MESSAGES
+from prototxt_gen.proto import BlobProto, SolverState
 
 
 def test_the_mean_of_caffe(reference: Path) -> None:
@@ -26,7 +26,7 @@ def test_a_mean_goes_both_ways(shape: tuple[int, ...], tmp_path: Path) -> None:
     path = tmp_path / "mean.binaryproto"
     save_mean(mean, path)
     assert np.array_equal(load_mean(path), mean.astype(np.float32).reshape(1, 3, 5, 4))
-    blob = MESSAGES["BlobProto"].FromString(path.read_bytes())
+    blob = BlobProto.FromString(path.read_bytes())
     assert (blob.num, blob.channels, blob.height, blob.width, len(blob.data)) == (1, 3, 5, 4, 60)
 
 
@@ -42,7 +42,7 @@ def test_other_files_are_no_mean(reference: Path) -> None:
 
 
 def test_a_solver_state(tmp_path: Path) -> None:
-    state = MESSAGES["SolverState"](iter=70_000, learned_net="snap_iter_70000.caffemodel", current_step=2)
+    state = SolverState(iter=70_000, learned_net="snap_iter_70000.caffemodel", current_step=2)
     for values in ([1, 2, 3, 4, 5, 6], [7, 8]):
         blob = state.history.add(data=values)
         blob.shape.dim.extend([2, len(values) // 2])

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from converters.weights import load_weights
 from prototxt_gen.binary import from_binary
 from prototxt_gen.errors import CaffeError, FormatError
-from prototxt_gen.proto import MESSAGES
+from prototxt_gen.proto import NetParameter
 from prototxt_gen.wire import field, head, varint
 
 VALUES = np.linspace(-1, 1, 24, dtype=np.float32)
@@ -81,7 +81,7 @@ def test_millions_of_numbers_that_are_not_packed(tmp_path: Path) -> None:
 
 
 def test_layers_of_every_age(tmp_path: Path) -> None:
-    net = MESSAGES["NetParameter"](name="old")
+    net = NetParameter(name="old")
     v1 = net.layers.add(name="v1", type=14)
     v0 = net.layers.add().layer
     v0.name, v0.type = "v0", "innerproduct"

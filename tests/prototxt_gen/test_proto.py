@@ -20,12 +20,13 @@ from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.errors import FileError, FormatError, UnsupportedError
 from prototxt_gen.fingerprints import fingerprint
 from prototxt_gen.generator.networks import generate
-from prototxt_gen.proto import MESSAGES, NetParameter, compile_schema
+from prototxt_gen.proto import MESSAGES, LayerParameter, Message, NetParameter, fields_of, set_fields
 from prototxt_gen.text import parse_text, read_prototxt, to_text, write_prototxt
 
 ROOT = Path(__file__).parents[2]
 SOURCE = resources.files("prototxt_gen").joinpath("caffe.proto").read_text("utf-8")
-FILE = compile_schema(SOURCE, "caffe.proto")
+DESCRIPTOR = resources.files("prototxt_gen").joinpath("caffe.desc").read_bytes()
+(FILE,) = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTOR).file
 INTERP_HERE = 20148
 # What the SSD fork adds to the language: (number, label, type, default, packed) by field, by message.
 SSD = {
@@ -100,22 +101,66 @@ def test_enums(schema):
     assert found == schema["enums"]
 
 
-def test_protoc_reads_the_file_as_we_do(tmp_path):
-    protoc = pytest.importorskip("grpc_tools.protoc")
-    (tmp_path / "caffe.proto").write_text(SOURCE, "utf-8")
-    out = tmp_path / "set"
-    assert protoc.main(["protoc", f"-I{tmp_path}", f"--descriptor_set_out={out}", "caffe.proto"]) == 0
-    (theirs,) = descriptor_pb2.FileDescriptorSet.FromString(out.read_bytes()).file
+# ------------------------------------------------------------------------------------- what is made of caffe.proto
 
-    def rows(file):
-        return [
-            (message.name, [(field.name, *_compiled_row(field)) for field in message.field], list(message.enum_type))
-            for message in file.message_type
-        ]
 
-    assert rows(FILE) == rows(theirs)
-    assert list(FILE.enum_type) == list(theirs.enum_type)
-    assert FILE.package == theirs.package
+def test_descriptor_and_stub_are_current():
+    pytest.importorskip("grpc_tools.protoc")
+    command = [sys.executable, str(ROOT / "tools" / "compile_proto.py"), "--check"]
+    run = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stdout, run.stderr) == (0, "", "")
+
+
+MISTAKES = """
+from prototxt_gen.proto import LayerParameter, NetParameter, SolverParameter
+
+layer = LayerParameter(name="c", type="Pooling", bottom=["x"], include=[{"phase": "TEST"}])
+layer.pooling_param.pool = layer.pooling_param.AVE
+net = NetParameter(layer=[layer])
+net.layer.add(name="r", type="ReLU", bottom=["x"]).top.append("x")
+width: int = net.layer[0].convolution_param.kernel_size[0]
+
+LayerParameter(tpye="x")  # Unexpected keyword argument "tpye"
+layer.convolution_parm  # has no attribute "convolution_parm"
+layer.tpye = "x"  # has no attribute "tpye"
+net.layer.add(nmae="r")  # Unexpected keyword argument "nmae"
+net.layer[0].pooling_param.kernal_size = 3  # has no attribute "kernal_size"
+layer.name = 3  # expression has type "int", variable has type "str"
+layer.pooling_param = layer.pooling_param  # is read-only
+SolverParameter(base_lr="0.1")  # incompatible type "str"
+"""
+
+
+def test_misspelt_fields_fail_the_check_of_types(tmp_path):
+    api = pytest.importorskip("mypy.api")
+    (tmp_path / "mistakes.py").write_text(MISTAKES, "utf-8")
+    options = ["--strict", "--follow-imports=silent", f"--cache-dir={tmp_path}", f"--config-file={ROOT}/pyproject.toml"]
+    found, _, _ = api.run([*options, str(tmp_path / "mistakes.py")])
+    wanted = {number: line.split("#")[1].strip() for number, line in enumerate(MISTAKES.split("\n"), 1) if "#" in line}
+    told = {int(line.split(":")[1]): line for line in found.splitlines() if "mistakes.py:" in line and "error:" in line}
+    assert told.keys() == wanted.keys(), found
+    assert all(wanted[number] in told[number] for number in wanted)
+
+
+def test_fields_are_described_as_the_descriptor_has_them():
+    for message in FILE.message_type:
+        fields = fields_of(MESSAGES[message.name])
+        assert list(fields) == [field.name for field in message.field]
+        for field, declared in zip(fields.values(), message.field, strict=True):
+            kind = "" if field.kind == "message" else field.kind
+            assert field.message is (None if kind else MESSAGES[declared.type_name.removeprefix(".caffe.")])
+            assert bool(field.values) == (kind == "enum")
+            assert (field.number, field.repeated) == (declared.number, _compiled_row(declared)[1] == "repeated")
+    assert fields_of(LayerParameter)["phase"].values == {"TRAIN": 0, "TEST": 1}
+
+
+def test_set_fields_are_in_the_order_of_their_numbers():
+    layer = LayerParameter(type="ReLU", name="r", bottom=["x", "y"])
+    layer.pooling_param.SetInParent()
+    found = [(field.number, field.name, field.repeated, value) for field, value in set_fields(layer)]
+    assert [number for number, *_ in found] == [1, 2, 3, 121]
+    assert found[:3] == [(1, "name", False, "r"), (2, "type", False, "ReLU"), (3, "bottom", True, ["x", "y"])]
+    assert all(isinstance(value, Message) for *_, value in found[3:])
 
 
 # ------------------------------------------------------------------------------- one process with another caffe_pb2
@@ -159,6 +204,17 @@ def _bvlc_source() -> str:
     return "".join(line for line in SOURCE.splitlines(keepends=True) if "// fork" not in line)
 
 
+def _bvlc_file() -> descriptor_pb2.FileDescriptorProto:
+    """The descriptor without the fields that forks add."""
+    forks = {line.split("=")[0].split()[-1] for line in SOURCE.splitlines() if "// fork" in line}
+    file = descriptor_pb2.FileDescriptorProto.FromString(FILE.SerializeToString())
+    for message in file.message_type:
+        kept = [field for field in message.field if field.name not in forks]
+        del message.field[:]
+        message.field.extend(kept)
+    return file
+
+
 @pytest.mark.parametrize(
     "imports",
     [
@@ -174,7 +230,7 @@ def test_another_caffe_pb2_lives_in_the_same_process(tmp_path, imports, made_by,
         (tmp_path / "caffe.proto").write_text(_bvlc_source(), "utf-8")
         assert protoc.main(["protoc", f"-I{tmp_path}", f"--python_out={tmp_path}", "caffe.proto"]) == 0
     else:
-        data = compile_schema(_bvlc_source(), "caffe.proto").SerializeToString().hex()
+        data = _bvlc_file().SerializeToString().hex()
         (tmp_path / "caffe_pb2.py").write_text(CAFFE_PB2.format(data=data), "utf-8")
     _run(BOTH.format(imports=imports), tmp_path, PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION=implementation)
 
@@ -185,7 +241,10 @@ def test_implementations_of_protobuf_agree(implementation):
     _run(
         "from google.protobuf.internal import api_implementation\n"
         "from prototxt_gen.generator.networks import generate, generate_text, solver\n"
-        "from prototxt_gen.binary import *\nfrom prototxt_gen.fingerprints import *\nfrom prototxt_gen.proto import *\nfrom prototxt_gen.text import *\n"
+        "from prototxt_gen.binary import from_binary, to_binary\n"
+        "from prototxt_gen.fingerprints import fingerprint\n"
+        "from prototxt_gen.proto import NetParameter\n"
+        "from prototxt_gen.text import parse_text, to_text\n"
         f"assert api_implementation.Type() == {implementation!r}\n"
         f"net = generate({entry['architecture']!r}, 'release')\n"
         f"assert fingerprint(net) == {entry['fingerprint']!r}\n"

@@ -11,7 +11,7 @@ from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers import LAYERS
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import MESSAGES, NetParameter
+from prototxt_gen.proto import NetParameter, V1LayerParameter
 from prototxt_gen.summary import summarize
 from prototxt_gen.text import UnknownFieldWarning, parse_text, read_prototxt
 from prototxt_gen.trace import trace
@@ -135,7 +135,7 @@ def test_v1_data_layers_hand_their_transformation_over(kind: str) -> None:
 
 
 def test_every_v1_type_has_a_current_name() -> None:
-    names = MESSAGES["V1LayerParameter"].LayerType.keys()
+    names = V1LayerParameter.LayerType.keys()
     net = upgrade(network("".join(f"layers {{ type: {name} }}" for name in names if name != "NONE")))
     assert {layer.type for layer in net.layer} <= set(LAYERS)
     assert len({layer.type for layer in net.layer}) == len(names) - 1

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from prototxt_gen import wire
 from prototxt_gen.errors import FileError, FormatError
-from prototxt_gen.proto import MESSAGES
+from prototxt_gen.proto import SolverState
 
 
 def walk(data: bytes) -> list[tuple[int, int, int]]:
@@ -20,7 +20,7 @@ def walk(data: bytes) -> list[tuple[int, int, int]]:
 
 
 def test_reads_what_the_library_writes() -> None:
-    state = MESSAGES["SolverState"](iter=300, learned_net="a name", current_step=-1)
+    state = SolverState(iter=300, learned_net="a name", current_step=-1)
     data = state.SerializeToString()
     assert walk(data) == [(1, wire.VARINT, 300), (2, wire.BYTES, 6), (4, wire.VARINT, 2**64 - 1)]
     assert wire.signed(2**64 - 1) == -1

@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from caffe_zoo.commands.search import add_arguments, run
 from converters.pytorch.module import to_torch
 from converters.weights import load_weights
 from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError
 from prototxt_gen.proto import SolverParameter
 from prototxt_gen.summary import summarize
 from prototxt_gen.text import parse_text, read_prototxt
-from search.cli import add_arguments, run
 from search.data import digits
 from search.spaces import parse_space
 from search.training import evaluate
@@ -146,7 +146,8 @@ def test_arguments_that_make_no_sense(tmp_path, capsys):
 
 def test_help_waits_for_neither_torch_nor_optuna():
     code = (
-        "import argparse, sys; from search.cli import add_arguments; add_arguments(argparse.ArgumentParser()); "
+        "import argparse, sys; from caffe_zoo.commands.search import add_arguments; "
+        "add_arguments(argparse.ArgumentParser()); "
         "assert not {'torch', 'optuna'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from converters.pytorch.layers.table import BUILDERS, Apply, canonical, need
 from converters.weights.blobs import read_blob
 from prototxt_gen.errors import CaffeError, UnsupportedError
+from prototxt_gen.proto import LossParameter
 from prototxt_gen.wire import reading
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _LOG_FLOOR = 1e-20  # Caffe: kLOG_THRESHOLD in loss_layer.hpp
 _SMALLEST = torch.finfo(torch.float32).tiny
 
 
-def _normalization(loss: Any, default: str) -> str:
+def _normalization(loss: LossParameter, default: str) -> str:
     """FULL, VALID, BATCH_SIZE or NONE; the older `normalize` stands for VALID or BATCH_SIZE."""
     if loss.HasField("normalization"):
         return ("full", "valid", "batch", "none")[loss.normalization]
@@ -30,7 +31,7 @@ def _normalization(loss: Any, default: str) -> str:
     return default
 
 
-def _ignored(loss: Any) -> int | None:
+def _ignored(loss: LossParameter) -> int | None:
     return loss.ignore_label if loss.HasField("ignore_label") else None
 
 

@@ -60,7 +60,7 @@ def batch_norm(row: Row, scale: Row | None = None) -> nn.Module:
     channels = shape[1] if len(shape) > 1 else 1
     # The shortest decimal that gives the float: 0.9, not 0.8999999761581421.
     momentum = 1 - float(str(np.float32(numbers.moving_average_fraction)))
-    settings = {"eps": numbers.eps, "momentum": momentum, "affine": scale is not None}
+    settings: dict[str, Any] = {"eps": numbers.eps, "momentum": momentum, "affine": scale is not None}
     phase = stated_phase(row.layer)
     stored = phase == "TEST" if phase else None
     if numbers.HasField("use_global_stats"):
@@ -86,7 +86,7 @@ def batch_norm_alone(row: Row) -> nn.Module:
 def lrn(row: Row) -> nn.Module:
     """X / (k + alpha * mean of squares) ^ beta across channels, or within one, where k is 1. Caffe: lrn_layer.cpp."""
     numbers = row.layer.lrn_param
-    settings = {"size": numbers.local_size, "alpha": numbers.alpha, "beta": numbers.beta}
+    settings: dict[str, Any] = {"size": numbers.local_size, "alpha": numbers.alpha, "beta": numbers.beta}
     if numbers.norm_region == numbers.ACROSS_CHANNELS:
         return nn.LocalResponseNorm(**settings, k=numbers.k)
     return Apply(_lrn_within, **settings)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from converters.pytorch.layers.fillers import filled
 from converters.pytorch.layers.table import BUILDERS, blob
 from prototxt_gen.layers.fillers import check_filler
-from prototxt_gen.proto import MESSAGES
+from prototxt_gen.proto import FillerParameter
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.table import Row
@@ -55,7 +55,7 @@ class DummyData(nn.Module):
 @BUILDERS.register("DummyData")
 def dummy_data(row: Row) -> nn.Module:
     """Caffe: dummy_data_layer.cpp."""
-    fillers = list(row.layer.dummy_data_param.data_filler) or [MESSAGES["FillerParameter"](type="constant")]
+    fillers = list(row.layer.dummy_data_param.data_filler) or [FillerParameter(type="constant")]
     if len(fillers) == 1:
         fillers *= len(row.tops)
     for filler, shape in zip(fillers, row.top_shapes, strict=True):

@@ -1,4 +1,4 @@
-"""The arguments of `dongfeng search`, and what it does with them."""
+"""dongfeng search: networks for this machine and for your own images, sought, trained and reported."""
 
 from __future__ import annotations
 
@@ -7,47 +7,60 @@ import math
 import sys
 from pathlib import Path
 
+from caffe_zoo.commands.options import count
 from prototxt_gen.errors import ArchitectureError, CaffeError
+
+EXAMPLE = "dongfeng search --data digits --out runs/digits"
 
 DIGITS_SPACE = "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32"
 FOLDER_SPACE = "s16-32_b1-3_b1-4_b1-3_w32-64-128-256-512_c{classes}_i3x128x128"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of the command."""
+    """The images, the space, the limits, and how networks are trained."""
     parser.add_argument(
         "--data",
         default="digits",
         metavar="DATA",
-        help="`digits` (default), or a folder of images: one sub-folder a class, or train/ and val/ with them",
+        help="`digits` (default), or a folder of images: a sub-folder for each class, or train/ and val/ with these",
     )
     parser.add_argument(
         "--out",
         type=Path,
         required=True,
         metavar="FOLDER",
-        help="where everything goes; the same command goes on there after it was stopped",
+        help="where all results go; after an interruption the same command goes on from there",
     )
     parser.add_argument(
-        "--trials", type=_count, default=32, metavar="N", help="networks to train, all runs together (default: 32)"
+        "--trials", type=count, default=32, metavar="N", help="networks to train, over all runs together (default: 32)"
     )
     parser.add_argument(
         "--space",
         metavar="CODE",
-        help="stem, stages of basic (b) or bottleneck (n) blocks with fewest and most of them, widths, classes, input; "
-        f"default for digits: {DIGITS_SPACE}",
+        help="the networks to choose from: stem, stages with their fewest and most blocks (b basic, n bottleneck), "
+        f"widths, classes, input; default for digits: {DIGITS_SPACE}",
     )
-    parser.add_argument("--latency-min", type=_time, default=0.0, metavar="MS", help="fastest networks wanted")
-    parser.add_argument("--latency-max", type=_time, default=math.inf, metavar="MS", help="slowest networks wanted")
-    parser.add_argument("--epochs", type=_count, metavar="N", help="passes over the images, a network (default: 8)")
+    parser.add_argument(
+        "--latency-min", type=_milliseconds, default=0.0, metavar="MS", help="leave out networks that are faster"
+    )
+    parser.add_argument(
+        "--latency-max", type=_milliseconds, default=math.inf, metavar="MS", help="leave out networks that are slower"
+    )
+    parser.add_argument(
+        "--epochs", type=count, metavar="N", help="how often each network sees all images in training (default: 8)"
+    )
     parser.add_argument(
         "--threads",
-        type=_count,
+        type=count,
         metavar="N",
         help="CPU threads to measure and train with (default: 1 for digits, PyTorch's choice for a folder)",
     )
-    parser.add_argument("--device", default="cpu", help="where to train: cpu (default) or cuda; latency is of the CPU")
-    parser.add_argument("--seed", type=int, default=0, help="another seed draws and trains otherwise (default: 0)")
+    parser.add_argument(
+        "--device", default="cpu", help="where to train: cpu (default) or cuda; latency is always that of the CPU"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="start of the random numbers that draw and train networks (default: 0)"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,17 +119,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _count(text: str) -> int:
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
-    return number
-
-
-def _time(text: str) -> float:
+def _milliseconds(text: str) -> float:
     try:
         number = float(text)
     except ValueError:

@@ -1,6 +1,6 @@
-"""What weights_manifest.json says of each file of weights, made from the cards.
+"""Writes what weights_manifest.json says of each file of weights, from the cards. Run as `python tools/manifest.py`.
 
-Run with python -m caffe_zoo.manifest_weights after a card has changed. Names, networks, Drive ids and digests are
+To be run after a card has changed. Names, networks, Drive ids and digests are
 stated in the manifest itself; the rest follows from these and the cards.
 """
 

@@ -1,17 +1,20 @@
-"""docs/zoo.md: every network of the zoo in a table made from the cards; run with python -m caffe_zoo.zoo_table."""
+"""Writes docs/zoo.md: every network of the zoo in a table made from the cards. Run as `python tools/zoo_page.py`."""
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 
 from caffe_zoo.cards import CARDS, Card
 from prototxt_gen.errors import CaffeError
+from prototxt_gen.files import write_bytes
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.summary import summarize
 
+PATH = Path(__file__).resolve().parent.parent / "docs" / "zoo.md"
+
 _HEAD = """# The zoo
 
-<!-- Made by `python -m caffe_zoo.zoo_table > docs/zoo.md`: change caffe_zoo/cards.py or caffe_zoo/zoo_table.py. -->
+<!-- Made by `python tools/zoo_page.py`: change caffe_zoo/cards.py or tools/zoo_page.py. -->
 
 Every network by its name, for `dongfeng`, `caffe_zoo.card` and `caffe_zoo.create_model`. Parameters, multiply-adds and
 memory are counted from the network with batch norm merged, for one image of the size given; memory is that of all tops,
@@ -37,7 +40,7 @@ dongfeng segment pl1a_seg frames/ -o overlays/ --overlay --weights pl1a_seg.ncnn
 Other tools than ours want a prototxt and a caffemodel. Both come from
 
 ```python
-from caffe_zoo.models import load_network
+from caffe_zoo import load_network
 from converters import save_weights
 from prototxt_gen import write_prototxt
 
@@ -78,7 +81,7 @@ _FORMATS = {
 }
 
 
-def document() -> str:
+def page() -> str:
     """The whole of docs/zoo.md."""
     parts = [_HEAD]
     for kind, title in (("classification", "Classification"), ("segmentation", "Segmentation")):
@@ -140,4 +143,4 @@ def _published(card: Card) -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(document())
+    write_bytes(PATH, page().encode())

@@ -1,18 +1,18 @@
-"""The page docs/layers.md, written from the table of layers by `python -m converters.pytorch.layers.page`.
-
-A test holds the page in docs/ against this.
-"""
+"""Writes docs/layers.md from the table of layers. Run as `python tools/layers_page.py`."""
 
 from __future__ import annotations
 
-import sys
+from pathlib import Path
 
+from prototxt_gen.files import write_bytes
 from prototxt_gen.layers import LAYERS
+
+PATH = Path(__file__).resolve().parent.parent / "docs" / "layers.md"
 
 _INTRODUCTION = """# Layers
 
-Every layer type that is known here: {known}. Written by `python -m converters.pytorch.layers.page` from the table; a
-test keeps it true.
+Every layer type that is known here: {known}. Written by `python tools/layers_page.py` from the table; a test
+keeps it true.
 
 - **Options** are those of [caffe.proto](../prototxt_gen/caffe.proto), all of them read. `engine`, fillers of layers
   that come with weights, and the storage options of data layers change no number and are passed over.
@@ -67,4 +67,4 @@ def page() -> str:
 
 
 if __name__ == "__main__":
-    sys.stdout.write(page())
+    write_bytes(PATH, page().encode())

@@ -8,15 +8,15 @@ import pytest
 
 from caffe_zoo.cards import card
 from caffe_zoo.manifest import manifest_path, read_manifest
-from caffe_zoo.manifest_weights import text
 from converters import load_weights
 from prototxt_gen import fingerprint, read_prototxt
+from tools.manifest import text
 
 WEIGHTS = read_manifest()["weights"]
 
 
 def test_the_manifest_is_current():
-    assert manifest_path().read_text("utf-8") == text(), "run python -m caffe_zoo.manifest_weights"
+    assert manifest_path().read_text("utf-8") == text(), "run: make pages"
 
 
 @pytest.mark.parametrize("name", WEIGHTS)

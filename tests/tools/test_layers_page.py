@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import pytest
 import torch
 
 from converters import to_torch
 from converters.pytorch.layers import BUILDERS
-from converters.pytorch.layers.page import page
 from prototxt_gen import NetParameter
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.layers import LAYERS, is_input
-from prototxt_gen.proto import MESSAGES
+from prototxt_gen.proto import LayerParameter, fields_of
 from prototxt_gen.text import parse_text
+from tools.layers_page import PATH, page
 
-PAGE = Path(__file__).parents[2] / "docs" / "layers.md"
 MISH = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 } } }
 layer { name: "mish" type: "Mish" bottom: "data" top: "mish" }
@@ -25,7 +23,7 @@ layer { name: "mish" type: "Mish" bottom: "data" top: "mish" }
 
 
 def test_the_page_is_what_the_tables_say():
-    assert PAGE.read_text("utf-8") == page(), "run: python -m converters.pytorch.layers.page > docs/layers.md"
+    assert PATH.read_text("utf-8") == page(), "run: make pages"
 
 
 @pytest.mark.parametrize("kind", sorted(set(LAYERS) | set(BUILDERS)))
@@ -36,9 +34,9 @@ def test_every_type_runs_or_is_an_input_or_has_no_top(kind):
 
 
 def test_every_message_of_options_belongs_to_a_type():
-    fields = MESSAGES["LayerParameter"].DESCRIPTOR.fields
+    fields = fields_of(LayerParameter)
     known = {name for kind in LAYERS for name in LAYERS[kind].options}
-    messages = {field.name for field in fields if field.name.endswith("_param")}
+    messages = {name for name in fields if name.endswith("_param")}
     assert messages - known == {"python_param"}
 
 
@@ -46,7 +44,7 @@ def test_a_type_of_your_own_as_the_page_tells():
     net = parse_text(MISH, NetParameter())
     with pytest.raises(UnsupportedError, match="'mish' \\(Mish\\)"):
         to_torch(net)
-    (code,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    (code,) = re.findall(r"```python\n(.*?)```", PATH.read_text("utf-8"), re.DOTALL)
     exec(code, {})  # noqa: S102
     try:
         x = torch.linspace(-1, 1, 3)[None]

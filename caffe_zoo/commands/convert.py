@@ -1,0 +1,146 @@
+"""dongfeng convert: weights in another format, and networks in the words of stock Caffe."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from caffe_zoo.commands.networks import input_shapes, read_network
+from caffe_zoo.commands.options import add_input_shapes, add_phase, add_strict
+from caffe_zoo.commands.paths import check_outputs
+from prototxt_gen.errors import CaffeError
+from prototxt_gen.passes.stock import stock_weights, to_stock
+from prototxt_gen.passes.upgrade import upgrade
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import write_prototxt
+
+EXAMPLE = (
+    "dongfeng convert df1.prototxt df1.caffemodel df1.pt\n"
+    "  dongfeng convert df1seg_mergebn.caffemodel for_stock_caffe.caffemodel --dialect bvlc\n"
+    "  dongfeng convert pl1a_seg.prototxt pl1a_seg.caffemodel stock.caffemodel --stock stock.prototxt"
+)
+
+_STATE_DICTS = (".pt", ".pth")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The files to read and to write."""
+    parser.add_argument(
+        "prototxt",
+        type=Path,
+        nargs="?",
+        help="the network; .pt needs it, and with it all weights are checked against their layers",
+    )
+    parser.add_argument("weights", type=Path, help="its weights, in any format")
+    parser.add_argument("output", type=Path, help="the file to write, in the format of its suffix")
+    parser.add_argument(
+        "--dialect",
+        choices=("bvlc", "release"),
+        help="write a .caffemodel for stock Caffe (bvlc, default), or for the fork of the DF release (release)",
+    )
+    parser.add_argument(
+        "--stock",
+        type=Path,
+        metavar="FILE",
+        help="also write the network for stock Caffe: layers that only forks have (Interp, ShuffleChannel, ReLU6) "
+        "become equivalent ones, whose fixed weights go into the output",
+    )
+    add_phase(parser, "the phase of the network that --stock writes; layers of the other phase alone are left out")
+    add_input_shapes(parser)
+    add_strict(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the files and says what is in them."""
+    _check(args)
+    if args.stock is not None:
+        weights = _for_stock_caffe(args)
+    elif args.prototxt is not None:
+        weights = _with_network(args)
+    else:
+        weights = _without_network(args)
+    blobs = [blob for layer in weights.values() for blob in layer]
+    print(f"{args.output}: {len(weights)} layers, {len(blobs)} blobs, {sum(blob.size for blob in blobs):,} numbers")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """CaffeError for arguments that do not go together."""
+    if args.dialect and args.output.suffix != ".caffemodel":
+        raise CaffeError(
+            f"--dialect: found {args.output}, expected an output .caffemodel: other files have no dialects"
+        )
+    if args.stock and (args.prototxt is None or args.dialect == "release"):
+        raise CaffeError("--stock needs the network's prototxt before the weights, and writes for stock Caffe alone")
+    if args.phase != "TEST" and not args.stock:
+        raise CaffeError("--phase is for --stock: weights of both phases are written otherwise")
+    if args.prototxt is None and args.input_shape:
+        raise CaffeError("--input-shape needs the network's prototxt before the weights")
+    check_outputs([args.output, *filter(None, [args.stock])], [*filter(None, [args.prototxt])])
+    if args.stock:
+        check_outputs([args.stock], [args.weights])
+
+
+def _without_network(args: argparse.Namespace) -> Mapping[str, Any]:
+    """Copies weights by their names alone."""
+    from converters.weights import load_weights, save_weights
+    from converters.weights.dialects import change_dialect
+    from converters.weights.upgrading import upgraded_weights
+
+    if suffixes := [path.suffix for path in (args.weights, args.output) if path.suffix in _STATE_DICTS]:
+        raise CaffeError(f"{suffixes[0]} needs the network: dongfeng convert NET.prototxt {args.weights} {args.output}")
+    from_caffemodel = args.weights.suffix == ".caffemodel"
+    weights = upgraded_weights(args.weights) if from_caffemodel else load_weights(args.weights)
+    if from_caffemodel and args.output.suffix == ".caffemodel":
+        # The file's own structure stays, and all else in it.
+        change_dialect(args.weights, args.output, args.dialect or "bvlc")
+    else:
+        save_weights(weights, args.output)
+    return weights
+
+
+def _with_network(args: argparse.Namespace) -> Mapping[str, Any]:
+    """Checks the weights against their network, and writes them with it."""
+    from converters.formats import read_weights, write_weights
+    from converters.weights.dialects import change_dialect
+
+    net = read_network(args.prototxt, args)
+    shapes = input_shapes(args, net)
+    weights = read_weights(args.weights, net, input_shapes=shapes)
+    write_weights(weights, args.output, net, input_shapes=shapes)
+    if args.dialect == "release":
+        change_dialect(args.output, args.output, args.dialect)
+    return weights
+
+
+def _for_stock_caffe(args: argparse.Namespace) -> Mapping[str, Any]:
+    """Writes the pair for stock Caffe, one phase of it, and prints which layers that leaves out."""
+    from converters.formats import read_weights, write_weights
+
+    net = read_network(args.prototxt, args)
+    shapes = input_shapes(args, net)
+    weights = read_weights(args.weights, net, input_shapes=shapes)
+    stock = to_stock(net, args.phase, input_shapes=shapes)
+    kept = {layer.name for layer in stock.layer}
+    weights = {name: blobs for name, blobs in weights.items() if name in kept}
+    weights |= stock_weights(net, args.phase, input_shapes=shapes)
+    write_weights(weights, args.output, stock, input_shapes=shapes)
+    write_prototxt(stock, args.stock)
+    print(f"{args.stock}: {len(stock.layer)} layers{_left_out(net, args.phase)}")
+    return weights
+
+
+def _left_out(net: NetParameter, phase: Literal["TRAIN", "TEST"]) -> str:
+    """What of a network with rules for phases was written, as the end of a line; empty for others."""
+    from prototxt_gen.passes.phase import select_phase
+
+    every = upgrade(net)
+    kept = [layer.name for layer in select_phase(net, phase).layer]
+    left = [layer.name for layer in every.layer]
+    for name in kept:
+        left.remove(name)
+    if not left:
+        return ""
+    return f", those of the phase {phase}; left out: {', '.join(left)}"

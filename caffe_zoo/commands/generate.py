@@ -1,0 +1,43 @@
+"""dongfeng generate: the prototxt of an architecture."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from caffe_zoo.commands.networks import generated_shape, resolve_architecture
+from caffe_zoo.commands.options import add_merged, add_output, input_shape
+from prototxt_gen.files import write_bytes
+from prototxt_gen.generator.networks import FORMS, generate_text
+
+EXAMPLE = "dongfeng generate df2a --form deploy -o df2a.prototxt"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The architecture, the form, and where the text goes."""
+    parser.add_argument("architecture", help="a network of the zoo, or an architecture's code")
+    parser.add_argument(
+        "--form",
+        choices=FORMS,
+        default="deploy",
+        help="deploy: from an Input layer to the scores (default); train_val: with data layers, loss and accuracy; "
+        "release: exactly what the DF release published",
+    )
+    add_merged(parser)
+    parser.add_argument(
+        "--input-shape", type=input_shape, metavar="N,C,H,W", help="default: that of the network or of the form"
+    )
+    add_output(parser, "the file to write; default: standard output")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Writes the text."""
+    architecture = resolve_architecture(args.architecture)
+    shape = generated_shape(args.input_shape, args.architecture, args.form)
+    text = generate_text(architecture, form=args.form, merged=args.merged, **shape)
+    if args.output is None:
+        sys.stdout.write(text)
+    else:
+        write_bytes(args.output, text.encode())
+        print(f"{args.output}: {args.form} network of {architecture}")
+    return 0

@@ -1,0 +1,56 @@
+"""What a network on the command line is: a name of the zoo, an architecture's code, or a file."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from caffe_zoo.cards import CARDS
+from prototxt_gen.architectures import Backbone, Decoder, parse_architecture
+from prototxt_gen.errors import ArchitectureError, CaffeError
+from prototxt_gen.layers import is_input
+from prototxt_gen.passes.upgrade import upgrade
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import read_prototxt
+
+
+def resolve_architecture(text: str) -> Backbone | Decoder:
+    """An architecture by the name of a zoo network or by its code. ArchitectureError says what either would be."""
+    if text in CARDS:
+        return CARDS[text].architecture
+    try:
+        return parse_architecture(text)
+    except ArchitectureError as fault:
+        if "_" in text:
+            raise
+        raise ArchitectureError(
+            f"{text!r} is neither a network of the zoo ({', '.join(CARDS)}) "
+            f"nor a code such as {CARDS['df1'].architecture}"
+        ) from fault
+
+
+def generated_shape(asked: tuple[int, ...] | None, network: str, form: str = "deploy") -> dict[str, Any]:
+    """`generate`'s argument: the input that was asked for, or a card's own for one image; other forms have theirs."""
+    if asked is None and form == "deploy" and network in CARDS:
+        return {"input_shape": (1, 3, *CARDS[network].preprocessing.crop)}
+    return {"input_shape": asked} if asked else {}
+
+
+def read_network(path: Path, args: argparse.Namespace) -> NetParameter:
+    """The network in a file; with --strict, V0 options that would be left out are errors, too."""
+    net = read_prototxt(path, strict=args.strict)
+    if args.strict:
+        upgrade(net, strict=True)
+    return net
+
+
+def input_shapes(args: argparse.Namespace, net: NetParameter) -> dict[str, tuple[int, ...]] | None:
+    """The shapes on the command line by their tops; one without a top is the first input's."""
+    if not args.input_shape:
+        return None
+    first = [top for layer in upgrade(net).layer if is_input(layer.type) for top in layer.top][:1]
+    shapes = {name or top: shape for name, shape in args.input_shape for top in first or [name]}
+    if len(shapes) < len(args.input_shape):
+        raise CaffeError("--input-shape: found two shapes for one input, expected one each: TOP=N,C,H,W")
+    return shapes

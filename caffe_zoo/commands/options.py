@@ -1,0 +1,118 @@
+"""Options that several commands share: what they are called, how they are written, what their help says."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+#: The engines that `--engine` offers; a name, not the table of engines, which would bring torch.
+_ENGINES = ("torch", "onnxruntime", "opencv")
+
+
+def add_input_shapes(parser: argparse.ArgumentParser) -> None:
+    """--input-shape for networks in files; `networks.input_shapes` reads it."""
+    parser.add_argument(
+        "--input-shape",
+        type=_named_shape,
+        action="append",
+        metavar="[TOP=]N,C,H,W",
+        help="shape of the network's first input, or of the input TOP (may be repeated); default: what the file says",
+    )
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """--strict for networks in files; `networks.read_network` obeys it."""
+    parser.add_argument(
+        "--strict",
+        action="store_true",
+        help="stop at fields that neither Caffe nor the DF release's fork knows, instead of leaving them out",
+    )
+
+
+def add_phase(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """--phase; `purpose` begins its help."""
+    parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help=f"{purpose} (default: TEST)")
+
+
+def add_merged(parser: argparse.ArgumentParser) -> None:
+    """--merged for networks that are generated."""
+    parser.add_argument("--merged", action="store_true", help="fold batch norm into the convolutions")
+
+
+def add_zoo_network(parser: argparse.ArgumentParser, kind: str | None = None) -> None:
+    """The positional argument `network`: a network of the zoo, of one kind or of any."""
+    from caffe_zoo.cards import CARDS
+
+    names = [name for name, card in CARDS.items() if kind in (None, card.kind)]
+    parser.add_argument("network", help=f"one of {', '.join(names)}")
+
+
+def add_running(parser: argparse.ArgumentParser) -> None:
+    """--weights, --classes and --engine for networks of the zoo that are run."""
+    parser.add_argument(
+        "--weights",
+        default="released",
+        metavar="FILE",
+        help="a file of weights, or ncnn's two files as NET.param.bin,NET.bin; "
+        "default: the released weights that `dongfeng fetch` downloaded",
+    )
+    parser.add_argument(
+        "--classes", type=count, metavar="N", help="number of classes of these weights, where the network's own differs"
+    )
+    parser.add_argument("--engine", choices=_ENGINES, default="torch", help="what runs the network (default: torch)")
+
+
+def add_input_size(parser: argparse.ArgumentParser) -> None:
+    """--input-size for segmentation networks of the zoo."""
+    parser.add_argument(
+        "--input-size",
+        type=size,
+        metavar="HxW",
+        help="segmentation: size of the images that the network sees; default: the network's own",
+    )
+
+
+def add_batch(parser: argparse.ArgumentParser, default: str) -> None:
+    """--batch; `default` says what is taken without it, None in the arguments."""
+    parser.add_argument(
+        "--batch", type=count, metavar="N", help=f"how many images to run at a time (default: {default})"
+    )
+
+
+def add_output(parser: argparse.ArgumentParser, purpose: str) -> None:
+    """-o FILE; `purpose` is its help."""
+    parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=purpose)
+
+
+def input_shape(text: str) -> tuple[int, ...]:
+    """The type of an option that is one shape N,C,H,W."""
+    try:
+        shape = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        shape = ()
+    if len(shape) != 4:
+        raise argparse.ArgumentTypeError(f"{text!r} is not four numbers N,C,H,W, such as 1,3,224,224")
+    return shape
+
+
+def count(text: str) -> int:
+    """The type of an option that is a whole number of at least 1."""
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def size(text: str) -> tuple[int, int]:
+    """The type of an option that is a size HxW."""
+    height, _, width = text.partition("x")
+    if not (text.isascii() and height.isdecimal() and width.isdecimal()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not height x width, such as 1024x2048")
+    return int(height), int(width)
+
+
+def _named_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    name, _, numbers = text.rpartition("=")
+    try:
+        return name, tuple(int(part) for part in numbers.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a shape such as 1,3,224,224 or data=1,3,224,224") from None

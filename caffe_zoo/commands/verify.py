@@ -1,0 +1,48 @@
+"""dongfeng verify: weights against their network, and every top against other files or another engine."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from caffe_zoo.commands.networks import input_shapes, read_network
+from caffe_zoo.commands.options import add_input_shapes, add_strict
+from prototxt_gen.errors import CaffeError
+
+EXAMPLE = "dongfeng verify df1.prototxt df1.caffemodel --against df1_mergebn.prototxt df1_mergebn.caffemodel"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The two files, and what they are compared with."""
+    parser.add_argument("prototxt", type=Path, help="the network")
+    parser.add_argument("weights", type=Path, help="its weights, in any format")
+    parser.add_argument(
+        "--against",
+        nargs="+",
+        metavar="FILE",
+        help="compare every top with OTHER.prototxt OTHER.caffemodel, with NET.onnx (run by onnxruntime), "
+        "or with `opencv`, which runs the same two files",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=1e-4,
+        help="largest difference allowed, as a share of a top's largest value (default: 1e-4)",
+    )
+    add_input_shapes(parser)
+    add_strict(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints a table and a verdict; 1 where something differs."""
+    from converters.verify import verify
+
+    net = read_network(args.prototxt, args)
+    against: tuple[str, str] | str | None = None
+    if args.against:
+        if len(args.against) > 2:
+            raise CaffeError(f"--against: found {len(args.against)} names, expected two files, a .onnx file, or opencv")
+        against = (args.against[0], args.against[1]) if len(args.against) == 2 else args.against[0]
+    found = verify(net, args.weights, against, tolerance=args.tolerance, input_shapes=input_shapes(args, net))
+    print(found)
+    return 0 if found.passed else 1

@@ -1,0 +1,71 @@
+"""Label maps that Caffe trains segmentation networks with: a class for each pixel of the scores, never interpolated."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from caffe_zoo.cityscapes import CLASSES, LABELS, read_ids
+from prototxt_gen.errors import CaffeError, FormatError
+
+#: What the values of a label file are: Cityscapes' label ids (its own files _labelIds.png), or the network's classes.
+Ids: TypeAlias = Literal["label", "train"]
+IDS: tuple[Ids, ...] = get_args(Ids)
+
+#: The value of pixels that count for nothing; the loss of our networks is told so (ignore_label).
+IGNORED = 255
+
+
+class LabelMap(NamedTuple):
+    """Classes (H, W) uint8, IGNORED among them, and the size (height, width) of the file that they are from."""
+
+    classes: NDArray[np.uint8]
+    source_size: tuple[int, int]
+
+
+def label_map(
+    path: str | os.PathLike[str], size: tuple[int, int], classes: int = len(CLASSES), ids: Ids = "label"
+) -> LabelMap:
+    """The classes at the pixels of a score map of `size` (height, width), from a label file of the whole image.
+
+    Score (y, x) belongs to the middle of its share of the image, as in the decoders' bilinear deconvolutions: row
+    (y + 0.5) * H / height, and so with columns. The one label there is taken. FormatError names the first value of the
+    file, sampled or not, that stands for nothing, and where it is.
+    """
+    known = _known(classes, ids)
+    values = read_ids(Path(path), 65535)
+    wrong = (values >= len(known)) | (known[np.minimum(values, len(known) - 1)] < 0)
+    if wrong.any():
+        row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
+        expected = f"a label id 0 to {len(LABELS) - 1}" if ids == "label" else f"a class 0 to {classes - 1}"
+        raise FormatError(
+            f"{os.fspath(path)}: found {values[row, column]} at row {row}, column {column}, "
+            f"expected {expected}, or {IGNORED} for pixels to ignore"
+        )
+    height, width = values.shape
+    rows, columns = (
+        (2 * np.arange(made) + 1) * given // (2 * made) for made, given in zip(size, (height, width), strict=True)
+    )
+    return LabelMap(known[values[np.ix_(rows, columns)]].astype(np.uint8), (height, width))
+
+
+def _known(classes: int, ids: Ids) -> NDArray[np.int64]:
+    """The class of every value of a file, IGNORED, or -1 where the value stands for nothing."""
+    if ids == "label" and classes != len(CLASSES):
+        raise CaffeError(
+            f"label ids are Cityscapes', which has {len(CLASSES)} classes; this network has {classes}: "
+            "give files whose values are its classes (--ids train)"
+        )
+    if classes > IGNORED:
+        raise CaffeError(f"label maps hold at most {IGNORED} classes, found {classes}")
+    known = np.full(IGNORED + 1, -1)
+    known[IGNORED] = IGNORED
+    if ids == "train":
+        known[:classes] = np.arange(classes)
+    else:
+        known[: len(LABELS)] = [IGNORED if label.train_id is None else label.train_id for label in LABELS]
+    return known

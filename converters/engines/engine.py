@@ -1,0 +1,112 @@
+"""One interface to whatever runs a network, gives its tops and times it; the table of engines."""
+
+from __future__ import annotations
+
+import platform
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from time import perf_counter_ns
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from converters.weights.blobs import Array
+from prototxt_gen.errors import CaffeError, NetworkError
+from prototxt_gen.layers import Shape
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.registry import Registry
+
+
+class Session(ABC):
+    """A network with its weights, ready to run.
+
+    `inputs` are the inputs that have to be given, by name in the network's order, with the shapes that the network was
+    loaded with. `outputs` are the names of the tops that `run` gives.
+    """
+
+    def __init__(self, inputs: Mapping[str, Shape], outputs: Sequence[str]) -> None:
+        self.inputs: dict[str, Shape] = dict(inputs)
+        self.outputs: tuple[str, ...] = tuple(outputs)
+
+    @abstractmethod
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The outputs by name, float32, for inputs by name; names that are no input are passed over.
+
+        Another batch size than the network's is allowed where its layers allow it. Random numbers that a network
+        draws are the same in every run. NetworkError names inputs that are missing.
+        """
+
+    def time(self, inputs: Mapping[str, Array] | None = None) -> float:
+        """Milliseconds of one run, on inputs of its own making where none are given."""
+        given = self.own_inputs() if inputs is None else inputs
+        begun = perf_counter_ns()
+        self.run(given)
+        return (perf_counter_ns() - begun) / 1e6
+
+    def own_inputs(self) -> dict[str, Array]:
+        """Inputs of the network's shapes to time a run with: numbers from 0 to 1, the same every time."""
+        numbers = np.random.default_rng(0)
+        return {name: numbers.random(shape, np.float32) for name, shape in self.inputs.items()}
+
+    def _given(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """The inputs that the network takes, in its order."""
+        missing = [name for name in self.inputs if name not in inputs]
+        if missing:
+            raise NetworkError(
+                f"inputs: found {', '.join(inputs) or 'none'}, expected {', '.join(self.inputs)} "
+                f"(missing: {', '.join(missing)})"
+            )
+        return {name: inputs[name] for name in self.inputs}
+
+
+class Engine(ABC):
+    """A way to run networks on a target.
+
+    `name` is its name in ENGINES. `target` says what its times depend on, as plain JSON values: engine, device,
+    threads, precision, versions.
+    """
+
+    name: ClassVar[str]
+    target: dict[str, Any]
+
+    @abstractmethod
+    def load(
+        self,
+        net: NetParameter,
+        weights: Mapping[str, Sequence[ArrayLike]] | None = None,
+        *,
+        outputs: Sequence[str] | None = None,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
+    ) -> Session:
+        """The network's TEST phase, ready to run with these weights; without weights, as its fillers say.
+
+        `outputs` names the tops to give, without it those that no layer takes. `input_shapes` are for inputs whose
+        shapes the network does not state, or for other ones. UnsupportedError for what the engine cannot run,
+        WeightsError for weights that do not fit.
+        """
+
+
+#: By name, what makes an engine: it takes the number of threads, 0 for the engine's own choice.
+ENGINES: Registry[Callable[[int], Engine]] = Registry("engine")
+
+
+def make_engine(name: str = "torch", threads: int = 0) -> Engine:
+    """The engine of this name, with so many threads, or with its own choice of them.
+
+    CaffeError lists the engines there are; NotInstalledError says what brings the engine's package.
+    """
+    if name not in ENGINES:
+        raise CaffeError(f"engine: found {name!r}, expected one of {', '.join(ENGINES)}")
+    return ENGINES[name](threads)
+
+
+def cpu_name() -> str:
+    """The processor as its maker calls it, where the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith(("model name", "Hardware")))
+    return next(names, "") or platform.processor() or platform.machine()

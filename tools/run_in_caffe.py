@@ -1,0 +1,20 @@
+"""Runs networks in pycaffe: python run_in_caffe.py FOLDER, with the Python that has Caffe; needs nothing of ours.
+
+For every NAME.prototxt in the folder, with NAME.caffemodel and the arrays of NAME.inputs.npz, it writes every blob of
+the TEST phase to NAME.outputs.npz.
+"""
+
+import sys
+from pathlib import Path
+
+import caffe  # type: ignore[import-not-found]
+import numpy as np
+
+caffe.set_mode_cpu()
+for path in sorted(Path(sys.argv[1]).glob("*.prototxt")):
+    net = caffe.Net(str(path), str(path.with_suffix(".caffemodel")), caffe.TEST)
+    for name, array in np.load(str(path.with_suffix(".inputs.npz"))).items():
+        net.blobs[name].data[...] = array
+    net.forward()
+    np.savez(str(path.with_suffix(".outputs.npz")), **{name: blob.data for name, blob in net.blobs.items()})
+    print(path.stem)
