@@ -58,12 +58,13 @@ class Flow:
 
 @dataclass
 class _Memory:
-    """The latest content: whose shape it has, and how often it was written."""
+    """The latest content: whose shape it has, and how often it was written. `is_blob`: it is a Parameter's blob."""
 
     value: Value
     shape: Value
     version: int = 0
     spoiled_by: str | None = None
+    is_blob: bool = False
 
 
 @dataclass
@@ -107,12 +108,14 @@ def flow_of(rows: Sequence[LayerSummary]) -> Flow:
                 source = blobs[row.bottoms[0]]
                 blobs[top] = _Blob(source.memory, value, Read(value), source.version)
             else:
-                blobs[top] = _Blob(_Memory(value, value), value, Read(value), 0)
+                memory = _Memory(value, value, is_blob=row.type == "Parameter")
+                blobs[top] = _Blob(memory, value, Read(value), 0)
             if not is_input(row.type):
                 unread[top] = None
         for place, weight in enumerate(_minimised(row, [takers.get((index, top), 0) for top in range(len(row.tops))])):
-            if weight:
-                name = top_names(row)[place]
+            name = top_names(row)[place]
+            # A Parameter gives its top the diff of its blob, where Caffe keeps the weight of a loss: it is lost.
+            if weight and not blobs[name].memory.is_blob:
                 flow.losses.append(Loss(name, weight, blobs[name].look()))
     flow.final = {name: blob.look() for name, blob in blobs.items()}
     flow.unread = sorted(unread)  # Caffe keeps them in a sorted set, too
