@@ -13,10 +13,9 @@ from collections.abc import Callable
 import numpy as np
 
 from prototxt_gen.summary import summarize
-from search.latency import Entry, LatencyTable, space_parts
-from search.order import precedes
-from search.partial_order import PartialOrderPruning
-from search.spaces import BackboneSpace
+from search import BackboneSpace, LatencyTable, PartialOrderPruning
+from search.latency import Entry, space_parts
+from search.strategies.order import precedes
 
 SPACE = BackboneSpace(depths=((1, 12),) * 3, widths=(64, 128, 256, 512, 1024))
 REPEATS = 7
@@ -27,9 +26,9 @@ TRAININGS = 200
 def made_up_table() -> LatencyTable:
     """A millisecond for 200 million multiply-adds and 0.02 ms for starting each part."""
     entries = {}
-    for key, build in space_parts(SPACE).items():
-        ms = 0.02 + summarize(build()).multiply_adds / 200e6
-        entries[key] = Entry(ms, (ms, ms), 1)
+    for key, part in space_parts(SPACE).items():
+        ms = 0.02 + summarize(part.net).multiply_adds / 200e6
+        entries[key] = Entry(ms, (ms, ms), 1, part.label)
     return LatencyTable({"engine": "made up"}, entries)
 
 

@@ -19,8 +19,7 @@ from importlib.util import find_spec
 import numpy as np
 import torch
 
-from caffe_zoo.engines import runner
-from caffe_zoo.models import network
+from caffe_zoo.models import network, runner
 from converters import to_torch, weights_of
 
 CAFFE_SECONDS = 0.96

@@ -1,14 +1,26 @@
 """The released networks: cards, models by name, images to labels, the command `dongfeng`."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from caffe_zoo.cards import Card, Preprocessing, WeightsFile, card
-from caffe_zoo.models import create_model, list_models, load_network
+from prototxt_gen.lazy import lazy_names
 
 if TYPE_CHECKING:
     from caffe_zoo.classification import classify
+    from caffe_zoo.models import create_model, list_models, load_network
     from caffe_zoo.segmentation import segment
+else:
+    # What runs networks brings torch, which takes seconds to import; names and cards should not wait for it.
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "classify": "caffe_zoo.classification",
+            "create_model": "caffe_zoo.models",
+            "list_models": "caffe_zoo.models",
+            "load_network": "caffe_zoo.models",
+            "segment": "caffe_zoo.segmentation",
+        },
+    )
 
 __all__ = [
     "Card",
@@ -21,12 +33,3 @@ __all__ = [
     "load_network",
     "segment",
 ]
-
-# What runs networks brings torch, which takes seconds to import; names and cards should not wait for it.
-_LAZY = {"classify": "caffe_zoo.classification", "segment": "caffe_zoo.segmentation"}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _LAZY:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)

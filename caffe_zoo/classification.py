@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from caffe_zoo.cards import Preprocessing, card
-from caffe_zoo.engines import Run, runner
-from caffe_zoo.models import WeightsSource, load_network
+from caffe_zoo.models import Run, WeightsSource, load_network, runner
 from caffe_zoo.preprocess import Picture, preprocess
 from prototxt_gen.errors import CaffeError, FormatError
 from prototxt_gen.files import read_bytes

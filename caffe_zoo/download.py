@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -10,13 +11,32 @@ from collections.abc import Callable
 from pathlib import Path
 
 from caffe_zoo.cards import WeightsFile, card
-from prototxt_gen.errors import CaffeError, FileError, FormatError
+from prototxt_gen.errors import CaffeError, FileError, FormatError, NotInstalledError
 from prototxt_gen.files import write_bytes
 
 #: Takes a Google Drive id and the path of the file to write.
 Download = Callable[[str, Path], None]
 
 _CHUNK = 1 << 20
+
+_FAULTS_OF_THE_DISK = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
+
+#: What a failed download is called by the kind of exception that is somewhere in it, the most telling kind first.
+_REASONS = {
+    "FileURLRetrievalError": "Google Drive did not hand it out, as it does when a file was asked for too often; "
+    "try again later, or download it in a browser",
+    "ProxyError": "the proxy gave no connection; check HTTPS_PROXY",
+    "gaierror": "the server's name was not found; is this machine online?",
+    "NameResolutionError": "the server's name was not found; is this machine online?",
+    "SSLError": "the server's certificate was not accepted; if a proxy has one of its own, name that file in "
+    "REQUESTS_CA_BUNDLE",
+    "Timeout": "no answer came in time; try again later",
+    "TimeoutError": "no answer came in time; try again later",
+    "ConnectionRefusedError": "the connection was refused; check the network, and HTTPS_PROXY if it needs one",
+    "ConnectionError": "the connection failed or broke off; check the network, and HTTPS_PROXY if it needs one",
+    "HTTPException": "the connection broke off; try again",
+    "URLError": "there is no connection; check the network, and HTTPS_PROXY if it needs one",
+}
 
 
 def cache_folder() -> Path:
@@ -44,7 +64,7 @@ def released_file(name: str) -> WeightsFile:
 
 
 def cached(name: str) -> Path:
-    """The path of a released file that was fetched before. FileError tells how to get it where it was not.
+    """The path of a released file that was fetched before. Where it was not, FileError says how to get it.
 
     Nothing is downloaded. FormatError when its content is no longer what was recorded.
     """
@@ -60,12 +80,13 @@ def cached(name: str) -> Path:
 def fetch(name: str, source: str | os.PathLike[str] | None = None, download: Download | None = None) -> Path:
     """The path of a released file in the cache folder: downloaded from the authors' Google Drive unless it is there.
 
-    `source` is a file that you have, taken instead of a download. What comes is read whole and held against the
+    `source` is a file that you have, taken instead of a download. The file is read whole and checked against the
     network: names, number and shapes of all blobs. Then it gets its name, and its SHA-256 is written beside it
     (df1.caffemodel.sha256, as sha256sum reads it); from then on other content under this name is an error. A failure
     leaves what was there before.
 
-    FileError for a file that cannot be had, FormatError and WeightsError for one that is not this network's.
+    FileError for a file that cannot be had, FormatError and WeightsError for one that is not this network's,
+    NotInstalledError where gdown is missing.
     """
     file = released_file(name)
     folder = cache_folder()
@@ -103,10 +124,7 @@ def google_drive(drive_id: str, path: Path) -> None:
     try:
         import gdown
     except ImportError as fault:
-        raise CaffeError(
-            "downloads need gdown, which is not installed: pip install 'dongfeng[download]'; "
-            "or fetch --from a file that you have"
-        ) from fault
+        raise NotInstalledError("gdown", "download", "downloading (which --from FILE avoids)") from fault
     gdown.download(id=drive_id, output=str(path), quiet=False, use_cookies=False)
 
 
@@ -116,11 +134,32 @@ def _download(file: WeightsFile, part: Path, download: Download) -> None:
         download(file.google_drive_id, part)
     except CaffeError:
         raise
-    except Exception as fault:  # gdown and what is below it raise their own kinds
-        reason = next((line.strip() for line in str(fault).splitlines() if line.strip()), type(fault).__name__)
-        raise FileError(f"{where}: {reason}; `--from FILE` takes a file that you have") from fault
+    except Exception as fault:  # gdown and what is below it raise kinds of their own
+        if isinstance(fault, OSError) and fault.errno in _FAULTS_OF_THE_DISK:
+            raise
+        raise FileError(f"{where}: {_reason(fault)}; `--from FILE` takes a file that you have") from fault
     if not part.is_file():
         raise FileError(f"{where}: nothing came; `--from FILE` takes a file that you have")
+
+
+def _reason(fault: BaseException) -> str:
+    """Why a download failed, in our words: those of gdown, requests and urllib3 name their own objects."""
+    chain = _chain(fault)
+    for link in chain:
+        status = getattr(link, "code", None) or getattr(getattr(link, "response", None), "status_code", None)
+        if isinstance(status, int):
+            return f"HTTP Error {status} came instead of the file; try again later"
+    kinds = {kind.__name__ for link in chain for kind in type(link).__mro__}
+    return next((reason for kind, reason in _REASONS.items() if kind in kinds), "the download failed; try again later")
+
+
+def _chain(fault: BaseException) -> list[BaseException]:
+    """The fault and all that it says it comes from."""
+    chain = [fault]
+    for link in chain:
+        inner = (link.__cause__, link.__context__, getattr(link, "reason", None), *link.args)
+        chain += [other for other in inner if isinstance(other, BaseException) and other not in chain]
+    return chain
 
 
 def _copy(source: Path, part: Path) -> None:
@@ -143,7 +182,7 @@ def _check(path: Path, file: WeightsFile, shown: object = None) -> None:
     if start.startswith((b"<!doctype", b"<html")):
         raise FormatError(
             f"{shown}: found a web page, expected a caffemodel; Google Drive sends one when a file was asked for too "
-            "often: try later, or download it in a browser and give it with --from"
+            "often: try again later, or download it in a browser and give it with --from"
         )
     try:
         read_weights(path, net)
@@ -173,8 +212,8 @@ def _known_digest(file: WeightsFile, path: Path) -> str | None:
 def _check_digest(path: object, digest: str, known: str | None) -> None:
     if known is not None and digest != known:
         raise FormatError(
-            f"{path}: its content is not what it was: found sha256 {digest}, expected {known}; if the change is meant, "
-            "delete the .sha256 file in the cache folder"
+            f"{path}: its content is not what it was: found sha256 {digest}, expected {known}; if the change is wanted,"
+            " delete the .sha256 file in the cache folder"
         )
 
 

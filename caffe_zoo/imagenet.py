@@ -11,7 +11,7 @@ import numpy as np
 
 from caffe_zoo.cards import Preprocessing
 from caffe_zoo.classification import scores_of
-from caffe_zoo.engines import Run
+from caffe_zoo.models import Run
 from converters.images import SUFFIXES
 from prototxt_gen.errors import FileError, FormatError
 from prototxt_gen.files import read_bytes

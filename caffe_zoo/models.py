@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from caffe_zoo.cards import CARDS, card
 from caffe_zoo.download import cached
+from converters import load_weights, make_engine, merge_batchnorm, read_ncnn
 from prototxt_gen.architectures import Decoder
 from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError, WeightsError
 from prototxt_gen.generator.networks import feature_tops as tops_by_stride
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 #: A file, the word `released` (the file that was fetched before), ncnn's pair `net.param.bin,net.bin`, or what
 #: `load_weights` gives.
 WeightsSource: TypeAlias = "str | os.PathLike[str] | Mapping[str, Sequence[np.ndarray]]"
+
+#: Data blobs (N, 3, H, W) to scores (N, classes, ...), float32 both.
+Run: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 #: Of the maps that `features_only` gives.
 STRIDES = (4, 8, 16, 32)
@@ -89,7 +94,7 @@ def create_model(
     ArchitectureError for a size or a number of classes that cannot be; WeightsError for weights of another network.
     """
     # torch takes seconds to import; the names and cards of the zoo should not wait for it.
-    from converters.pytorch.module import to_torch, weights_of
+    from converters import to_torch, weights_of
 
     merged = False
     if weights is None:
@@ -139,8 +144,6 @@ def network(
 
 def load(name: str, weights: WeightsSource) -> Weights:
     """The arrays of any kind of source of weights for a card's network, not yet held against it."""
-    from converters.weights import load_weights
-
     if isinstance(weights, str) and weights == "released":
         weights = cached(name)
     if isinstance(weights, str) and weights.endswith(".bin"):
@@ -174,11 +177,22 @@ def load_network(
 
     Bilinear upsampling that a file leaves to its filler is among them: whoever is given a .caffemodel wants all.
     """
-    from converters.pytorch.module import weights_of
+    from converters import weights_of
 
     arrays = load(name, weights)
     net = network(name, num_classes, input_size, is_merged(name, arrays))
     return net, weights_of(_module(net, arrays, weights)) | arrays
+
+
+def runner(net: NetParameter, weights: Mapping[str, Sequence[Any]], engine: str = "torch") -> Run:
+    """The network with its weights as a function of data blobs, with batch norm folded into the convolutions.
+
+    The weights are those of the network (see load_network). CaffeError for an engine that there is not or that is not
+    installed.
+    """
+    session = make_engine(engine).load(*merge_batchnorm(net, weights))
+    (data,), (scores,) = session.inputs, session.outputs
+    return lambda blob: session.run({data: blob})[scores]
 
 
 def feature_tops(name: str, merged: bool = False) -> list[str]:
@@ -199,8 +213,6 @@ def _from_ncnn(name: str, param: str, file: str) -> Weights:
 
     Deconvolutions are left out: the network has the same bilinear ones by itself, ncnn's graph may have more.
     """
-    from converters.weights.ncnn import read_ncnn
-
     net, arrays = read_ncnn(param, file)
     theirs, ours = (
         [row for row in trace(one) if row.blob_shapes and row.type != "Deconvolution"]
@@ -219,7 +231,7 @@ def _module(
     net: NetParameter, arrays: Weights | None, source: WeightsSource | None, outputs: Sequence[str] | None = None
 ) -> nn.Module:
     """The network in torch; what does not fit is told with the file that it came from."""
-    from converters.pytorch.module import to_torch
+    from converters import to_torch
 
     try:
         return to_torch(net, arrays, outputs=outputs)

@@ -15,8 +15,7 @@ from torch.nn import functional as F
 
 from caffe_zoo.cards import Preprocessing, card
 from caffe_zoo.cityscapes import COLOURS
-from caffe_zoo.engines import Run, runner
-from caffe_zoo.models import WeightsSource, load_network
+from caffe_zoo.models import Run, WeightsSource, load_network, runner
 from caffe_zoo.preprocess import Picture, open_picture, preprocess, wrong_size
 from prototxt_gen.errors import CaffeError, FormatError
 

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike
 
+from converters.engines import ENGINES, Engine, make_engine
+from converters.engines.onnxruntime import open_onnx
 from converters.formats import STATE_DICT_SUFFIXES, read_weights
-from converters.pytorch.module import to_torch, weights_of
-from converters.weights import load_weights, save_weights
+from converters.weights import load_weights
 from converters.weights.blobs import Array
-from prototxt_gen.errors import FormatError, NetworkError, UnsupportedError
-from prototxt_gen.files import read_bytes
+from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers import LAYERS, Shape, is_input
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import LayerParameter, NetParameter, set_fields
+from prototxt_gen.tables import aligned
 from prototxt_gen.text import read_prototxt, to_text
 from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
 
 Network: TypeAlias = NetParameter | str | os.PathLike[str]
 WeightsOrPath: TypeAlias = Mapping[str, Sequence[ArrayLike]] | str | os.PathLike[str]
-
-OPENCV = "opencv"
 
 
 @dataclass(frozen=True)
@@ -92,12 +89,7 @@ class Verification:
             made_by = ", ".join(top.layers) + ("" if top.counts else "  (by other layers in the other file)")
             shape = "x".join(map(str, top.shape)) or "()"
             rows.append((top.top, shape, f"{top.largest:.4g}", compared[0], compared[1], made_by))
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
-        sides = (str.ljust, str.ljust, str.rjust, str.rjust, str.rjust)
-        return [
-            "  ".join([*(side(cell, width) for side, cell, width in zip(sides, row, widths, strict=False)), row[5]])
-            for row in rows
-        ]
+        return aligned(rows, right=(2, 3, 4))
 
     def _verdict(self) -> str:
         if self.against is None:
@@ -128,25 +120,27 @@ def verify(
 ) -> Verification:
     """Checks that the weights fit the network's TEST phase, runs a fixed input, and compares every top.
 
-    `against` is another pair (network, weights), a .onnx file that onnxruntime runs, or "opencv" for OpenCV's own
-    reader of Caffe files (OpenCV < 5). Networks and weights are objects or paths of any format that we read. Inputs
-    are the same on every machine: numbers from -1 to 1, zeros for labels. `tolerance` is for a top's largest
-    difference over its largest value. WeightsError lists every blob that is missing or of another shape;
-    UnsupportedError names an engine that is not installed.
+    `against` is another pair (network, weights), the name of another engine for the same pair ("opencv",
+    "onnxruntime"), or a .onnx file, which onnxruntime runs. Networks and weights are objects or paths of any format
+    that we read. Inputs are the same on every machine: numbers from -1 to 1, zeros for labels. `tolerance` is for a
+    top's largest difference over its largest value. WeightsError lists every blob that is missing or of another shape;
+    NotInstalledError says what an engine needs.
     """
+    reference = make_engine("torch")
     ours = _Side(net, weights, input_shapes)
     inputs = {name: _fixed(name, shape, ours.uses[name]) for name, shape in ours.inputs.items()}
-    found = ours.run(inputs)
+    found = ours.run(reference, inputs)
     expected: dict[str, Array] = {}
     definitions: dict[str, list[str]] | None = None
     said = None
     if isinstance(against, tuple):
         theirs = _Side(*against, _renamed(ours.inputs, against[0]))
         said = theirs.label
-        expected = theirs.run(_matched(inputs, theirs))
+        expected = theirs.run(reference, _matched(inputs, theirs))
         definitions = theirs.definitions
-    elif against == OPENCV:
-        said, expected = "OpenCV", _run_opencv(ours, inputs)
+    elif against in ENGINES:
+        engine = make_engine(str(against))
+        said, expected = engine.title, ours.run(engine, inputs)
     elif against is not None:
         said, expected = f"onnxruntime on {os.fspath(against)}", _run_onnx(os.fspath(against), ours, inputs)
     if said is not None and not set(found) & set(expected):
@@ -215,15 +209,10 @@ class _Side:
         known = {layer.name for layer in upgrade(net).layer}
         self.unused = [name for name in loaded if name not in known]
         self.weights: Mapping[str, Sequence[ArrayLike]] = {name: loaded[name] for name in loaded if name in known}
-        self.module = to_torch(net, self.weights, outputs=list(self.makers), input_shapes=input_shapes)
 
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Every top by its name, in the order of the layers."""
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(0)  # for what a network fills at random
-            result = self.module(*(torch.from_numpy(inputs[name]) for name in self.inputs))
-        tops = result if isinstance(result, Mapping) else dict.fromkeys(self.makers, result)
-        return {name: tops[name].numpy() for name in self.makers}
+    def run(self, engine: Engine, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Every top that the engine gives, by its name, in the order of the layers."""
+        return engine.load(self.net, self.weights, outputs=list(self.makers), input_shapes=self.shapes).run(inputs)
 
 
 def _loaded(
@@ -300,65 +289,10 @@ def _compare(top: str, layers: tuple[str, ...], found: Array, expected: Array | 
 
 def _run_onnx(path: str, side: _Side, inputs: Mapping[str, Array]) -> dict[str, Array]:
     """The tops that the graph has under the same names; its only output stands for ours where names differ."""
-    onnx, runtime = _engine("onnx", "pip install 'dongfeng[onnx]'"), _engine("onnxruntime", "pip install onnxruntime")
-    data = read_bytes(path)
-    try:
-        model = onnx.load_from_string(data)
-        outputs = [value.name for value in model.graph.output]
-        inside = {name for node in model.graph.node for name in node.output} - set(outputs)
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in side.makers if name in inside)
-        session = runtime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-        names = [value.name for value in session.get_inputs()]
-        given = inputs if set(names) <= set(inputs) else dict(zip(names, inputs.values(), strict=False))
-        results = dict(
-            zip(
-                [value.name for value in session.get_outputs()],
-                session.run(None, {name: given[name] for name in names}),
-                strict=True,
-            )
-        )
-    except Exception as fault:  # its errors have no base class of their own
-        raise FormatError(f"{path}: onnxruntime: {' '.join(str(fault).split())[:300]}") from fault
-    if len(outputs) == len(side.outputs) == 1:
-        results.setdefault(side.outputs[0], results[outputs[0]])
+    session = open_onnx(path, side.makers)
+    named = set(session.inputs) <= set(inputs)
+    results = session.run(inputs if named else dict(zip(session.inputs, inputs.values(), strict=False)))
+    others = [name for name in session.outputs if name not in side.makers]
+    if len(others) == len(side.outputs) == 1:
+        results.setdefault(side.outputs[0], results[others[0]])
     return results
-
-
-def _run_opencv(side: _Side, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """The tops of layers with one top, which OpenCV knows by the name of the last layer that writes them."""
-    cv2 = _engine("cv2", "pip install 'opencv-python-headless<5'")
-    if not hasattr(cv2.dnn, "readNetFromCaffe"):
-        raise UnsupportedError(f"OpenCV {cv2.__version__} reads no Caffe files: pip install 'opencv-python-headless<5'")
-    net = NetParameter()
-    net.CopyFrom(side.net)
-    for layer in net.layer:
-        layer.ClearField("include")
-        layer.ClearField("exclude")
-    with tempfile.TemporaryDirectory() as folder:
-        text, path = Path(folder) / "net.prototxt", Path(folder) / "net.caffemodel"
-        text.write_bytes(to_text(net).encode())
-        save_weights(weights_of(side.module), path, net)
-        try:
-            engine = cv2.dnn.readNetFromCaffe(str(text), str(path))
-            engine.enableFusion(False)  # fused, the tops within hold what was left in memory
-            known = set(engine.getLayerNames())
-            tops = {}
-            for top, made in side.makers.items():
-                # Layers whose tops nothing takes are called by the names of their tops.
-                name = made[-1].name if made[-1].name in known else top
-                if len(made[-1].tops) == 1 and name in known:
-                    tops[name] = top
-            if not tops:
-                return {}
-            for name, array in inputs.items():
-                engine.setInput(array, name)
-            return dict(zip(tops.values(), engine.forward(list(tops)), strict=True))
-        except cv2.error as fault:
-            raise UnsupportedError(f"OpenCV {cv2.__version__}: {' '.join(str(fault).split())[:300]}") from fault
-
-
-def _engine(name: str, advice: str) -> Any:
-    try:
-        return __import__(name)
-    except ImportError as fault:
-        raise UnsupportedError(f"{name} is not installed: {advice}") from fault

@@ -9,7 +9,7 @@ import torch
 from caffe_zoo import card, create_model
 from converters import save_weights, weights_of
 from prototxt_gen import generate, write_prototxt
-from search.data import image_folder
+from search import image_folder
 
 data = image_folder(sys.argv[1], (224, 224))
 model = create_model("df1", sys.argv[2], num_classes=len(data.classes))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from prototxt_gen import wire
 from prototxt_gen.binary import to_binary
-from prototxt_gen.generator.networks import generate, solver
+from prototxt_gen.generator.networks import generate
+from prototxt_gen.generator.solver import solver
 from prototxt_gen.layers import LAYERS
 from prototxt_gen.proto import MESSAGES, Message, NetParameter, SolverState, fields_of
 from prototxt_gen.text import parse_text, to_text

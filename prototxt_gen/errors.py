@@ -40,3 +40,9 @@ class NotInstalledError(CaffeError, ImportError):
     def __init__(self, package: str, extra: str, purpose: str) -> None:
         """`extra` is one of setup.cfg's; `purpose` begins the sentence: ".safetensors files", "engine onnxruntime"."""
         super().__init__(f"{purpose}: needs {package}, which is not installed: pip install 'dongfeng[{extra}]'")
+
+
+def need(condition: bool, reason: str) -> None:
+    """UnsupportedError with `reason` unless the condition holds."""
+    if not condition:
+        raise UnsupportedError(reason)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers import Shape, is_input
-from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.passes.phase import Phase, phase_of, select_phase
 from prototxt_gen.passes.splits import insert_splits
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.tables import aligned
@@ -63,16 +62,17 @@ class Summary:
 
 def summarize(
     net: NetParameter,
-    phase: Literal["TRAIN", "TEST"] = "TEST",
+    phase: Phase | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Summary:
     """Shapes and costs of the network in one phase, with the Split layers that Caffe inserts (Caffe: net.cpp, Init).
 
-    `input_shapes` gives or replaces the shapes of inputs and of tops of data layers, by top name. The network may be
-    in any of the formats that `upgrade` reads. UnsupportedError lists all layers of unknown type, NetworkError all
-    layers whose parameters or bottoms do not fit.
+    Without `phase` it is the one in the network's state, where `select_phase` leaves it, else TEST. `input_shapes`
+    gives or replaces the shapes of inputs and of tops of data layers, by top name. The network may be in any of the
+    formats that `upgrade` reads. UnsupportedError lists all layers of unknown type, NetworkError all layers whose
+    parameters or bottoms do not fit.
     """
-    plain = select_phase(net, phase, level=net.state.level)
+    plain = select_phase(net, phase or phase_of(net))
     try:
         layers = trace(insert_splits(plain), input_shapes)
     except NetworkError:

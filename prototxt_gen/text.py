@@ -5,12 +5,24 @@ from __future__ import annotations
 import os
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar
 
 from prototxt_gen.errors import FormatError
 from prototxt_gen.files import read_bytes, write_bytes
-from prototxt_gen.proto import Message, NetParameter, fields_of, merge_text, print_text
+from prototxt_gen.proto import (
+    Field,
+    LayerParameter,
+    Message,
+    NetParameter,
+    SolverParameter,
+    V0LayerParameter,
+    V1LayerParameter,
+    fields_of,
+    merge_text,
+    print_text,
+    set_fields,
+)
 
 _MOST_LISTED = 20
 
@@ -25,21 +37,26 @@ def parse_text(text: str, message: M, source: str = "<text>", *, strict: bool = 
     """Fills `message` from Caffe text and returns it. FormatError names `source`, the line and what is wrong there.
 
     Fields that caffe.proto does not know, as forks add them, are left out and named in one UnknownFieldWarning; with
-    `strict` they are a FormatError.
+    `strict` they are a FormatError. So are they where the message has none of the fields at the top of the text, as
+    when a solver is read as a network, and where a layer of the old format has fields that only the current one knows.
     """
     text = text.removeprefix("\ufeff")
     kind = type(message)
-    unknown: list[_UnknownField] = []
+    unknown: list[_Entry] = []
     try:
         made = merge_text(text, kind())
     except FormatError as fault:
+        entries = list(_entries(text, kind))
+        unknown = [entry for entry in entries if entry.field is None]
+        respelled = _respelled(text, entries)
+        if respelled == text:
+            raise FormatError(f"{source}: {fault}") from fault
         try:
-            if not (unknown := _unknown_fields(text, kind)):
-                raise
-            made = merge_text(_blanked(text, [field.span for field in unknown]), kind())
+            made = merge_text(respelled, kind())
         except FormatError as left:
-            raise FormatError(f"{source}: {left}") from fault
+            raise FormatError(f"{source}: {left}") from left
     if unknown:
+        _check_kind(source, made, unknown)
         fields = _listed(source, unknown)
         if strict:
             raise FormatError(fields)
@@ -58,18 +75,24 @@ _TEXT_TOKEN = re.compile(
 _CLOSINGS = {"{": "}", "<": ">", "[": "]"}
 
 
-class _UnknownField(NamedTuple):
-    path: str
+class _Entry(NamedTuple):
+    """A field with its value, as it stands in the text."""
+
+    path: str  # of the messages around it, each with a dot behind it
+    name: str
+    message: type[Message]
+    field: Field | None  # None where the message has no field of this name
     line: int
-    span: tuple[int, int]
+    span: tuple[int, int]  # from the name up to the end of the value and of the separator behind it
+    value: tuple[int, int]
 
 
-def _unknown_fields(text: str, root: type[Message]) -> list[_UnknownField]:
-    """Every field that its message does not have, with its value; stops where the text is no Caffe text at all.
+def _entries(text: str, root: type[Message]) -> Iterator[_Entry]:
+    """Every field that is no message, and every field that its message does not have.
 
-    protobuf can skip unknown fields but neither tell which nor survive all that forks write in them.
+    They end where the text is no Caffe text at all. protobuf can skip unknown fields but neither tell which nor survive
+    all that forks write in them.
     """
-    found: list[_UnknownField] = []
     scopes: list[tuple[str, type[Message], bool]] = [("", root, False)]  # path, message, whether a list of messages
     tokens = (token for token in _TEXT_TOKEN.finditer(text) if token.lastgroup != "skip")
     line, counted = 1, 0
@@ -96,17 +119,17 @@ def _unknown_fields(text: str, root: type[Message]) -> list[_UnknownField]:
             if field is not None and field.message is not None and token.lastgroup in ("open", "list"):
                 scopes.append((f"{path}{name}.", field.message, token.lastgroup == "list"))
             else:
-                end, token = _after_value(token, tokens)
-                if end is None:
+                first = token.start()
+                last, token = _after_value(token, tokens)
+                if last is None:
                     break
-                if field is None:
-                    if token is not None and token.lastgroup == "separator":
-                        end, token = token.end(), next(tokens, None)
-                    line, counted = line + text.count("\n", counted, start), start
-                    found.append(_UnknownField(f"{path}{name}", line, (start, end)))
+                end = last
+                if token is not None and token.lastgroup == "separator":
+                    end, token = token.end(), next(tokens, None)
+                line, counted = line + text.count("\n", counted, start), start
+                yield _Entry(path, name, message, field, line, (start, end), (first, last))
                 continue
         token = next(tokens, None)
-    return found
 
 
 def _after_value(
@@ -130,19 +153,74 @@ def _after_value(
     return None, None
 
 
-def _blanked(text: str, spans: Sequence[tuple[int, int]]) -> str:
-    """The text with blanks in these places; lines and columns stay what they were."""
+# A comment, left as it is, or a minus with what Caffe takes between it and its number.
+_MINUS = re.compile(r"(\#[^\n]*)|-((?:\s+|\#[^\n]*\n)+)(?=[.\w])")
+_FLOAT = re.compile(r"(?<=[\d.])F(?![\w.])")
+_BOOL = re.compile(r"(?<![\w.])0[xX]?0*([01])(?![\w.])")
+
+
+def _respelled(text: str, entries: Iterable[_Entry]) -> str:
+    """The text without its unknown fields, and with numbers as Python's protobuf reads them.
+
+    In C++ (protobuf: text_format.cc) a minus is a word of its own, which blanks and comments may follow, a float may
+    end in F, where older releases for Python know f alone, and a bool may be any integer that is 0 or 1. Every line
+    stays where it was.
+    """
     pieces, done = [], 0
-    for start, end in spans:
-        pieces += [text[done:start], re.sub(r"[^\n]", " ", text[start:end])]
+    for entry in entries:
+        if entry.field is None:
+            (start, end), new = entry.span, _blank(text[slice(*entry.span)])
+        elif entry.field.kind in ("string", "bytes"):
+            continue
+        else:
+            (start, end), new = entry.value, text[slice(*entry.value)]
+            new = _MINUS.sub(lambda found: found[1] or f"{found[2]}-", new)
+            if entry.field.kind in ("float", "double"):
+                new = _FLOAT.sub("f", new)
+            elif entry.field.kind == "bool":
+                new = _BOOL.sub(lambda found: found[1].rjust(len(found[0])), new)
+        pieces += [text[done:start], new]
         done = end
     return "".join([*pieces, text[done:]])
 
 
-def _listed(source: str, unknown: Sequence[_UnknownField]) -> str:
-    fields = ", ".join(f"{field.path} (line {field.line})" for field in unknown[:_MOST_LISTED])
-    more = f" and {len(unknown) - _MOST_LISTED} more" if len(unknown) > _MOST_LISTED else ""
-    return f"{source}: unknown fields: {fields}{more}"
+def _blank(text: str) -> str:
+    return re.sub(r"[^\n]", " ", text)
+
+
+_KINDS = {NetParameter: "a network", SolverParameter: "a solver"}
+
+
+def _check_kind(source: str, made: Message, unknown: Sequence[_Entry]) -> None:
+    """FormatError where the unknown fields show a text of another kind, or current fields in a layer of the old format.
+
+    Caffe refuses every unknown field; these are no additions of a fork.
+    """
+    for entry in unknown:
+        if entry.message in (V0LayerParameter, V1LayerParameter) and entry.name in fields_of(LayerParameter):
+            raise FormatError(
+                f"{source}: {entry.path}{entry.name} (line {entry.line}): found a field of `layer`, the current format,"
+                " expected one that `layers`, the old format, has"
+            )
+    strange = [entry for entry in unknown if not entry.path]
+    known = {field.name for field, _ in set_fields(made)}
+    wanted = _KINDS.get(type(made), f"a {type(made).__name__}")
+    for other, name in _KINDS.items():
+        of_other = [entry for entry in strange if entry.name in fields_of(other)]
+        if of_other and known <= fields_of(other).keys():
+            first = of_other[0]
+            raise FormatError(f"{source}: found {name} ({first.name} in line {first.line}), expected {wanted}")
+    if strange and not known:
+        raise FormatError(f"{source}: found {_names(strange)}, expected the fields of {wanted}")
+
+
+def _listed(source: str, unknown: Sequence[_Entry]) -> str:
+    return f"{source}: unknown fields: {_names(unknown)}"
+
+
+def _names(entries: Sequence[_Entry]) -> str:
+    fields = ", ".join(f"{entry.path}{entry.name} (line {entry.line})" for entry in entries[:_MOST_LISTED])
+    return fields + (f" and {len(entries) - _MOST_LISTED} more" if len(entries) > _MOST_LISTED else "")
 
 
 def to_text(message: Message) -> str:
@@ -153,21 +231,27 @@ def to_text(message: Message) -> str:
 def read_prototxt(path: str | os.PathLike[str], *, strict: bool = False) -> NetParameter:
     """Reads a network from Caffe text. FileError or FormatError name the file; `strict` as in `parse_text`.
 
-    Text is UTF-8, with or without a byte order mark; comments may be in any encoding that keeps ASCII.
+    A solver, and any other text without a field of a network, is a FormatError; an empty file is an empty network, as
+    for Caffe. Text is UTF-8, with or without a byte order mark; comments may be in any encoding that keeps ASCII.
     """
-    source = os.fspath(path)
-    return parse_text(_decoded(read_bytes(path), source), NetParameter(), source, strict=strict)
+    return parse_text(_read_text(path), NetParameter(), os.fspath(path), strict=strict)
 
 
-def _decoded(data: bytes, source: str) -> str:
+def read_solver(path: str | os.PathLike[str], *, strict: bool = False) -> SolverParameter:
+    """Reads a solver from Caffe text as it stands there (see `upgrade_solver`), otherwise like `read_prototxt`."""
+    return parse_text(_read_text(path), SolverParameter(), os.fspath(path), strict=strict)
+
+
+def _read_text(path: str | os.PathLike[str]) -> str:
+    source, data = os.fspath(path), read_bytes(path)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
         # One character for each byte: comments in another encoding become blanks, and everything else is as it was.
         text = data.decode("latin-1")
-    comments = [token.span() for token in _TEXT_TOKEN.finditer(text) if token.group()[0] == "#"]
+    words = (token.group() for token in _TEXT_TOKEN.finditer(text))
     try:
-        return _blanked(text, comments).encode("latin-1").decode("utf-8")
+        return "".join(_blank(word) if word[0] == "#" else word for word in words).encode("latin-1").decode("utf-8")
     except UnicodeDecodeError as fault:
         raise FormatError(f"{source}: not text: byte {fault.start} is not UTF-8; is it a .caffemodel?") from fault
 

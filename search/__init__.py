@@ -1,7 +1,55 @@
 """Searching architectures under a latency measured on the target."""
 
-from search.latency import LatencyTable
-from search.partial_order import PartialOrderPruning
-from search.spaces import BackboneSpace
+from typing import TYPE_CHECKING
 
-__all__ = ["BackboneSpace", "LatencyTable", "PartialOrderPruning"]
+from prototxt_gen.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from search.latency import LatencyTable
+    from search.report.boundary import boundary_table, counts_line, write_report
+    from search.report.plots import draw_boundary
+    from search.spaces import BackboneSpace, parse_space
+    from search.strategies.partial_order import PartialOrderPruning
+    from search.study.loop import run_search
+    from search.training.dataset import Dataset
+    from search.training.digits import digits
+    from search.training.image_folder import image_folder
+    from search.training.loading import load_data
+    from search.training.schedule import Schedule
+else:
+    __getattr__, __dir__ = lazy_names(
+        __name__,
+        {
+            "BackboneSpace": "search.spaces",
+            "Dataset": "search.training.dataset",
+            "LatencyTable": "search.latency",
+            "PartialOrderPruning": "search.strategies.partial_order",
+            "Schedule": "search.training.schedule",
+            "boundary_table": "search.report.boundary",
+            "counts_line": "search.report.boundary",
+            "digits": "search.training.digits",
+            "draw_boundary": "search.report.plots",
+            "image_folder": "search.training.image_folder",
+            "load_data": "search.training.loading",
+            "parse_space": "search.spaces",
+            "run_search": "search.study.loop",
+            "write_report": "search.report.boundary",
+        },
+    )
+
+__all__ = [
+    "BackboneSpace",
+    "Dataset",
+    "LatencyTable",
+    "PartialOrderPruning",
+    "Schedule",
+    "boundary_table",
+    "counts_line",
+    "digits",
+    "draw_boundary",
+    "image_folder",
+    "load_data",
+    "parse_space",
+    "run_search",
+    "write_report",
+]

@@ -20,7 +20,7 @@ import numpy as np
 from caffe_zoo import card, list_models
 from converters import save_weights
 from prototxt_gen import generate, generate_text, read_prototxt, stock_weights, summarize, to_stock, write_prototxt
-from prototxt_gen.generator.forms import FORMS
+from prototxt_gen.generator.arguments import FORMS
 from tests.filling import fill_inputs, fill_weights
 
 TRUTHS = Path(__file__).resolve().parents[1] / "tests" / "truths"

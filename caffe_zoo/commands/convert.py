@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from caffe_zoo.commands.networks import input_shapes, read_network
+from caffe_zoo.commands.networks import input_shapes, read_network, write_pair
 from caffe_zoo.commands.options import add_input_shapes, add_phase, add_strict
 from caffe_zoo.commands.paths import check_outputs
-from prototxt_gen.errors import CaffeError
+from prototxt_gen.errors import CaffeError, UnsupportedError
+from prototxt_gen.passes.phase import left_out, phase_of
 from prototxt_gen.passes.stock import stock_weights, to_stock
-from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import NetParameter
-from prototxt_gen.text import write_prototxt
 
 EXAMPLE = (
     "dongfeng convert df1.prototxt df1.caffemodel df1.pt\n"
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="also write the network for stock Caffe: layers that only forks have (Interp, ShuffleChannel, ReLU6) "
         "become equivalent ones, whose fixed weights go into the output",
     )
-    add_phase(parser, "the phase of the network that --stock writes; layers of the other phase alone are left out")
+    add_phase(parser, "the phase whose layers --stock writes")
     add_input_shapes(parser)
     add_strict(parser)
 
@@ -74,8 +74,8 @@ def _check(args: argparse.Namespace) -> None:
         )
     if args.stock and (args.prototxt is None or args.dialect == "release"):
         raise CaffeError("--stock needs the network's prototxt before the weights, and writes for stock Caffe alone")
-    if args.phase != "TEST" and not args.stock:
-        raise CaffeError("--phase is for --stock: weights of both phases are written otherwise")
+    if args.phase and not args.stock:
+        raise CaffeError("--phase is for --stock alone; without it, weights of both phases are written")
     if args.prototxt is None and args.input_shape:
         raise CaffeError("--input-shape needs the network's prototxt before the weights")
     check_outputs([args.output, *filter(None, [args.stock])], [*filter(None, [args.prototxt])])
@@ -85,8 +85,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _without_network(args: argparse.Namespace) -> Mapping[str, Any]:
     """Copies weights by their names alone."""
-    from converters.weights import load_weights, save_weights
-    from converters.weights.dialects import change_dialect
+    from converters import change_dialect, load_weights, save_weights
     from converters.weights.upgrading import upgraded_weights
 
     if suffixes := [path.suffix for path in (args.weights, args.output) if path.suffix in _STATE_DICTS]:
@@ -103,21 +102,34 @@ def _without_network(args: argparse.Namespace) -> Mapping[str, Any]:
 
 def _with_network(args: argparse.Namespace) -> Mapping[str, Any]:
     """Checks the weights against their network, and writes them with it."""
-    from converters.formats import read_weights, write_weights
-    from converters.weights.dialects import change_dialect
+    from converters import read_weights, write_weights
 
     net = read_network(args.prototxt, args)
     shapes = input_shapes(args, net)
     weights = read_weights(args.weights, net, input_shapes=shapes)
-    write_weights(weights, args.output, net, input_shapes=shapes)
     if args.dialect == "release":
-        change_dialect(args.output, args.output, args.dialect)
+        _write_for_the_fork(weights, args.output, net)
+    else:
+        write_weights(weights, args.output, net, input_shapes=shapes)
     return weights
+
+
+def _write_for_the_fork(weights: Mapping[str, Any], output: Path, net: NetParameter) -> None:
+    """Writes a .caffemodel in the release's dialect; what that cannot say is found before the output is touched."""
+    from converters import change_dialect, save_weights
+
+    with tempfile.TemporaryDirectory() as folder:
+        stock = Path(folder) / output.name
+        save_weights(weights, stock, net)
+        try:
+            change_dialect(stock, output, "release")
+        except UnsupportedError as fault:
+            raise UnsupportedError(str(fault).replace(str(stock), str(output))) from fault
 
 
 def _for_stock_caffe(args: argparse.Namespace) -> Mapping[str, Any]:
     """Writes the pair for stock Caffe, one phase of it, and prints which layers that leaves out."""
-    from converters.formats import read_weights, write_weights
+    from converters import read_weights
 
     net = read_network(args.prototxt, args)
     shapes = input_shapes(args, net)
@@ -126,21 +138,9 @@ def _for_stock_caffe(args: argparse.Namespace) -> Mapping[str, Any]:
     kept = {layer.name for layer in stock.layer}
     weights = {name: blobs for name, blobs in weights.items() if name in kept}
     weights |= stock_weights(net, args.phase, input_shapes=shapes)
-    write_weights(weights, args.output, stock, input_shapes=shapes)
-    write_prototxt(stock, args.stock)
-    print(f"{args.stock}: {len(stock.layer)} layers{_left_out(net, args.phase)}")
+    write_pair(stock, weights, args.stock, args.output, shapes)
+    phase = phase_of(stock)
+    missing = left_out(net, phase)
+    said = f", those of the phase {phase}; left out: {', '.join(missing)}" if missing else ""
+    print(f"{args.stock}: {len(stock.layer)} layers{said}")
     return weights
-
-
-def _left_out(net: NetParameter, phase: Literal["TRAIN", "TEST"]) -> str:
-    """What of a network with rules for phases was written, as the end of a line; empty for others."""
-    from prototxt_gen.passes.phase import select_phase
-
-    every = upgrade(net)
-    kept = [layer.name for layer in select_phase(net, phase).layer]
-    left = [layer.name for layer in every.layer]
-    for name in kept:
-        left.remove(name)
-    if not left:
-        return ""
-    return f", those of the phase {phase}; left out: {', '.join(left)}"

@@ -7,8 +7,11 @@ import sys
 
 from caffe_zoo.commands.networks import generated_shape, resolve_architecture
 from caffe_zoo.commands.options import add_merged, add_output, input_shape
+from prototxt_gen.architectures import Decoder
 from prototxt_gen.files import write_bytes
-from prototxt_gen.generator.networks import FORMS, generate_text
+from prototxt_gen.generator.arguments import FORMS
+from prototxt_gen.generator.forms import label_size
+from prototxt_gen.generator.networks import generate_text
 
 EXAMPLE = "dongfeng generate df2a --form deploy -o df2a.prototxt"
 
@@ -40,4 +43,13 @@ def run(args: argparse.Namespace) -> int:
     else:
         write_bytes(args.output, text.encode())
         print(f"{args.output}: {args.form} network of {architecture}")
+    if args.form == "train_val" and isinstance(architecture, Decoder):
+        height, width = label_size(architecture, args.input_shape)
+        option = f" --input-shape {','.join(map(str, args.input_shape))}" if args.input_shape else ""
+        print(
+            f"its label files must be grey images of {height}x{width}, since Caffe would mix classes in resizing them; "
+            f"`dongfeng labels {args.architecture} FILES -o FOLDER{option}` makes them",
+            # Standard output may be the network's text.
+            file=sys.stderr if args.output is None else sys.stdout,
+        )
     return 0

@@ -61,5 +61,6 @@ def run(args: argparse.Namespace) -> int:
             sizes.add(made.source_size)
             bar.update()
     found = ", ".join(f"{height}x{width}" for height, width in sorted(sizes))
-    print(f"{folder}: {len(sources)} label maps of {size[0]}x{size[1]}, from {found}")
+    maps = f"{len(sources)} label map{'s' if len(sources) > 1 else ''}"
+    print(f"{folder}: {maps} of {size[0]}x{size[1]}, from {found}")
     return 0

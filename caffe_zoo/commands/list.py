@@ -7,6 +7,7 @@ import argparse
 from caffe_zoo.cards import CARDS
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.summary import summarize
+from prototxt_gen.tables import aligned
 
 EXAMPLE = "dongfeng list"
 
@@ -19,14 +20,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints the table."""
-    heads = " ".join(f"{head:>7}" for head in _SCORES.values())
-    print(f"{'name':<14} {'input':>9} {'parameters':>11} {'multiply-adds':>13} {heads}  architecture")
+    rows = [("name", "input", "parameters", "multiply-adds", *_SCORES.values(), "architecture")]
     for card in CARDS.values():
         height, width = card.preprocessing.crop
-        summary = summarize(generate(card.architecture, input_shape=(1, 3, height, width)))
-        scores = (f"{card.results[key]:7.2%}" if key in card.results else f"{'-':>7}" for key in _SCORES)
-        print(
-            f"{card.name:<14} {f'{height}x{width}':>9} {summary.parameters / 1e6:>9.2f} M "
-            f"{summary.multiply_adds / 1e6:>11.2f} M {' '.join(scores)}  {card.architecture}"
+        costs = summarize(generate(card.architecture, input_shape=(1, 3, height, width)))
+        rows.append(
+            (
+                card.name,
+                f"{height}x{width}",
+                f"{costs.parameters / 1e6:.2f} M",
+                f"{costs.multiply_adds / 1e6:.2f} M",
+                *(f"{card.results[key]:.2%}" if key in card.results else "-" for key in _SCORES),
+                str(card.architecture),
+            )
         )
+    print("\n".join(aligned(rows, right=range(1, len(rows[0]) - 1))))
     return 0

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_zoo.commands.networks import input_shapes, read_network
+from caffe_zoo.commands.networks import input_shapes, read_network, write_pair
 from caffe_zoo.commands.options import add_input_shapes, add_strict
 from caffe_zoo.commands.paths import check_outputs
-from prototxt_gen.files import replacing
-from prototxt_gen.text import to_text
 
 EXAMPLE = "dongfeng merge df1.prototxt df1.caffemodel df1_mergebn.prototxt df1_mergebn.caffemodel"
 
@@ -26,8 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes the merged pair."""
-    from converters.formats import read_weights, write_weights
-    from converters.weights.merge import merge_batchnorm
+    from converters import merge_batchnorm, read_weights
 
     check_outputs([args.output_prototxt, args.output_weights])
     check_outputs([args.output_prototxt], [args.weights])
@@ -35,9 +32,6 @@ def run(args: argparse.Namespace) -> int:
     net = read_network(args.prototxt, args)
     shapes = input_shapes(args, net)
     merged, weights = merge_batchnorm(net, read_weights(args.weights, net, input_shapes=shapes))
-    # The text lies ready before the weights take their name: where both replace their inputs, neither is left alone.
-    with replacing(args.output_prototxt) as temporary:
-        temporary.write_bytes(to_text(merged).encode())
-        write_weights(weights, args.output_weights, merged, input_shapes=shapes)
+    write_pair(merged, weights, args.output_prototxt, args.output_weights, shapes)
     print(f"{args.output_prototxt}, {args.output_weights}: {len(net.layer)} layers became {len(merged.layer)}")
     return 0

@@ -1,18 +1,20 @@
-"""What a network on the command line is: a name of the zoo, an architecture's code, or a file."""
+"""Networks on the command line: names of the zoo, architectures' codes, files to read, pairs of files to write."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from caffe_zoo.cards import CARDS
 from prototxt_gen.architectures import Backbone, Decoder, parse_architecture
-from prototxt_gen.errors import ArchitectureError, CaffeError
+from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError
+from prototxt_gen.files import replacing
 from prototxt_gen.layers import is_input
 from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import NetParameter
-from prototxt_gen.text import read_prototxt
+from prototxt_gen.text import read_prototxt, to_text
 
 
 def resolve_architecture(text: str) -> Backbone | Decoder:
@@ -38,8 +40,13 @@ def generated_shape(asked: tuple[int, ...] | None, network: str, form: str = "de
 
 
 def read_network(path: Path, args: argparse.Namespace) -> NetParameter:
-    """The network in a file; with --strict, V0 options that would be left out are errors, too."""
+    """The network in a file; with --strict, V0 options that would be left out are errors, too.
+
+    FormatError for a file that holds none: an empty one, a solver, anything else.
+    """
     net = read_prototxt(path, strict=args.strict)
+    if not (net.layer or net.layers or net.input):
+        raise FormatError(f"{path}: found no layers, expected a network")
     if args.strict:
         upgrade(net, strict=True)
     return net
@@ -54,3 +61,19 @@ def input_shapes(args: argparse.Namespace, net: NetParameter) -> dict[str, tuple
     if len(shapes) < len(args.input_shape):
         raise CaffeError("--input-shape: found two shapes for one input, expected one each: TOP=N,C,H,W")
     return shapes
+
+
+def write_pair(
+    net: NetParameter,
+    weights: Mapping[str, Sequence[Any]],
+    prototxt: Path,
+    output: Path,
+    shapes: Mapping[str, Sequence[int]] | None,
+) -> None:
+    """Writes a network and its weights, both or neither, whether or not they replace the files they are made from."""
+    from converters import write_weights
+
+    # The text lies ready before the weights take their name: then no more than a new name can fail.
+    with replacing(prototxt) as temporary:
+        temporary.write_bytes(to_text(net).encode())
+        write_weights(weights, output, net, input_shapes=shapes)

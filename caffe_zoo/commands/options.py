@@ -5,8 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-#: The engines that `--engine` offers; a name, not the table of engines, which would bring torch.
-_ENGINES = ("torch", "onnxruntime", "opencv")
+from prototxt_gen.passes.phase import PHASES
 
 
 def add_input_shapes(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +30,9 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
 
 def add_phase(parser: argparse.ArgumentParser, purpose: str) -> None:
     """--phase; `purpose` begins its help."""
-    parser.add_argument("--phase", choices=("TEST", "TRAIN"), default="TEST", help=f"{purpose} (default: TEST)")
+    parser.add_argument(
+        "--phase", choices=PHASES, help=f"{purpose}; default: the one that the network's `state` names, or else TEST"
+    )
 
 
 def add_merged(parser: argparse.ArgumentParser) -> None:
@@ -49,6 +50,8 @@ def add_zoo_network(parser: argparse.ArgumentParser, kind: str | None = None) ->
 
 def add_running(parser: argparse.ArgumentParser) -> None:
     """--weights, --classes and --engine for networks of the zoo that are run."""
+    from converters.engines import ENGINES
+
     parser.add_argument(
         "--weights",
         default="released",
@@ -59,7 +62,9 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes", type=count, metavar="N", help="number of classes of these weights, where the network's own differs"
     )
-    parser.add_argument("--engine", choices=_ENGINES, default="torch", help="what runs the network (default: torch)")
+    parser.add_argument(
+        "--engine", choices=list(ENGINES), default="torch", help="what runs the network (default: torch)"
+    )
 
 
 def add_input_size(parser: argparse.ArgumentParser) -> None:

@@ -44,6 +44,8 @@ def png_targets(inputs: Sequence[Path], sources: Sequence[Path], output: str) ->
     a folder, become. FileError where a file would be written twice or over an image that is read.
     """
     path = Path(output)
+    if len(inputs) > 1 and path.suffix.lower() == ".png" and not path.is_dir():
+        raise FileError(f"{path}: expected a folder, for the results of {len(sources)} images")
     ends = (os.sep, *filter(None, [os.altsep]))
     if len(inputs) > 1 or inputs[0].is_dir() or path.is_dir() or output.endswith(ends):
         targets = [path / f"{source.stem}.png" for source in sources]

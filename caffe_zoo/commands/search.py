@@ -68,12 +68,17 @@ def run(args: argparse.Namespace) -> int:
     # torch and optuna take seconds to import; `--help` should not wait for them.
     import optuna
 
-    from search.data import load_data
-    from search.engines import ENGINES
-    from search.report import boundary_table, counts_line, draw_boundary, write_report
-    from search.spaces import parse_space
-    from search.study import run_search
-    from search.training import Schedule
+    from converters import make_engine
+    from search import (
+        Schedule,
+        boundary_table,
+        counts_line,
+        draw_boundary,
+        load_data,
+        parse_space,
+        run_search,
+        write_report,
+    )
 
     if args.latency_min > args.latency_max:
         raise ArchitectureError(f"--latency-min {args.latency_min} is above --latency-max {args.latency_max}")
@@ -86,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         data = load_data(args.data, space.input_shape)
     schedule = Schedule(seed=args.seed) if args.epochs is None else Schedule(epochs=args.epochs, seed=args.seed)
     # The networks for digits are so small that a second thread costs more than it brings.
-    engine = ENGINES["torch"](args.threads or int(args.data == "digits"))
+    engine = make_engine("torch", args.threads or int(args.data == "digits"))
     print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
     print(f"{space}: {space.count():,} architectures")
     threads = engine.target["threads"]

@@ -7,16 +7,27 @@ from pathlib import Path
 
 from caffe_zoo.commands.networks import read_network
 from caffe_zoo.commands.options import add_strict
-from prototxt_gen.errors import CaffeError
+from prototxt_gen.errors import CaffeError, FormatError
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.text import write_prototxt
+from prototxt_gen.passes.upgrade_solver import upgrade_solver
+from prototxt_gen.proto import NetParameter, SolverParameter
+from prototxt_gen.text import read_solver, write_prototxt
 
-EXAMPLE = "dongfeng upgrade old.prototxt old.caffemodel -o new.prototxt new.caffemodel"
+EXAMPLE = (
+    "dongfeng upgrade old.prototxt old.caffemodel -o new.prototxt new.caffemodel\n"
+    "  dongfeng upgrade solver.prototxt -o solver.prototxt"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The files, and as many to write."""
-    parser.add_argument("files", type=Path, nargs="+", metavar="FILE", help="a .prototxt, its .caffemodel, or both")
+    parser.add_argument(
+        "files",
+        type=Path,
+        nargs="+",
+        metavar="FILE",
+        help="a network's .prototxt, its .caffemodel, or both; or a solver",
+    )
     parser.add_argument(
         "-o",
         "--output",
@@ -31,27 +42,49 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Writes each file upgraded."""
+    _check(args)
+    texts = [path for path in args.files if _is_text(path)]
+    text = _upgraded(texts[0], args) if texts else None
+    net = None if isinstance(text, SolverParameter) else text
+    if text is not net and len(args.files) > len(texts):
+        raise CaffeError(f"{texts[0]}: found a solver, expected the network that the weights are of")
+    # Weights first: a new prototxt without its weights would be half a result.
+    for path, output in sorted(zip(args.files, args.output, strict=True), key=lambda pair: _is_text(pair[0])):
+        if not _is_text(path):
+            from converters import upgrade_caffemodel
+
+            layers = upgrade_caffemodel(path, output, net)
+            print(f"{output}: {layers} layers with weights")
+        elif text is not None:
+            write_prototxt(text, output)
+            print(f"{output}: {'solver' if net is None else f'{len(net.layer)} layers'}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> None:
+    """CaffeError unless there is an output of its kind for each file."""
     if len(args.files) > 2 or len(args.files) != len(args.output):
         found = f"{len(args.files)} files and {len(args.output)} outputs"
         raise CaffeError(f"found {found}, expected one or two of both: NET.prototxt [WEIGHTS.caffemodel] -o ...")
-    texts = [path for path in args.files if _is_text(path)]
-    if len(args.files) - len(texts) > 1 or len(texts) > 1:
+    if len(args.files) == 2 and _is_text(args.files[0]) == _is_text(args.files[1]):
         raise CaffeError("found two files of one kind, expected a .prototxt and a .caffemodel")
     for path, output in zip(args.files, args.output, strict=True):
         if _is_text(path) != _is_text(output):
             raise CaffeError(f"{output}: expected the kind of file that {path} is: a .prototxt or a .caffemodel")
-    net = upgrade(read_network(texts[0], args)) if texts else None
-    # Weights first: a new prototxt without its weights would be half a result.
-    for path, output in sorted(zip(args.files, args.output, strict=True), key=lambda pair: _is_text(pair[0])):
-        if net is not None and _is_text(path):
-            write_prototxt(net, output)
-            print(f"{output}: {len(net.layer)} layers")
-        else:
-            from converters.weights.upgrading import upgrade_caffemodel
 
-            layers = upgrade_caffemodel(path, output, net)
-            print(f"{output}: {layers} layers with weights")
-    return 0
+
+def _upgraded(path: Path, args: argparse.Namespace) -> NetParameter | SolverParameter:
+    """The network or the solver in a text file, in the current format."""
+    try:
+        return upgrade(read_network(path, args))
+    except FormatError as fault:
+        try:
+            solver = read_solver(path, strict=args.strict)
+        except FormatError:
+            raise fault from None
+        if solver == SolverParameter():  # an empty file is no solver either
+            raise
+        return upgrade_solver(solver)
 
 
 def _is_text(path: Path) -> bool:

@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Prints a table and a verdict; 1 where something differs."""
-    from converters.verify import verify
+    from converters import verify
 
     net = read_network(args.prototxt, args)
     against: tuple[str, str] | str | None = None

@@ -32,7 +32,7 @@ class Session(ABC):
 
     @abstractmethod
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs by name, float32, for inputs by name; names that are no input are passed over.
+        """The outputs by name, float32, for inputs by name; what the network does not take is passed over.
 
         Another batch size than the network's is allowed where its layers allow it. Random numbers that a network
         draws are the same in every run. NetworkError names inputs that are missing.
@@ -64,11 +64,12 @@ class Session(ABC):
 class Engine(ABC):
     """A way to run networks on a target.
 
-    `name` is its name in ENGINES. `target` says what its times depend on, as plain JSON values: engine, device,
-    threads, precision, versions.
+    `name` is its name in ENGINES, `title` what messages call it. `target` says what its times depend on, as plain JSON
+    values: engine, device, threads, precision, versions.
     """
 
     name: ClassVar[str]
+    title: ClassVar[str]
     target: dict[str, Any]
 
     @abstractmethod

@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 class TorchEngine(Engine):
     """PyTorch on the CPU in inference mode; the number of threads is the whole process's."""
 
-    name = "torch"
+    name, title = "torch", "PyTorch"
 
     def __init__(self, threads: int = 0) -> None:
         # torch takes seconds to import; whoever only looks at the table of engines should not wait for it.
         import torch
 
-        self._threads = threads or torch.get_num_threads()
-        torch.set_num_threads(self._threads)
+        if threads:
+            torch.set_num_threads(threads)
+        self._threads = torch.get_num_threads()
         self.target = {
             "engine": self.name,
             "device": cpu_name(),
@@ -84,7 +85,7 @@ class TorchSession(Session):
             torch.default_generator.manual_seed(0)
             result = self._module(*tensors)
         tops = result if isinstance(result, Mapping) else {self.outputs[0]: result}
-        return {name: tops[name].numpy() for name in self.outputs}
+        return {name: tops[name].detach().numpy() for name in self.outputs}
 
     def time(self, inputs: Mapping[str, Array] | None = None) -> float:
         """Milliseconds of one run of the module; inputs are laid out before the clock starts."""

@@ -12,9 +12,12 @@ from converters.weights.blobs import Array, as_blob, fit
 from converters.weights.caffemodel import read_caffemodel, write_caffemodel
 from converters.weights.hdf5 import read_hdf5, write_hdf5
 from converters.weights.safetensors import read_safetensors, write_safetensors
-from prototxt_gen.errors import WeightsError
+from prototxt_gen.errors import CaffeError, WeightsError
+from prototxt_gen.layers import LAYERS
+from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter
+from prototxt_gen.trace import trace
 
 __all__ = ["Weights", "fit", "load_weights", "save_weights"]
 
@@ -43,8 +46,12 @@ def save_weights(
 
     Other real numbers become float32. With `net` a .caffemodel also holds the network, as Caffe's own do, and every
     layer of `weights` must be in it. Without it the layers have no types: Caffe loads such a file, since it copies by
-    name alone (Net::CopyTrainedLayersFrom), and nothing can be learned from it about the network. Caffe itself reads
-    no .caffemodel of 2 GB or more. WeightsError lists every layer that cannot be written.
+    name alone (Net::CopyTrainedLayersFrom), and nothing can be learned from it about the network.
+
+    Layers that should have blobs and have none in `weights` are not in the file: Caffe then leaves them to their
+    fillers, while it aborts at a layer that is there without its blobs. Two layers of one name both get its blobs;
+    Caffe gives them to the first. Caffe itself reads no .caffemodel of 2 GB or more. WeightsError lists every layer
+    that cannot be written.
     """
     suffix = Path(path).suffix
     if suffix not in _SUFFIXES:
@@ -59,7 +66,9 @@ def save_weights(
             faults.append(f"layer {name!r}: not in the network {net.name!r}")  # type: ignore[union-attr]
         try:
             name.encode()
-            checked[name] = [as_blob(blob, f"layer {name!r}: blob {index}") for index, blob in enumerate(blobs)]
+            arrays = [as_blob(blob, f"layer {name!r}: blob {index}") for index, blob in enumerate(blobs)]
+            if arrays:
+                checked[name] = arrays
         except (WeightsError, UnicodeEncodeError) as fault:
             faults.append(str(fault))
     if faults:
@@ -69,4 +78,27 @@ def save_weights(
     elif suffix == ".safetensors":
         write_safetensors(checked, path)
     else:
-        write_caffemodel(checked, path, net)
+        write_caffemodel(checked, path, net if net is None else _without_unfilled(net, checked))
+
+
+def _without_unfilled(net: NetParameter, weights: Weights) -> NetParameter:
+    """The network without the layers that have blobs by right and none in the weights."""
+    doubtful = {layer.name for layer in net.layer if layer.name not in weights and _may_have_blobs(layer)}
+    if not doubtful:
+        return net
+    unfilled: set[str] = set()
+    for phase in ("TRAIN", "TEST"):
+        try:
+            unfilled.update(row.name for row in trace(select_phase(net, phase)) if row.blob_shapes)
+        except CaffeError:  # the shapes are not known, as behind data layers: the types have to do
+            unfilled |= doubtful
+    unfilled &= doubtful
+    kept = NetParameter()
+    kept.CopyFrom(net)
+    kept.ClearField("layer")
+    kept.layer.extend(layer for layer in net.layer if layer.name not in unfilled)
+    return kept
+
+
+def _may_have_blobs(layer: LayerParameter) -> bool:
+    return layer.type in LAYERS and LAYERS[layer.type].has_blobs

@@ -6,14 +6,17 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from converters.weights.blobs import Array
 from prototxt_gen.errors import CaffeError, FileError, FormatError, WeightsError
 from prototxt_gen.files import replacing
 from prototxt_gen.proto import NetParameter
+
+if TYPE_CHECKING:
+    import h5py
 
 # Deflate, HDF5's compression, makes nothing smaller than this.
 _MOST_COMPRESSION = 1032
@@ -25,8 +28,11 @@ def read_hdf5(path: str | os.PathLike[str], net: NetParameter | None = None) -> 
     Caffe leaves out a blob that a layer shares with an earlier one (`param { name }`, Caffe: Net::ToHDF5); `net` says
     whose it is, and both layers get the same array. WeightsError lists the blobs that are still missing.
 
-    HDF5 reads "/" in a name as a group within a group; layers of such names are found in the inner groups.
+    HDF5 reads "/" in a name as a group within a group. Layers of such names are found in the inner groups, where
+    `write_hdf5` puts them; Caffe itself never wrote one.
     """
+    import h5py  # which takes longer to import than all the rest of the weights
+
     with opened(path) as file:
         data = file.get("data")
         if not isinstance(data, h5py.Group):
@@ -51,9 +57,13 @@ def read_hdf5(path: str | os.PathLike[str], net: NetParameter | None = None) -> 
 def write_hdf5(weights: Mapping[str, Sequence[Array]], path: str | os.PathLike[str]) -> None:
     """Writes checked float32 arrays in one step, as Caffe does (Net::ToHDF5) but with shared blobs too.
 
-    A "/" in a name makes a group within a group. Caffe itself can neither write nor find such layers; `read_hdf5`
-    can. WeightsError lists the names that HDF5 would change or that would take the place of another layer's blob.
+    A "/" in a name makes a group within a group, which `read_hdf5` finds again. Caffe aborts when it writes such a
+    layer. When it reads one, it passes over it, or aborts at a layer whose name is the part before the "/". So these
+    files are not for Caffe. WeightsError lists the names that HDF5 would change or that would take the place of
+    another layer's blob.
     """
+    import h5py
+
     faults = [fault for name in weights for fault in _name_faults(name, weights)]
     if faults:
         raise WeightsError(f"{path}: not written: {'; '.join(faults)}")
@@ -73,8 +83,10 @@ def write_hdf5(weights: Mapping[str, Sequence[Array]], path: str | os.PathLike[s
 def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
     """The HDF5 file for reading. FileError when it cannot be opened, FormatError for whatever HDF5 finds wrong in it.
 
-    HDF5's own library reads the file: what it cannot survive, nobody above it can.
+    HDF5's own library reads the file: what makes it crash cannot be caught here.
     """
+    import h5py
+
     try:
         with Path(path).open("rb"):
             pass
@@ -106,6 +118,8 @@ def read_dataset(dataset: h5py.Dataset, owner: str) -> Array:
 
 def members(group: h5py.Group, path: str | os.PathLike[str]) -> Iterator[tuple[str, h5py.Group | h5py.Dataset]]:
     """What is in a group, by name. FormatError for a link that leads out of the file."""
+    import h5py
+
     for name in group:
         if isinstance(group.get(name, getlink=True), h5py.ExternalLink):
             raise FormatError(f"{path}: {group.name}/{name}: found a link to another file, expected the data itself")
@@ -120,6 +134,8 @@ def blob_index(name: str, where: str) -> int:
 
 
 def _datasets(data: h5py.Group, path: str | os.PathLike[str]) -> Iterator[tuple[str, int, h5py.Dataset]]:
+    import h5py
+
     seen = {data.id}
     groups = [("", data)]
     for layer, group in groups:  # which grows on the way

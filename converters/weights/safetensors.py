@@ -10,7 +10,7 @@ from types import ModuleType
 import numpy as np
 
 from converters.weights.blobs import Array
-from prototxt_gen.errors import FileError, FormatError, UnsupportedError
+from prototxt_gen.errors import FileError, FormatError, NotInstalledError
 from prototxt_gen.files import replacing
 
 _METADATA = {"format": "caffe"}
@@ -62,6 +62,5 @@ def _library() -> ModuleType:
         import safetensors
         import safetensors.numpy
     except ImportError as fault:
-        text = "install the package safetensors: pip install 'dongfeng[safetensors]'"
-        raise UnsupportedError(f".safetensors files need a package that is not installed: {text}") from fault
+        raise NotInstalledError("safetensors", "safetensors", ".safetensors files") from fault
     return safetensors

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import h5py
 import numpy as np
 
 from converters.weights.blobs import Array, expect, read_blob
@@ -13,6 +13,9 @@ from converters.weights.hdf5 import blob_index, members, opened, read_dataset
 from prototxt_gen import wire
 from prototxt_gen.errors import FormatError
 from prototxt_gen.wire import BYTES, VARINT
+
+if TYPE_CHECKING:
+    import h5py
 
 _ITER, _LEARNED_NET, _HISTORY, _CURRENT_STEP = 1, 2, 3, 4
 
@@ -56,6 +59,8 @@ def read_solver_state(path: str | os.PathLike[str]) -> SolverState:
 
 def _read_hdf5(path: str | os.PathLike[str]) -> SolverState:
     """Caffe: SGDSolver::SnapshotSolverStateToHDF5."""
+    import h5py
+
     with opened(path) as file:
         group = file.get("history")
         if not isinstance(group, h5py.Group) or "iter" not in file:

@@ -52,7 +52,9 @@ def _blob_shapes(net: NetParameter) -> dict[str, tuple[Shape, ...]]:
     shapes: dict[str, tuple[Shape, ...]] = {}
     for phase in ("TRAIN", "TEST"):
         try:
-            shapes |= {row.name: row.blob_shapes for row in trace(select_phase(net, phase))}
+            rows = trace(select_phase(net, phase))
         except CaffeError:
             continue
+        # Of layers of one name Caffe gives the blobs to the first.
+        shapes |= {row.name: row.blob_shapes for row in reversed(rows)}
     return shapes

@@ -2,9 +2,10 @@
 
 from prototxt_gen.architectures.backbones import Backbone, Block, Stage
 from prototxt_gen.architectures.codes import parse_architecture, parse_backbone
-from prototxt_gen.architectures.decoders import Decoder, Pyramid, levels_of
+from prototxt_gen.architectures.decoders import Decoder, Pyramid
 from prototxt_gen.architectures.kinds import BLOCK_KINDS, FAMILIES, BlockKind, Family, Unit
 from prototxt_gen.architectures.limits import MAX_BLOCKS, MAX_CLASSES, MAX_CODE, MAX_TYPED, MAX_WIDTH
+from prototxt_gen.architectures.maps import last_stages, sizes_of, strides_of
 
 __all__ = [
     "BLOCK_KINDS",
@@ -22,7 +23,9 @@ __all__ = [
     "Pyramid",
     "Stage",
     "Unit",
-    "levels_of",
+    "last_stages",
     "parse_architecture",
     "parse_backbone",
+    "sizes_of",
+    "strides_of",
 ]

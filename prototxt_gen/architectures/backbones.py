@@ -147,7 +147,7 @@ class Backbone:
             raise ArchitectureError(f"backbone: family is {short(self.family)}, expected one of {', '.join(FAMILIES)}")
         if self.head is not None:
             object.__setattr__(self, "head", whole_number("backbone: head", self.head, MAX_WIDTH))
-        if self.style.stem == "pooled" and len(self.stem) != 1:
+        if self.traits.stem == "pooled" and len(self.stem) != 1:
             raise ArchitectureError(f"backbone: stem has {len(self.stem)} widths, expected one for {self.family}")
         widths = [width for stage in stages for width in stage.widths]
         if len(widths) > MAX_BLOCKS:
@@ -173,10 +173,10 @@ class Backbone:
     @property
     def trunk(self) -> str:
         """The code without what follows the last stage."""
-        return "_".join([f"{self.style.letter}{spell(self.stem)}", *map(str, self.stages)])
+        return "_".join([f"{self.traits.letter}{spell(self.stem)}", *map(str, self.stages)])
 
     @property
-    def style(self) -> Family:
+    def traits(self) -> Family:
         """What FAMILIES says of its family."""
         return FAMILIES[self.family]
 

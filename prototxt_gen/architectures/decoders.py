@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from prototxt_gen.architectures.backbones import Backbone, check_length, spell
 from prototxt_gen.architectures.limits import MAX_CLASSES, MAX_WIDTH, flag, short, whole_number, whole_numbers
+from prototxt_gen.architectures.maps import last_stages
 from prototxt_gen.errors import ArchitectureError
 
 # No map is pooled in more parts, no score map enlarged more.
@@ -85,13 +86,13 @@ class Decoder:
         flag("decoder: separable", self.separable)
         if self.upsampling & (self.upsampling - 1):
             raise ArchitectureError(f"decoder: upsampling has {self.upsampling}, expected a power of two")
-        levels = levels_of(self.backbone)
-        if len(self.channels) > len(levels):
+        strides = list(last_stages(self.backbone))
+        if len(self.channels) > len(strides):
             raise ArchitectureError(
-                f"decoder: {len(self.channels)} channels, expected at most {len(levels)}: "
-                f"the backbone {self.backbone} has maps at strides {', '.join(str(2**level) for level in levels)}"
+                f"decoder: {len(self.channels)} channels, expected at most {len(strides)}: "
+                f"the backbone {self.backbone} has maps at strides {', '.join(map(str, strides))}"
             )
-        if self.upsampling > (stride := 2 ** list(levels)[-len(self.channels)]):
+        if self.upsampling > (stride := strides[-len(self.channels)]):
             raise ArchitectureError(
                 f"decoder: upsampling has {self.upsampling}, expected at most {stride}, the stride of the score map"
             )
@@ -101,16 +102,3 @@ class Decoder:
         parts = [self.backbone.trunk, str(self.pyramid), f"{'e' if self.separable else 'd'}{spell(self.channels)}"]
         parts += [f"u{self.upsampling}"] * (self.upsampling > 1)
         return "_".join([*parts, f"c{self.classes}"])
-
-
-def levels_of(backbone: Backbone) -> dict[int, int]:
-    """The maps that a backbone's stages end in: the index of the last stage at each stride 2^level, by level.
-
-    DF networks have levels 3, 4, 5 (strides 8, 16, 32), ResNets 2 to 5.
-    """
-    level = len(backbone.stem) + (backbone.style.stem == "pooled")
-    levels = {}
-    for index, stage in enumerate(backbone.stages):
-        level += stage.stride == 2
-        levels[level] = index
-    return levels

@@ -25,7 +25,7 @@ class Unit(NamedTuple):
 
 
 class BlockKind(NamedTuple):
-    """What a code and a spec must know of a kind of block; how it is built stands in blocks.py and units.py.
+    """What a code and a spec must know of a kind of block; how it is built stands in generator/blocks.py.
 
     `chooses` are the fields of Unit that its blocks have. A block goes through its two-way form (`needs_projection`)
     where its stride is 2 or where `project_when` finds a change: of the block's width, or of its channels.

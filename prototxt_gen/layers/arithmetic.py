@@ -18,6 +18,8 @@ def broadcast_axis(layer: LayerParameter, options: str, bottoms: Sequence[Shape]
     (Caffe: scale_layer.cpp, bias_layer.cpp.)
     """
     if len(bottoms) == 2 and not bottoms[1]:
+        if options == "scale_param" and layer.scale_param.bias_term:
+            axis_of(layer, options, bottoms[0])  # the bias, a layer of its own in Caffe, has it checked
         return 0
     return axis_of(layer, options, bottoms[0])
 
@@ -70,6 +72,7 @@ def eltwise(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 
 @layer_type(
     "Scale",
+    has_blobs=True,
     options=("scale_param",),
     source="scale_layer.cpp",
     bottoms=(1, 2),
@@ -85,6 +88,7 @@ def scale(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 
 @layer_type(
     "Bias",
+    has_blobs=True,
     options=("bias_param",),
     source="bias_layer.cpp",
     bottoms=(1, 2),

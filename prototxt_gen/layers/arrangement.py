@@ -47,6 +47,7 @@ def slice_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
     size = bottom[axis]
     if not param.slice_point:
         require(size % tops == 0, "top", tops, f"a divisor of {size}, the size of axis {axis}")
+        require(size > 0 or tops == 1, "top", tops, f"1 for axis {axis} of size 0")
         return (size // tops,) * tops
     points = [*param.slice_point, size]
     require(
@@ -54,8 +55,8 @@ def slice_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
     )
     require(tops <= size, "top", tops, f"at most {size}, the size of axis {axis}")
     parts = tuple(end - begin for begin, end in zip([0, *points[:-1]], points, strict=True))
-    rising = all(part > 0 for part in parts[:-1]) and parts[-1] >= 0
-    require(rising, "slice_param.slice_point", points[:-1], f"rising points from 1 to {size}")
+    rising = all(part > 0 for part in parts)
+    require(rising, "slice_param.slice_point", points[:-1], f"rising points from 1 to {size - 1}")
     return parts
 
 
@@ -153,6 +154,8 @@ def concat(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 )
 def slice_(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom cut on an axis, at the slice points or into equal parts (Caffe: slice_layer.cpp)."""
+    in_place = layer.bottom[0] in layer.top
+    require(len(layer.top) == 1 or not in_place, "top", f"{layer.bottom[0]!r}, the bottom", "in place one top alone")
     bottom, axis = bottoms[0], slice_axis(layer, bottoms[0])
     parts = slice_sizes(layer, bottom)
     return LayerShape(tuple((*bottom[:axis], part, *bottom[axis + 1 :]) for part in parts))
@@ -276,7 +279,14 @@ def shuffle_channel(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerSha
     return LayerShape((legacy_shape(bottoms[0], "bottom[0]"),))
 
 
-@layer_type("Split", source="split_layer.cpp", tops=(1, None), is_view=True, does="the same tensor under several names")
+@layer_type(
+    "Split",
+    source="split_layer.cpp",
+    tops=(1, None),
+    in_place=False,
+    is_view=True,
+    does="the same tensor under several names",
+)
 def split(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """Every top has the bottom's shape (Caffe: split_layer.cpp)."""
     return LayerShape((bottoms[0],) * len(layer.top))

@@ -52,6 +52,7 @@ def _positive(made: Shape, sizes: Shape) -> Shape:
 
 @layer_type(
     "Convolution",
+    has_blobs=True,
     options=("convolution_param",),
     source="conv_layer.cpp",
     bottoms=(1, None),
@@ -64,6 +65,7 @@ def _positive(made: Shape, sizes: Shape) -> Shape:
 )
 @layer_type(
     "DepthwiseConvolution",
+    has_blobs=True,
     options=("convolution_param",),
     source="conv_layer.cpp",
     bottoms=(1, None),
@@ -82,6 +84,7 @@ def convolution(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 
 @layer_type(
     "Deconvolution",
+    has_blobs=True,
     options=("convolution_param",),
     source="deconv_layer.cpp",
     bottoms=(1, None),

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import LayerShape, Shape, axis_of, count, layer_type, require, weight_and_bias
+from prototxt_gen.layers.table import (
+    LayerShape,
+    Shape,
+    axis_of,
+    check_numbers,
+    count,
+    layer_type,
+    require,
+    weight_and_bias,
+)
 from prototxt_gen.proto import LayerParameter
 
 
 @layer_type(
     "InnerProduct",
+    has_blobs=True,
     options=("inner_product_param",),
     source="inner_product_layer.cpp",
     does="any axis, transpose, bias_term",
@@ -23,6 +33,7 @@ def inner_product(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
     outputs = param.num_output
     require(outputs > 0, "inner_product_param.num_output", outputs, "1 or more")
     axis = axis_of(layer, "inner_product_param", bottoms[0])
+    check_numbers(bottoms[0])
     inputs = count(bottoms[0][axis:])
     blobs: tuple[Shape, ...] = ((inputs, outputs) if param.transpose else (outputs, inputs),)
     if param.bias_term:
@@ -31,11 +42,12 @@ def inner_product(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
     return LayerShape(((*bottoms[0][:axis], outputs),), blobs, costs, weight_and_bias("inner_product_param"))
 
 
-@layer_type("Embed", options=("embed_param",), source="embed_layer.cpp", labels=(0,), does="bias_term")
+@layer_type("Embed", has_blobs=True, options=("embed_param",), source="embed_layer.cpp", labels=(0,), does="bias_term")
 def embed(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom's shape, then num_output. Weights (input_dim, num_output), then a bias (Caffe: embed_layer.cpp)."""
     param = layer.embed_param
     require(param.num_output > 0, "embed_param.num_output", param.num_output, "1 or more")
+    check_numbers(bottoms[0])
     require(param.input_dim > 0, "embed_param.input_dim", param.input_dim, "1 or more")
     blobs: tuple[Shape, ...] = ((param.input_dim, param.num_output),)
     if param.bias_term:

@@ -14,8 +14,8 @@ from prototxt_gen.proto import FillerParameter, LayerParameter
 
 FILLERS = ("bilinear", "constant", "gaussian", "msra", "positive_unitball", "uniform", "xavier")
 
-# What these fill depends on the size of the first axis.
-_NEED_AN_AXIS = ("msra", "positive_unitball", "xavier")
+# They count the numbers of each output, the first axis.
+_OVER_OUTPUTS = ("msra", "positive_unitball", "xavier")
 
 
 def filler_parameter(layer: LayerParameter, fillers: Sequence[Filler], index: int) -> FillerParameter:
@@ -40,7 +40,7 @@ def check_filler(filler: FillerParameter, shape: Sequence[int]) -> None:
     if filler.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
         raise UnsupportedError(f"{found}, expected four axes, square")
     sparse = filler.type == "gaussian" and filler.sparse >= 0
-    if not shape and (sparse or filler.type in _NEED_AN_AXIS):
+    if not shape and (sparse or filler.type in _OVER_OUTPUTS):
         raise UnsupportedError(f"{found}, expected 1 axis or more")
     if prod(shape) == 0:
         raise UnsupportedError(f"{found}, expected numbers to fill")

@@ -8,7 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prototxt_gen.layers.scores import check_labels
-from prototxt_gen.layers.table import LayerShape, Shape, axis_of, count, layer_type, legacy_shape, require
+from prototxt_gen.layers.table import (
+    LayerShape,
+    Shape,
+    axis_of,
+    check_numbers,
+    count,
+    layer_type,
+    legacy_shape,
+    require,
+)
 from prototxt_gen.proto import LayerParameter
 
 
@@ -28,16 +37,6 @@ def loss_weights(layer: LayerParameter, tops: int) -> tuple[float, ...]:
     """
     stated = tuple(layer.loss_weight) or (1.0,) * layer.type.endswith("Loss")
     return (stated + (0.0,) * tops)[:tops]
-
-
-def _loss_and_scores(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """One number, and a second top as large as the scores if it is named.
-
-    The loss weight that Caffe fills in is for one top, so two tops need both stated (Caffe: loss_layer.cpp).
-    """
-    if len(layer.top) == 2:
-        require(len(layer.loss_weight) == 2, "loss_weight", len(layer.loss_weight), "2, one for each top")
-    return LayerShape(((), bottoms[0])[: max(1, len(layer.top))])
 
 
 def _check_counts(bottoms: Sequence[Shape], first: int) -> None:
@@ -62,18 +61,23 @@ def _check_single(bottoms: Sequence[Shape], index: int, first: int) -> None:
     ),
     source="softmax_loss_layer.cpp",
     bottoms=2,
-    tops=(1, 2),
     automatic=True,
     in_place=False,
     labels=(1,),
-    does="any axis, ignore_label, every normalization; the probabilities as a second top",
+    does="any axis, ignore_label, every normalization",
+    differs="a second top with the probabilities, as in Caffe",
 )
 def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """One number; a second top holds the probabilities (Caffe: softmax_loss_layer.cpp)."""
+    """One number (Caffe: softmax_loss_layer.cpp).
+
+    Caffe's second top, of the probabilities, cannot be had: two tops need two loss weights, which the Softmax inside,
+    having one top, refuses.
+    """
     axis = axis_of(layer, "softmax_param", bottoms[0])
     check_batches(bottoms)
     check_labels(axis, bottoms)
-    return _loss_and_scores(layer, bottoms)
+    check_numbers(bottoms[0])
+    return LayerShape(((),))
 
 
 @layer_type("EuclideanLoss", source="euclidean_loss_layer.cpp", bottoms=2, automatic=True, in_place=False)
@@ -151,8 +155,10 @@ def multinomial_logistic_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -
 def infogain_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number; a second top holds the probabilities (Caffe: infogain_loss_layer.cpp).
 
-    The matrix, classes x classes, is a third bottom or a file that is not read here.
+    The matrix, classes x classes, is a third bottom or a file that is not read here. The loss weight that Caffe fills
+    in is for one top, so two tops need both stated (Caffe: loss_layer.cpp).
     """
+    require(not layer.loss_param.HasField("normalize"), "loss_param.normalize", "it", "normalization instead")
     axis = axis_of(layer, "infogain_loss_param", bottoms[0])
     check_batches(bottoms)
     check_labels(axis, bottoms)
@@ -164,7 +170,10 @@ def infogain_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
         require(
             layer.infogain_loss_param.HasField("source"), "infogain_loss_param.source", "none", "a file or a bottom"
         )
-    return _loss_and_scores(layer, bottoms)
+    check_numbers(bottoms[0])
+    if len(layer.top) == 2:
+        require(len(layer.loss_weight) == 2, "loss_weight", len(layer.loss_weight), "2, one for each top")
+    return LayerShape(((), bottoms[0])[: max(1, len(layer.top))])
 
 
 @layer_type(

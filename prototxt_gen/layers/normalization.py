@@ -7,12 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import Filler, LayerShape, Shape, axis_of, layer_type, legacy_shape, require
+from prototxt_gen.layers.table import (
+    Filler,
+    LayerShape,
+    Shape,
+    axis_of,
+    check_numbers,
+    layer_type,
+    legacy_shape,
+    require,
+)
 from prototxt_gen.proto import LayerParameter
 
 
 @layer_type(
     "BatchNorm",
+    has_blobs=True,
     options=("batch_norm_param",),
     source="batch_norm_layer.cpp",
     does="stored statistics or the batch's; with the Scale behind it one torch batch norm",
@@ -21,6 +31,9 @@ from prototxt_gen.proto import LayerParameter
 def batch_norm(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom's shape. Blobs: sums of means, of variances, and the divisor (Caffe: batch_norm_layer.cpp)."""
     require(len(bottoms[0]) >= 2, "bottom[0]", f"shape {bottoms[0]}", "2 axes or more")
+    check_numbers(bottoms[0])
+    for index, spec in enumerate(layer.param):
+        require(spec.lr_mult == 0, f"param[{index}].lr_mult", spec.lr_mult, "0: statistics are not learned")
     channels = bottoms[0][1]
     return LayerShape((bottoms[0],), ((channels,), (channels,), (1,)))
 
@@ -77,6 +90,7 @@ def mvn(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 
 @layer_type(
     "Normalize",
+    has_blobs=True,
     options=("norm_param",),
     source="normalize_layer.cpp",
     does="of the SSD fork: across_spatial, channel_shared",

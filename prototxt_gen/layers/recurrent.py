@@ -10,6 +10,7 @@ from prototxt_gen.proto import LayerParameter
 
 @layer_type(
     "LSTM",
+    has_blobs=True,
     options=("recurrent_param",),
     source="lstm_layer.cpp",
     bottoms=(2, 5),
@@ -39,6 +40,7 @@ def lstm(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 
 @layer_type(
     "RNN",
+    has_blobs=True,
     options=("recurrent_param",),
     source="rnn_layer.cpp",
     bottoms=(2, 4),

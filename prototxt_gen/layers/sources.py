@@ -199,7 +199,14 @@ def dummy_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     return LayerShape(tuple(shapes if len(shapes) == tops else shapes * tops))
 
 
-@layer_type("Parameter", options=("parameter_param",), source="parameter_layer.hpp", bottoms=0, does="a blob as a top")
+@layer_type(
+    "Parameter",
+    has_blobs=True,
+    options=("parameter_param",),
+    source="parameter_layer.hpp",
+    bottoms=0,
+    does="a blob as a top",
+)
 def parameter(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The blob itself (Caffe: parameter_layer.hpp)."""
     shape = tuple(layer.parameter_param.shape.dim)

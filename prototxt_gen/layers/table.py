@@ -65,6 +65,7 @@ class LayerType:
     `is_labelled`: an input whose second top is one label for each item of the first.
     `each_bottom_alone`: it takes any number of bottoms and treats each alone, with the same weights.
     `is_view`: its tops are its bottom's memory.
+    `has_blobs`: its layers have blobs, though some options may leave one without.
     """
 
     name: str
@@ -80,6 +81,7 @@ class LayerType:
     is_labelled: bool = False
     each_bottom_alone: bool = False
     is_view: bool = False
+    has_blobs: bool = False
 
 
 LAYERS: Registry[LayerType] = Registry("layer type")
@@ -104,6 +106,7 @@ def layer_type(
     is_labelled: bool = False,
     each_bottom_alone: bool = False,
     is_view: bool = False,
+    has_blobs: bool = False,
 ) -> Callable[[ShapeRule], ShapeRule]:
     """Enters a type with its shape rule, which runs once the numbers of bottoms and tops are right (Caffe: layer.hpp).
 
@@ -128,7 +131,7 @@ def layer_type(
         LAYERS.register(name)(
             LayerType(
                 name, family, checked, options, source, does, differs, labels, switches,
-                is_input, is_labelled, each_bottom_alone, is_view,
+                is_input, is_labelled, each_bottom_alone, is_view, has_blobs,
             )
         )  # fmt: skip
         return rule
@@ -186,6 +189,11 @@ def require(condition: bool, field: str, found: object, expected: object) -> Non
     """NetworkError saying what was found and what was expected, unless the condition holds."""
     if not condition:
         raise NetworkError(f"{field}: found {found}, expected {expected}")
+
+
+def check_numbers(bottom: Shape, field: str = "bottom[0]") -> None:
+    """NetworkError for a bottom without numbers, on which the layer's set-up ends in Caffe: it asks for its memory."""
+    require(count(bottom) > 0, field, f"shape {bottom}", "1 number or more")
 
 
 def legacy_shape(shape: Shape, field: str) -> Shape:

@@ -1,12 +1,16 @@
 """Pass: folds batch normalisation into the layer before it, structure only; converters.weights.merge does the weights.
 
+It takes any network, and one for both phases as well; what stays equal is everything that the network computes.
+
 1. A Convolution, DepthwiseConvolution, Deconvolution or InnerProduct with one bottom, whose outputs lie on axis 1 and
    whose top only a BatchNorm takes, absorbs this BatchNorm when that runs on stored statistics.
 2. When only a Scale takes the BatchNorm's top, with its factors as a blob over axis 1, it is absorbed too.
 3. The layer gets `bias_term: true` and loses its blobs, which no longer fit; layers that took the last absorbed top
    take the layer's own top, and layers that run in place there go on under this name.
-4. Nothing is merged across phases (rules of inclusion that differ), nor where weights are shared with other layers or
-   a top is a loss.
+4. Outputs keep their names: where no layer takes the last absorbed top, or another layer makes a top of this name for
+   another phase, it is the layer's own top that changes its name.
+5. Nothing is merged across phases (rules of inclusion that differ), nor where weights are shared with other layers,
+   where a top is a loss, or where another layer has the name of one of the merged: weights go by names.
 """
 
 from __future__ import annotations
@@ -14,6 +18,10 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, NamedTuple
 
+from prototxt_gen.layers.losses import loss_weights
+from prototxt_gen.layers.normalization import is_affine_part
+from prototxt_gen.layers.table import shared_names
+from prototxt_gen.passes.phase import PHASES, Phase, is_included, phase_of, stated_phase
 from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import LayerParameter, NetParameter
 
@@ -41,21 +49,27 @@ def merge_batchnorm(net: NetParameter) -> tuple[NetParameter, list[Merge]]:
     new = upgrade(net)
     layers = list(new.layer)
     takers = _takers(layers)
-    shared = {name for name, uses in Counter(_param_names(layers)).items() if uses > 1}
-    owner: dict[int, str] = {}
+    shared = shared_names(layers)
+    names = Counter(layer.name for layer in layers)
+    phase = phase_of(new)
+    renamed_later: dict[int, str] = {}
     merges = []
     for index, layer in enumerate(layers):
         if layer.type not in _PARAMS or not _can_absorb(layer, shared):
             continue
         norm = _only_taker(takers[index])
-        if norm is None or not _is_stored_norm(layers[norm], layer, new, shared):
+        if norm is None or not _is_stored_norm(layers[norm], layer, phase, shared):
             continue
-        owner[norm] = layer.top[0]
         scale = _only_taker(takers[norm])
-        if scale is not None and _is_channel_scale(layers[scale], layer, shared):
-            owner[scale] = layer.top[0]
-        else:
+        if scale is not None and not _is_affine(layers[scale], layers[norm], shared):
             scale = None
+        absorbed = [norm] if scale is None else [norm, scale]
+        if any(names[layers[place].name] > 1 for place in (index, *absorbed)):
+            continue
+        others = [other for place, other in enumerate(layers) if place not in (index, *absorbed)]
+        if _keeps_its_name(layers[absorbed[-1]], others, new):
+            layer.top[0] = layers[absorbed[-1]].top[0]
+        renamed_later.update(dict.fromkeys(absorbed, layer.top[0]))
         param = getattr(layer, _PARAMS[layer.type])
         if not param.bias_term:
             param.bias_term = True
@@ -65,8 +79,8 @@ def merge_batchnorm(net: NetParameter) -> tuple[NetParameter, list[Merge]]:
     kept = NetParameter()
     renamed: dict[str, str] = {}
     for index, layer in enumerate(layers):
-        if index in owner:
-            renamed[layer.top[0]] = owner[index]
+        if index in renamed_later:
+            renamed[layer.top[0]] = renamed_later[index]
             continue
         in_place = {top for top, bottom in zip(layer.top, layer.bottom, strict=False) if top == bottom}
         bottoms = [renamed.get(bottom, bottom) for bottom in layer.bottom]
@@ -79,6 +93,27 @@ def merge_batchnorm(net: NetParameter) -> tuple[NetParameter, list[Merge]]:
     new.ClearField("layer")
     new.MergeFrom(kept)
     return new, merges
+
+
+def _keeps_its_name(last: LayerParameter, others: list[LayerParameter], net: NetParameter) -> bool:
+    """Whether the top of the last absorbed layer is an output in some phase, or is made by another layer, too.
+
+    `others` are the layers of the network that stay.
+    """
+    name = last.top[0]
+    plain = [layer for layer in others if not (name in layer.top and name in layer.bottom)]  # not in place on it
+    if any(name in layer.top for layer in plain):
+        return True
+    takers = [layer for layer in plain if name in layer.bottom]
+    states = [_state(net, phase) for phase in PHASES]
+    return any(is_included(last, state) and not any(is_included(taker, state) for taker in takers) for state in states)
+
+
+def _state(net: NetParameter, phase: Phase) -> Any:
+    state = type(net.state)()
+    state.CopyFrom(net.state)
+    state.phase = PHASES.index(phase)
+    return state
 
 
 def _takers(layers: list[LayerParameter]) -> dict[int, list[int]]:
@@ -99,10 +134,6 @@ def _only_taker(takers: list[int]) -> int | None:
     return takers[0] if len(takers) == 1 and takers[0] >= 0 else None
 
 
-def _param_names(layers: list[LayerParameter]) -> list[str]:
-    return [spec.name for layer in layers for spec in layer.param if spec.name]
-
-
 def _shares(layer: LayerParameter, shared: set[str]) -> bool:
     return any(spec.name in shared for spec in layer.param)
 
@@ -116,27 +147,24 @@ def _can_absorb(layer: LayerParameter, shared: set[str]) -> bool:
     return len(layer.bottom) == len(layer.top) == 1 and axis == 1 and not _shares(layer, shared)
 
 
-def _is_stored_norm(norm: LayerParameter, layer: LayerParameter, net: Any, shared: set[str]) -> bool:
+def _is_stored_norm(norm: LayerParameter, layer: LayerParameter, phase: str, shared: set[str]) -> bool:
+    """Whether the layer behind `layer` is a BatchNorm on stored statistics that nothing keeps where it is."""
     param = norm.batch_norm_param
-    phase = norm.phase if norm.HasField("phase") else net.state.phase
-    test = phase == type(net.state)().phase  # the default of `phase` is TEST
-    stored = param.use_global_stats if param.HasField("use_global_stats") else test
+    test = (stated_phase(norm) or phase) == "TEST"
     return (
         norm.type == "BatchNorm"
         and len(norm.bottom) == len(norm.top) == 1
-        and stored
+        and (param.use_global_stats if param.HasField("use_global_stats") else test)
         and _same_rules(norm, layer)
         and not _shares(norm, shared)
+        and not any(loss_weights(norm, 1))
     )
 
 
-def _is_channel_scale(scale: LayerParameter, layer: LayerParameter, shared: set[str]) -> bool:
-    param = scale.scale_param
+def _is_affine(scale: LayerParameter, norm: LayerParameter, shared: set[str]) -> bool:
     return (
-        scale.type == "Scale"
-        and len(scale.bottom) == len(scale.top) == 1
-        and param.axis == 1
-        and param.num_axes == 1
-        and _same_rules(scale, layer)
+        is_affine_part(scale, norm)
+        and _same_rules(scale, norm)
         and not _shares(scale, shared)
+        and not any(loss_weights(scale, 1))
     )

@@ -1,4 +1,6 @@
-"""Pass: writes layers that only forks of Caffe have in the words of stock BVLC Caffe, exactly.
+"""Pass: replaces layers that only forks of Caffe have by layers of stock BVLC Caffe that compute exactly the same.
+
+It takes a network that states the sizes of its inputs; the result has the layers of one phase only.
 
 1. A ShuffleChannel becomes a 1x1 Convolution without bias whose weights are the permutation.
 2. An Interp becomes an InnerProduct over the pixels of each channel, whose weights are the bilinear factors, and a
@@ -8,37 +10,36 @@
 4. Every other layer stays. The replaced layer's name goes to the layer with the weights, its top stays as it was.
 
 The weights are fixed: lr_mult 0, and `stock_weights` gives them. Only one phase is written, since the sizes of an
-Interp, and so its weights, may differ between the two; a solver can name a train_net and a test_net.
+Interp, and so its weights, may differ between the two; a solver can name a train_net and a test_net. Which phase it is
+the state of the result says; which layers that costs, `left_out` of the pass that selects phases.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
 from prototxt_gen.errors import UnsupportedError
-from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.passes.phase import Phase, phase_of, select_phase
 from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.trace import LayerSummary, trace
 
-# 256 MB of factors for one Interp; what is larger is no pooled map.
+# 256 MB of factors for one Interp: enough for pooled maps, which are what networks of this kind enlarge.
 _MOST_FACTORS = 1 << 26
 
 Shapes = Mapping[str, Sequence[int]]
 
 
-def to_stock(
-    net: NetParameter, phase: Literal["TRAIN", "TEST"] = "TEST", input_shapes: Shapes | None = None
-) -> NetParameter:
-    """The network's layers of one phase, every one of a type that stock Caffe knows if the pass knows its like.
+def to_stock(net: NetParameter, phase: Phase | None = None, input_shapes: Shapes | None = None) -> NetParameter:
+    """The network's layers of one phase, with stock Caffe's layers in the place of ShuffleChannel, Interp and ReLU6.
 
-    The network must state the sizes of its inputs, or `input_shapes` (by top) does. UnsupportedError lists the Interps
-    that would need too many weights.
+    Without `phase` it is the one in the network's state, else TEST; the result's state says which. The network must
+    state the sizes of its inputs, or `input_shapes` (by top) does. UnsupportedError lists the Interps that would need
+    too many weights.
     """
-    selected = select_phase(net, phase)
+    selected = select_phase(net, phase or phase_of(net))
     rows = _fork_layers(selected, input_shapes)
     new = NetParameter()
     new.CopyFrom(selected)
@@ -50,10 +51,10 @@ def to_stock(
 
 
 def stock_weights(
-    net: NetParameter, phase: Literal["TRAIN", "TEST"] = "TEST", input_shapes: Shapes | None = None
+    net: NetParameter, phase: Phase | None = None, input_shapes: Shapes | None = None
 ) -> dict[str, list[np.ndarray]]:
     """The fixed weights of the layers that `to_stock` of the same arguments writes, float32, by layer name."""
-    rows = _fork_layers(select_phase(net, phase), input_shapes)
+    rows = _fork_layers(select_phase(net, phase or phase_of(net)), input_shapes)
     weights = {}
     for name, row in rows.items():
         if row.type == "ShuffleChannel":

@@ -97,7 +97,7 @@ def test_faults_are_one_line(capsys, df1, photo, tmp_path, monkeypatch):
 def test_an_engine_that_is_not_there(df1, photo, monkeypatch):
     import sys
 
-    with pytest.raises(CaffeError, match="engine: found 'tensorflow', expected one of torch, onnxruntime"):
+    with pytest.raises(CaffeError, match="engine: found 'tensorflow', expected one of onnxruntime, opencv, torch"):
         classify("df1", photo, df1, engine="tensorflow")
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(CaffeError, match=r"needs onnx(runtime)?, .*: pip install 'dongfeng\[onnx\]'"):

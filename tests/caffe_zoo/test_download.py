@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import http.client
 import http.server
 import shutil
+import socket
+import ssl
 import sys
 import threading
 import types
@@ -16,7 +20,8 @@ from caffe_zoo import create_model
 from caffe_zoo.cards import card
 from caffe_zoo.cli import main
 from caffe_zoo.download import cache_folder, cached, fetch, released_file
-from prototxt_gen import CaffeError
+from prototxt_gen import CaffeError, FileError
+from prototxt_gen.errors import NotInstalledError
 
 
 @pytest.fixture
@@ -146,6 +151,69 @@ def test_an_unreachable_server(cache):
     assert not any(cache.iterdir())
 
 
+class MaxRetryError(Exception):
+    """As urllib3's: it names objects of the library, and has the reason in a field."""
+
+    def __init__(self, reason):
+        super().__init__("HTTPSConnectionPool(host='drive.example', port=443): Max retries exceeded with url: /uc?id=1")
+        self.reason = reason
+
+
+class ProxyError(Exception):
+    pass
+
+
+class FileURLRetrievalError(Exception):
+    pass
+
+
+class AnsweredError(Exception):
+    """As requests' HTTPError."""
+
+    response = types.SimpleNamespace(status_code=503)
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [
+        (
+            MaxRetryError(ProxyError("Unable to connect to proxy", OSError("Tunnel connection failed"))),
+            "check HTTPS_PROXY",
+        ),
+        (ConnectionError(MaxRetryError(socket.gaierror(-3, "Temporary failure"))), "is this machine online?"),
+        (MaxRetryError(ssl.SSLError("CERTIFICATE_VERIFY_FAILED")), "the server's certificate was not accepted"),
+        (MaxRetryError(TimeoutError("<urllib3.Connection object at 0x7f>: timed out")), "no answer came in time"),
+        (MaxRetryError(ConnectionResetError(104, "reset by peer")), "the connection failed or broke off"),
+        (http.client.IncompleteRead(b"x" * 9), "the connection broke off"),
+        (FileURLRetrievalError("Cannot retrieve the public link of the file.\n\n\tYou may ..."), "asked for too often"),
+        (AnsweredError("503 Server Error for url: https://drive.example"), "HTTP Error 503 came instead of the file"),
+        (RuntimeError("something else"), "the download failed"),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else None,
+)
+def test_a_fault_of_the_network_is_told_in_our_words(cache, capsys, monkeypatch, fault, sentence):
+    def download(**arguments):
+        raise fault
+
+    monkeypatch.setitem(sys.modules, "gdown", types.SimpleNamespace(download=download))
+    assert main(["fetch", "df1"]) == 2
+    said = capsys.readouterr().err
+    assert sentence in said and "`--from FILE` takes a file that you have" in said and said.count("\n") == 1
+    assert not any(word in said for word in ("Pool", "retries", "object at", "drive.example", "public link", "else"))
+    with pytest.raises(CaffeError) as caught:
+        main(["fetch", "df1", "--traceback"])
+    assert caught.value.__cause__ is fault
+
+
+def test_a_full_disk_is_no_fault_of_the_network(cache):
+    def download(drive_id, path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(FileError, match=r"df1\.caffemodel: cannot be written: No space left on device"):
+        fetch("df1", download=download)
+    assert not any(cache.iterdir())
+
+
 def test_an_interruption_leaves_nothing(cache):
     def interrupted(drive_id, path):
         path.write_bytes(b"half")
@@ -170,7 +238,7 @@ def test_gdown_is_asked_for_the_released_id(cache, df1, monkeypatch):
 
 def test_without_gdown_the_extra_is_named(cache, monkeypatch):
     monkeypatch.setitem(sys.modules, "gdown", None)
-    with pytest.raises(CaffeError, match=r"pip install 'dongfeng\[download\]'"):
+    with pytest.raises(NotInstalledError, match=r"pip install 'dongfeng\[download\]'"):
         fetch("df1")
 
 

@@ -12,8 +12,7 @@ from PIL import Image
 from caffe_zoo import cards, create_model, segment
 from caffe_zoo.cityscapes import COLOURS, LABELS, Scores, frames, read_ids
 from caffe_zoo.cli import main
-from caffe_zoo.engines import runner
-from caffe_zoo.models import load_network, network
+from caffe_zoo.models import load_network, network, runner
 from caffe_zoo.preprocess import preprocess
 from caffe_zoo.segmentation import colour_map, labels_of, overlay, segmenter
 from converters import save_weights, to_torch, weights_of

@@ -8,7 +8,7 @@ import torch
 
 from converters import merge_batchnorm, save_weights, to_torch, verify, weights_of
 from prototxt_gen import NetParameter, generate, write_prototxt
-from prototxt_gen.errors import CaffeError, FormatError, NetworkError, UnsupportedError, WeightsError
+from prototxt_gen.errors import CaffeError, FormatError, NetworkError, NotInstalledError, WeightsError
 from prototxt_gen.text import parse_text, to_text
 
 SMALL = "s4-8_b8_b8_b8-16_c5"
@@ -198,7 +198,7 @@ def test_opencv_names_what_it_cannot_read(net_of):
 
 def test_an_engine_that_is_not_installed(pair, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "cv2", None)
-    with pytest.raises(UnsupportedError, match="pip install"):
+    with pytest.raises(NotInstalledError, match=r"pip install 'dongfeng\[opencv\]'"):
         verify(*pair, against="opencv")
 
 

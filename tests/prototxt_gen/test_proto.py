@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 from importlib import resources
@@ -13,15 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from google.protobuf import descriptor_pb2
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from prototxt_gen.binary import from_binary, to_binary
-from prototxt_gen.errors import FileError, FormatError, UnsupportedError
-from prototxt_gen.fingerprints import fingerprint
-from prototxt_gen.generator.networks import generate
-from prototxt_gen.proto import MESSAGES, LayerParameter, Message, NetParameter, fields_of, set_fields
-from prototxt_gen.text import parse_text, read_prototxt, to_text, write_prototxt
+from prototxt_gen.proto import MESSAGES, LayerParameter, Message, fields_of, set_fields
 
 ROOT = Path(__file__).parents[2]
 SOURCE = resources.files("prototxt_gen").joinpath("caffe.proto").read_text("utf-8")
@@ -240,7 +232,7 @@ def test_implementations_of_protobuf_agree(implementation):
     entry = json.loads((ROOT / "weights_manifest.json").read_text("utf-8"))["networks"]["df1"]
     _run(
         "from google.protobuf.internal import api_implementation\n"
-        "from prototxt_gen.generator.networks import generate, generate_text, solver\n"
+        "from prototxt_gen import generate, generate_text, solver\n"
         "from prototxt_gen.binary import from_binary, to_binary\n"
         "from prototxt_gen.fingerprints import fingerprint\n"
         "from prototxt_gen.proto import NetParameter\n"
@@ -260,177 +252,6 @@ def test_implementations_of_protobuf_agree(implementation):
 @pytest.mark.parametrize("package", ["prototxt_gen", "prototxt_gen.generator.networks", "prototxt_gen.proto"])
 def test_importing_does_not_import_torch(package):
     _run(f"import {package}, sys; assert not {{'torch', 'h5py', 'PIL', 'optuna'}} & set(sys.modules)")
-
-
-# --------------------------------------------------------------------------------------------------------- field 148
-
-BOTH_NAMES = """
-layer { name: "clip" type: "Clip" bottom: "data" top: "clip" clip_param { min: -1 max: 2 } }
-layer { name: "up" type: "Interp" bottom: "clip" top: "up" interp_param { height: 3 width: 5 pad_end: -1 } }
-layer { name: "mix" type: "ShuffleChannel" bottom: "up" top: "mix" shuffle_channel_param { group: 2 } }
-"""
-
-
-def test_text_takes_both_names_of_148():
-    net = parse_text(BOTH_NAMES, NetParameter())
-    assert (net.layer[0].clip_param.min, net.layer[0].clip_param.max) == (-1, 2)
-    assert (net.layer[1].interp_param.height, net.layer[1].interp_param.width) == (3, 5)
-    assert net.layer[2].shuffle_channel_param.group == 2
-    assert parse_text(to_text(net), NetParameter()) == net
-    assert from_binary(to_binary(net)) == net
-
-
-def test_bvlc_bytes_carry_clip_in_148_and_no_interp_there():
-    net = parse_text(BOTH_NAMES, NetParameter())
-    clip, interp, _ = _layers_as_written(to_binary(net))
-    assert clip.HasField("clip_param")
-    assert not interp.HasField("clip_param")
-
-
-def test_release_bytes_carry_interp_in_148():
-    net = parse_text(BOTH_NAMES, NetParameter())
-    del net.layer[0]
-    before = to_binary(net)
-    data = to_binary(net, "release")
-    interp, _ = _layers_as_written(data)
-    # As bytes of BVLC's schema: a Clip that lacks its required numbers, what stock Caffe stops at.
-    assert interp.HasField("clip_param")
-    assert not interp.clip_param.IsInitialized()
-    assert not interp.HasField("interp_param")
-    assert from_binary(data) == net
-    assert fingerprint(from_binary(data)) == fingerprint(net)
-    assert to_binary(net) == before  # the argument is left as it was
-
-
-def test_an_interp_without_numbers_is_none_the_less_an_interp():
-    net = parse_text('layer { name: "up" type: "Interp" interp_param { } }', NetParameter())
-    assert from_binary(to_binary(net, "release")) == net
-
-
-def test_release_bytes_cannot_hold_a_clip():
-    with pytest.raises(UnsupportedError, match=re.escape("layers ['clip']")):
-        to_binary(parse_text(BOTH_NAMES, NetParameter()), "release")
-
-
-def test_files_of_both_dialects_are_read_alike(reference, unpacked):
-    """The fork's own bytes name the same Interp layers as the released text."""
-    text = read_prototxt(reference / "release" / "prototxt" / "df1seg_mergebn.prototxt")
-    binary = from_binary(unpacked("nets/df1seg_mergebn.fork.caffemodel").read_bytes())
-    found = {layer.name: layer.interp_param for layer in binary.layer if layer.HasField("interp_param")}
-    assert found
-    wanted = {layer.name: [n.interp_param for n in text.layer if n.name == layer.name] for layer in binary.layer}
-    assert all(param in wanted[name] for name, param in found.items())
-    assert not any(layer.HasField("clip_param") for layer in binary.layer)
-
-
-def _layers_as_written(data: bytes) -> list:
-    """The layers as the bytes have them, before from_binary moves fields."""
-    net = NetParameter()
-    net.MergeFromString(data)
-    return list(net.layer)
-
-
-# ------------------------------------------------------------------------------------------------------ fingerprints
-
-ONE = 'name: "n" layer { name: "d" type: "Dropout" dropout_param { dropout_ratio: 0.1 } include { phase: TEST } }'
-
-
-@pytest.mark.parametrize(
-    "same",
-    [
-        'layer { include { phase: TEST } dropout_param { dropout_ratio: 0.1 } type: "Dropout" name: "d" } name: "n"',
-        ONE.replace(" ", "\n  # a comment\n"),
-        ONE.replace("0.1", "0.100000001490116"),
-        ONE.replace("0.1", "1e-1"),
-        ONE.replace("0.1", "0.1f"),
-        ONE.replace('"', "'"),
-        ONE.replace("TEST", "1"),
-        ONE.replace(" {", ": <").replace("}", ">"),
-        ONE.replace('"d"', '"" "d"'),
-        ONE.replace('"Dropout" ', '"Dropout", '),
-        ONE.replace(" type", " blobs { data: 1 shape { dim: 1 } } type"),
-    ],
-)
-def test_fingerprint_does_not_see_spelling_order_or_weights(same):
-    assert same != ONE
-    assert fingerprint(parse_text(same, NetParameter())) == fingerprint(parse_text(ONE, NetParameter()))
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        ONE.replace("0.1", "0.10000001"),
-        ONE.replace("TEST", "TRAIN"),
-        ONE.replace('"d"', '"e"'),
-        ONE.replace('name: "n" ', ""),
-        ONE.replace("include { phase: TEST }", ""),
-        ONE.replace("include", "exclude"),
-        ONE.replace("phase: TEST", "phase: TEST min_level: 0"),
-        ONE.replace("dropout_ratio: 0.1", ""),
-        ONE + ' layer { name: "e" }',
-        ONE.replace("layer", 'input: "x" layer'),
-        ONE.replace("type", 'bottom: "x" type'),
-        ONE.replace("type", 'top: "x" type'),
-    ],
-)
-def test_fingerprint_sees_every_value_and_what_is_set(other):
-    assert other != ONE
-    assert fingerprint(parse_text(other, NetParameter())) != fingerprint(parse_text(ONE, NetParameter()))
-
-
-def test_fingerprint_sees_the_order_of_layers_and_of_bottoms():
-    pairs = [
-        ('layer { name: "a" } layer { name: "b" }', 'layer { name: "b" } layer { name: "a" }'),
-        ('layer { bottom: "a" bottom: "b" }', 'layer { bottom: "b" bottom: "a" }'),
-        ('layer { name: "a" } layer { type: "b" }', 'layer { name: "a" type: "b" } layer { }'),
-    ]
-    for one, other in pairs:
-        assert fingerprint(parse_text(one, NetParameter())) != fingerprint(parse_text(other, NetParameter()))
-
-
-@settings(deadline=None)
-@given(st.permutations(range(10)))
-def test_fingerprint_survives_text_and_binary(order):
-    net = generate("s8_b8_c4", "train_val")
-    net.layer.sort(key=lambda layer: order[len(layer.name) % 10])
-    assert fingerprint(parse_text(to_text(net), NetParameter())) == fingerprint(net)
-    assert fingerprint(from_binary(to_binary(net))) == fingerprint(net)
-
-
-# ------------------------------------------------------------------------------------------------------------- files
-
-
-def test_files_are_written_and_read_back(tmp_path):
-    net = generate("s8_b8_c4")
-    write_prototxt(net, tmp_path / "net.prototxt")
-    assert read_prototxt(tmp_path / "net.prototxt") == net
-    assert [path.name for path in tmp_path.iterdir()] == ["net.prototxt"]
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"layer { name: }", "net.prototxt: 1:15"),
-        (b'layer {\n  name: "a"\n  bottom: 3\n}', "net.prototxt: 3:11"),
-        (b"layer {", "net.prototxt: "),
-        (b"\xff\x00\x01", "net.prototxt: not text: byte 0 is not UTF-8; is it a .caffemodel?"),
-    ],
-)
-def test_text_that_is_none_is_refused_by_file_and_place(tmp_path, content, said):
-    (tmp_path / "net.prototxt").write_bytes(content)
-    with pytest.raises(FormatError, match=re.escape(said)):
-        read_prototxt(tmp_path / "net.prototxt")
-
-
-def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(FileError, match=re.escape("none.prototxt: cannot be read: No such file")):
-        read_prototxt(tmp_path / "none.prototxt")
-
-
-@pytest.mark.parametrize("data", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"layer { }"])
-def test_bytes_that_are_no_network_are_refused(data):
-    with pytest.raises(FormatError, match="model: not a binary NetParameter"):
-        from_binary(data, "model")
 
 
 def test_messages_are_reachable_by_name():

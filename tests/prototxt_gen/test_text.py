@@ -7,9 +7,10 @@ import warnings
 
 import pytest
 
-from prototxt_gen import NetParameter, read_prototxt
-from prototxt_gen.errors import FormatError
-from prototxt_gen.text import UnknownFieldWarning, parse_text
+from prototxt_gen import NetParameter, SolverParameter, read_prototxt, read_solver, solver
+from prototxt_gen.errors import FileError, FormatError
+from prototxt_gen.generator.networks import generate
+from prototxt_gen.text import UnknownFieldWarning, parse_text, write_prototxt
 
 PLAIN = """
 name: "n"
@@ -76,6 +77,68 @@ def test_a_spelling_changes_nothing(spelling):
     assert parsed(text) == parsed(PLAIN)
 
 
+NUMBERS = """
+layer { slice_param { axis: %s } }
+layer { power_param { power: %s } }
+layer { convolution_param { num_output: %s } }
+layer { convolution_param { bias_term: %s } }
+layer { pooling_param { pool: %s } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("place", "spelling", "value"),
+    [
+        # What Caffe read of each (upgrade_net_proto_text).
+        (0, "- 1", -1),
+        (0, "-\n1", -1),
+        (0, "-\t#\n # -2\n 1", -1),
+        (0, "- 0x1F", -31),
+        (0, "-010", -8),
+        (0, "-2147483648", -(2**31)),
+        (1, "- 0.5", -0.5),
+        (1, "- # c\n .5", -0.5),
+        (1, "- inf", float("-inf")),
+        (1, "-infinity", float("-inf")),
+        (1, "1.5F", 1.5),
+        (1, "1.e2", 100),
+        (1, "1e400", float("inf")),
+        (2, "0X10", 16),
+        (3, "00", False),
+        (3, "01", True),
+        (3, "0x1", True),
+        (3, "0X0", False),
+        (3, "f", False),
+        (4, "0x1", 1),
+    ],
+)
+def test_numbers_as_caffe_reads_them(place, spelling, value):
+    values = ["1", "1", "1", "true", "MAX"]
+    values[place] = spelling
+    one, two, three, four, five = parsed(NUMBERS % tuple(values)).layer
+    found = [
+        one.slice_param.axis,
+        two.power_param.power,
+        three.convolution_param.num_output,
+        four.convolution_param.bias_term,
+        five.pooling_param.pool,
+    ]
+    assert found[place] == value
+
+
+def test_numbers_of_a_list_as_caffe_reads_them():
+    net = parsed('layer { loss_weight: [1, - 2, # -\n 3, -\n4] propagate_down: [true, 00, 0x1] name: "- 1 01" }')
+    assert list(net.layer[0].loss_weight) == [1, -2, 3, -4]
+    assert list(net.layer[0].propagate_down) == [True, False, True]
+    assert net.layer[0].name == "- 1 01"
+
+
+@pytest.mark.parametrize("number", ["- - 1", "--1", "-", "- name", "- -1", "-- 1", "- 2147483649", "09"])
+def test_numbers_that_caffe_refuses_too(number):
+    with pytest.raises(FormatError, match="1:"):
+        parsed(f"layer {{ slice_param {{ axis: {number} }} }}")
+
+
 # --------------------------------------------------------------------------------------------------- fields of forks
 
 
@@ -126,7 +189,88 @@ def test_where_they_are_is_told():
 
 def test_many_of_them_are_counted():
     with pytest.warns(UnknownFieldWarning, match=r"x19 \(line 20\) and 80 more$"):
-        parse_text("".join(f"x{index}: 1\n" for index in range(100)), NetParameter())
+        parse_text("".join(f"x{index}: 1\n" for index in range(100)) + "name: 'n'", NetParameter())
+
+
+# ------------------------------------------------------------------------------------- another message, another format
+
+SOLVER = 'net: "train.prototxt"\nbase_lr: 0.1\nlr_policy: "fixed"\n'
+
+
+@pytest.mark.parametrize("text", [SOLVER, "debug_info: true\n" + SOLVER, SOLVER + "of_a_fork { a: 1 }", "type: 'Adam'"])
+def test_a_solver_is_no_network(tmp_path, text):
+    path = tmp_path / "solver.prototxt"
+    path.write_text(text)
+    with pytest.raises(
+        FormatError, match=r"solver.prototxt: found a solver \((net|type) in line \d\), expected a network"
+    ):
+        read_prototxt(path)
+
+
+@pytest.mark.parametrize("text", ['name: "n" layer { }', "debug_info: true layer { }", "layers { type: RELU } a: 1"])
+def test_a_network_is_no_solver(tmp_path, text):
+    path = tmp_path / "net.prototxt"
+    path.write_text(text)
+    with pytest.raises(FormatError, match=r"net.prototxt: found a network \(\w+ in line 1\), expected a solver"):
+        read_solver(path)
+
+
+@pytest.mark.parametrize(("read", "wanted"), [(read_prototxt, "a network"), (read_solver, "a solver")])
+def test_a_text_without_a_known_field_is_neither(tmp_path, read, wanted):
+    path = tmp_path / "labels.prototxt"
+    path.write_text('item { name: "cat" label: 1 }\nitem { name: "dog" label: 2 }')
+    with pytest.raises(
+        FormatError, match=r"labels.prototxt: found item \(line 1\), .* expected the fields of " + wanted
+    ):
+        read(path)
+
+
+@pytest.mark.parametrize("text", ["", "# a comment\n", "\n"])
+def test_an_empty_file_is_an_empty_network_and_an_empty_solver_as_for_caffe(tmp_path, text):
+    path = tmp_path / "empty.prototxt"
+    path.write_text(text)
+    assert read_prototxt(path) == NetParameter()
+    assert read_solver(path) == SolverParameter()
+
+
+def test_a_solver_is_read_and_written(tmp_path):
+    path = tmp_path / "solver.prototxt"
+    write_prototxt(solver(lr_policy="step", gamma=0.1, stepsize=5), path)
+    assert read_solver(path) == solver(lr_policy="step", gamma=0.1, stepsize=5)
+    path.write_text(SOLVER + "of_a_fork: 1")
+    with pytest.warns(UnknownFieldWarning, match=r"solver.prototxt: unknown fields: of_a_fork \(line 4\)"):
+        assert read_solver(path).net == "train.prototxt"
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        "phase: TEST",
+        "propagate_down: true",
+        "batch_norm_param { }",
+        "scale_param { axis: 1 }",
+        "prelu_param { }",
+        "reshape_param { shape { dim: 0 } }",
+        "flatten_param { }",
+        "crop_param { axis: 1 }",
+        "input_param { shape { dim: 1 } }",
+        "python_param { module: 'x' }",
+        "clip_param { min: 0 max: 1 }",
+    ],
+)
+@pytest.mark.parametrize("old", ["layers { type: CONVOLUTION %s }", "layers { layer { type: 'conv' %s } }"])
+def test_layers_of_the_old_formats_have_no_fields_of_today(field, old):
+    """Caffe: "Message type "caffe.V1LayerParameter" has no field named ..."."""
+    name = field.split()[0].strip(":")
+    with pytest.raises(
+        FormatError, match=rf"net: layers\.(layer\.)?{name} \(line 2\): found a field of `layer`, the curr"
+    ):
+        parse_text("\n" + old % field, NetParameter(), "net")
+
+
+def test_options_that_later_came_into_messages_of_the_old_format_are_read():
+    net = parsed("layers { type: CONVOLUTION convolution_param { dilation: 2 axis: 1 } include { phase: TEST } }")
+    assert list(net.layers[0].convolution_param.dilation) == [2]
 
 
 # ---------------------------------------------------------------------------------------------------------- no text
@@ -193,3 +337,33 @@ def test_names_are_utf_8(tmp_path):
     path.write_bytes("# ü\n layer { }".encode("utf-16"))
     with pytest.raises(FormatError, match="byte 0 is not UTF-8"):
         read_prototxt(path)
+
+
+# ------------------------------------------------------------------------------------------------------------- files
+
+
+def test_files_are_written_and_read_back(tmp_path):
+    net = generate("s8_b8_c4")
+    write_prototxt(net, tmp_path / "net.prototxt")
+    assert read_prototxt(tmp_path / "net.prototxt") == net
+    assert [path.name for path in tmp_path.iterdir()] == ["net.prototxt"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"layer { name: }", "net.prototxt: 1:15"),
+        (b'layer {\n  name: "a"\n  bottom: 3\n}', "net.prototxt: 3:11"),
+        (b"layer {", "net.prototxt: "),
+        (b"\xff\x00\x01", "net.prototxt: not text: byte 0 is not UTF-8; is it a .caffemodel?"),
+    ],
+)
+def test_text_that_is_none_is_refused_by_file_and_place(tmp_path, content, said):
+    (tmp_path / "net.prototxt").write_bytes(content)
+    with pytest.raises(FormatError, match=re.escape(said)):
+        read_prototxt(tmp_path / "net.prototxt")
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileError, match=re.escape("none.prototxt: cannot be read: No such file")):
+        read_prototxt(tmp_path / "none.prototxt")

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from converters.pytorch.layers.table import BUILDERS, Apply
 from converters.weights.blobs import read_blob
-from prototxt_gen.errors import CaffeError, UnsupportedError
+from prototxt_gen.errors import CaffeError, UnsupportedError, need
 from prototxt_gen.layers.table import axis_of
 from prototxt_gen.proto import LossParameter
 from prototxt_gen.wire import reading
@@ -133,8 +133,7 @@ def _read_matrix(source: str, classes: int) -> Tensor:
     except CaffeError as fault:
         raise UnsupportedError(f"infogain_loss_param.source: {fault}") from fault
     found = f"infogain_loss_param.source: found shape {matrix.shape}, expected {classes} x {classes} numbers"
-    if matrix.size != classes * classes:
-        raise UnsupportedError(found)
+    need(matrix.size == classes * classes, found)
     return torch.tensor(matrix).reshape(classes, classes)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.registry import Registry
 
 if TYPE_CHECKING:
@@ -65,9 +64,3 @@ def blob(shape: Sequence[int]) -> nn.Parameter:
 def stated_phase(layer: LayerParameter) -> str | None:
     """The layer's own `phase`, by which it goes whatever the network's is; None: by mode (Caffe: net.cpp, Init)."""
     return ("TRAIN", "TEST")[layer.phase] if layer.HasField("phase") else None
-
-
-def need(condition: bool, reason: str) -> None:
-    """UnsupportedError with `reason` unless the condition holds."""
-    if not condition:
-        raise UnsupportedError(reason)

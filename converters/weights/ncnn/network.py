@@ -6,9 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 
 from converters.weights.files import Weights
-from converters.weights.ncnn.files import NcnnLayer, network_name, read_layers
-from converters.weights.ncnn.table import CONVERTERS, Made
-from converters.weights.ncnn.weights import weight_file
+from converters.weights.ncnn.layers import CONVERTERS, Made
+from converters.weights.ncnn.param_file import NcnnLayer, network_name, read_layers
+from converters.weights.ncnn.weight_file import weight_file
 from prototxt_gen.errors import FormatError, NetworkError, UnsupportedError
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.trace import trace

@@ -1,0 +1,117 @@
+"""The engine `opencv`: OpenCV's own reader of Caffe files, which versions before 5 have."""
+
+from __future__ import annotations
+
+import platform
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from converters.engines.engine import ENGINES, Engine, Session, cpu_name
+from converters.weights import save_weights
+from converters.weights.blobs import Array
+from prototxt_gen.errors import NotInstalledError, UnsupportedError
+from prototxt_gen.layers import Shape, is_input
+from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import to_text
+from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
+
+
+@ENGINES.register("opencv")
+class OpenCVEngine(Engine):
+    """cv2.dnn on the CPU; the number of threads is the whole process's."""
+
+    name, title = "opencv", "OpenCV"
+
+    def __init__(self, threads: int = 0) -> None:
+        try:
+            import cv2
+        except ImportError as fault:
+            raise NotInstalledError("opencv-python-headless", "opencv", "engine opencv") from fault
+        if not hasattr(cv2.dnn, "readNetFromCaffe"):
+            purpose = f"engine opencv (OpenCV {cv2.__version__} reads no Caffe files)"
+            raise NotInstalledError("opencv-python-headless<5", "opencv", purpose)
+        if threads:
+            cv2.setNumThreads(threads)
+        self._cv2: Any = cv2
+        self.target = {
+            "engine": self.name,
+            "device": cpu_name(),
+            "threads": cv2.getNumThreads(),
+            "precision": "float32",
+            "versions": {"opencv": cv2.__version__, "python": platform.python_version()},
+        }
+
+    def load(
+        self,
+        net: NetParameter,
+        weights: Mapping[str, Sequence[ArrayLike]] | None = None,
+        *,
+        outputs: Sequence[str] | None = None,
+        input_shapes: Mapping[str, Sequence[int]] | None = None,
+    ) -> Session:
+        """As every engine's; of `outputs` it gives those that OpenCV has a name for, tops of layers with one top."""
+        from converters.pytorch.module import to_torch, weights_of
+
+        module = to_torch(net, weights, outputs=outputs, input_shapes=input_shapes)
+        meta: dict[str, Any] = module.meta["caffe"]
+        selected = NetParameter()
+        selected.CopyFrom(select_phase(net, "TEST", level=net.state.level))
+        makers = _last_makers(trace(selected, input_shapes))
+        for layer in selected.layer:
+            layer.ClearField("include")
+            layer.ClearField("exclude")
+        with tempfile.TemporaryDirectory() as folder:
+            text, path = Path(folder) / "net.prototxt", Path(folder) / "net.caffemodel"
+            text.write_bytes(to_text(selected).encode())
+            save_weights(weights_of(module), path, selected)
+            try:
+                found = self._cv2.dnn.readNetFromCaffe(str(text), str(path))
+            except self._cv2.error as fault:
+                raise _cannot(self._cv2, fault) from fault
+        found.enableFusion(outputs is None)  # fused, the tops within hold what was left in memory
+        known = set(found.getLayerNames())
+        names = {}
+        for top in meta["outputs"]:
+            maker = makers.get(top)
+            if maker is None or len(maker.tops) != 1:
+                continue
+            # Layers whose tops nothing takes are called by the names of their tops.
+            name = maker.name if maker.name in known else top
+            if name in known:
+                names[top] = name
+        return OpenCVSession(self._cv2, found, meta["inputs"], names)
+
+
+class OpenCVSession(Session):
+    """A cv2.dnn.Net; `names` says how it calls each top."""
+
+    def __init__(self, cv2: Any, net: Any, inputs: Mapping[str, Shape], names: Mapping[str, str]) -> None:
+        super().__init__(inputs, list(names))
+        self._cv2, self._net, self._names = cv2, net, dict(names)
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        given = self._given(inputs)
+        if not self._names:
+            return {}
+        try:
+            for name, array in given.items():
+                self._net.setInput(np.ascontiguousarray(array, np.float32), name)
+            results = self._net.forward(list(self._names.values()))
+        except self._cv2.error as fault:
+            raise _cannot(self._cv2, fault) from fault
+        return {top: np.array(array, np.float32) for top, array in zip(self._names, results, strict=True)}
+
+
+def _last_makers(rows: Sequence[LayerSummary]) -> dict[str, LayerSummary]:
+    """By top, the last layer that writes it."""
+    return {row.name if top == AUTOMATIC else top: row for row in rows if not is_input(row.type) for top in row.tops}
+
+
+def _cannot(cv2: Any, fault: Exception) -> UnsupportedError:
+    return UnsupportedError(f"OpenCV {cv2.__version__}: {' '.join(str(fault).split())[:300]}")

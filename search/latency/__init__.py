@@ -1,0 +1,7 @@
+"""Latency measured on a target: tables of the parts of networks, and predictions as sums of parts."""
+
+from search.latency.measuring import Entry, measure
+from search.latency.predicting import predictor, space_parts
+from search.latency.table import LatencyTable
+
+__all__ = ["Entry", "LatencyTable", "measure", "predictor", "space_parts"]

@@ -1,0 +1,147 @@
+"""Latency tables: parts measured on a target, networks predicted as the sum of their parts.
+
+What is measured is what a device runs: batch 1, batch norm merged. An entry's key is that of the part (see
+prototxt_gen/generator/parts.py), so that equal keys have equal networks.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from converters.engines import Engine
+from prototxt_gen.architectures import Backbone, Decoder
+from prototxt_gen.errors import FormatError, UnsupportedError
+from prototxt_gen.files import read_bytes, write_bytes
+from prototxt_gen.generator.parts import Part, parts
+from search.latency.measuring import ROUNDS, Entry, measure
+from search.latency.predicting import predictor, space_parts
+from search.progress import progress_bar
+from search.spaces import BackboneSpace
+from search.spaces.vectors import Vectors
+
+FORMAT = "dongfeng latency table 2"
+# Its keys were made of a few numbers of a block and stood for several networks.
+_OLD_FORMAT = "dongfeng latency table 1"
+
+# A killed measurement loses at most so many parts.
+PARTS_PER_SAVE = 48
+
+
+class LatencyTable:
+    """Measured parts of networks, and the target they were measured on (see Engine.target)."""
+
+    def __init__(self, target: Mapping[str, Any], entries: Mapping[str, Entry] | None = None) -> None:
+        self.target = dict(target)
+        self.entries = dict(entries or {})
+
+    @classmethod
+    def measure(
+        cls,
+        space: BackboneSpace,
+        engine: Engine,
+        path: str | os.PathLike[str] | None = None,
+        progress: bool = False,
+    ) -> LatencyTable:
+        """The table of every part of a space. With a `path`, goes on from that file and saves there as it goes.
+
+        FormatError when the file was measured on another target: times of two targets do not mix.
+        """
+        table = cls.load(path) if path is not None and Path(path).exists() else cls(engine.target)
+        missing = [part for key, part in space_parts(space).items() if key not in table.entries]
+        if missing and table.target != engine.target:
+            raise FormatError(
+                f"{os.fspath(path or '')}: target: found {json.dumps(table.target)}, this run has "
+                f"{json.dumps(engine.target)}; {len(missing)} parts are not in the file"
+            )
+        with progress_bar(len(missing) * ROUNDS, "measuring parts", "run", progress and bool(missing)) as bar:
+            for start in range(0, len(missing), PARTS_PER_SAVE):
+                group = missing[start : start + PARTS_PER_SAVE]
+                measured = measure(engine, [part.net for part in group], bar.update)
+                for part, entry in zip(group, measured, strict=True):
+                    table.entries[part.key] = entry._replace(label=part.label)
+                if path is not None:
+                    table.save(path)
+        return table
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
+        """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
+        source = os.fspath(path)
+
+        def expect(holds: bool, field: str, found: Any, expected: str) -> None:
+            if not holds:
+                raise FormatError(f"{source}: {field}: found {str(found)[:80]}, expected {expected}")
+
+        try:
+            document = json.loads(read_bytes(path))
+        except (ValueError, RecursionError) as fault:
+            raise FormatError(f"{source}: not a latency table: {fault}") from fault
+        expect(isinstance(document, dict), "document", document, "an object")
+        if document.get("format") == _OLD_FORMAT:
+            raise FormatError(
+                f"{source}: format: found {_OLD_FORMAT!r}, expected {FORMAT!r}: the keys of the old one did not tell "
+                "all networks apart; delete the file and measure again"
+            )
+        expect(document.get("format") == FORMAT, "format", document.get("format"), repr(FORMAT))
+        target, listed = document.get("target"), document.get("entries")
+        expect(isinstance(target, dict), "target", target, "an object")
+        expect(isinstance(listed, dict), "entries", listed, "an object")
+        entries = {}
+        for key, entry in listed.items():
+            expect(isinstance(entry, dict), f"entries.{key}", entry, "an object")
+            ms, quartiles, samples, label = (entry.get(field) for field in Entry._fields)
+            expect(_is_time(ms), f"entries.{key}.ms", ms, "milliseconds, at least 0")
+            paired = isinstance(quartiles, list) and len(quartiles) == 2 and all(map(_is_time, quartiles))
+            expect(paired, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds")
+            counted = isinstance(samples, int) and samples >= 1
+            expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 1")
+            expect(isinstance(label, str), f"entries.{key}.label", label, "a text")
+            entries[key] = Entry(float(ms), (float(quartiles[0]), float(quartiles[1])), samples, label)
+        return cls(target, entries)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the table as JSON, in one step."""
+        document = {
+            "format": FORMAT,
+            "target": self.target,
+            "entries": {key: entry._asdict() for key, entry in sorted(self.entries.items())},
+        }
+        write_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
+
+    def predict(self, architecture: Backbone | Decoder | str, input_shape: Sequence[int] | None = None) -> float:
+        """Milliseconds of a network: the sum of its parts. UnsupportedError lists those that are not in the table.
+
+        `input_shape` is as in `generate`.
+        """
+        found = parts(architecture, input_shape)
+        self._check(found, f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}")
+        return sum(map(self._nanoseconds, found)) / 1e6
+
+    def predictor(self, space: BackboneSpace) -> Callable[[Vectors], NDArray[np.float64]]:
+        """A function from many architectures of a space, as vectors (n, length), to their predictions (n,) in ms.
+
+        Equal to `predict` of each. UnsupportedError lists the parts of the space that are not in the table.
+        """
+        self._check(space_parts(space).values(), str(space))
+        return predictor(space, self._nanoseconds)
+
+    def _check(self, needed: Iterable[Part], subject: str) -> None:
+        unknown = sorted({part.key: part.label for part in needed if part.key not in self.entries}.values())
+        if unknown:
+            raise UnsupportedError(f"{subject}: not in the latency table: {', '.join(unknown)}")
+
+    def _nanoseconds(self, part: Part) -> int:
+        # Whole numbers, so that networks of the same blocks in another order tie exactly.
+        return round(self.entries[part.key].ms * 1e6)
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0

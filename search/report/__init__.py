@@ -1,0 +1,1 @@
+"""Reports: what a search hands out. The networks' files, the boundary as JSON and as a table, a picture."""

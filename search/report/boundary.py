@@ -1,0 +1,107 @@
+"""The boundary of a search: boundary.json to read by program, and a table to read by eye."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from converters.engines import Engine
+from prototxt_gen.files import write_bytes
+from prototxt_gen.generator.networks import generate
+from prototxt_gen.summary import summarize
+from prototxt_gen.tables import aligned
+from search.latency import measure
+from search.report.networks import write_network
+from search.strategies.strategy import Strategy
+from search.study.folder import BOUNDARY, DEPLOY, WEIGHTS, network_folder
+from search.training.dataset import Dataset
+from search.training.schedule import Schedule
+
+FORMAT = "dongfeng boundary 1"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A network of the boundary. Latencies in ms at batch 1, accuracy in 0..1, paths relative to the run's folder.
+
+    Both latencies are of the merged network; the files are unmerged, as they were trained.
+    """
+
+    code: str
+    latency_ms: dict[str, float]
+    accuracy: float
+    parameters: int
+    multiply_adds: int
+    prototxt: str
+    caffemodel: str
+
+
+def write_report(
+    search: Strategy, out: str | os.PathLike[str], engine: Engine, data: Dataset, schedule: Schedule
+) -> list[Found]:
+    """Writes the boundary's prototxts beside their weights, then boundary.json; fastest network first.
+
+    The networks are measured whole for it, on the engine's target.
+    """
+    folder = Path(out)
+    boundary = search.boundary()
+    shape = search.space.input_shape
+    measured = measure(
+        engine, [generate(architecture, input_shape=shape, merged=True) for architecture, _, _ in boundary]
+    )
+    found = []
+    for (architecture, predicted, accuracy), entry in zip(boundary, measured, strict=True):
+        target = network_folder(folder, architecture)
+        write_network(architecture, target, shape, data, schedule)
+        costs = summarize(generate(architecture, input_shape=shape))
+        found.append(
+            Found(
+                code=str(architecture),
+                latency_ms={"predicted": round(predicted, 6), "measured": entry.ms},
+                accuracy=accuracy,
+                parameters=costs.parameters,
+                multiply_adds=costs.multiply_adds,
+                prototxt=(target / DEPLOY).relative_to(folder).as_posix(),
+                caffemodel=(target / WEIGHTS).relative_to(folder).as_posix(),
+            )
+        )
+    document = {
+        "format": FORMAT,
+        "space": str(search.space),
+        "data": data.identity,
+        "classes": data.classes,
+        "counts": search.counts(),
+        "latency_target": search.table.target,
+        "networks": [asdict(network) for network in found],
+    }
+    write_bytes(folder / BOUNDARY, (json.dumps(document, indent=1) + "\n").encode())
+    return found
+
+
+def boundary_table(found: Sequence[Found]) -> str:
+    """The boundary as text, one row a network."""
+    titles = ("ms predicted", "ms measured", "accuracy", "parameters", "multiply-adds", "architecture")
+    rows = [
+        (
+            f"{network.latency_ms['predicted']:.3f}",
+            f"{network.latency_ms['measured']:.3f}",
+            f"{network.accuracy:.2%}",
+            f"{network.parameters:,}",
+            f"{network.multiply_adds:,}",
+            network.code,
+        )
+        for network in found
+    ]
+    return "\n".join(aligned([titles, *rows], right=range(len(titles) - 1)))
+
+
+def counts_line(counts: dict[str, int]) -> str:
+    """How much of the space a search has settled, in one sentence."""
+    rest = counts["in_interval"] - counts["trained"] - counts["pruned"]
+    return (
+        f"{counts['space']:,} architectures in the space, {counts['in_interval']:,} in the latency interval: "
+        f"{counts['trained']:,} trained, {counts['pruned']:,} pruned without training, {rest:,} not looked at"
+    )

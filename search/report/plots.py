@@ -1,0 +1,100 @@
+"""The picture of a search: every trained network, the boundary, and what became of all candidates."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prototxt_gen.errors import NotInstalledError
+from prototxt_gen.files import replacing
+from search.strategies.strategy import Strategy, Trained
+
+
+def draw_boundary(search: Strategy, path: str | os.PathLike[str]) -> None:
+    """Draws every trained network and the boundary; below, what became of all candidates by latency. PNG.
+
+    NotInstalledError without matplotlib.
+    """
+    try:
+        from matplotlib.figure import Figure
+    except ImportError as fault:
+        raise NotInstalledError("matplotlib", "plot", f"{os.fspath(path)}: the picture") from fault
+    counts = search.counts()
+    latencies = search.latencies()
+    # Few candidates are very slow; without them the rest has room.
+    most = float(np.quantile(np.concatenate(list(latencies.values())), 0.995))
+    figure = Figure(figsize=(9, 6.5), dpi=150, layout="constrained")
+    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
+    _draw_accuracies(top, search.trained(), search.boundary(), most)
+    figure.suptitle(
+        f"{counts['trained']:,} networks trained, {counts['pruned']:,} pruned without training, "
+        f"of {counts['in_interval']:,} candidates",
+        fontsize=13,
+    )
+    _draw_candidates(bottom, latencies["pruned"], latencies["open"])
+    bottom.set_xlabel(f"predicted latency, ms ({search.table.target.get('engine')}, batch 1)")
+    with replacing(path) as temporary:
+        figure.savefig(temporary, format="png")
+
+
+def _draw_accuracies(axes: Any, trained: Sequence[Trained], boundary: Sequence[Trained], most: float) -> None:
+    kept = {network.architecture for network in boundary}
+    latencies, percents = _places(boundary)
+    # One failed training must not squeeze all others together.
+    low = min(percents[0], np.quantile(_places(trained)[1], 0.1)) - 1
+    others = [network for network in trained if network.architecture not in kept]
+    shown = _places([network for network in others if network.accuracy * 100 >= low])
+    below = _places([network for network in others if network.accuracy * 100 < low])
+    axes.scatter(*shown, s=22, color="#8fa3b3", label="trained", linewidths=0)
+    if len(below[0]):
+        floor = np.full(len(below[0]), low)
+        axes.scatter(below[0], floor, s=30, color="#8fa3b3", marker="v", label="trained, further down", linewidths=0)
+    axes.step(latencies, percents, where="post", color="#c8442f", linewidth=1.8, label="boundary", zorder=3)
+    axes.scatter(latencies, percents, s=42, color="#c8442f", edgecolor="white", zorder=4)
+    slowest = max(network.latency for network in trained)
+    axes.hlines(percents[-1], latencies[-1], slowest, color="#c8442f", linewidth=1, linestyle=":")
+    right = 1.03 * max(slowest, most)
+    axes.set_xlim(right=right)
+    # The ends of the boundary by name; a third label would meet the line or another dot.
+    for network, rise in ((boundary[0], -15), (boundary[-1], 9)):
+        leftwards = network.latency > right / 2
+        axes.annotate(
+            str(network.architecture),
+            (network.latency, network.accuracy * 100),
+            (5 if leftwards else -5, rise),
+            textcoords="offset points",
+            ha="right" if leftwards else "left",
+            fontsize=8,
+            color="#52616c",
+        )
+    axes.margins(y=0.12)
+    axes.set_ylabel("held-out accuracy, %")
+    axes.legend(loc="lower right", frameon=False)
+    _bare(axes)
+
+
+def _draw_candidates(axes: Any, pruned: NDArray[np.float64], untouched: NDArray[np.float64]) -> None:
+    axes.hist(
+        [pruned, untouched], bins=60, stacked=True, color=["#2b5c7d", "#cfd8df"], label=["pruned", "not looked at"]
+    )
+    axes.set_ylabel("candidates")
+    axes.legend(loc="upper right", frameon=False)
+    _bare(axes)
+
+
+def _places(networks: Sequence[Trained]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Latencies in ms and accuracies in percent, each (n,)."""
+    return (
+        np.array([network.latency for network in networks]),
+        np.array([network.accuracy for network in networks]) * 100,
+    )
+
+
+def _bare(axes: Any) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e6eaed", linewidth=0.8)
+    axes.set_axisbelow(True)

@@ -1,0 +1,6 @@
+"""Spaces: what a search may choose from. One file a kind of space; `codes.py` reads a space's one-line code."""
+
+from search.spaces.backbones import BackboneSpace
+from search.spaces.codes import parse_space
+
+__all__ = ["BackboneSpace", "parse_space"]

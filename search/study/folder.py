@@ -1,0 +1,32 @@
+"""What lies where in the folder of a search."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prototxt_gen.architectures import Backbone
+from prototxt_gen.errors import FileError
+
+STUDY = "study.db"
+LATENCY_TABLE = "latency.json"
+BOUNDARY = "boundary.json"
+LOCK = ".lock"
+
+# In the folder of a network.
+WEIGHTS = "weights.caffemodel"
+DEPLOY = "deploy.prototxt"
+TRAIN_VAL = "train_val.prototxt"
+SOLVER = "solver.prototxt"
+
+
+def network_folder(folder: Path, architecture: Backbone) -> Path:
+    """Where the files of a candidate lie."""
+    return folder / "networks" / str(architecture)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder and those above it where they are missing. FileError names it and the reason."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as fault:
+        raise FileError(f"{folder}: cannot be made: {fault.strerror or fault}") from fault

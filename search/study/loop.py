@@ -1,0 +1,92 @@
+"""A search from its beginning, or from where it was stopped, to its end.
+
+What to train next follows from the finished trainings and the seed (see strategies/strategy.py), and a training's
+random numbers from the seed and the candidate, so a search that was killed and started again ends as it would have.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from converters.engines import Engine, make_engine
+from converters.weights import save_weights
+from prototxt_gen.errors import ArchitectureError
+from prototxt_gen.generator.networks import generate
+from search.latency import LatencyTable
+from search.progress import progress_bar
+from search.spaces import BackboneSpace
+from search.strategies.partial_order import PartialOrderPruning
+from search.strategies.strategy import Strategy
+from search.study.folder import LATENCY_TABLE, STUDY, WEIGHTS, make_folder, network_folder
+from search.study.lock import held
+from search.study.retention import keep_boundary
+from search.study.storage import StoredStudy, settings_of
+from search.training.dataset import Dataset
+from search.training.schedule import Schedule
+from search.training.training import check_device, train
+
+
+def run_search(
+    space: BackboneSpace,
+    data: Dataset,
+    out: str | os.PathLike[str],
+    engine: Engine | None = None,
+    *,
+    trials: int = 32,
+    interval: tuple[float, float] = (0.0, math.inf),
+    schedule: Schedule | None = None,
+    device: str = "cpu",
+    progress: bool = False,
+) -> Strategy:
+    """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
+
+    `engine` runs the blocks to be measured, PyTorch's by default. `interval` is in milliseconds of the table's
+    prediction, `device` is where PyTorch trains: UnsupportedError when there is none of that name. `trials` counts
+    those of earlier runs in the same folder; more may be asked for later. All else must stay as the search began:
+    FormatError tells what differs. FileError when the folder cannot be used or another process is using it.
+    """
+    schedule = schedule or Schedule()
+    if space.classes != len(data.classes):
+        raise ArchitectureError(f"space {space}: {space.classes} classes, the images have {len(data.classes)}")
+    check_device(device)
+    folder = Path(out)
+    with held(folder):
+        table = LatencyTable.measure(space, engine or make_engine(), folder / LATENCY_TABLE, progress)
+        search = PartialOrderPruning(space, table, interval, schedule.seed)
+        study = StoredStudy(folder / STUDY, settings_of(search, data.identity, interval, schedule))
+        for architecture, accuracy in study.finished():
+            search.tell(architecture, accuracy)
+        keep_boundary(search, folder)
+        _train(search, study, folder, data, schedule, trials, device, progress)
+    return search
+
+
+def _train(
+    search: Strategy,
+    study: StoredStudy,
+    folder: Path,
+    data: Dataset,
+    schedule: Schedule,
+    trials: int,
+    device: str,
+    progress: bool,
+) -> None:
+    steps = schedule.steps(len(data.train.labels))
+    done = search.counts()["trained"]
+    left = max(0, trials - done)
+    with progress_bar(left * steps, "training", "step", progress and left > 0) as bar:
+        while done < trials and (architecture := search.ask()) is not None:
+            bar.set_description(f"training {done + 1} of {trials}, {search.counts()['pruned']} pruned")
+            number = study.begin(architecture)
+            net = generate(architecture, input_shape=search.space.input_shape)
+            weights, accuracy = train(net, data, schedule, device, bar.update)
+            # Before the training is entered as finished, so that all that is finished and on the boundary has weights.
+            target = network_folder(folder, architecture)
+            make_folder(target)
+            save_weights(weights, target / WEIGHTS, net)
+            study.finish(number, search.table.predict(architecture, search.space.input_shape), accuracy)
+            search.tell(architecture, accuracy)
+            keep_boundary(search, folder)
+            done += 1

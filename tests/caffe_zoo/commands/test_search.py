@@ -1,0 +1,124 @@
+"""The command that searches: what it prints, what it refuses, and where it stops."""
+
+import argparse
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from caffe_zoo.commands.search import add_arguments, run
+from prototxt_gen.errors import ArchitectureError, FormatError, NotInstalledError
+
+TINY = "s4-8_b1-2_b1-1_w8-16_c10_i3x16x16"
+
+
+def command(*words: str) -> int:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return run(parser.parse_args(words))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    pytest.importorskip("sklearn")
+    folder = tmp_path_factory.mktemp("finished") / "runs" / "digits"
+    words = ["--data", "digits", "--out", str(folder), "--space", TINY, "--trials", "4", "--epochs", "2"]
+    assert command(*words) == 0
+    return folder, words
+
+
+def test_the_same_command_again_trains_nothing_and_tells_the_same(finished, capsys):
+    folder, words = finished
+    before = json.loads((folder / "boundary.json").read_text())
+    assert command(*words) == 0
+    printed = capsys.readouterr().out
+    after = json.loads((folder / "boundary.json").read_text())
+    for network in (*before["networks"], *after["networks"]):
+        network["latency_ms"].pop("measured")
+    assert before == after
+    for network in after["networks"]:
+        assert f"{network['accuracy']:.2%}" in printed and network["code"] in printed
+    counts = after["counts"]
+    assert f"{counts['space']} architectures in the space" in printed
+    assert f"{counts['trained']} trained, {counts['pruned']} pruned" in printed
+
+
+def test_a_folder_of_images(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    for name, brightness in (("night", 40), ("day", 200)):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        for number in range(20):
+            pixels = rng.integers(brightness - 40, brightness + 40, (20, 24, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
+    space = "s4-8_b1-2_w8-16_c2_i3x16x16"
+    words = ["--data", str(tmp_path / "images"), "--trials", "2", "--epochs", "4", "--space", space]
+    assert command(*words, "--out", str(tmp_path / "run")) == 0
+    document = json.loads((tmp_path / "run" / "boundary.json").read_text())
+    assert document["classes"] == ["day", "night"]
+    assert max(network["accuracy"] for network in document["networks"]) == 1.0
+    (tmp_path / "images" / "day" / "7.png").write_bytes(b"broken")
+    with pytest.raises(FormatError, match=r"day.7\.png: cannot be read as an image"):
+        command(*words, "--out", str(tmp_path / "other"))
+
+
+def test_without_matplotlib_all_but_the_picture_is_there(finished, tmp_path, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    words = ["--out", str(tmp_path / "run"), "--space", TINY, "--trials", "1", "--epochs", "1"]
+    assert command(*words) == 0
+    assert "pip install 'dongfeng[plot]'" in capsys.readouterr().err
+    assert (tmp_path / "run" / "boundary.json").exists() and not (tmp_path / "run" / "boundary.png").exists()
+
+
+def test_without_scikit_learn_the_error_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    with pytest.raises(NotInstalledError, match=r"pip install 'dongfeng\[demo\]'"):
+        command("--out", str(tmp_path / "run"))
+    assert not (tmp_path / "run").exists()
+
+
+def test_arguments_that_make_no_sense(tmp_path, capsys):
+    out = ["--out", str(tmp_path / "run")]
+    for words in (
+        ["--trials", "0"],
+        ["--trials", "x"],
+        ["--latency-max", "-1"],
+        ["--latency-min", "nan"],
+        ["--threads", "0"],
+    ):
+        with pytest.raises(SystemExit):
+            command(*out, *words)
+        assert words[0] in capsys.readouterr().err
+    with pytest.raises(ArchitectureError, match="latency-min"):
+        command(*out, "--latency-min", "2", "--latency-max", "1")
+    with pytest.raises(ArchitectureError, match="space"):
+        command(*out, "--space", "anything")
+    assert not (tmp_path / "run").exists()
+
+
+def test_help_waits_for_neither_torch_nor_optuna():
+    code = (
+        "import argparse, sys; from caffe_zoo.commands.search import add_arguments; "
+        "add_arguments(argparse.ArgumentParser()); "
+        "assert not {'torch', 'optuna'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no such limit")
+def test_a_full_disk_ends_in_one_line_and_leaves_nothing_half_written(tmp_path):
+    code = (
+        "import resource, sys; from caffe_zoo.cli import main; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]),) * 2); "
+        "sys.exit(main(['search', '--out', sys.argv[2], '--space', sys.argv[3], '--trials', '1', '--epochs', '1']))"
+    )
+    for limit, named in ((200, "latency.json"), (20_000, "study.db")):
+        words = [sys.executable, "-c", code, str(limit), str(tmp_path / "run"), TINY]
+        ended = subprocess.run(words, capture_output=True, text=True, check=False)
+        assert ended.returncode == 2, ended.stderr
+        (line,) = [line for line in ended.stderr.splitlines() if line.startswith("dongfeng")]
+        assert named in line
+        assert not [path for path in (tmp_path / "run").rglob("*") if path.suffix == ".part"]
+    json.loads((tmp_path / "run" / "latency.json").read_text())

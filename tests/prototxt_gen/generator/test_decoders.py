@@ -1,0 +1,222 @@
+"""Segmentation networks: exactly the released ones, and sound for every backbone, decoder and size."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from prototxt_gen import (
+    ArchitectureError,
+    NetParameter,
+    generate,
+    generate_text,
+    label_size,
+    parse_architecture,
+    read_prototxt,
+    select_phase,
+    summarize,
+    to_text,
+)
+from prototxt_gen.generator.arguments import FORMS
+from prototxt_gen.text import parse_text
+from prototxt_gen.trace import trace
+
+DF_LITE, DF1 = "s32-64_b64x2_b128x2_b256-512", "s32-64_b64x3_b128x3_b256x3-512"
+DF2 = "s32-64_b64x2-128_b128x10-256_b256x4-512x2"
+CODES = {
+    "df1seg": f"{DF1}_p128-512_d128-32-19_u8_c19",
+    "df2seg1": f"{DF2}_p128-512_d32-19x2_u8_c19",
+    "df2seg2": f"{DF2}_p128-512_d512-256-19_u8_c19",
+    "df-lite_seg": f"{DF_LITE}_p128-512_d512-32x2_u8_c19",
+    "df1seg_d8": f"{DF1}_p128-512_d128-32-19_c19",
+    "df-lite_seg_d8": f"{DF_LITE}_p128-512_d512-32x2_c19",
+}
+FILES = [
+    "df1seg.prototxt",
+    "df1seg_mergebn.prototxt",
+    "df2seg1.prototxt",
+    "df2seg1_mergebn.prototxt",
+    "df2seg2.prototxt",
+    "df2seg2_mergebn.prototxt",
+    "df-lite_seg_mergebn.prototxt",
+    "df1seg_d8_mergebn.from_log.txt",
+    "df-lite_seg_d8_mergebn.from_log.txt",
+]
+PL1A = "t8-24_u48x4_u96x8_u192x4_q48-192_e192-96-48_u2_c19"
+PL1A_SHAPE = (1, 3, 384, 640)
+# With decoders on all of their maps or on some, and the score map enlarged in every way.
+SMALL = [
+    "s4-8_b8_b8_b16_p4-8_d8-4x2_u8_c5",
+    "s4-8_b8_n8_p4-8.1-3_d8-4_u8_c5",
+    "s4_b8_p4-8_d8_u4_c2",
+    "s4-8_b8_b8_b16_p4-8_d8_u32_c5",
+    "s4-8_b8_b8_b1.16_b16_q4-8_e8-4x2_c5",
+    "t4-8_u8x2_u16x2_u16_q4-8_e8-4x2_u2_c19",
+    "r8_v1.8_v16_v16_v32_p8-16_d8x4_u4_c3",
+    "r8_w1.8_w16_w16_q8-16_d8x3_c3",
+    "m4_i1.4e1_i8e2q_i8k5e2_i1.8e2_i16h9_p4-4_d8-4_u8_c4",
+    "g4_k1.4_k8_i8h12_i8h12_p4-4_d8x4_u2_c4",
+]
+SIZES = st.tuples(st.integers(1, 3), st.just(3), st.integers(3, 200), st.integers(3, 200))
+
+
+def code_of(file):
+    stem, merged = re.fullmatch(r"([^.]*?)(_mergebn)?\..*", file).groups()
+    return CODES[stem], merged is not None
+
+
+# ------------------------------------------------------------------------------------------------ the released files
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_release_form_is_the_released_file_field_for_field(reference, file):
+    released = read_prototxt(reference / "release" / "prototxt" / file)
+    code, merged = code_of(file)
+    made = generate(code, form="release", merged=merged)
+    assert made == released
+    assert to_text(made) == to_text(released)
+    assert generate_text(code, form="release", merged=merged) == to_text(released)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_other_forms_have_the_released_layers(reference, file):
+    """Names, bottoms and numbers are the release's; only fillers, rules of inclusion and the ends differ."""
+    code, merged = code_of(file)
+    released = read_prototxt(reference / "release" / "prototxt" / file)
+    phase = "TRAIN" if "from_log" in file else "TEST"
+    ends = {"ImageData", "Input", "Softmax", "ArgMax"}
+    expected = [_bare(layer) for layer in select_phase(released, phase).layer if layer.type not in ends]
+    for form in ("deploy", "train_val"):
+        made = [_bare(layer) for layer in select_phase(generate(code, form, merged=merged), "TEST").layer]
+        assert [layer for layer in made if layer.name in {other.name for other in expected}] == expected
+
+
+def _bare(layer):
+    layer.ClearField("include")
+    if layer.type != "Deconvolution":
+        layer.convolution_param.ClearField("weight_filler")
+    return layer
+
+
+@pytest.mark.parametrize("name", CODES)
+def test_memory_is_what_caffe_logged(reference, name):
+    """The logs are of `caffe time`, which prints the network it runs: phase TRAIN, 1x3x1024x2048."""
+    log = (reference / "release" / "logs" / f"log_{name}_mergebn_caffetime_titanx.txt").read_text()
+    logged = int(re.findall(r"Memory required for data: (\d+)", log)[-1])
+    shape = tuple(int(size) for size in re.findall(r"dim: (\d+)", log)[:4])
+    assert shape == (1, 3, 1024, 2048)
+    assert summarize(generate(CODES[name], input_shape=shape, merged=True)).memory == logged
+    shapes = [tuple(map(int, row.split())) for row in re.findall(r"Top shape: ([\d ]+) \(", log)]
+    assert list(summarize(generate(CODES[name], merged=True)).top_shapes) == shapes
+
+
+@pytest.mark.parametrize("stem", ["df1seg", "df1seg_mergebn", "df2seg1_mergebn", "df-lite_seg_mergebn"])
+def test_weights_are_as_many_as_caffe_had(reference, stem):
+    code, merged = code_of(f"{stem}.prototxt")
+    counted = int(np.load(reference / "nets" / f"{stem}.npz")["params"])
+    assert summarize(generate(code, merged=merged)).parameters == counted
+
+
+@pytest.mark.parametrize("name", ["df1seg_d8", "df-lite_seg_d8"])
+def test_a_logged_network_is_complete_in_its_own_phase(name):
+    made = generate(CODES[name], form="release", merged=True)
+    assert summarize(made, "TRAIN").memory == summarize(generate(CODES[name], merged=True)).memory
+
+
+# ------------------------------------------------------------------------------------------- any decoder, any size
+
+
+@settings(deadline=None)
+@given(st.sampled_from(SMALL), st.sampled_from(["deploy", "train_val"]), SIZES, st.booleans())
+def test_shapes_are_consistent_and_scores_have_the_promised_size(code, form, shape, merged):
+    decoder = parse_architecture(code)
+    net = generate(code, form, shape, merged)
+    given = {"label": (shape[0], 1, *label_size(code, shape))} if form == "train_val" else {}
+    for phase in ("TRAIN", "TEST"):
+        summary = summarize(net, phase, given)
+        rows = {row.name: row for row in summary.layers}
+        scores = next(row for row in reversed(trace(select_phase(net, phase), given)) if "Decoder_score" in row.name)
+        coarse = rows["Decoder_score"].top_shapes[0]
+        stride = 2 ** min(int(name[10:]) for name in rows if re.fullmatch(r"Decoder_wc\d", name))
+        expected = (
+            shape[2:] if decoder.upsampling == stride else tuple(decoder.upsampling * size for size in coarse[2:])
+        )
+        assert scores.top_shapes[0] == (shape[0], decoder.classes, *expected)
+        if form == "train_val":
+            assert label_size(code, shape) == expected
+
+
+@settings(deadline=None)
+@given(st.sampled_from([*SMALL, CODES["df-lite_seg_d8"]]), st.sampled_from(FORMS), SIZES, st.booleans())
+def test_text_is_the_text_of_the_network(code, form, shape, merged):
+    net = generate(code, form, shape, merged)
+    text = generate_text(code, form, shape, merged)
+    assert text == to_text(net)
+    assert parse_text(text, NetParameter()) == net
+    assert generate(parse_architecture(code), form, shape, merged) == net
+
+
+@pytest.mark.parametrize(
+    ("size", "cropped"), [((1024, 2048), []), ((384, 640), []), ((360, 640), ["up2"]), ((361, 640), ["up2", "up8"])]
+)
+def test_nothing_is_cropped_at_sizes_that_32_divides(size, cropped):
+    crops = [layer for layer in generate(CODES["df1seg"], input_shape=(1, 3, *size)).layer if layer.type == "Crop"]
+    assert [name for name in ("up2", "up8") if any(f"{name}/crop" in layer.name for layer in crops)] == cropped
+
+
+@pytest.mark.parametrize("merged", [False, True])
+def test_pl1a_has_the_convolutions_of_the_phone_demo_in_their_order(reference, merged):
+    """So that weights can be taken over one by one: each with its kernel, channels, groups, stride and numbers."""
+    listed = json.loads((reference / "pl1a" / "layers.json").read_text())
+    expected = [
+        (layer["num_output"], layer["kernel_w"], layer["stride_w"], layer["pad_w"], layer.get("group", 1),
+         layer["weight_data_size"])
+        for layer in listed
+        if layer["type"].startswith("Convolution")
+    ]  # fmt: skip
+    found = []
+    for row in trace(generate(PL1A, input_shape=PL1A_SHAPE, merged=merged)):
+        if row.type == "Convolution":
+            param, weights = row.layer.convolution_param, row.blob_shapes[0]
+            size = weights[0] * weights[1] * weights[2] * weights[3]
+            found.append(
+                (param.num_output, param.kernel_size[0], param.stride[0], param.pad[0], param.group, size)
+            )  # fmt: skip
+    assert found == expected
+
+
+def test_pl1a_pools_and_resizes_as_the_phone_demo(reference):
+    listed = json.loads((reference / "pl1a" / "layers.json").read_text())
+    pools = [(layer["kernel_h"], layer["kernel_w"]) for layer in listed if layer["type"] == "Pooling"]
+    sizes = [(layer["output_height"], layer["output_width"]) for layer in listed if layer["type"] == "Interp"]
+    net = generate(PL1A, input_shape=PL1A_SHAPE, merged=True)
+    made = []
+    for layer in net.layer:
+        if layer.type == "Pooling":
+            param = layer.pooling_param
+            made.append((param.kernel_size or param.kernel_h, param.kernel_size or param.kernel_w))
+    assert made == pools
+    found = [layer.interp_param for layer in net.layer if layer.type == "Interp"]
+    assert [(param.height, param.width) for param in found] == sizes
+    counts = {kind: sum(layer.type == kind for layer in net.layer) for kind in ("ShuffleChannel", "Concat", "Slice")}
+    assert counts == {kind: sum(layer["type"] == kind for layer in listed) for kind in counts}
+
+
+# ------------------------------------------------------------------------------------------------------------ errors
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda: generate("r8_v8_c2", input_shape=(1, 3, 2, 9)), "images of 2x9, expected at least 3x3"),
+        (lambda: generate(CODES["df1seg"], "release", (1, 4, 64, 64)), "expected 1 or 3 channels"),
+    ],
+)
+def test_what_cannot_be_is_said(make, said):
+    with pytest.raises(ArchitectureError, match=re.escape(said)):
+        make()

@@ -1,0 +1,84 @@
+"""Binary networks: the two dialects of field 148, and bytes that are no network."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from prototxt_gen.binary import from_binary, to_binary
+from prototxt_gen.errors import FormatError, UnsupportedError
+from prototxt_gen.fingerprints import fingerprint
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import parse_text, read_prototxt, to_text
+
+BOTH_NAMES = """
+layer { name: "clip" type: "Clip" bottom: "data" top: "clip" clip_param { min: -1 max: 2 } }
+layer { name: "up" type: "Interp" bottom: "clip" top: "up" interp_param { height: 3 width: 5 pad_end: -1 } }
+layer { name: "mix" type: "ShuffleChannel" bottom: "up" top: "mix" shuffle_channel_param { group: 2 } }
+"""
+
+
+def test_text_takes_both_names_of_148():
+    net = parse_text(BOTH_NAMES, NetParameter())
+    assert (net.layer[0].clip_param.min, net.layer[0].clip_param.max) == (-1, 2)
+    assert (net.layer[1].interp_param.height, net.layer[1].interp_param.width) == (3, 5)
+    assert net.layer[2].shuffle_channel_param.group == 2
+    assert parse_text(to_text(net), NetParameter()) == net
+    assert from_binary(to_binary(net)) == net
+
+
+def test_bvlc_bytes_carry_clip_in_148_and_no_interp_there():
+    net = parse_text(BOTH_NAMES, NetParameter())
+    clip, interp, _ = _layers_as_written(to_binary(net))
+    assert clip.HasField("clip_param")
+    assert not interp.HasField("clip_param")
+
+
+def test_release_bytes_carry_interp_in_148():
+    net = parse_text(BOTH_NAMES, NetParameter())
+    del net.layer[0]
+    before = to_binary(net)
+    data = to_binary(net, "release")
+    interp, _ = _layers_as_written(data)
+    # As bytes of BVLC's schema: a Clip that lacks its required numbers, what stock Caffe stops at.
+    assert interp.HasField("clip_param")
+    assert not interp.clip_param.IsInitialized()
+    assert not interp.HasField("interp_param")
+    assert from_binary(data) == net
+    assert fingerprint(from_binary(data)) == fingerprint(net)
+    assert to_binary(net) == before  # the argument is left as it was
+
+
+def test_an_interp_without_numbers_is_none_the_less_an_interp():
+    net = parse_text('layer { name: "up" type: "Interp" interp_param { } }', NetParameter())
+    assert from_binary(to_binary(net, "release")) == net
+
+
+def test_release_bytes_cannot_hold_a_clip():
+    with pytest.raises(UnsupportedError, match=re.escape("layers ['clip']")):
+        to_binary(parse_text(BOTH_NAMES, NetParameter()), "release")
+
+
+def test_files_of_both_dialects_are_read_alike(reference, unpacked):
+    """The fork's own bytes name the same Interp layers as the released text."""
+    text = read_prototxt(reference / "release" / "prototxt" / "df1seg_mergebn.prototxt")
+    binary = from_binary(unpacked("nets/df1seg_mergebn.fork.caffemodel").read_bytes())
+    found = {layer.name: layer.interp_param for layer in binary.layer if layer.HasField("interp_param")}
+    assert found
+    wanted = {layer.name: [n.interp_param for n in text.layer if n.name == layer.name] for layer in binary.layer}
+    assert all(param in wanted[name] for name, param in found.items())
+    assert not any(layer.HasField("clip_param") for layer in binary.layer)
+
+
+def _layers_as_written(data: bytes) -> list:
+    """The layers as the bytes have them, before from_binary moves fields."""
+    net = NetParameter()
+    net.MergeFromString(data)
+    return list(net.layer)
+
+
+@pytest.mark.parametrize("data", [b"\xff", b"\x0a\xff\xff\xff\xff\x0f", b"layer { }"])
+def test_bytes_that_are_no_network_are_refused(data):
+    with pytest.raises(FormatError, match="model: not a binary NetParameter"):
+        from_binary(data, "model")

@@ -1,0 +1,44 @@
+"""boundary.json, read back by the public doors; the table and the sentence that tell it."""
+
+import json
+
+from converters.pytorch.module import to_torch
+from converters.weights import load_weights
+from prototxt_gen.summary import summarize
+from prototxt_gen.text import read_prototxt
+from search.report.boundary import boundary_table, counts_line
+from search.training.training import evaluate
+
+
+def test_boundary_json_tells_all_and_its_files_give_the_accuracy(finished):
+    folder = finished.folder
+    document = json.loads((folder / "boundary.json").read_text())
+    assert document["space"] == str(finished.search.space)
+    assert document["counts"]["space"] == finished.search.space.count()
+    assert document["counts"]["trained"] == 4 or document["counts"]["pruned"]
+    assert document["latency_target"]["engine"] == "torch"
+    held_out = finished.data.held_out
+    networks = document["networks"]
+    assert networks
+    for network in networks:
+        net = read_prototxt(folder / network["prototxt"])
+        module = to_torch(net, load_weights(folder / network["caffemodel"]))
+        assert evaluate(module, held_out) == network["accuracy"]
+        costs = summarize(net)
+        assert (costs.parameters, costs.multiply_adds) == (network["parameters"], network["multiply_adds"])
+        assert network["latency_ms"]["predicted"] > 0 and network["latency_ms"]["measured"] > 0
+        assert network["prototxt"] == f"networks/{network['code']}/deploy.prototxt"
+    latencies = [network["latency_ms"]["predicted"] for network in networks]
+    accuracies = [network["accuracy"] for network in networks]
+    assert latencies == sorted(latencies) and accuracies == sorted(accuracies)
+
+
+def test_table_and_sentence_tell_what_the_file_does(finished):
+    table = boundary_table(finished.found)
+    assert len(table.splitlines()) == 1 + len(finished.found)
+    for network in finished.found:
+        assert f"{network.accuracy:.2%}" in table and network.code in table
+    counts = finished.search.counts()
+    sentence = counts_line(counts)
+    assert f"{counts['space']} architectures in the space" in sentence
+    assert f"{counts['trained']} trained, {counts['pruned']} pruned" in sentence

@@ -1,0 +1,23 @@
+"""The files of the networks on the boundary: Caffe can go on training them."""
+
+import pytest
+
+from converters.pytorch.module import to_torch
+from converters.weights import load_weights
+from prototxt_gen.proto import SolverParameter
+from prototxt_gen.text import parse_text, read_prototxt
+
+
+def test_every_boundary_network_has_its_four_files(finished):
+    folder = finished.folder
+    names = {"study.db", "latency.json", "boundary.json", "boundary.png", "networks", ".lock"}
+    assert {path.name for path in folder.iterdir()} == names
+    for network in (folder / "networks").iterdir():
+        expected = {"deploy.prototxt", "train_val.prototxt", "solver.prototxt", "weights.caffemodel"}
+        assert {path.name for path in network.iterdir()} == expected
+        solver = parse_text((network / "solver.prototxt").read_text(), SolverParameter())
+        assert solver.net == "train_val.prototxt" and solver.weight_decay == pytest.approx(1e-4)
+        assert solver.max_iter == 2 * (1198 // 32) and solver.test_iter[0] * 32 >= 599
+        train_val = read_prototxt(network / "train_val.prototxt")
+        to_torch(train_val, load_weights(network / "weights.caffemodel"), phase="TRAIN", outputs=["loss"])
+        assert not train_val.layer[0].transform_param.mirror  # a mirrored digit is none

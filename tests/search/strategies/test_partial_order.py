@@ -1,0 +1,154 @@
+"""The pruning rule against a simulation written straight from its definition."""
+
+import math
+import random
+
+import numpy as np
+import pytest
+
+from prototxt_gen.architectures import parse_architecture
+from prototxt_gen.errors import ArchitectureError, UnsupportedError
+from search.latency import Entry, LatencyTable, space_parts
+from search.spaces import BackboneSpace
+from search.strategies.partial_order import PartialOrderPruning, Pruner
+
+SPACE = BackboneSpace(depths=((1, 2), (1, 2)), widths=(8, 16, 32), stem=(8, 16), classes=10, input_shape=(1, 3, 32, 32))
+
+
+def made_up_table(seed: int) -> LatencyTable:
+    rng = random.Random(seed)
+    # Coarse times, so that ties occur.
+    entries = {key: Entry(rng.randint(1, 6) / 4, (0.0, 0.0), 1) for key in space_parts(SPACE)}
+    return LatencyTable({"engine": "made up"}, entries)
+
+
+def monotone_accuracies(seed: int, vectors: np.ndarray, steps: int) -> np.ndarray:
+    """Random, but never lower for y than for an x <= y; few steps make ties."""
+    rng = np.random.default_rng(seed)
+    gains = rng.random((vectors.shape[1], int(vectors.max()) + 1)).cumsum(axis=1)
+    scores = sum(gains[column, vectors[:, column]] for column in range(vectors.shape[1]))
+    return np.floor(scores / scores.max() * steps) / (steps + 1)
+
+
+def pruned_by_definition(vectors, latencies, accuracies, trained) -> set[int]:
+    found = set()
+    for w in trained:
+        fastest = min(latencies[t] for t in trained if accuracies[t] >= accuracies[w])
+        for x in range(len(vectors)):
+            below = all(a <= b for a, b in zip(vectors[x], vectors[w], strict=True))
+            if x not in trained and below and latencies[x] > fastest:
+                found.add(x)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("steps", [5, 1000])
+def test_pruning_equals_its_definition_and_spares_the_true_boundary(seed, steps):
+    search = PartialOrderPruning(SPACE, made_up_table(seed), seed=seed)
+    vectors, latencies = search.pruner.vectors, search.pruner.latencies
+    accuracies = monotone_accuracies(seed, vectors, steps)
+    assert len(vectors) == SPACE.count()
+    trained: list[int] = []
+    while (architecture := search.ask()) is not None:
+        index = int(np.flatnonzero((vectors == SPACE.encode(architecture)).all(axis=1))[0])
+        assert index in search.pruner.open()
+        trained.append(index)
+        before = search.pruner.pruned()
+        newly = search.tell(architecture, accuracies[index])
+        # What was pruned before it would have been asked stays pruned, so today's rule on all trained is the whole.
+        expected = pruned_by_definition(vectors, latencies, accuracies, trained)
+        assert set(np.flatnonzero(search.pruner.state == 2)) == expected
+        assert newly == len(expected) - before
+    assert len(trained) + search.pruner.pruned() == SPACE.count()
+    assert len(trained) < SPACE.count(), "a search that prunes nothing is no search"
+
+    def beats(a, b):
+        faster, better = latencies[a] <= latencies[b], accuracies[a] >= accuracies[b]
+        return faster and better and (latencies[a], accuracies[a]) != (latencies[b], accuracies[b])
+
+    every = range(len(vectors))
+    true_boundary = {b for b in every if not any(beats(a, b) for a in every)}
+    assert true_boundary <= set(trained)
+    assert set(search.pruner.boundary()) == true_boundary
+
+
+def test_a_faster_rival_makes_an_old_candidate_prune_again():
+    #                    w       x <= w  y, beside both
+    vectors = np.array([[2, 2], [1, 2], [3, 1]], dtype=np.uint8)
+    pruner = Pruner(vectors, np.array([3.0, 2.0, 1.0]))
+    assert pruner.tell(0, 0.9) == 0
+    assert pruner.tell(2, 0.9) == 1
+    assert pruner.open().tolist() == []
+    assert pruner.boundary() == [2]
+
+
+@pytest.mark.parametrize(
+    ("latency_of_x", "accuracy_of_y", "pruned"),
+    [(2.0, 0.9, 1), (1.0, 0.9, 0), (0.5, 0.9, 0), (2.0, 0.8, 0), (2.0, 0.95, 1)],
+)
+def test_ties(latency_of_x, accuracy_of_y, pruned):
+    vectors = np.array([[2, 2], [1, 2], [3, 1]], dtype=np.uint8)
+    pruner = Pruner(vectors, np.array([3.0, latency_of_x, 1.0]))
+    pruner.tell(0, 0.9)
+    assert pruner.tell(2, accuracy_of_y) == pruned
+
+
+def test_asking_depends_on_the_seed_and_what_was_told_alone():
+    table = made_up_table(0)
+    one, two = (PartialOrderPruning(SPACE, table, seed=3) for _ in range(2))
+    for step in range(8):
+        architecture = one.ask()
+        assert architecture == one.ask() == two.ask()
+        for search in (one, two):
+            search.tell(architecture, step / 10)
+    drawn = {str(PartialOrderPruning(SPACE, table, seed=seed).ask()) for seed in range(20)}
+    assert len(drawn) > 5
+
+
+def test_the_interval_keeps_those_inside_and_counts_them():
+    table = made_up_table(1)
+    latencies = np.array([table.predict(a, SPACE.input_shape) for a in SPACE])
+    least, most = np.quantile(latencies, (0.25, 0.75))
+    search = PartialOrderPruning(SPACE, table, interval=(least, most))
+    inside = (latencies >= least) & (latencies <= most)
+    assert search.counts() == {"space": SPACE.count(), "in_interval": inside.sum(), "trained": 0, "pruned": 0}
+    outside = next(a for a, kept in zip(SPACE, inside, strict=True) if not kept)
+    with pytest.raises(ArchitectureError, match="outside the interval"):
+        search.tell(outside, 0.5)
+    with pytest.raises(ArchitectureError, match="no architecture"):
+        PartialOrderPruning(SPACE, table, interval=(1e6, math.inf))
+
+
+def test_refuses_what_makes_no_sense():
+    search = PartialOrderPruning(SPACE, made_up_table(2))
+    architecture = search.ask()
+    for accuracy in (math.nan, -0.1, 97.0):
+        with pytest.raises(ArchitectureError, match="accuracy"):
+            search.tell(architecture, accuracy)
+    search.tell(architecture, 0.5)
+    with pytest.raises(ArchitectureError, match="told before"):
+        search.tell(architecture, 0.5)
+    with pytest.raises(ArchitectureError, match="8-16"):
+        search.tell(parse_architecture("s8-16_b8_b64_c10"), 0.5)
+    with pytest.raises(UnsupportedError, match="head 32-10 2x2"):
+        PartialOrderPruning(SPACE, LatencyTable({}, {}))
+
+
+def test_read_outs_agree_with_each_other():
+    search = PartialOrderPruning(SPACE, made_up_table(1), seed=3)
+    told = []
+    for step in range(8):
+        told.append((search.ask(), step / 10))
+        search.tell(*told[-1])
+    trained = search.trained()
+    assert [(one.architecture, one.accuracy) for one in trained] == told
+    for one in trained:
+        assert one.latency == search.table.predict(one.architecture, SPACE.input_shape)
+    assert set(search.boundary()) <= set(trained)
+    counts, latencies = search.counts(), search.latencies()
+    assert sorted(latencies["trained"]) == sorted(one.latency for one in trained)
+    assert {name: len(times) for name, times in latencies.items()} == {
+        "trained": counts["trained"],
+        "pruned": counts["pruned"],
+        "open": counts["in_interval"] - counts["trained"] - counts["pruned"],
+    }

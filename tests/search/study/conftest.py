@@ -1,0 +1,27 @@
+"""The small search, and one that nothing disturbed."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+
+@pytest.fixture(scope="package")
+def small() -> ModuleType:
+    """The module small_search.py of this folder."""
+    spec = importlib.util.spec_from_file_location("small_search", Path(__file__).parent / "small_search.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="package")
+def undisturbed(small, tmp_path_factory) -> Path:
+    """The folder of a search that ended by itself."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "run"
+    small.search_in(folder)
+    return folder

@@ -1,0 +1,89 @@
+"""A search of a few seconds, the same in every process: made-up images and latencies."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import optuna
+import torch
+
+from prototxt_gen.summary import summarize
+from search.spaces import BackboneSpace
+from search.study import loop
+from search.study.storage import NAME
+from search.training.dataset import Dataset, Split
+from search.training.schedule import Schedule
+
+# The stored studies of fixtures/ were made with this space, these images and this schedule: they stay as they are.
+SPACE = BackboneSpace(((1, 2), (1, 2)), (4, 8, 16), stem=(4, 4), classes=3, input_shape=(1, 3, 16, 16))
+SCHEDULE = Schedule(epochs=2, batch_size=16, seed=5)
+TRIALS = 7
+FIXTURE_SCHEDULE, FIXTURE_TRIALS = Schedule(epochs=4, batch_size=16), 8
+COMPLETE, FAILED, RUNNING = (getattr(optuna.trial.TrialState, name) for name in ("COMPLETE", "FAIL", "RUNNING"))
+
+
+def made_up_data() -> Dataset:
+    rng = np.random.default_rng(0)
+    labels = torch.arange(64) % 3
+    images = torch.from_numpy(rng.normal(0, 1, (64, 3, 16, 16)).astype(np.float32)) + labels[:, None, None, None]
+
+    def split(places: slice) -> Split:
+        return Split(labels[places], lambda indices, rng: images[places][list(indices)])
+
+    return Dataset("made up", ("a", "b", "c"), split(slice(0, 48)), split(slice(48, 64)))
+
+
+def made_up_engine() -> SimpleNamespace:
+    """Times that are the same in every process: more multiply-adds, more milliseconds."""
+
+    def load(net):
+        return SimpleNamespace(time=lambda: summarize(net).multiply_adds / 1e5)
+
+    return SimpleNamespace(target={"engine": "made up"}, load=load)
+
+
+def search_in(folder, **changes):
+    # Sums in another number of threads round otherwise, and other tests may have chosen one.
+    torch.set_num_threads(1)
+    arguments = {"space": SPACE, "data": made_up_data(), "engine": made_up_engine()}
+    return loop.run_search(out=folder, **(arguments | {"trials": TRIALS, "schedule": SCHEDULE} | changes))
+
+
+def trials_of(folder, state) -> list[tuple[str, list[float]]]:
+    stored = optuna.load_study(study_name=NAME, storage=f"sqlite:///{folder / 'study.db'}")
+    return [(t.user_attrs.get("architecture"), t.values) for t in stored.get_trials(states=(state,))]
+
+
+def die_at(folder: Path, place: str, training: int) -> None:
+    """Runs a search that kills itself, as `kill -9` does, at a place in one of its trainings."""
+    begun = 0
+    real_train, real_save, real_ask = loop.train, loop.save_weights, optuna.Study.ask
+
+    def die(here: str) -> None:
+        if here == place and begun == training:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def ask(self, *arguments, **keywords):
+        nonlocal begun
+        begun += 1
+        trial = real_ask(self, *arguments, **keywords)
+        die("asked")
+        return trial
+
+    def train(net, data, schedule, device, advance):
+        with (folder.parent / "trained.txt").open("a") as log:
+            log.write(f"{net.name}\n")
+        steps = iter(range(10**6))
+        return real_train(net, data, schedule, device, lambda: die("training") if next(steps) == 3 else advance())
+
+    def save_weights(weights, path, net):
+        die("trained")
+        real_save(weights, path, net)
+        die("saved")
+
+    loop.train, loop.save_weights, optuna.Study.ask = train, save_weights, ask
+    search_in(folder)

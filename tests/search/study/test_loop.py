@@ -1,0 +1,81 @@
+"""Searches that are killed, gone on with, and begun in folders that are no good."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from prototxt_gen.errors import ArchitectureError, FileError
+from search.spaces import BackboneSpace
+
+
+def test_a_search_killed_again_and_again_ends_as_one_left_alone(small, tmp_path, undisturbed):
+    folder = tmp_path / "run"
+    script = "import sys; sys.path.insert(0, sys.argv[1]); import small_search; from pathlib import Path; " + (
+        "small_search.die_at(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))"
+    )
+    # Which training dies counts from the start of its process.
+    for place, training in (("training", 2), ("saved", 3), ("asked", 1), ("none", 0)):
+        command = [sys.executable, "-c", script, str(Path(__file__).parent), str(folder), place, str(training)]
+        ended = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert ended.returncode == (0 if place == "none" else -signal.SIGKILL), ended.stderr
+    assert small.trials_of(folder, small.COMPLETE) == small.trials_of(undisturbed, small.COMPLETE)
+    assert small.trials_of(folder, small.RUNNING) == []
+    assert len(small.trials_of(folder, small.FAILED)) == 3
+    codes = [code for code, _ in small.trials_of(folder, small.COMPLETE)]
+    assert len(set(codes)) == small.TRIALS
+    # One died in training, one when it was trained but not entered: they were trained again, no other was.
+    trained = (tmp_path / "trained.txt").read_text().split()
+    assert sorted(trained) == sorted([*codes, codes[1], codes[3]])
+    for path in (undisturbed / "networks").rglob("*.caffemodel"):
+        assert path.read_bytes() == (folder / path.relative_to(undisturbed)).read_bytes()
+    assert sorted(path.name for path in (folder / "networks").iterdir()) == sorted(
+        path.name for path in (undisturbed / "networks").iterdir()
+    )
+
+
+def test_more_trials_go_on_from_the_same_study(small, tmp_path, undisturbed):
+    folder = tmp_path / "run"
+    small.search_in(folder, trials=3)
+    assert len(small.trials_of(folder, small.COMPLETE)) == 3
+    small.search_in(folder)
+    assert small.trials_of(folder, small.COMPLETE) == small.trials_of(undisturbed, small.COMPLETE)
+
+
+def test_it_ends_when_nothing_is_left_to_train(small, tmp_path):
+    space = BackboneSpace(((1, 1),), (4, 8), stem=(4, 4), classes=3, input_shape=(1, 3, 16, 16))
+    counts = small.search_in(tmp_path, space=space, trials=100).counts()
+    assert counts["trained"] + counts["pruned"] == counts["space"] == 2
+
+
+def test_folders_that_are_no_good(small, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FileError, match="file"):
+        small.search_in(tmp_path / "file")
+    with pytest.raises(FileError, match="file"):
+        small.search_in(tmp_path / "file" / "run")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "study.db").write_bytes(b"no database at all, but long enough to look at" * 100)
+    with pytest.raises(FileError, match=r"study\.db: the study cannot be read or written: .*not a database"):
+        small.search_in(tmp_path / "run")
+
+
+def test_a_folder_of_any_name(small, tmp_path):
+    folder = tmp_path / "a b%20?#ü"
+    small.search_in(folder, trials=1)
+    assert {"study.db", "latency.json", "networks"} <= {path.name for path in folder.iterdir()}
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
+def test_images_of_other_classes_are_refused(small, tmp_path):
+    space = BackboneSpace(small.SPACE.depths, small.SPACE.widths, stem=(4, 4), classes=10, input_shape=(1, 3, 16, 16))
+    with pytest.raises(ArchitectureError, match="10 classes, the images have 3"):
+        small.search_in(tmp_path / "run", space=space)
+    assert not (tmp_path / "run").exists()
+
+
+def test_latency_is_measured_by_pytorch_unless_told_otherwise(small, tmp_path):
+    search = small.search_in(tmp_path, engine=None, trials=1)
+    assert search.table.target["engine"] == "torch"

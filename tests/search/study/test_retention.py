@@ -1,0 +1,27 @@
+"""Weights: the boundary has them, nothing else has."""
+
+import pytest
+
+from converters.pytorch.module import to_torch
+from converters.weights import load_weights
+from prototxt_gen.errors import FileError
+from prototxt_gen.generator.networks import generate
+from search.training.training import evaluate
+
+
+def test_only_the_boundary_has_weights_and_they_give_the_accuracies(small, undisturbed):
+    again = small.search_in(undisturbed)
+    boundary = again.boundary()
+    assert {path.name for path in (undisturbed / "networks").iterdir()} == {str(a) for a, _, _ in boundary}
+    for architecture, _, accuracy in boundary:
+        weights = load_weights(undisturbed / "networks" / str(architecture) / "weights.caffemodel")
+        module = to_torch(generate(architecture, input_shape=small.SPACE.input_shape), weights)
+        assert evaluate(module, small.made_up_data().held_out) == accuracy
+
+
+def test_lost_weights_are_named(small, tmp_path):
+    search = small.search_in(tmp_path, trials=2)
+    code = str(search.boundary()[0][0])
+    (tmp_path / "networks" / code / "weights.caffemodel").unlink()
+    with pytest.raises(FileError, match=f"{code} is gone"):
+        small.search_in(tmp_path)

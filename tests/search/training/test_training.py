@@ -1,0 +1,91 @@
+"""Training: repeatable, exact to load again, on images that cannot fill a batch too."""
+
+import numpy as np
+import pytest
+import torch
+
+from converters.pytorch.module import to_torch
+from converters.weights import load_weights, save_weights
+from prototxt_gen.errors import UnsupportedError
+from prototxt_gen.generator.networks import generate
+from prototxt_gen.text import read_prototxt, write_prototxt
+from search.training.dataset import Dataset, Split
+from search.training.schedule import Schedule
+from search.training.training import check_device, evaluate, train
+
+SHAPE = (1, 3, 16, 16)
+NET = generate("s4-8_b8_c3", input_shape=SHAPE)
+
+
+def bars(count: int, seed: int) -> Split:
+    """Three classes, told by which third of the image is bright."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(count) % 3
+    images = rng.normal(0, 0.3, (count, *SHAPE[1:])).astype(np.float32)
+    for image, label in zip(images, labels, strict=True):
+        image[:, label * 5 : label * 5 + 5] += 1
+    tensor = torch.from_numpy(images)
+    return Split(torch.from_numpy(labels), lambda indices, rng: tensor[list(indices)])
+
+
+DATA = Dataset("bars", ("0", "1", "2"), bars(96, 0), bars(50, 1))
+SCHEDULE = Schedule(epochs=6, batch_size=16)
+
+
+@pytest.mark.parametrize("name", ["gpu", "meta", "cuda:99"])
+def test_a_device_that_is_not_here(name):
+    with pytest.raises(UnsupportedError, match=f"device '{name}': PyTorch cannot train there"):
+        check_device(name)
+
+
+def test_it_learns_and_the_files_give_the_same_accuracy(tmp_path):
+    steps = []
+    weights, accuracy = train(NET, DATA, SCHEDULE, advance=lambda: steps.append(1))
+    assert len(steps) == SCHEDULE.steps(96) == 36
+    assert accuracy > 0.8
+    write_prototxt(NET, tmp_path / "deploy.prototxt")
+    save_weights(weights, tmp_path / "weights.caffemodel", NET)
+    module = to_torch(read_prototxt(tmp_path / "deploy.prototxt"), load_weights(tmp_path / "weights.caffemodel"))
+    assert evaluate(module, DATA.held_out) == accuracy
+
+
+def test_trained_again_it_comes_out_the_same_whatever_came_before():
+    one, _ = train(NET, DATA, SCHEDULE)
+    state = torch.random.get_rng_state()
+    torch.rand(7)
+    two, _ = train(NET, DATA, SCHEDULE)
+    for name, blobs in one.items():
+        for blob, other in zip(blobs, two[name], strict=True):
+            assert np.array_equal(blob, other), name
+    torch.random.set_rng_state(state)
+    before = torch.random.get_rng_state()
+    other_seed, _ = train(NET, DATA, Schedule(epochs=1, seed=1))
+    assert torch.equal(before, torch.random.get_rng_state()), "the caller's random numbers are the caller's"
+    assert not np.array_equal(other_seed["fc"][0], one["fc"][0])
+
+
+@pytest.mark.parametrize("count", [2, 5, 17])
+def test_few_images(count):
+    data = Dataset("few", ("0", "1", "2"), bars(count, 0), bars(3, 1))
+    schedule = Schedule(epochs=2, batch_size=16)
+    steps = []
+    _, accuracy = train(NET, data, schedule, advance=lambda: steps.append(1))
+    assert len(steps) == schedule.steps(count) and 0 <= accuracy <= 1
+
+
+def test_accuracy_is_the_share_of_right_answers():
+    class Fixed(torch.nn.Module):
+        def forward(self, images):
+            return torch.eye(3)[torch.zeros(len(images), dtype=torch.long)]
+
+    # 250 images are judged in three goes, the last of which is short.
+    assert evaluate(Fixed(), bars(250, 0)) == 84 / 250
+
+
+def test_a_broken_image_stops_training_with_its_own_message():
+    def images(indices, rng):
+        raise OSError("red/3.png: cannot be read")
+
+    data = Dataset("broken", ("0", "1"), Split(torch.zeros(20, dtype=torch.long), images), DATA.held_out)
+    with pytest.raises(OSError, match=r"red/3\.png"):
+        train(NET, data, SCHEDULE)
