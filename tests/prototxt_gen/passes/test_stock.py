@@ -87,7 +87,7 @@ def test_the_phase_in_the_networks_state_is_written():
         f" interp_param {{ zoom_factor: {factor} }} }}"
         for phase, factor in (("TRAIN", 2), ("TEST", 3))
     )
-    net = parse_text('input: "x" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 3' + layers, NetParameter())
+    net = parse_text('input: "x" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 3 ' + layers, NetParameter())
     made = {phase: to_stock(select_phase(net, phase)) for phase in PHASES}
     assert {phase: phase_of(stock) for phase, stock in made.items()} == {phase: phase for phase in PHASES}
     assert {phase: summarize(stock).outputs["i"] for phase, stock in made.items()} == {
