@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="FILE",
         help="compare every top with OTHER.prototxt OTHER.caffemodel, with NET.onnx (run by onnxruntime), "
-        "or with `opencv` or `onnxruntime`, which run the same two files",
+        "or with `opencv` or `onnxruntime`, which run the same two files; the exit status is 1 where one differs",
     )
     parser.add_argument(
         "--tolerance",
