@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         write_mapping,
     )
     from converters.pytorch.module import to_torch, total_loss, weights_of
+    from converters.pytorch.state_dict import read_state_dict
 else:
     # These bring torch, which takes seconds to import; weights and networks should not wait for it.
     __getattr__, __dir__ = lazy_names(
@@ -36,6 +37,7 @@ else:
             "from_state_dict": "converters.pytorch.checkpoints",
             "propose_mapping": "converters.pytorch.checkpoints",
             "read_mapping": "converters.pytorch.checkpoints",
+            "read_state_dict": "converters.pytorch.state_dict",
             "to_state_dict": "converters.pytorch.checkpoints",
             "to_torch": "converters.pytorch.module",
             "total_loss": "converters.pytorch.module",
@@ -64,6 +66,7 @@ __all__ = [
     "read_ncnn",
     "read_network",
     "read_solver_state",
+    "read_state_dict",
     "read_weights",
     "save_mean",
     "save_weights",
