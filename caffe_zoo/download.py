@@ -171,7 +171,7 @@ def _copy(source: Path, part: Path) -> None:
 
 def _check(path: Path, file: WeightsFile, shown: object = None) -> None:
     """FormatError or WeightsError unless the file holds this network's weights."""
-    from converters.pytorch.state_dict import read_weights
+    from converters.formats import read_weights
     from prototxt_gen.generator.networks import generate
 
     known = card(file.network)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING
 
 from converters.engines import Engine, Session, make_engine
+from converters.formats import read_weights, write_weights
 from converters.verify import Verification, verify
 from converters.weights import load_weights, save_weights
 from converters.weights.dialects import change_dialect, read_network
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
         write_mapping,
     )
     from converters.pytorch.module import to_torch, total_loss, weights_of
-    from converters.pytorch.state_dict import read_weights, write_weights
 else:
     # These bring torch, which takes seconds to import; weights and networks should not wait for it.
     __getattr__, __dir__ = lazy_names(
@@ -36,14 +36,12 @@ else:
             "from_state_dict": "converters.pytorch.checkpoints",
             "propose_mapping": "converters.pytorch.checkpoints",
             "read_mapping": "converters.pytorch.checkpoints",
-            "read_weights": "converters.pytorch.state_dict",
             "to_state_dict": "converters.pytorch.checkpoints",
             "to_torch": "converters.pytorch.module",
             "total_loss": "converters.pytorch.module",
             "undo_mapping": "converters.pytorch.checkpoints",
             "weights_of": "converters.pytorch.module",
             "write_mapping": "converters.pytorch.checkpoints",
-            "write_weights": "converters.pytorch.state_dict",
         },
     )
 

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 
 from converters.engines import ENGINES, Engine, make_engine
 from converters.engines.onnxruntime import open_onnx
+from converters.formats import STATE_DICT_SUFFIXES, read_weights
 from converters.weights import load_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import NetworkError
@@ -219,8 +220,6 @@ def _loaded(
 ) -> Mapping[str, Sequence[ArrayLike]]:
     if isinstance(weights, Mapping):
         return weights
-    from converters.pytorch.state_dict import STATE_DICT_SUFFIXES, read_weights
-
     return (
         read_weights(weights, net, input_shapes=input_shapes)
         if Path(weights).suffix in STATE_DICT_SUFFIXES

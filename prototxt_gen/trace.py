@@ -89,7 +89,10 @@ def trace(net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | None = 
 
 
 def _uses(net: NetParameter) -> dict[tuple[int, str], int]:
-    """How many bottoms take each top, by (index of the layer that makes it, name)."""
+    """How many bottoms take each top, by (index of the layer that makes it, name); a stated loss weight is one more.
+
+    Each takes a Split's top where there are several (Caffe: insert_splits.cpp).
+    """
     makers: dict[str, int] = {}
     uses: dict[tuple[int, str], int] = {}
     for index, layer in enumerate(net.layer):
@@ -98,6 +101,9 @@ def _uses(net: NetParameter) -> dict[tuple[int, str], int]:
                 key = (makers[bottom], bottom)
                 uses[key] = uses.get(key, 0) + 1
         makers.update(dict.fromkeys(layer.top, index))
+        for top, weight in zip(layer.top, layer.loss_weight, strict=False):
+            if weight:
+                uses[index, top] = uses.get((index, top), 0) + 1
     return uses
 
 
@@ -112,7 +118,7 @@ def _check_names(layer: LayerParameter, makers: Mapping[str, int], uses: Mapping
         if top in seen or (top in makers and not in_place):
             raise NetworkError(f"top: found {top!r}, which another top is called already")
         if in_place and uses[makers[top], top] > 1:
-            raise NetworkError(f"top: found {top!r} in place, but other layers take the same bottom")
+            raise NetworkError(f"top: found {top!r} in place, but other layers take the same bottom, or a loss weight")
         seen.add(top)
 
 

@@ -6,10 +6,8 @@ Known by name are the DFNet backbones of PyTorch segmentation code (`dfnetv1`, `
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -26,6 +24,7 @@ from converters.weights.blobs import Array, as_blob
 from prototxt_gen.errors import FormatError, UnsupportedError, WeightsError
 from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.generator.networks import generate
+from prototxt_gen.layers.normalization import is_affine_part
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.trace import LayerSummary, trace
@@ -33,7 +32,6 @@ from prototxt_gen.trace import LayerSummary, trace
 TORCH_EPS = 1e-5
 """What torch's BatchNorm adds to variances unless told otherwise; the release's networks add 1e-4."""
 
-_WRAPPERS = ("state_dict", "model", "model_state_dict")
 _STATISTICS = ("running_mean", "running_var")
 
 
@@ -70,25 +68,6 @@ class NameMap:
 
     layers: Mapping[str, str]
     ignore: tuple[str, ...] = ()
-
-
-def load_checkpoint(path: str | os.PathLike[str]) -> dict[str, Tensor]:
-    """The state_dict in a .pt or .pth, also one under `state_dict` or `model`. No code in the file is run.
-
-    FormatError when it is no such file, or when it can be read only by running what it holds.
-    """
-    source = os.fspath(path)
-    try:
-        found = torch.load(io.BytesIO(read_bytes(path)), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as fault:
-        text = (str(fault).splitlines() or [type(fault).__name__])[0]
-        raise FormatError(f"{source}: not a checkpoint of tensors alone: {text}") from fault
-    for wrapper in _WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
-            found = found[wrapper]
-    if not isinstance(found, Mapping):
-        raise FormatError(f"{source}: found a {type(found).__name__}, expected a state_dict")
-    return {str(name): value for name, value in found.items()}
 
 
 def detect_layout(state: Mapping[str, Any], prefix: str = "") -> str:
@@ -359,7 +338,7 @@ def _slots(net: NetParameter) -> Iterator[tuple[str, list[_Slot]]]:
     rows = trace(select_phase(net, "TEST"))
     scales: dict[str, LayerSummary] = {}
     for before, row in pairwise(rows):
-        if before.type == "BatchNorm" and row.type == "Scale" and list(row.bottoms) == list(before.tops):
+        if row.type == "Scale" and is_affine_part(row.layer, before.layer, len(row.bottom_shapes[0])):
             scales[before.name] = row
     taken = {row.name for row in scales.values()}
     unknown = []

@@ -1,16 +1,21 @@
-"""Which filler each blob has, and which fillers Caffe knows (Caffe: filler.hpp)."""
+"""Which filler each blob has, which fillers Caffe knows, and what those that draw no numbers give (filler.hpp)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import ceil, prod
+
+import numpy as np
+from numpy.typing import NDArray
 
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.layers.table import Filler
 from prototxt_gen.proto import FillerParameter, LayerParameter
 
+FILLERS = ("bilinear", "constant", "gaussian", "msra", "positive_unitball", "uniform", "xavier")
+
 # They count the numbers of each output, the first axis.
 _OVER_OUTPUTS = ("msra", "positive_unitball", "xavier")
-FILLERS = ("bilinear", "constant", "gaussian", "msra", "positive_unitball", "uniform", "xavier")
 
 
 def filler_parameter(layer: LayerParameter, fillers: Sequence[Filler], index: int) -> FillerParameter:
@@ -28,10 +33,33 @@ def filler_parameter(layer: LayerParameter, fillers: Sequence[Filler], index: in
 
 
 def check_filler(filler: FillerParameter, shape: Sequence[int]) -> None:
-    """UnsupportedError unless Caffe has this FillerParameter's filler for blobs of this shape."""
+    """UnsupportedError unless Caffe has this FillerParameter's filler and fills blobs of this shape with it."""
     if filler.type not in FILLERS:
         raise UnsupportedError(f"filler {filler.type!r}, expected one of {', '.join(FILLERS)}")
-    if not shape and filler.type in _OVER_OUTPUTS:
-        raise UnsupportedError(f"filler {filler.type!r} for a blob without axes, expected 1 axis or more")
+    found = f"filler {filler.type!r} for a blob of shape {tuple(shape)}"
     if filler.type == "bilinear" and (len(shape) != 4 or shape[2] != shape[3]):
-        raise UnsupportedError(f"filler 'bilinear' for a blob of shape {tuple(shape)}, expected four axes, square")
+        raise UnsupportedError(f"{found}, expected four axes, square")
+    sparse = filler.type == "gaussian" and filler.sparse >= 0
+    if not shape and (sparse or filler.type in _OVER_OUTPUTS):
+        raise UnsupportedError(f"{found}, expected 1 axis or more")
+    if prod(shape) == 0:
+        raise UnsupportedError(f"{found}, expected numbers to fill")
+
+
+def fixed_values(filler: FillerParameter, shape: Sequence[int]) -> NDArray[np.float32] | None:
+    """What a constant or bilinear filler puts into a blob of this shape; None for those that draw random numbers.
+
+    UnsupportedError as `check_filler`.
+    """
+    check_filler(filler, shape)
+    if filler.type == "constant":
+        return np.full(tuple(shape), filler.value, np.float32)
+    if filler.type != "bilinear":
+        return None
+    width = shape[-1]
+    half = ceil(width / 2)
+    centre = (width - 1) / (2 * half)
+    line = np.float32(1) - np.abs(np.arange(width, dtype=np.float32) / np.float32(half) - np.float32(centre))
+    values = np.empty(tuple(shape), np.float32)
+    values[:] = line[:, None] * line
+    return values

@@ -19,13 +19,13 @@ from converters.pytorch.checkpoints import (
     detect_layout,
     from_state_dict,
     layout_mapping,
-    load_checkpoint,
     propose_mapping,
     read_mapping,
     to_state_dict,
     undo_mapping,
     write_mapping,
 )
+from converters.pytorch.state_dict import read_state_dict
 from prototxt_gen import FormatError, NetParameter, UnsupportedError, WeightsError, generate, to_text
 from prototxt_gen.text import parse_text
 
@@ -238,7 +238,7 @@ def test_an_unknown_layout_is_named() -> None:
 def test_checkpoints_are_read_with_and_without_a_wrapper(wrapper: str | None, tmp_path: Path) -> None:
     state = {"a.weight": torch.ones(2)}
     torch.save({wrapper: state, "epoch": 3} if wrapper else state, tmp_path / "c.pth")
-    assert load_checkpoint(tmp_path / "c.pth")["a.weight"].tolist() == [1, 1]
+    assert read_state_dict(tmp_path / "c.pth")["a.weight"].tolist() == [1, 1]
 
 
 class Evil:
@@ -249,7 +249,7 @@ class Evil:
 def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     torch.save({"state_dict": Evil()}, tmp_path / "c.pth")
     with pytest.raises(FormatError, match=r"c\.pth: not a checkpoint of tensors alone"):
-        load_checkpoint(tmp_path / "c.pth")
+        read_state_dict(tmp_path / "c.pth")
     assert "ran" not in capsys.readouterr().out
 
 
@@ -257,13 +257,13 @@ def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, capsys: pytest.Captur
 def test_other_files_are_no_checkpoints(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "c.pth").write_bytes(data)
     with pytest.raises(FormatError, match=r"c\.pth"):
-        load_checkpoint(tmp_path / "c.pth")
+        read_state_dict(tmp_path / "c.pth")
 
 
 def test_a_list_is_no_state_dict(tmp_path: Path) -> None:
     torch.save([1], tmp_path / "c.pth")
     with pytest.raises(FormatError, match="found a list, expected a state_dict"):
-        load_checkpoint(tmp_path / "c.pth")
+        read_state_dict(tmp_path / "c.pth")
 
 
 # Any other network, by a file of names

@@ -9,7 +9,7 @@ import pytest
 
 from caffe_zoo.cli import main
 from converters import load_weights, save_weights, to_torch, weights_of
-from converters.pytorch.state_dict import read_weights, write_weights
+from converters.formats import read_weights, write_weights
 from converters.weights.dialects import read_network
 from converters.weights.upgrading import upgrade_caffemodel
 from prototxt_gen import NetParameter, fingerprint, read_prototxt, to_text, write_prototxt

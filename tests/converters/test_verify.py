@@ -159,7 +159,7 @@ def test_numbers_that_are_none_are_told(pair):
 
 @pytest.mark.parametrize("suffix", [".caffemodel", ".caffemodel.h5", ".pt"])
 def test_files_of_every_format(pair, tmp_path, suffix):
-    from converters.pytorch.state_dict import write_weights
+    from converters.formats import write_weights
 
     write_prototxt(pair[0], tmp_path / "net.prototxt")
     write_weights(pair[1], tmp_path / f"net{suffix}", pair[0])

@@ -1,4 +1,4 @@
-"""Layers that treat every number alone: ReLU, Sigmoid, Power, Dropout and their like."""
+"""Layers that treat every number alone: ReLU, Sigmoid, Power, Dropout and others."""
 
 from __future__ import annotations
 
@@ -87,8 +87,8 @@ def _swish(x: Tensor, beta: float) -> Tensor:
 @BUILDERS.register("Clip")
 def clip(row: Row) -> nn.Module:
     """Not above max, then not below min, which wins where it is the greater. Caffe: clip_layer.cpp."""
-    limits = row.layer.clip_param
-    return Apply(_clip, min=limits.min, max=limits.max)
+    options = row.layer.clip_param
+    return Apply(_clip, min=options.min, max=options.max)
 
 
 def _clip(x: Tensor, min: float, max: float) -> Tensor:  # noqa: A002
@@ -108,8 +108,8 @@ def _threshold(x: Tensor, threshold: float) -> Tensor:
 @BUILDERS.register("Power")
 def power(row: Row) -> nn.Module:
     """(shift + scale * x) ^ power. Caffe: power_layer.cpp."""
-    numbers = row.layer.power_param
-    return Apply(_power, power=numbers.power, scale=numbers.scale, shift=numbers.shift)
+    options = row.layer.power_param
+    return Apply(_power, power=options.power, scale=options.scale, shift=options.shift)
 
 
 def _power(x: Tensor, power: float, scale: float, shift: float) -> Tensor:
@@ -125,9 +125,9 @@ def _power(x: Tensor, power: float, scale: float, shift: float) -> Tensor:
 @BUILDERS.register("Exp")
 def exp(row: Row) -> nn.Module:
     """Base ^ (shift + scale * x); base -1 stands for e. Caffe: exp_layer.cpp."""
-    numbers = row.layer.exp_param
-    log_base = 1.0 if numbers.base == -1 else math.log(numbers.base)
-    return Apply(_exp, inner=log_base * numbers.scale, outer=math.exp(log_base * numbers.shift))
+    options = row.layer.exp_param
+    log_base = 1.0 if options.base == -1 else math.log(options.base)
+    return Apply(_exp, inner=log_base * options.scale, outer=math.exp(log_base * options.shift))
 
 
 def _exp(x: Tensor, inner: float, outer: float) -> Tensor:
@@ -138,9 +138,9 @@ def _exp(x: Tensor, inner: float, outer: float) -> Tensor:
 @BUILDERS.register("Log")
 def log(row: Row) -> nn.Module:
     """log_base(shift + scale * x); base -1 stands for e. Caffe: log_layer.cpp."""
-    numbers = row.layer.log_param
-    factor = 1.0 if numbers.base == -1 else 1 / math.log(numbers.base)
-    return Apply(_log, scale=numbers.scale, shift=numbers.shift, factor=factor)
+    options = row.layer.log_param
+    factor = 1.0 if options.base == -1 else 1 / math.log(options.base)
+    return Apply(_log, scale=options.scale, shift=options.shift, factor=factor)
 
 
 def _log(x: Tensor, scale: float, shift: float, factor: float) -> Tensor:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from converters.pytorch.layers.table import BUILDERS, Apply, blob, canonical
+from converters.pytorch.layers.table import BUILDERS, Apply, blob
+from prototxt_gen.layers.arithmetic import broadcast_axis
+from prototxt_gen.layers.table import axis_of
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.table import Row
@@ -17,12 +19,12 @@ if TYPE_CHECKING:
 @BUILDERS.register("Eltwise")
 def eltwise(row: Row) -> nn.Module:
     """Product, sum with coefficients, or maximum of the bottoms. Caffe: eltwise_layer.cpp."""
-    numbers = row.layer.eltwise_param
-    if numbers.operation == numbers.PROD:
+    options = row.layer.eltwise_param
+    if options.operation == options.PROD:
         return Apply(product)
-    if numbers.operation == numbers.MAX:
+    if options.operation == options.MAX:
         return Apply(maximum)
-    coefficients = list(numbers.coeff)
+    coefficients = list(options.coeff)
     if all(value == 1 for value in coefficients):
         return Apply(total)
     return Apply(weighted, coefficients=coefficients)
@@ -86,7 +88,7 @@ class Scale(nn.Module):
 def scale(row: Row) -> nn.Module:
     """Caffe: scale_layer.cpp."""
     blobs = [blob(shape) for shape in row.blob_shapes]
-    axis = _axis(row, row.layer.scale_param.axis)
+    axis = broadcast_axis(row.layer, "scale_param", row.bottom_shapes)
     weight = blobs.pop(0) if len(row.bottoms) == 1 else None
     return Scale(axis, weight, blobs[0] if blobs else None)
 
@@ -111,24 +113,17 @@ class Bias(nn.Module):
 @BUILDERS.register("Bias")
 def bias(row: Row) -> nn.Module:
     """Caffe: bias_layer.cpp."""
-    axis = _axis(row, row.layer.bias_param.axis)
+    axis = broadcast_axis(row.layer, "bias_param", row.bottom_shapes)
     return Bias(axis, blob(row.blob_shapes[0]) if row.blob_shapes else None)
-
-
-def _axis(row: Row, axis: int) -> int:
-    # A second bottom without axes scales everything; Caffe sets the axis to 0 then.
-    if len(row.bottoms) == 2 and not row.bottom_shapes[1]:
-        return 0
-    return canonical(axis, len(row.bottom_shapes[0]))
 
 
 @BUILDERS.register("Reduction")
 def reduction(row: Row) -> nn.Module:
     """SUM, ASUM, SUMSQ or MEAN over all axes from `axis`, times coeff. Caffe: reduction_layer.cpp."""
-    numbers = row.layer.reduction_param
-    operation = {numbers.SUM: "sum", numbers.ASUM: "asum", numbers.SUMSQ: "sumsq", numbers.MEAN: "mean"}
-    axis = canonical(numbers.axis, len(row.bottom_shapes[0]))
-    return Apply(reduce, operation=operation[numbers.operation], axis=axis, coefficient=numbers.coeff)
+    options = row.layer.reduction_param
+    operation = {options.SUM: "sum", options.ASUM: "asum", options.SUMSQ: "sumsq", options.MEAN: "mean"}
+    axis = axis_of(row.layer, "reduction_param", row.bottom_shapes[0])
+    return Apply(reduce, operation=operation[options.operation], axis=axis, coefficient=options.coeff)
 
 
 def reduce(x: Tensor, operation: str, axis: int, coefficient: float) -> Tensor:

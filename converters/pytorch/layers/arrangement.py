@@ -1,4 +1,4 @@
-"""Layers that only move numbers: Concat, Slice, Reshape, Permute, Crop, Filter and their like."""
+"""Layers that only move, copy or drop numbers: Concat, Slice, Reshape, Permute, Crop, Filter and others."""
 
 from __future__ import annotations
 
@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from converters.pytorch.layers.table import BUILDERS, Apply, canonical
+from converters.pytorch.layers.table import BUILDERS, Apply
+from prototxt_gen.errors import NetworkError
+from prototxt_gen.layers.arrangement import (
+    concat_axis,
+    crop_offsets,
+    flattened_axes,
+    permutation,
+    reshaped_axes,
+    slice_axis,
+)
+from prototxt_gen.layers.table import axis_of
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.table import Row
@@ -16,9 +26,7 @@ if TYPE_CHECKING:
 @BUILDERS.register("Concat")
 def concat(row: Row) -> nn.Module:
     """Caffe: concat_layer.cpp."""
-    where = row.layer.concat_param
-    axis = where.concat_dim if where.HasField("concat_dim") else where.axis
-    return Apply(_concat, axis=canonical(axis, len(row.bottom_shapes[0])))
+    return Apply(_concat, axis=concat_axis(row.layer, row.bottom_shapes[0]))
 
 
 def _concat(*bottoms: Tensor, axis: int) -> Tensor:
@@ -28,16 +36,16 @@ def _concat(*bottoms: Tensor, axis: int) -> Tensor:
 @BUILDERS.register("Slice")
 def slice_(row: Row) -> nn.Module:
     """Cuts at `slice_point`, or into equal parts. Caffe: slice_layer.cpp."""
-    where = row.layer.slice_param
-    axis = canonical(where.slice_dim if where.HasField("slice_dim") else where.axis, len(row.bottom_shapes[0]))
-    if len(row.tops) == 1:
-        return nn.Identity()
-    if where.slice_point:
-        return Apply(_slice_at, axis=axis, points=list(where.slice_point))
+    axis = slice_axis(row.layer, row.bottom_shapes[0])
+    points = list(row.layer.slice_param.slice_point)
+    if points or len(row.tops) == 1:
+        return Apply(_slice_at, axis=axis, points=points)
     return Apply(_slice_equally, axis=axis, parts=len(row.tops))
 
 
-def _slice_at(x: Tensor, axis: int, points: list[int]) -> tuple[Tensor, ...]:
+def _slice_at(x: Tensor, axis: int, points: list[int]) -> tuple[Tensor, ...] | Tensor:
+    if not points:
+        return x
     ends = [*points, x.shape[axis]]
     return tuple(x.narrow(axis, start, end - start) for start, end in zip([0, *points], ends, strict=True))
 
@@ -49,9 +57,8 @@ def _slice_equally(x: Tensor, axis: int, parts: int) -> tuple[Tensor, ...]:
 @BUILDERS.register("Flatten")
 def flatten(row: Row) -> nn.Module:
     """The axes from `axis` to `end_axis` as one, of size 1 where `end_axis` lies before. Caffe: flatten_layer.cpp."""
-    rank = len(row.bottom_shapes[0])
-    where = row.layer.flatten_param
-    return Apply(_flatten, start=canonical(where.axis, rank), end=canonical(where.end_axis, rank))
+    start, end = flattened_axes(row.layer, row.bottom_shapes[0])
+    return Apply(_flatten, start=start, end=end)
 
 
 def _flatten(x: Tensor, start: int, end: int) -> Tensor:
@@ -61,24 +68,19 @@ def _flatten(x: Tensor, start: int, end: int) -> Tensor:
 @BUILDERS.register("Reshape")
 def reshape(row: Row) -> nn.Module:
     """`shape` replaces the axes [axis, axis + num_axes); 0 keeps one, -1 is worked out. Caffe: reshape_layer.cpp."""
-    where = row.layer.reshape_param
-    rank = len(row.bottom_shapes[0])
-    start = where.axis if where.axis >= 0 else rank + where.axis + 1
-    end = rank if where.num_axes == -1 else start + where.num_axes
-    return Apply(_reshape, dims=list(where.shape.dim), start=start, end=end)
+    start, end = reshaped_axes(row.layer, row.bottom_shapes[0])
+    return Apply(_reshape, dims=list(row.layer.reshape_param.shape.dim), start=start, end=end)
 
 
 def _reshape(x: Tensor, dims: list[int], start: int, end: int) -> Tensor:
     middle = [x.shape[start + index] if dim == 0 else dim for index, dim in enumerate(dims)]
-    return x.reshape(*x.shape[:start], *middle, *x.shape[end:])
+    return x.reshape((*x.shape[:start], *middle, *x.shape[end:]))
 
 
 @BUILDERS.register("Permute")
 def permute(row: Row) -> nn.Module:
     """Axes in `order`, those left out behind in their own order. Caffe (SSD fork): permute_layer.cpp."""
-    order = list(row.layer.permute_param.order)
-    order += [axis for axis in range(len(row.bottom_shapes[0])) if axis not in order]
-    return Apply(_permute, order=order)
+    return Apply(_permute, order=list(permutation(row.layer, row.bottom_shapes[0])))
 
 
 def _permute(x: Tensor, order: list[int]) -> Tensor:
@@ -89,8 +91,8 @@ def _permute(x: Tensor, order: list[int]) -> Tensor:
 @BUILDERS.register("Tile")
 def tile(row: Row) -> nn.Module:
     """Caffe: tile_layer.cpp."""
-    where = row.layer.tile_param
-    return Apply(_tile, axis=canonical(where.axis, len(row.bottom_shapes[0])), tiles=where.tiles)
+    axis = axis_of(row.layer, "tile_param", row.bottom_shapes[0])
+    return Apply(_tile, axis=axis, tiles=row.layer.tile_param.tiles)
 
 
 def _tile(x: Tensor, axis: int, tiles: int) -> Tensor:
@@ -100,17 +102,12 @@ def _tile(x: Tensor, axis: int, tiles: int) -> Tensor:
 @BUILDERS.register("Crop")
 def crop(row: Row) -> nn.Module:
     """The first bottom cut, from `axis` on, to the size of the second. Caffe: crop_layer.cpp."""
-    rank = len(row.bottom_shapes[0])
-    axis = canonical(row.layer.crop_param.axis, rank)
-    offsets = list(row.layer.crop_param.offset) or [0]
-    if len(offsets) == 1:
-        offsets *= rank - axis
-    return Apply(_crop, axis=axis, offsets=offsets)
+    return Apply(_crop, offsets=crop_offsets(row.layer, row.bottom_shapes[0]))
 
 
-def _crop(x: Tensor, size: Tensor, axis: int, offsets: list[int]) -> Tensor:
-    for index, offset in enumerate(offsets, start=axis):
-        x = x.narrow(index, offset, size.shape[index])
+def _crop(x: Tensor, size: Tensor, offsets: dict[int, int]) -> Tensor:
+    for axis, offset in offsets.items():
+        x = x.narrow(axis, offset, size.shape[axis])
     return x
 
 
@@ -128,10 +125,17 @@ def _shuffle_channel(x: Tensor, groups: int) -> Tensor:
 @BUILDERS.register("BatchReindex")
 def batch_reindex(row: Row) -> nn.Module:
     """The rows of the first bottom that the second names. Caffe: batch_reindex_layer.cpp."""
-    return Apply(_batch_reindex)
+    return Apply(_batch_reindex, layer=row.name)
 
 
-def _batch_reindex(x: Tensor, rows: Tensor) -> Tensor:
+def _batch_reindex(x: Tensor, rows: Tensor, layer: str) -> Tensor:
+    if not torch.compiler.is_compiling() and rows.numel():
+        least, most = rows.min().item(), rows.max().item()
+        if least < 0 or most >= x.shape[0]:
+            found = least if least < 0 else most
+            raise NetworkError(
+                f"layer {layer!r} (BatchReindex): bottom[1]: found index {found:g}, expected 0 to {x.shape[0] - 1}"
+            )
     return x.index_select(0, rows.long())
 
 

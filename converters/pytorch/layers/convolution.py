@@ -10,22 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, Apply, blob, canonical
+from converters.pytorch.layers.table import BUILDERS, Apply, blob
+from prototxt_gen.layers.convolution import convolved_sizes, windows
+from prototxt_gen.layers.windows import Windows
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.table import Row
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _DECONVOLUTIONS = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
-
-
-def spatial(parameters: Any, name: str, axes: int, default: int) -> tuple[int, ...]:
-    """kernel, stride, pad or dilation for each spatial axis. Caffe: base_conv_layer.cpp."""
-    repeated = "kernel_size" if name == "kernel" else name
-    if name != "dilation" and (parameters.HasField(f"{name}_h") or parameters.HasField(f"{name}_w")):
-        return getattr(parameters, f"{name}_h"), getattr(parameters, f"{name}_w")
-    values = tuple(getattr(parameters, repeated)) or (default,)
-    return values * axes if len(values) == 1 else values
 
 
 class Leading(nn.Module):
@@ -55,22 +48,22 @@ def deconvolution(row: Row) -> nn.Module:
 
 
 def _build(row: Row, transposed: bool) -> nn.Module:
-    parameters = row.layer.convolution_param
-    axis = canonical(parameters.axis, len(row.bottom_shapes[0]))
+    options, window = row.layer.convolution_param, windows(row.layer, row.bottom_shapes[0])
+    axis = window.axis
     weight = row.blob_shapes[0]
     axes = len(weight) - 2
-    channels, outputs = row.bottom_shapes[0][axis], parameters.num_output
+    channels, outputs = row.bottom_shapes[0][axis], options.num_output
     settings: dict[str, Any] = {
-        "stride": spatial(parameters, "stride", axes, 1),
-        "padding": spatial(parameters, "pad", axes, 0),
-        "dilation": spatial(parameters, "dilation", axes, 1),
+        "stride": window.stride,
+        "padding": window.pad,
+        "dilation": window.dilation,
         "groups": (outputs if transposed else channels) // weight[1],
     }
     module: nn.Module
     kinds: dict[int, Any] = _DECONVOLUTIONS if transposed else _CONVOLUTIONS
     if axes in kinds and (transposed or _inside(row.bottom_shapes[0][axis + 1 :], weight[2:], settings)):
         kernel: Any = weight[2:]
-        module = kinds[axes](channels, outputs, kernel, bias=parameters.bias_term, device="meta", **settings)
+        module = kinds[axes](channels, outputs, kernel, bias=options.bias_term, device="meta", **settings)
     else:
         module = AnyAxes(row.blob_shapes, transposed, **settings)
     return module if axis == 1 else Leading(module, axis)
@@ -130,8 +123,7 @@ def im2col(x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any) -> 
     """(N, C, spatial) -> (N, C * prod(kernel), spatial of the output). Caffe: im2col.cpp."""
     axes = tuple(zip(x.shape[2:], kernel, stride, padding, dilation, strict=True))
     rooms = [size + 2 * pad - d * (k - 1) - 1 for size, k, _, pad, d in axes]
-    # C++ rounds to zero: a kernel that hangs over by less than a stride still gives one number.
-    sizes = [abs(room) // s * (1 if room >= 0 else -1) + 1 for room, s in zip(rooms, stride, strict=True)]
+    sizes = convolved_sizes(tuple(x.shape[2:]), Windows(1, tuple(kernel), stride, padding, dilation))
     x = F.pad(
         x,
         [
@@ -152,17 +144,14 @@ def im2col(x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any) -> 
 @BUILDERS.register("Im2col")
 def im2col_layer(row: Row) -> nn.Module:
     """Every window laid out along the channels. Caffe: im2col_layer.cpp."""
-    parameters = row.layer.convolution_param
-    rank = len(row.bottom_shapes[0])
-    axis = canonical(parameters.axis, rank)
-    axes = rank - axis - 1
+    window = windows(row.layer, row.bottom_shapes[0])
     return Apply(
         _im2col_from,
-        axis=axis,
-        kernel=spatial(parameters, "kernel", axes, 1),
-        stride=spatial(parameters, "stride", axes, 1),
-        padding=spatial(parameters, "pad", axes, 0),
-        dilation=spatial(parameters, "dilation", axes, 1),
+        axis=window.axis,
+        kernel=window.kernel,
+        stride=window.stride,
+        padding=window.pad,
+        dilation=window.dilation,
     )
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, blob, canonical
+from converters.pytorch.layers.table import BUILDERS, blob
+from prototxt_gen.layers.table import axis_of
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.table import Row
@@ -32,10 +33,10 @@ class InnerProduct(nn.Linear):
 @BUILDERS.register("InnerProduct")
 def inner_product(row: Row) -> nn.Module:
     """Caffe: inner_product_layer.cpp."""
-    numbers = row.layer.inner_product_param
-    inputs = row.blob_shapes[0][0 if numbers.transpose else 1]
-    axis = canonical(numbers.axis, len(row.bottom_shapes[0]))
-    return InnerProduct(inputs, numbers.num_output, numbers.bias_term, axis, numbers.transpose)
+    options = row.layer.inner_product_param
+    inputs = row.blob_shapes[0][0 if options.transpose else 1]
+    axis = axis_of(row.layer, "inner_product_param", row.bottom_shapes[0])
+    return InnerProduct(inputs, options.num_output, options.bias_term, axis, options.transpose)
 
 
 class Embed(nn.Module):

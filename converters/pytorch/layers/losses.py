@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, Apply, canonical
+from converters.pytorch.layers.table import BUILDERS, Apply
 from converters.weights.blobs import read_blob
 from prototxt_gen.errors import CaffeError, UnsupportedError, need
+from prototxt_gen.layers.table import axis_of
 from prototxt_gen.proto import LossParameter
 from prototxt_gen.wire import reading
 
@@ -60,7 +61,7 @@ def softmax_with_loss(row: Row) -> nn.Module:
     """A second top has the probabilities. Caffe: softmax_loss_layer.cpp."""
     return Apply(
         _softmax_loss,
-        axis=canonical(row.layer.softmax_param.axis, len(row.bottom_shapes[0])),
+        axis=axis_of(row.layer, "softmax_param", row.bottom_shapes[0]),
         ignore=_ignored(row.layer.loss_param),
         mode=_normalization(row.layer.loss_param, "valid"),
         probabilities=len(row.tops) > 1,
@@ -100,7 +101,7 @@ def infogain_loss(row: Row) -> nn.Module:
     The matrix is the third bottom or a BlobProto file; a second top has the probabilities.
     Caffe: infogain_loss_layer.cpp.
     """
-    axis = canonical(row.layer.infogain_loss_param.axis, len(row.bottom_shapes[0]))
+    axis = axis_of(row.layer, "infogain_loss_param", row.bottom_shapes[0])
     settings: dict[str, Any] = {
         "axis": axis,
         "ignore": _ignored(row.layer.loss_param),
@@ -174,8 +175,8 @@ def _euclidean_loss(x: Tensor, target: Tensor) -> Tensor:
 @BUILDERS.register("HingeLoss")
 def hinge_loss(row: Row) -> nn.Module:
     """One against all with margin 1, L1 or L2, over the batch. Caffe: hinge_loss_layer.cpp."""
-    numbers = row.layer.hinge_loss_param
-    return Apply(_hinge_loss, squared=numbers.norm == numbers.L2)
+    options = row.layer.hinge_loss_param
+    return Apply(_hinge_loss, squared=options.norm == options.L2)
 
 
 def _hinge_loss(x: Tensor, label: Tensor, squared: bool) -> Tensor:
@@ -188,8 +189,8 @@ def _hinge_loss(x: Tensor, label: Tensor, squared: bool) -> Tensor:
 @BUILDERS.register("ContrastiveLoss")
 def contrastive_loss(row: Row) -> nn.Module:
     """Squared distance of alike pairs, squared shortfall to the margin of others. Caffe: contrastive_loss_layer.cpp."""
-    numbers = row.layer.contrastive_loss_param
-    return Apply(_contrastive_loss, margin=numbers.margin, legacy=numbers.legacy_version)
+    options = row.layer.contrastive_loss_param
+    return Apply(_contrastive_loss, margin=options.margin, legacy=options.legacy_version)
 
 
 def _contrastive_loss(a: Tensor, b: Tensor, alike: Tensor, margin: float, legacy: bool) -> Tensor:

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, Apply, blob, canonical, stated_phase
+from converters.pytorch.layers.table import BUILDERS, Apply, blob, stated_phase
+from prototxt_gen.layers.table import axis_of
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.table import Row
@@ -55,16 +56,16 @@ def batch_norm(row: Row, scale: Row | None = None) -> nn.Module:
     eps is Caffe's, momentum 1 - moving_average_fraction. Caffe: batch_norm_layer.cpp. Unlike Caffe a fresh module has
     variance 1, so that it passes its input on.
     """
-    numbers = row.layer.batch_norm_param
+    options = row.layer.batch_norm_param
     shape = row.bottom_shapes[0]
     channels = shape[1] if len(shape) > 1 else 1
     # The shortest decimal that gives the float: 0.9, not 0.8999999761581421.
-    momentum = 1 - float(str(np.float32(numbers.moving_average_fraction)))
-    settings: dict[str, Any] = {"eps": numbers.eps, "momentum": momentum, "affine": scale is not None}
+    momentum = 1 - float(str(np.float32(options.moving_average_fraction)))
+    settings: dict[str, Any] = {"eps": options.eps, "momentum": momentum, "affine": scale is not None}
     phase = stated_phase(row.layer)
     stored = phase == "TEST" if phase else None
-    if numbers.HasField("use_global_stats"):
-        stored = numbers.use_global_stats
+    if options.HasField("use_global_stats"):
+        stored = options.use_global_stats
     module: nn.Module
     if stored is None and len(shape) in _BATCH_NORMS and prod(shape) > channels:
         module = _BATCH_NORMS[len(shape)](channels, **settings)
@@ -85,10 +86,10 @@ def batch_norm_alone(row: Row) -> nn.Module:
 @BUILDERS.register("LRN")
 def lrn(row: Row) -> nn.Module:
     """X / (k + alpha * mean of squares) ^ beta across channels, or within one, where k is 1. Caffe: lrn_layer.cpp."""
-    numbers = row.layer.lrn_param
-    settings: dict[str, Any] = {"size": numbers.local_size, "alpha": numbers.alpha, "beta": numbers.beta}
-    if numbers.norm_region == numbers.ACROSS_CHANNELS:
-        return nn.LocalResponseNorm(**settings, k=numbers.k)
+    options = row.layer.lrn_param
+    settings: dict[str, Any] = {"size": options.local_size, "alpha": options.alpha, "beta": options.beta}
+    if options.norm_region == options.ACROSS_CHANNELS:
+        return nn.LocalResponseNorm(**settings, k=options.k)
     return Apply(_lrn_within, **settings)
 
 
@@ -100,8 +101,8 @@ def _lrn_within(x: Tensor, size: int, alpha: float, beta: float) -> Tensor:
 @BUILDERS.register("MVN")
 def mvn(row: Row) -> nn.Module:
     """(x - mean) / (deviation + eps) of each image, or of each of its channels, four axes. Caffe: mvn_layer.cpp."""
-    numbers = row.layer.mvn_param
-    return Apply(_mvn, start=1 if numbers.across_channels else 2, variance=numbers.normalize_variance, eps=numbers.eps)
+    options = row.layer.mvn_param
+    return Apply(_mvn, start=1 if options.across_channels else 2, variance=options.normalize_variance, eps=options.eps)
 
 
 def _mvn(x: Tensor, start: int, variance: bool, eps: float) -> Tensor:
@@ -134,14 +135,14 @@ class Normalize(nn.Module):
 @BUILDERS.register("Normalize")
 def normalize(row: Row) -> nn.Module:
     """Source: normalize_layer.cpp of the SSD fork."""
-    numbers = row.layer.norm_param
-    return Normalize(blob(row.blob_shapes[0]), numbers.across_spatial, numbers.eps)
+    options = row.layer.norm_param
+    return Normalize(blob(row.blob_shapes[0]), options.across_spatial, options.eps)
 
 
 @BUILDERS.register("Softmax")
 def softmax(row: Row) -> nn.Module:
     """Caffe: softmax_layer.cpp."""
-    return nn.Softmax(canonical(row.layer.softmax_param.axis, len(row.bottom_shapes[0])))
+    return nn.Softmax(axis_of(row.layer, "softmax_param", row.bottom_shapes[0]))
 
 
 def set_statistics(module: nn.Module, blobs: list[Tensor]) -> None:

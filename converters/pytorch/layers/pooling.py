@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from converters.pytorch.layers.table import BUILDERS, Apply, stated_phase
+from prototxt_gen.layers import Shape
+from prototxt_gen.layers.pooling import pooled_sizes, spp_windows, windows
+from prototxt_gen.layers.windows import Windows
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.table import Row
 
-Pair: TypeAlias = tuple[int, int]
 _LOWEST = torch.finfo(torch.float32).min
 
 
@@ -26,18 +27,16 @@ def pooling(row: Row) -> nn.Module:
     STOCHASTIC is the mean weighted by the numbers themselves in eval() and draws one of them in train().
     Caffe: pooling_layer.cpp, pooling_layer.cu (STOCHASTIC).
     """
-    numbers = row.layer.pooling_param
-    stochastic = {"TRAIN": "draw", "TEST": "weighted", None: "stochastic"}[stated_phase(row.layer)]
-    method = {numbers.MAX: "max", numbers.AVE: "ave", numbers.STOCHASTIC: stochastic}[numbers.pool]
+    options = row.layer.pooling_param
+    method = _method(row, options)
     mask = len(row.tops) > 1
-    if numbers.global_pooling and method in ("max", "ave") and not mask:
+    if options.global_pooling and method in ("max", "ave") and not mask:
         return nn.AdaptiveMaxPool2d(1) if method == "max" else nn.AdaptiveAvgPool2d(1)
-    kernel = _pair(numbers, "kernel", numbers.kernel_size)
-    stride = _pair(numbers, "stride", numbers.stride)
-    pad = _pair(numbers, "pad", numbers.pad)
-    ceil = numbers.round_mode == numbers.CEIL
-    if numbers.global_pooling:
-        return Windows(method, None, (1, 1), (0, 0), ceil, mask)
+    window = windows(row.layer, row.bottom_shapes[0])
+    kernel, stride, pad = window.kernel, window.stride, window.pad
+    ceil = options.round_mode == options.CEIL
+    if options.global_pooling:
+        return Pool(method, None, ceil, mask)
     # torch drops the last window by the same rule, but also without padding, where Caffe does not; and it takes no
     # padding above half a kernel.
     same = all(2 * p <= k for p, k in zip(pad, kernel, strict=True))
@@ -45,44 +44,44 @@ def pooling(row: Row) -> nn.Module:
     if same and method == "max" and not mask:
         return nn.MaxPool2d(kernel, stride, pad, ceil_mode=ceil)
     if same and method == "ave":
-        return nn.AvgPool2d(kernel, stride, pad, ceil_mode=ceil)
-    return Windows(method, kernel, stride, pad, ceil, mask)
+        return nn.AvgPool2d(kernel, stride, pad, ceil_mode=ceil)  # type: ignore[arg-type]
+    return Pool(method, window, ceil, mask)
 
 
-def _pair(numbers: Any, name: str, both: int) -> Pair:
-    if numbers.HasField(f"{name}_h") or numbers.HasField(f"{name}_w"):
-        return getattr(numbers, f"{name}_h"), getattr(numbers, f"{name}_w")
-    return both, both
+def _method(row: Row, options: Any) -> str:
+    """max, ave, draw, weighted, or stochastic: draw or weighted by mode."""
+    if options.pool == options.STOCHASTIC:
+        return {"TRAIN": "draw", "TEST": "weighted", None: "stochastic"}[stated_phase(row.layer)]
+    return "max" if options.pool == options.MAX else "ave"
 
 
-class Windows(nn.Module):
-    """Pooling by Caffe's rule in every case; kernel None stands for the whole image."""
+class Pool(nn.Module):
+    """Pooling by Caffe's rule in every case; without `window` it is the whole image."""
 
-    def __init__(self, method: str, kernel: Pair | None, stride: Pair, pad: Pair, ceil: bool, mask: bool) -> None:
+    def __init__(self, method: str, window: Windows | None, ceil: bool, mask: bool) -> None:
         super().__init__()
         self.method = method
-        self.kernel = kernel
-        self.stride = stride
-        self.pad = pad
+        self.window = window
         self.ceil = ceil
         self.mask = mask
 
     def forward(self, x: Tensor) -> Tensor | tuple[Tensor, Tensor]:
         """(N, C, H, W) -> (N, C, h, w), or two of them with the mask."""
-        kernel = self.kernel or (x.shape[2], x.shape[3])
+        window = self.window or Windows(1, (x.shape[2], x.shape[3]), (1, 1), (0, 0), (1, 1))
         by_mode = "draw" if self.training else "weighted"
         method = by_mode if self.method == "stochastic" else self.method
-        tops = pool(x, method, kernel, self.stride, self.pad, self.ceil)
+        tops = pool(x, method, window, self.ceil)
         return tops if self.mask else tops[0]
 
     def extra_repr(self) -> str:
         """The settings, as `print(module)` shows them."""
-        return f"{self.method}, kernel={self.kernel}, stride={self.stride}, pad={self.pad}, ceil={self.ceil}"
+        return f"{self.method}, {self.window}, ceil={self.ceil}"
 
 
-def pool(x: Tensor, method: str, kernel: Pair, stride: Pair, pad: Pair, ceil: bool = True) -> tuple[Tensor, Tensor]:
+def pool(x: Tensor, method: str, window: Windows, ceil: bool = True) -> tuple[Tensor, Tensor]:
     """The pooled image and, for `max`, the place of each maximum in its plane (elsewhere the same image again)."""
-    sizes = [_size(x.shape[2 + i], kernel[i], stride[i], pad[i], ceil, any(pad)) for i in (0, 1)]
+    kernel, stride, pad = window.kernel, window.stride, window.pad
+    sizes = pooled_sizes(tuple(x.shape[2:]), window, floor=not ceil)
     reach = [(sizes[i] - 1) * stride[i] + kernel[i] for i in (0, 1)]
     margins = [edge for i in (1, 0) for edge in (pad[i], reach[i] - x.shape[2 + i] - pad[i])]
     padded = F.pad(x, margins, value=_LOWEST if method == "max" else 0.0)
@@ -109,40 +108,28 @@ def pool(x: Tensor, method: str, kernel: Pair, stride: Pair, pad: Pair, ceil: bo
     return y, y
 
 
-def _size(size: int, kernel: int, stride: int, pad: int, ceil: bool, padded: bool) -> int:
-    steps = size + 2 * pad - kernel
-    count = (-(-steps // stride) if ceil else steps // stride) + 1
-    return count - 1 if padded and (count - 1) * stride >= size + pad else count
-
-
 def _extent(size: int, count: int, kernel: int, stride: int, pad: int) -> list[int]:
     starts = [index * stride - pad for index in range(count)]
     return [min(start + kernel, size + pad) - start for start in starts]
 
 
-def _draw(padded: Tensor, kernel: Pair, stride: Pair, sizes: list[int]) -> Tensor:
+def _draw(padded: Tensor, kernel: Shape, stride: Shape, sizes: Shape) -> Tensor:
     # One number of each window, as likely as it is large.
     n, c = padded.shape[:2]
-    windows = F.unfold(padded.reshape(n * c, 1, *padded.shape[2:]), kernel, stride=stride)
-    sums = windows.cumsum(1)
+    columns = F.unfold(padded.reshape(n * c, 1, *padded.shape[2:]), kernel, stride=stride)
+    sums = columns.cumsum(1)
     threshold = torch.rand_like(sums[:, -1:]) * sums[:, -1:]
-    place = (sums < threshold).sum(1, keepdim=True).clamp(max=windows.shape[1] - 1)
-    return windows.gather(1, place).reshape(n, c, *sizes)
+    place = (sums < threshold).sum(1, keepdim=True).clamp(max=columns.shape[1] - 1)
+    return columns.gather(1, place).reshape(n, c, *sizes)
 
 
 @BUILDERS.register("SPP")
 def spp(row: Row) -> nn.Module:
     """Levels of 1, 4, 16, ... bins, flattened and joined; a single level stays (N, C, 1, 1). Caffe: spp_layer.cpp."""
-    numbers = row.layer.spp_param
-    stochastic = {"TRAIN": "draw", "TEST": "weighted", None: "stochastic"}[stated_phase(row.layer)]
-    method = {numbers.MAX: "max", numbers.AVE: "ave", numbers.STOCHASTIC: stochastic}[numbers.pool]
-    return Apply(_pyramid, method=method, levels=numbers.pyramid_height)
+    options = row.layer.spp_param
+    return Apply(_pyramid, method=_method(row, options), levels=options.pyramid_height)
 
 
 def _pyramid(x: Tensor, method: str, levels: int) -> Tensor:
-    tops = []
-    for bins in (2**level for level in range(levels)):
-        kernel = (math.ceil(x.shape[2] / bins), math.ceil(x.shape[3] / bins))
-        pad = tuple((k * bins - size + 1) // 2 for k, size in zip(kernel, x.shape[2:], strict=True))
-        tops.append(pool(x, method, kernel, kernel, (pad[0], pad[1]))[0])
+    tops = [pool(x, method, spp_windows(level, tuple(x.shape[2:])))[0] for level in range(levels)]
     return tops[0] if levels == 1 else torch.cat([top.flatten(1) for top in tops], 1)

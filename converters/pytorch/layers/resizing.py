@@ -20,18 +20,18 @@ def interp(row: Row) -> nn.Module:
     The corners of input and output lie on each other. Source: interp_layer.cpp and interp.cpp of the DeepLab fork; a
     second bottom, whose height and width are taken, is of PSPNet's.
     """
-    numbers = row.layer.interp_param
-    crop = (-numbers.pad_beg, -numbers.pad_end)
-    shrink, zoom = numbers.HasField("shrink_factor"), numbers.HasField("zoom_factor")
+    options = row.layer.interp_param
+    crop = (-options.pad_beg, -options.pad_end)
+    shrink, zoom = options.HasField("shrink_factor"), options.HasField("zoom_factor")
     if len(row.bottoms) == 2:
         return Apply(_resize_like, crop=crop)
-    if shrink == zoom and numbers.HasField("height") and numbers.HasField("width"):
-        return Apply(_resize, crop=crop, size=(numbers.height, numbers.width))
+    if shrink == zoom and options.HasField("height") and options.HasField("width"):
+        return Apply(_resize, crop=crop, size=(options.height, options.width))
     return Apply(
         _resize,
         crop=crop,
-        shrink=numbers.shrink_factor if shrink else 1,
-        zoom=numbers.zoom_factor if zoom else 1,
+        shrink=options.shrink_factor if shrink else 1,
+        zoom=options.zoom_factor if zoom else 1,
     )
 
 
@@ -54,9 +54,9 @@ def _resize_like(x: Tensor, like: Tensor, crop: tuple[int, int]) -> Tensor:
 @BUILDERS.register("InterpHalfPixel")
 def interp_half_pixel(row: Row) -> nn.Module:
     """Bilinear resizing at pixel centres: what ncnn's Interp computes, and no Caffe layer does (ncnn: interp.cpp)."""
-    numbers = row.layer.interp_param
-    size = (numbers.height, numbers.width) if numbers.height or numbers.width else None
-    return Apply(_resize_half_pixel, size=size, shrink=numbers.shrink_factor, zoom=numbers.zoom_factor)
+    options = row.layer.interp_param
+    size = (options.height, options.width) if options.height or options.width else None
+    return Apply(_resize_half_pixel, size=size, shrink=options.shrink_factor, zoom=options.zoom_factor)
 
 
 def _resize_half_pixel(x: Tensor, size: tuple[int, int] | None, shrink: int, zoom: int) -> Tensor:

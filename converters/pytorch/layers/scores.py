@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from converters.pytorch.layers.table import BUILDERS, Apply, canonical
+from converters.pytorch.layers.table import BUILDERS, Apply
+from prototxt_gen.layers.table import axis_of
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.table import Row
@@ -20,12 +21,12 @@ def accuracy(row: Row) -> nn.Module:
 
     A score equal to the label's counts against it. Caffe: accuracy_layer.cpp.
     """
-    numbers = row.layer.accuracy_param
+    options = row.layer.accuracy_param
     return Apply(
         _accuracy,
-        axis=canonical(numbers.axis, len(row.bottom_shapes[0])),
-        top_k=numbers.top_k,
-        ignore=numbers.ignore_label if numbers.HasField("ignore_label") else None,
+        axis=axis_of(row.layer, "accuracy_param", row.bottom_shapes[0]),
+        top_k=options.top_k,
+        ignore=options.ignore_label if options.HasField("ignore_label") else None,
         per_class=len(row.tops) > 1,
     )
 
@@ -56,12 +57,11 @@ def argmax(row: Row) -> nn.Module:
     Without `axis` the top is (N, 1, top_k), or (N, 2, top_k) with places and values where out_max_val is set; with
     more than three axes in the bottom, ones follow. Caffe: argmax_layer.cpp.
     """
-    numbers = row.layer.argmax_param
-    rank = len(row.bottom_shapes[0])
-    if numbers.HasField("axis"):
-        axis = canonical(numbers.axis, rank)
-        return Apply(_argmax_along, axis=axis, top_k=numbers.top_k, values=numbers.out_max_val)
-    return Apply(_argmax_image, top_k=numbers.top_k, values=numbers.out_max_val)
+    options = row.layer.argmax_param
+    if options.HasField("axis"):
+        axis = axis_of(row.layer, "argmax_param", row.bottom_shapes[0])
+        return Apply(_argmax_along, axis=axis, top_k=options.top_k, values=options.out_max_val)
+    return Apply(_argmax_image, top_k=options.top_k, values=options.out_max_val)
 
 
 def _largest(x: Tensor, axis: int, top_k: int) -> tuple[Tensor, Tensor]:

@@ -61,11 +61,6 @@ def blob(shape: Sequence[int]) -> nn.Parameter:
     return nn.Parameter(torch.empty(tuple(shape), device="meta"))
 
 
-def canonical(axis: int, rank: int) -> int:
-    """The axis counted from the front (Caffe: Blob::CanonicalAxisIndex)."""
-    return axis + rank if axis < 0 else axis
-
-
 def stated_phase(layer: LayerParameter) -> str | None:
     """The layer's own `phase`, by which it goes whatever the network's is; None: by mode (Caffe: net.cpp, Init)."""
     return ("TRAIN", "TEST")[layer.phase] if layer.HasField("phase") else None

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from converters.pytorch.state_dict import read_weights
+from converters.formats import read_weights
 from converters.weights import load_weights, save_weights
 from prototxt_gen.binary import from_binary
 from prototxt_gen.errors import FileError, WeightsError

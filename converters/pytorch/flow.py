@@ -1,0 +1,238 @@
+"""Which content every layer of a network reads, what stands under each top's name at the end, and what that needs.
+
+Caffe's blobs are memory: a layer in place writes over its bottom, and the tops of Reshape, Flatten and Split (also
+those that Caffe inserts by itself), of a Concat of one bottom and a Slice into one top are their bottom's memory. So
+an in-place layer on one of them changes what later layers read from the others, each in its own shape.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import NamedTuple
+
+from prototxt_gen.errors import NetworkError, UnsupportedError
+from prototxt_gen.layers import LAYERS, is_input
+from prototxt_gen.layers.arrangement import permutation
+from prototxt_gen.layers.losses import loss_weights
+from prototxt_gen.trace import AUTOMATIC, LayerSummary
+
+
+class Value(NamedTuple):
+    """What one layer writes as one of its tops: the layer's row, the top's index."""
+
+    row: int
+    top: int
+
+
+class Read(NamedTuple):
+    """A value as a reader sees it: in the shape of `like` where it was written through a blob of another shape.
+
+    `spoiled_by` is the layer that wrote over a part of this memory, so that it holds no one value any more.
+    """
+
+    value: Value
+    like: Value | None = None
+    spoiled_by: str | None = None
+
+
+class Loss(NamedTuple):
+    """A top that counts in what Caffe's solver minimises, with the content that it counts with."""
+
+    top: str
+    weight: float
+    read: Read
+
+
+@dataclass
+class Flow:
+    """By row what it reads, by top's name what stands there at the end, the tops that no layer takes, the losses."""
+
+    reads: list[list[Read]] = field(default_factory=list)
+    final: dict[str, Read] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+    losses: list[Loss] = field(default_factory=list)
+
+
+@dataclass
+class _Memory:
+    """The latest content: whose shape it has, and how often it was written. `is_blob`: it is a Parameter's blob."""
+
+    value: Value
+    shape: Value
+    version: int = 0
+    spoiled_by: str | None = None
+    is_blob: bool = False
+
+
+@dataclass
+class _Blob:
+    """A name's place: its memory, a value of its shape, and its content at the version at which it was last looked."""
+
+    memory: _Memory
+    shape: Value
+    read: Read
+    version: int
+
+    def look(self) -> Read:
+        memory = self.memory
+        if memory.version != self.version:
+            like = None if memory.shape == self.shape else self.shape
+            self.read = Read(memory.value, like, memory.spoiled_by)
+            self.version = memory.version
+        return self.read
+
+
+def flow_of(rows: Sequence[LayerSummary]) -> Flow:
+    """The flow through the layers of a network, in the order in which Caffe runs them."""
+    flow = Flow()
+    blobs: dict[str, _Blob] = {}
+    unread: dict[str, None] = {}
+    takers = _takers(rows)
+    for index, row in enumerate(rows):
+        reads = [blobs[bottom].look() for bottom in row.bottoms]
+        flow.reads.append(reads)
+        for bottom in row.bottoms:
+            unread.pop(bottom, None)
+        for place, top in enumerate(top_names(row)):
+            value = Value(index, place)
+            if place < len(row.bottoms) and row.bottoms[place] == top:
+                if not passes_on(row):
+                    _write(blobs, row, place, value)
+            elif passes_on(row):
+                source = blobs[row.bottoms[0]]
+                blobs[top] = _Blob(source.memory, source.shape, reads[0], source.version)
+            elif LAYERS[row.type].is_view:
+                source = blobs[row.bottoms[0]]
+                blobs[top] = _Blob(source.memory, value, Read(value), source.version)
+            else:
+                memory = _Memory(value, value, is_blob=row.type == "Parameter")
+                blobs[top] = _Blob(memory, value, Read(value), 0)
+            if not is_input(row.type):
+                unread[top] = None
+        for place, weight in enumerate(_minimised(row, [takers.get((index, top), 0) for top in range(len(row.tops))])):
+            name = top_names(row)[place]
+            # A Parameter gives its top the diff of its blob, where Caffe keeps the weight of a loss: it is lost.
+            if weight and not blobs[name].memory.is_blob:
+                flow.losses.append(Loss(name, weight, blobs[name].look()))
+    flow.final = {name: blob.look() for name, blob in blobs.items()}
+    flow.unread = sorted(unread)  # Caffe keeps them in a sorted set, too
+    return flow
+
+
+def top_names(row: LayerSummary) -> list[str]:
+    """The names of a layer's tops; a loss that names none has its own."""
+    return [row.name if top == AUTOMATIC else top for top in row.tops]
+
+
+def passes_on(row: LayerSummary) -> bool:
+    """Whether the tops are the bottom, in its shape: nothing is computed (Caffe: split, concat, slice_layer.cpp).
+
+    So it is in SSD's permute_layer.cpp, where no axis moves.
+    """
+    if row.type in ("Concat", "Slice"):
+        return len(row.bottoms) == len(row.tops) == 1
+    if row.type == "Permute":
+        return permutation(row.layer, row.bottom_shapes[0]) == tuple(range(len(row.bottom_shapes[0])))
+    return row.type == "Split"
+
+
+def _write(blobs: dict[str, _Blob], row: LayerSummary, place: int, value: Value) -> None:
+    """A layer in place writes over the memory of its bottom, which other blobs may share (Caffe: blob.cpp, Reshape)."""
+    blob = blobs[row.tops[place]]
+    before, after = row.bottom_shapes[place], row.top_shapes[place]
+    memory = blob.memory
+    if prod(before) == prod(after):
+        shape = blob.shape if before == after else value
+        memory.value, memory.shape, memory.version = value, shape, memory.version + 1
+        blob.shape, blob.read, blob.version = shape, Read(value), memory.version
+        return
+    if prod(after) < prod(before):  # where it is larger the blob gets new memory, and the old stays as it was
+        memory.spoiled_by, memory.version = row.name, memory.version + 1
+    blobs[row.tops[place]] = _Blob(_Memory(value, value), value, Read(value), 0)
+
+
+def _takers(rows: Sequence[LayerSummary]) -> dict[tuple[int, int], int]:
+    """How many bottoms take each top, by row and index."""
+    makers: dict[str, tuple[int, int]] = {}
+    takers: dict[tuple[int, int], int] = {}
+    for index, row in enumerate(rows):
+        for bottom in row.bottoms:
+            takers[makers[bottom]] = takers.get(makers[bottom], 0) + 1
+        makers.update({top: (index, place) for place, top in enumerate(top_names(row))})
+    return takers
+
+
+def _minimised(row: LayerSummary, takers: Sequence[int]) -> list[float]:
+    """What each top counts in the sum that Caffe's solver minimises (insert_splits.cpp, net.cpp).
+
+    The weight of a top that layers take goes to a Split's first top, and with it the layer loses all others that it
+    states. A loss type that states none counts where no layer takes it: else its gradient comes from its takers alone.
+    """
+    weights = loss_weights(row.layer, len(row.tops))
+    if not row.layer.loss_weight:
+        return [weight * (not taken) for weight, taken in zip(weights, takers, strict=True)]
+    moved = [weight * bool(taken) for weight, taken in zip(weights, takers, strict=True)]
+    return moved if any(moved) else list(weights)
+
+
+def output_names(flow: Flow, outputs: Sequence[str] | None) -> list[str]:
+    """The tops asked for, each once; without any the unread tops and all that count as losses.
+
+    NetworkError for names that no layer makes, and for a network without an output.
+    """
+    if outputs is None:
+        found = sorted({*flow.unread, *(loss.top for loss in flow.losses)})
+        if not found:
+            raise NetworkError("found no output: every top is taken by a layer, or no layer has one")
+        return found
+    if isinstance(outputs, str) or not outputs:
+        raise NetworkError(f"outputs: found {outputs!r}, expected a list of top names")
+    unknown = []
+    for name in outputs:
+        if name not in flow.final:
+            near = difflib.get_close_matches(name, flow.final, 3, 0.5)
+            unknown.append(f"{name!r}" + (f" (near: {', '.join(near)})" if near else ""))
+    if unknown:
+        raise NetworkError(f"outputs: found {', '.join(unknown)}, expected tops of the network")
+    return list(dict.fromkeys(outputs))
+
+
+def live_rows(rows: Sequence[LayerSummary], flow: Flow, names: Iterable[str]) -> tuple[list[int], set[Value]]:
+    """The rows that outputs need, in order, those that only pass on among them, and all values that are needed.
+
+    UnsupportedError lists reads of memory that a layer in place has written over in part.
+    """
+    makers: dict[str, int] = {}
+    sources = []
+    for index, row in enumerate(rows):
+        sources.append([makers[bottom] for bottom in row.bottoms])
+        makers.update(dict.fromkeys(top_names(row), index))
+    live: set[int] = set()
+    needed: set[Value] = set()
+    faults = []
+
+    def need(reader: str, source: int, read: Read) -> None:
+        live.add(source)
+        needed.update(value for value in (read.value, read.like) if value is not None)
+        if read.spoiled_by:
+            faults.append(f"{reader} shares memory that layer {read.spoiled_by!r} writes over in part")
+
+    for name in names:
+        need(f"output {name!r}", makers[name], flow.final[name])
+    for index in reversed(range(len(rows))):
+        row = rows[index]
+        if index in live or any(Value(index, place) in needed for place in range(len(row.tops))):
+            live.add(index)
+            for bottom, source, read in zip(row.bottoms, sources[index], flow.reads[index], strict=True):
+                need(f"layer {row.name!r} ({row.type}): bottom {bottom!r}", source, read)
+    if faults:
+        raise UnsupportedError("; ".join(reversed(faults)))
+    return sorted(live), needed
+
+
+def dead_rows(rows: Sequence[LayerSummary], live: Collection[int]) -> list[int]:
+    """The rows with blobs that no output needs."""
+    return [index for index, row in enumerate(rows) if row.blob_shapes and index not in live]
