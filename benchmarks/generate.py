@@ -1,7 +1,9 @@
-"""Writing candidates: text from cached fragments against the same networks built through the protobuf API.
+"""Writing candidates: networks joined from cached fragments against the same networks built layer by layer.
 
-Both sides run in one process, in turns, on the same candidates: DF's space with up to 12 blocks a stage, drawn at
-random. The other side is what one writes with protobuf and nothing else: add a layer, set its fields, print the whole.
+All ways run in one process, in turns, on the same candidates: DF's space with up to 12 blocks a stage, drawn at
+random. The others are what one writes with protobuf and nothing else: add a layer to the network and set its fields,
+or, as pycaffe's NetSpec does, make a message a layer from keyword arguments and put all of them into a network. Their
+text is `str(net)`, which protobuf's C implementation prints; text_format's functions are Python and slower.
 Run with: python benchmarks/generate.py [--candidates 200] [--rounds 15]
 """
 
@@ -21,7 +23,7 @@ from google.protobuf.internal import api_implementation
 
 from prototxt_gen.architectures import Backbone, Stage
 from prototxt_gen.generator.networks import generate, generate_text
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter
 
 WIDTHS = (64, 128, 256, 512, 1024)
 
@@ -38,39 +40,121 @@ def random_candidate(rng: random.Random) -> Backbone:
     return Backbone(tuple(stages))
 
 
-def by_api(backbone: Backbone) -> Any:
-    """The same deploy network, layer by layer through the protobuf API."""
-    net = NetParameter()
-    net.name = str(backbone)
+class ByApi:
+    """Layers added to the network, their fields set one by one."""
 
-    def add(name: str, kind: str, bottoms: Sequence[str], top: str) -> Any:
-        layer = net.layer.add()
+    def __init__(self, name: str) -> None:
+        self.net = NetParameter()
+        self.net.name = name
+
+    def _add(self, name: str, kind: str, bottoms: Sequence[str], top: str) -> Any:
+        layer = self.net.layer.add()
         layer.name, layer.type = name, kind
         layer.bottom.extend(bottoms)
         layer.top.append(top)
         return layer
 
-    def convolution(name: str, bottom: str, width: int, kernel: int, stride: int, spelled: str = "") -> str:
-        param = add(name, "Convolution", [bottom], name).convolution_param
+    def input(self, name: str) -> None:
+        self._add(name, "Input", [], name).input_param.shape.add().dim.extend([1, 3, 224, 224])
+
+    def convolution(self, name: str, bottom: str, width: int, kernel: int, stride: int) -> None:
+        param = self._add(name, "Convolution", [bottom], name).convolution_param
         param.num_output, param.bias_term = width, False
         param.pad.append(kernel // 2)
         param.kernel_size.append(kernel)
         param.stride.append(stride)
+
+    def norm(self, name: str, bottom: str, top: str) -> None:
+        param = self._add(name, "BatchNorm", [bottom], top).batch_norm_param
+        param.moving_average_fraction, param.eps = 0.9, 1e-4
+
+    def scale(self, name: str, blob: str) -> None:
+        self._add(name, "Scale", [blob], blob).scale_param.bias_term = True
+
+    def relu(self, name: str, blob: str) -> None:
+        self._add(name, "ReLU", [blob], blob)
+
+    def sum(self, name: str, bottoms: Sequence[str]) -> None:
+        param = self._add(name, "Eltwise", bottoms, name).eltwise_param
+        param.operation = param.SUM
+
+    def pooling(self, name: str, bottom: str, kernel: int) -> None:
+        param = self._add(name, "Pooling", [bottom], name).pooling_param
+        param.pool, param.kernel_size, param.stride = param.AVE, kernel, 1
+
+    def classifier(self, name: str, bottom: str, classes: int) -> None:
+        param = self._add(name, "InnerProduct", [bottom], name).inner_product_param
+        param.num_output, param.bias_term = classes, True
+
+    def network(self) -> Any:
+        return self.net
+
+
+class ByMessages:
+    """A message a layer, made of keyword arguments, all put into a network at the end (Caffe: net_spec.py)."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.layers: list[Any] = []
+
+    def _add(self, name: str, kind: str, bottoms: Sequence[str], top: str, **options: Any) -> None:
+        self.layers.append(LayerParameter(name=name, type=kind, bottom=bottoms, top=[top], **options))
+
+    def input(self, name: str) -> None:
+        self._add(name, "Input", [], name, input_param={"shape": [{"dim": [1, 3, 224, 224]}]})
+
+    def convolution(self, name: str, bottom: str, width: int, kernel: int, stride: int) -> None:
+        param = {
+            "num_output": width,
+            "bias_term": False,
+            "pad": [kernel // 2],
+            "kernel_size": [kernel],
+            "stride": [stride],
+        }
+        self._add(name, "Convolution", [bottom], name, convolution_param=param)
+
+    def norm(self, name: str, bottom: str, top: str) -> None:
+        param = {"moving_average_fraction": 0.9, "eps": 1e-4}
+        self._add(name, "BatchNorm", [bottom], top, batch_norm_param=param)
+
+    def scale(self, name: str, blob: str) -> None:
+        self._add(name, "Scale", [blob], blob, scale_param={"bias_term": True})
+
+    def relu(self, name: str, blob: str) -> None:
+        self._add(name, "ReLU", [blob], blob)
+
+    def sum(self, name: str, bottoms: Sequence[str]) -> None:
+        self._add(name, "Eltwise", bottoms, name, eltwise_param={"operation": "SUM"})
+
+    def pooling(self, name: str, bottom: str, kernel: int) -> None:
+        param = {"pool": "AVE", "kernel_size": kernel, "stride": 1}
+        self._add(name, "Pooling", [bottom], name, pooling_param=param)
+
+    def classifier(self, name: str, bottom: str, classes: int) -> None:
+        param = {"num_output": classes, "bias_term": True}
+        self._add(name, "InnerProduct", [bottom], name, inner_product_param=param)
+
+    def network(self) -> Any:
+        return NetParameter(name=self.name, layer=self.layers)
+
+
+def build(way: type[ByApi] | type[ByMessages], backbone: Backbone) -> Any:
+    """The same deploy network, layer by layer."""
+    net = way(str(backbone))
+
+    def convolution(name: str, bottom: str, width: int, kernel: int, stride: int, spelled: str = "") -> str:
         top, spelled = f"{name}/bn", spelled or name
-        norm = add(f"{spelled}/bn", "BatchNorm", [name], top)
-        norm.batch_norm_param.moving_average_fraction, norm.batch_norm_param.eps = 0.9, 1e-4
-        add(f"{spelled}/bn_scale", "Scale", [top], top).scale_param.bias_term = True
+        net.convolution(name, bottom, width, kernel, stride)
+        net.norm(f"{spelled}/bn", name, top)
+        net.scale(f"{spelled}/bn_scale", top)
         return top
 
     def conv_relu(name: str, bottom: str, width: int, kernel: int, stride: int) -> str:
         top = convolution(name, bottom, width, kernel, stride)
-        add(f"{name}/relu", "ReLU", [top], top)
+        net.relu(f"{name}/relu", top)
         return top
 
-    layer = net.layer.add()
-    layer.name, layer.type = "data", "Input"
-    layer.top.append("data")
-    layer.input_param.shape.add().dim.extend([1, 3, 224, 224])
+    net.input("data")
     bottom = "data"
     for number, width in enumerate(backbone.stem, 1):
         bottom = conv_relu(f"conv{number}", bottom, width, 3, 2)
@@ -91,18 +175,23 @@ def by_api(backbone: Backbone) -> Any:
             if stride == 2 or width != before:
                 shortcut = convolution(f"{name}.skipConv", bottom, out, 1, stride, f"{name}skipConv")
             bottom = f"{name}.sum"
-            param = add(bottom, "Eltwise", [top, shortcut], bottom).eltwise_param
-            param.operation = param.SUM
-            add(f"{name}.relu", "ReLU", [bottom], bottom)
+            net.sum(bottom, [top, shortcut])
+            net.relu(f"{name}.relu", bottom)
             before = width
-    pooling = add("pool5", "Pooling", [bottom], "pool5").pooling_param
-    pooling.pool, pooling.kernel_size, pooling.stride = pooling.AVE, 7, 1
-    classifier = add("fc", "InnerProduct", ["pool5"], "fc").inner_product_param
-    classifier.num_output, classifier.bias_term = backbone.classes, True
-    return net
+    net.pooling("pool5", bottom, 7)
+    net.classifier("fc", "pool5", backbone.classes)
+    return net.network()
 
 
-def seconds(work: Callable[[Backbone], object], candidates: Sequence[Backbone]) -> float:
+def by_api(backbone: Backbone) -> Any:
+    return build(ByApi, backbone)
+
+
+def by_messages(backbone: Backbone) -> Any:
+    return build(ByMessages, backbone)
+
+
+def seconds(work: Callable[[Any], object], candidates: Sequence[Any]) -> float:
     """Wall time of one candidate, the mean over all of them."""
     begun = time.perf_counter()
     for candidate in candidates:
@@ -119,32 +208,59 @@ def main() -> int:
     rng = random.Random(0)
     candidates = [random_candidate(rng) for _ in range(args.candidates)]
     for candidate in candidates:
-        assert generate(candidate) == by_api(candidate)
-        assert generate_text(candidate) == text_format.MessageToString(by_api(candidate))
+        assert generate(candidate) == by_api(candidate) == by_messages(candidate)
+        assert generate_text(candidate) == str(by_api(candidate)) == str(by_messages(candidate))
 
-    pairs: dict[str, tuple[Callable[[Backbone], object], Callable[[Backbone], object]]] = {
-        "text": (generate_text, lambda candidate: text_format.MessageToString(by_api(candidate))),
-        "NetParameter": (generate, by_api),
-    }
     layers = statistics.mean(len(generate(candidate).layer) for candidate in candidates)
     print(f"{len(candidates)} candidates of {layers:.0f} layers on average, {args.rounds} rounds in turns")
     print(f"Python {sys.version.split()[0]}, protobuf {protobuf_version} ({api_implementation.Type()})")
-    print(f"{'a candidate as':<14} {'fragments, us':>22} {'protobuf API, us':>22} {'ratio':>7}")
-    for name, sides in pairs.items():
-        for work in sides:  # warm-up
-            seconds(work, candidates)
-        times = [[seconds(work, candidates) * 1e6 for work in sides] for _ in range(args.rounds)]
-        columns = []
-        for side in zip(*times, strict=True):
-            low, median, high = statistics.quantiles(side, n=4)
-            columns.append(f"{median:.1f} ({low:.1f} to {high:.1f})")
-        ratio = statistics.median(other / ours for ours, other in times)
-        print(f"{name:<14} {columns[0]:>22} {columns[1]:>22} {ratio:>6.1f}x")
+    compare(
+        "text",
+        {
+            "joined fragments": generate_text,
+            "protobuf API, str(net)": lambda candidate: str(by_api(candidate)),
+            "a message a layer, str(net)": lambda candidate: str(by_messages(candidate)),
+            "protobuf API, text_format": lambda candidate: text_format.MessageToString(by_api(candidate)),
+        },
+        candidates,
+        args.rounds,
+    )
+    compare(
+        "NetParameter",
+        {"joined fragments": generate, "protobuf API": by_api, "a message a layer": by_messages},
+        candidates,
+        args.rounds,
+    )
     print("Medians over the rounds, quartiles in brackets; the ratio is the median of each round's own.")
+
+    nets = [by_api(candidate) for candidate in candidates]
+    print("Printing alone, of networks that stand:", end="")
+    for name, printing in {
+        "str": str,
+        "MessageToString": text_format.MessageToString,
+        "MessageToBytes": text_format.MessageToBytes,
+    }.items():
+        times = [seconds(printing, nets) * 1e6 for _ in range(args.rounds)]
+        print(f"  {name} {statistics.median(times):.1f} us", end="")
+    print()
 
     fresh = [random_candidate(rng) for _ in range(args.candidates)]
     print(f"Text of {len(fresh)} candidates not seen before: {seconds(generate_text, fresh) * 1e6:.1f} us each")
     return 0
+
+
+def compare(
+    subject: str, ways: dict[str, Callable[[Backbone], object]], candidates: Sequence[Backbone], rounds: int
+) -> None:
+    """Prints how long each way takes, and how many times as long as the first one."""
+    for work in ways.values():  # warm-up
+        seconds(work, candidates)
+    times = [[seconds(work, candidates) * 1e6 for work in ways.values()] for _ in range(rounds)]
+    print(f"\n{f'a candidate as {subject}':<30} {'us':>28} {'ratio':>8}")
+    for index, (name, column) in enumerate(zip(ways, zip(*times, strict=True), strict=True)):
+        low, median, high = statistics.quantiles(column, n=4)
+        ratio = statistics.median(row[index] / row[0] for row in times)
+        print(f"{name:<30} {f'{median:.1f} ({low:.1f} to {high:.1f})':>28} {ratio:>7.1f}x")
 
 
 if __name__ == "__main__":

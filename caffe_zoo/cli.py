@@ -104,11 +104,15 @@ def _warner(command: str, others: Callable[..., None]) -> Callable[..., None]:
 
 def _one_line(message: str, most: int = 1000) -> str:
     """A fault's message in one line; of a list of hundreds of faults the first ones and how many follow."""
-    line = " ".join(message.splitlines())
+    # A message may quote a file that is no text at all.
+    line = "".join(
+        char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(message.splitlines())
+    )
     if len(line) <= most:
         return line
     shown = line[:most].rpartition("; ")[0] or line[:most]
-    return f"{shown}; ... and {line.count('; ', len(shown) + 1)} more (--traceback shows all)"
+    more = line.count("; ", len(shown))
+    return f"{shown}{f'; ... and {more} more' if more else ' ...'} (--traceback shows all)"
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ def accuracy(
 ) -> Accuracy:
     """Top-1 and top-5 accuracy over the images, `batch` of them in memory at a time; `done` is told of each one.
 
-    As Caffe counts (accuracy_layer.cpp): a class that scores the same as the label stands before it.
+    As Caffe counts (accuracy_layer.cpp): a class with the same score as the label ranks before it.
     """
     hits = np.zeros(2, np.int64)
     scores = scores_of(run, (example.image for example in found), preprocessing, batch)

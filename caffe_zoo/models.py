@@ -143,7 +143,7 @@ def network(
 
 
 def load(name: str, weights: WeightsSource) -> Weights:
-    """The arrays of any kind of source of weights for a card's network, not yet held against it."""
+    """The arrays of any source of weights for a card's network, not yet checked against it."""
     if isinstance(weights, str) and weights == "released":
         weights = cached(name)
     if isinstance(weights, str) and weights.endswith(".bin"):
@@ -187,8 +187,8 @@ def load_network(
 def runner(net: NetParameter, weights: Mapping[str, Sequence[Any]], engine: str = "torch") -> Run:
     """The network with its weights as a function of data blobs, with batch norm folded into the convolutions.
 
-    The weights are those of the network (see load_network). CaffeError for an engine that there is not or that is not
-    installed.
+    The weights must fit the network (see load_network). CaffeError for an unknown engine, NotInstalledError for
+    one whose package is missing.
     """
     session = make_engine(engine).load(*merge_batchnorm(net, weights))
     (data,), (scores,) = session.inputs, session.outputs
@@ -198,8 +198,8 @@ def runner(net: NetParameter, weights: Mapping[str, Sequence[Any]], engine: str 
 def feature_tops(name: str, merged: bool = False) -> list[str]:
     """The tops at strides 4, 8, 16 and 32 of a card's backbone: at each, what its last block gives.
 
-    So a convolution between the last block and the pooling, the head's, is none of them, nor is one in which the next
-    block begins before its stride. CaffeError for a backbone without one of the four.
+    Convolutions after the last block, before the pooling, do not count; nor do those at the start of a block, before
+    its stride. CaffeError for a backbone without one of the four.
     """
     tops = tops_by_stride(card(name).architecture, merged)
     missing = [stride for stride in STRIDES if stride not in tops]

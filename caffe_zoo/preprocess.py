@@ -29,13 +29,13 @@ def preprocess(picture: Picture, preprocessing: Preprocessing, resize: bool = Tr
     Files are read by `read_image`: turned as their EXIF says, greys and palettes as colours, without transparency.
     Pillow shrinks with a filter as wide as the reduction, OpenCV's resize does not: where numbers must be equal to
     those of another program, hand over images of the network's own size. With resize=False a picture of another size
-    is a FormatError, for which a crop is no exception.
+    is a FormatError, even where the card would only crop it.
     """
     return as_data(pixels(picture, preprocessing, resize)[None], _mean(preprocessing), preprocessing.scale)
 
 
 def pixels(picture: Picture, preprocessing: Preprocessing, resize: bool = True) -> NDArray[np.uint8]:
-    """The resized and cropped RGB pixels (H, W, 3) that `preprocess` makes numbers of."""
+    """The resized and cropped RGB pixels (H, W, 3), before `preprocess` subtracts the mean."""
     image = open_picture(picture)
     height, width = preprocessing.crop
     if image.size == (width, height):
@@ -65,7 +65,7 @@ def wrong_size(picture: Picture, image: Image.Image, preprocessing: Preprocessin
 
 
 def open_picture(picture: Picture) -> Image.Image:
-    """The picture as an RGB image. FormatError for an array that is none."""
+    """The picture as an RGB image. FormatError for an array that is not an image."""
     if isinstance(picture, Image.Image):
         if 0 in picture.size:
             raise FormatError(f"{name_of(picture)}: found an image of {picture.height}x{picture.width}, without pixels")

@@ -93,11 +93,11 @@ def labels_of(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.
 
 
 def colour_map(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
-    """Labels (H, W) in the colours of Cityscapes, (H, W, 3). FormatError for classes that it does not have."""
+    """Labels (H, W) in the colours of Cityscapes, (H, W, 3). FormatError for classes beyond Cityscapes'."""
     if labels.size and not 0 <= int(labels.min()) <= int(labels.max()) < len(COLOURS):
         raise FormatError(
-            f"labels: found classes up to {labels.max()}, expected Cityscapes' 0 to {len(COLOURS) - 1}: there are no "
-            "colours for others, write their ids"
+            f"labels: found classes up to {labels.max()}, expected Cityscapes' 0 to {len(COLOURS) - 1}: other classes "
+            "have no colours; write their ids instead"
         )
     colours: NDArray[np.uint8] = np.array(COLOURS, np.uint8)[labels]
     return colours

@@ -15,15 +15,35 @@ from converters.weights.upgrading import upgrade_caffemodel
 from prototxt_gen.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from converters.pytorch.checkpoints import (
+        apply_mapping,
+        batch_norm_eps,
+        from_state_dict,
+        propose_mapping,
+        read_mapping,
+        to_state_dict,
+        undo_mapping,
+        write_mapping,
+    )
     from converters.pytorch.module import to_torch, total_loss, weights_of
+    from converters.pytorch.state_dict import read_state_dict
 else:
     # These bring torch, which takes seconds to import; weights and networks should not wait for it.
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "apply_mapping": "converters.pytorch.checkpoints",
+            "batch_norm_eps": "converters.pytorch.checkpoints",
+            "from_state_dict": "converters.pytorch.checkpoints",
+            "propose_mapping": "converters.pytorch.checkpoints",
+            "read_mapping": "converters.pytorch.checkpoints",
+            "read_state_dict": "converters.pytorch.state_dict",
+            "to_state_dict": "converters.pytorch.checkpoints",
             "to_torch": "converters.pytorch.module",
             "total_loss": "converters.pytorch.module",
+            "undo_mapping": "converters.pytorch.checkpoints",
             "weights_of": "converters.pytorch.module",
+            "write_mapping": "converters.pytorch.checkpoints",
         },
     )
 
@@ -32,22 +52,31 @@ __all__ = [
     "Session",
     "SolverState",
     "Verification",
+    "apply_mapping",
+    "batch_norm_eps",
     "caffe_interp",
     "change_dialect",
+    "from_state_dict",
     "load_mean",
     "load_weights",
     "make_engine",
     "merge_batchnorm",
+    "propose_mapping",
+    "read_mapping",
     "read_ncnn",
     "read_network",
     "read_solver_state",
+    "read_state_dict",
     "read_weights",
     "save_mean",
     "save_weights",
+    "to_state_dict",
     "to_torch",
     "total_loss",
+    "undo_mapping",
     "upgrade_caffemodel",
     "verify",
     "weights_of",
+    "write_mapping",
     "write_weights",
 ]

@@ -18,8 +18,8 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".t
 def read_image(path: str | os.PathLike[str]) -> Image.Image:
     """An image as RGB: turned as its EXIF says, then as `as_rgb` says.
 
-    FileError when there is no such file; FormatError names the file that is no image, is broken, or holds numbers
-    that are no greys.
+    FileError when there is no such file; FormatError names a file that is not an image, is broken, or has
+    pixels that are not grey levels.
     """
     name = os.fspath(path)
     try:
@@ -36,7 +36,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
 def as_rgb(image: Image.Image, name: str = "image") -> Image.Image:
     """Any image of Pillow as RGB: 16-bit greys reduced to 8, palettes looked up, transparency dropped.
 
-    FormatError, which begins with `name`, for pixels that are no greys.
+    FormatError, which begins with `name`, for pixels that are not grey levels.
     """
     if image.mode == "F":
         raise FormatError(f"{name}: found floating-point pixels, expected 8 or 16 bits a channel")

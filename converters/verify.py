@@ -36,7 +36,7 @@ class TopCheck:
 
     `largest` is the largest absolute value. `difference` is the largest absolute difference, None where there was
     nothing to compare with; `relative` is that over the other side's largest value. `counts` says whether it decides:
-    a top inside the network that the other files make by other layers (as merged ones do) does not.
+    a top inside the network that other layers make in the other files, as in merged networks, does not.
     """
 
     top: str
@@ -58,7 +58,7 @@ class Verification:
     tops: tuple[TopCheck, ...]
     tolerance: float
     against: str | None = None
-    #: Layers of the weights that the network does not have; Caffe passes over them, too.
+    #: Layers of the weights that the network does not have; Caffe skips them too.
     unused: tuple[str, ...] = ()
     #: Blobs that hold NaN or infinite numbers, as "layer[index]".
     not_finite: tuple[str, ...] = ()
@@ -122,7 +122,7 @@ def verify(
 
     `against` is another pair (network, weights), the name of another engine for the same pair ("opencv",
     "onnxruntime"), or a .onnx file, which onnxruntime runs. Networks and weights are objects or paths of any format
-    that we read. Inputs are the same on every machine: numbers from -1 to 1, zeros for labels. `tolerance` is for a
+    that we read. Inputs are the same on every machine: numbers from -1 to 1, zeros for labels. `tolerance` limits a
     top's largest difference over its largest value. WeightsError lists every blob that is missing or of another shape;
     NotInstalledError says what an engine needs.
     """

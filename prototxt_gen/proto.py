@@ -1,7 +1,7 @@
 """The one file that knows protobuf: Caffe's messages, their fields, their text and their bytes.
 
 Every message of caffe.proto is a name of this module: NetParameter, LayerParameter, FillerParameter, ... They are made
-when the module is imported from caffe.desc, which protoc compiled of caffe.proto (`make proto`), and live in a
+when the module is imported from caffe.desc, which protoc compiles from caffe.proto (`make proto`), and live in a
 descriptor pool of their own, so that any other caffe_pb2 may live in the same process and no generated code ties the
 package to one release of protobuf. proto.pyi, made by the same command, tells type checkers and editors their fields.
 """
@@ -25,10 +25,10 @@ class Field(NamedTuple):
 
     name: str
     number: int
-    kind: str  # "float", "int32", "string", ... as caffe.proto spells it; "message" or "enum" for the types in it
+    kind: str  # "float", "int32", "string", ... or, for a type that caffe.proto defines, "message" or "enum"
     repeated: bool
-    message: type[Message] | None  # of kind "message": which one
-    values: Mapping[str, int]  # of kind "enum": its names and their numbers
+    message: type[Message] | None  # for the kind "message": its class
+    values: Mapping[str, int]  # for the kind "enum": its names and their numbers
 
 
 def _load() -> tuple[dict[str, type[Message]], dict[type[Message], dict[str, Field]]]:
@@ -97,7 +97,7 @@ def print_text(message: Message) -> str:
 def merge_bytes(data: bytes, message: M) -> M:
     """Adds what the bytes hold to the message and returns it; required fields may be missing.
 
-    FormatError where they are no message.
+    FormatError where the bytes are not such a message.
     """
     try:
         message.MergeFromString(data)

@@ -1,4 +1,4 @@
-"""Caffe text: prototxts read and written, with the fields that caffe.proto does not know told by name."""
+"""Caffe text: prototxts read and written; a warning names the fields that caffe.proto does not know."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import os
 import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from prototxt_gen.errors import FormatError
 from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.proto import (
     Field,
     LayerParameter,
+    M,
     Message,
     NetParameter,
     SolverParameter,
@@ -26,8 +27,6 @@ from prototxt_gen.proto import (
 
 _MOST_LISTED = 20
 
-M = TypeVar("M", bound=Message)
-
 
 class UnknownFieldWarning(UserWarning):
     """A text file has fields that are not in caffe.proto; they were left out."""
@@ -37,8 +36,9 @@ def parse_text(text: str, message: M, source: str = "<text>", *, strict: bool = 
     """Fills `message` from Caffe text and returns it. FormatError names `source`, the line and what is wrong there.
 
     Fields that caffe.proto does not know, as forks add them, are left out and named in one UnknownFieldWarning; with
-    `strict` they are a FormatError. So are they where the message has none of the fields at the top of the text, as
-    when a solver is read as a network, and where a layer of the old format has fields that only the current one knows.
+    `strict` they are a FormatError. It is always an error when the message has none of the fields at the top of the
+    text, as when a solver is read as a network, or when a layer of the old format has a field that only the current
+    format knows.
     """
     text = text.removeprefix("\ufeff")
     kind = type(message)
@@ -90,8 +90,8 @@ class _Entry(NamedTuple):
 def _entries(text: str, root: type[Message]) -> Iterator[_Entry]:
     """Every field that is no message, and every field that its message does not have.
 
-    They end where the text is no Caffe text at all. protobuf can skip unknown fields but neither tell which nor survive
-    all that forks write in them.
+    The walk ends where the text is not Caffe text at all. protobuf itself can skip unknown fields, but it does not say
+    which, and it stops at some of what forks write in them.
     """
     scopes: list[tuple[str, type[Message], bool]] = [("", root, False)]  # path, message, whether a list of messages
     tokens = (token for token in _TEXT_TOKEN.finditer(text) if token.lastgroup != "skip")
@@ -154,7 +154,7 @@ def _after_value(
 
 
 # A comment, left as it is, or a minus with what Caffe takes between it and its number.
-_MINUS = re.compile(r"(\#[^\n]*)|-((?:\s+|\#[^\n]*\n)+)(?=[.\w])")
+_MINUS = re.compile(r"(\#[^\n]*)|-((?:\s|\#[^\n]*\n)+)(?=[.\w])")
 _FLOAT = re.compile(r"(?<=[\d.])F(?![\w.])")
 _BOOL = re.compile(r"(?<![\w.])0[xX]?0*([01])(?![\w.])")
 
@@ -192,9 +192,9 @@ _KINDS = {NetParameter: "a network", SolverParameter: "a solver"}
 
 
 def _check_kind(source: str, made: Message, unknown: Sequence[_Entry]) -> None:
-    """FormatError where the unknown fields show a text of another kind, or current fields in a layer of the old format.
+    """FormatError where unknown fields show that the text is of another kind, or mixes the two formats of layers.
 
-    Caffe refuses every unknown field; these are no additions of a fork.
+    Caffe refuses every unknown field. These are not the additions of a fork, so leaving them out would be wrong.
     """
     for entry in unknown:
         if entry.message in (V0LayerParameter, V1LayerParameter) and entry.name in fields_of(LayerParameter):

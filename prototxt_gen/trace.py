@@ -61,7 +61,7 @@ def trace(net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | None = 
             _check_names(layer, makers, uses)
             bottoms = [shapes[bottom] for bottom in layer.bottom]
             known = [shape for shape in bottoms if shape is not None]
-            if len(known) < len(bottoms):  # a fault further up, told already
+            if len(known) < len(bottoms):  # a layer further up has a fault, which is listed
                 continue
             made = _apply(layer, known, given)
             tops += (AUTOMATIC,) * (len(made.tops) - len(tops))

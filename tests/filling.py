@@ -33,9 +33,10 @@ def fill_weights(net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | 
             mean, variance, _ = blobs
             blobs = [mean * 2, variance * 4 + 12, np.full((1,), 8, np.float32)]
         elif row.type in ("Scale", "PReLU", "Normalize"):
-            blobs[0] = 0.75 + blobs[0] / 4
+            blobs[0] = (0.75 + blobs[0] / 4).astype(np.float32)
         elif blobs and blobs[0].ndim > 1:
-            blobs[0] *= np.float32(2 / np.sqrt(np.prod(blobs[0].shape[1:], dtype=int)))
+            fan_in = np.prod(blobs[0].shape[1:], dtype=int)
+            blobs[0] = blobs[0] * np.float32(2 / np.sqrt(fan_in))
         if blobs:
             weights[row.name] = [blob.astype(np.float32) for blob in blobs]
     return weights

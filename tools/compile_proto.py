@@ -1,6 +1,6 @@
 """Compiles caffe.proto by protoc into caffe.desc, which proto.py loads, and proto.pyi, which type checkers read.
 
-With --check nothing is written: the exit status is 1, and a line names the file, where one of the two is not current.
+With --check it writes nothing: where one of the two is not current, a line names it and the exit status is 1.
 """
 
 from __future__ import annotations
@@ -28,82 +28,21 @@ SCALARS = {
     FIELD.TYPE_STRING: "str",
     FIELD.TYPE_UINT32: "int",
 }
+# The fields of a small message stand on one line of at most so many characters.
+_SHORT = 100
 
-# What all messages have. Descriptors are left out: only proto.py looks at them.
 HEAD = '''"""The messages of caffe.proto and the functions of proto.py, for type checkers and editors.
 
 Made by tools/compile_proto.py: `make proto` writes it anew.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, MutableSequence, Sequence
-from typing import Any, ClassVar, Generic, NamedTuple, SupportsIndex, TypeVar, overload
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
-from typing_extensions import Self
-
-_T = TypeVar("_T")
-
-class Message:
-    """What every message can do (google.protobuf.message.Message)."""
-
-    def HasField(self, field_name: str) -> bool: ...
-    def ClearField(self, field_name: str) -> None: ...
-    def Clear(self) -> None: ...
-    def CopyFrom(self, other_msg: Self) -> None: ...
-    def MergeFrom(self, other_msg: Self) -> None: ...
-    def SetInParent(self) -> None: ...
-    def IsInitialized(self) -> bool: ...
-    def DiscardUnknownFields(self) -> None: ...
-    def ByteSize(self) -> int: ...
-    def SerializeToString(self) -> bytes: ...
-    def SerializePartialToString(self) -> bytes: ...
-    def MergeFromString(self, serialized: bytes) -> int: ...
-    def ParseFromString(self, serialized: bytes) -> int: ...
-    @classmethod
-    def FromString(cls, s: bytes) -> Self: ...
-
-class Enum:
-    """The names of an enum and their numbers (google.protobuf.internal.enum_type_wrapper)."""
-
-    def Name(self, number: int) -> str: ...
-    def Value(self, name: str) -> int: ...
-    def keys(self) -> list[str]: ...
-    def values(self) -> list[int]: ...
-    def items(self) -> list[tuple[str, int]]: ...
-
-class Values(MutableSequence[_T]):
-    """A repeated field of numbers or texts."""
-
-    @overload
-    def __getitem__(self, index: SupportsIndex) -> _T: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[_T]: ...
-    @overload
-    def __setitem__(self, index: SupportsIndex, value: _T) -> None: ...
-    @overload
-    def __setitem__(self, index: slice, value: Iterable[_T]) -> None: ...
-    def __delitem__(self, index: SupportsIndex | slice) -> None: ...
-    def __len__(self) -> int: ...
-    def insert(self, index: SupportsIndex, value: _T) -> None: ...
-    def sort(self, *, key: Any = None, reverse: bool = False) -> None: ...
-    def MergeFrom(self, other: Self) -> None: ...
-
-class Messages(Sequence[_T]):
-    """A repeated field of messages: they are copied into it, or made in it by `add`."""
-
-    @overload
-    def __getitem__(self, index: SupportsIndex) -> _T: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[_T]: ...
-    def __delitem__(self, index: SupportsIndex | slice) -> None: ...
-    def __len__(self) -> int: ...
-    def append(self, value: _T) -> None: ...
-    def extend(self, values: Iterable[_T]) -> None: ...
-    def insert(self, index: SupportsIndex, value: _T) -> None: ...
-    def pop(self, index: SupportsIndex = -1) -> _T: ...
-    def remove(self, value: _T) -> None: ...
-    def reverse(self) -> None: ...
-    def sort(self, *, key: Any = None, reverse: bool = False) -> None: ...
-    def MergeFrom(self, other: Self) -> None: ...
+from prototxt_gen.message import Enum as Enum
+from prototxt_gen.message import Message as Message
+from prototxt_gen.message import Messages as Messages
+from prototxt_gen.message import Values as Values
 '''
 
 
@@ -144,15 +83,16 @@ def _message_lines(message: descriptor_pb2.DescriptorProto) -> Iterator[str]:
         yield f"    {enum.name}: ClassVar[Enum]"
         for value in enum.value:
             yield f"    {value.name}: ClassVar[int]"
-    for field in message.field:
+    attributes = []
+    for field in sorted(message.field, key=lambda field: field.name):
         kind = _kind(field)
         if field.label == FIELD.LABEL_REPEATED:
             kind = f"_{kind}List" if field.type == FIELD.TYPE_MESSAGE else f"Values[{kind}]"
-        elif field.type != FIELD.TYPE_MESSAGE:
-            yield f"    {field.name}: {kind}"
-            continue
-        yield "    @property"
-        yield f"    def {field.name}(self) -> {kind}: ..."
+        if field.label == FIELD.LABEL_REPEATED or field.type == FIELD.TYPE_MESSAGE:
+            kind = f"Final[{kind}]"  # protobuf lets nobody assign to them
+        attributes.append(f"{field.name}: {kind}")
+    together = "; ".join(attributes)
+    yield from ([f"    {line}" for line in attributes] if len(together) > _SHORT else [f"    {together}"])
     yield from _taking(message, "__init__", "None")
 
 
@@ -161,9 +101,7 @@ def _taking(message: descriptor_pb2.DescriptorProto, name: str, result: str) -> 
     if not message.field:
         yield f"    def {name}(self) -> {result}: ..."
         return
-    yield f"    def {name}("
-    yield "        self,"
-    yield "        *,"
+    taken = []
     for field in message.field:
         kind = _kind(field)
         if field.type == FIELD.TYPE_MESSAGE:
@@ -172,8 +110,8 @@ def _taking(message: descriptor_pb2.DescriptorProto, name: str, result: str) -> 
             kind += " | str"
         if field.label == FIELD.LABEL_REPEATED:
             kind = f"Iterable[{kind}]"
-        yield f"        {field.name}: {kind} | None = None,"
-    yield f"    ) -> {result}: ..."
+        taken.append(f"{field.name}: {kind} | None = None")
+    yield f"    def {name}(self, *, {', '.join(taken)}) -> {result}: ..."
 
 
 def _kind(field: descriptor_pb2.FieldDescriptorProto) -> str:

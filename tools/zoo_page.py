@@ -28,10 +28,24 @@ _TAIL = """
 `weights_manifest.json` lists the files. The release gives no digests: the first download's is recorded, and a change is
 an error from then on. Where no licence is stated, ask the authors before you ship their weights.
 
+## Train further in Caffe
+
+`dongfeng generate df1seg_d8 --form train_val -o train_val.prototxt` writes a network that reads lists of images and of
+label maps. Each pixel of a label map is a class, so Caffe must not resize it: label maps need the size of the scores,
+which the command prints. This makes them, from Cityscapes' own files (with `--ids train` from files of your own
+classes):
+
+```sh
+dongfeng labels df1seg_d8 gtFine/train/*/*_labelIds.png -o labels/train/
+```
+
+Each score takes the label in the middle of its share of the image; 255 stands for pixels that do not count.
+
 ## See it on your own frames
 
-No frames are ours to ship: the pictures are yours to make. PL1A-Seg's weights were published in ncnn's format, in the
-authors' demo for phones: `pl1a_seg.ncnn.param.bin` and `pl1a_seg.ncnn.bin`. With them, and a folder of street scenes:
+We have no frames that we may pass on: make the pictures from your own. PL1A-Seg's weights were published in ncnn's
+format, in the authors' demo for phones: `pl1a_seg.ncnn.param.bin` and `pl1a_seg.ncnn.bin`. With them, and a folder
+of street scenes:
 
 ```sh
 dongfeng segment pl1a_seg frames/ -o overlays/ --overlay --weights pl1a_seg.ncnn.param.bin,pl1a_seg.ncnn.bin
@@ -56,8 +70,8 @@ for stock BVLC Caffe, which computes the same,
 dongfeng convert pl1a_seg.prototxt pl1a_seg.caffemodel stock.caffemodel --stock stock.prototxt
 ```
 
-ncnn enlarges maps from pixel centres, Caffe's Interp,
-with which the authors trained, from corner to corner: about 3 labels in 100 differ from those of the phone.
+ncnn enlarges maps from pixel centres, Caffe's Interp, with which the authors trained, from corner to corner: about 3
+labels in 100 differ from those of the phone.
 
 `frames/` may be what `ffmpeg -i drive.mp4 frames/%05d.png` writes; `ffmpeg -i overlays/%05d.png drive_overlay.mp4`
 makes a video again. Any other segmentation network goes the same way: `dongfeng fetch df1seg`, then

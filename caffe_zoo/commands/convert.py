@@ -22,8 +22,6 @@ EXAMPLE = (
     "  dongfeng convert pl1a_seg.prototxt pl1a_seg.caffemodel stock.caffemodel --stock stock.prototxt"
 )
 
-_STATE_DICTS = (".pt", ".pth")
-
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The files to read and to write."""
@@ -86,9 +84,10 @@ def _check(args: argparse.Namespace) -> None:
 def _without_network(args: argparse.Namespace) -> Mapping[str, Any]:
     """Copies weights by their names alone."""
     from converters import change_dialect, load_weights, save_weights
+    from converters.formats import STATE_DICT_SUFFIXES
     from converters.weights.upgrading import upgraded_weights
 
-    if suffixes := [path.suffix for path in (args.weights, args.output) if path.suffix in _STATE_DICTS]:
+    if suffixes := [path.suffix for path in (args.weights, args.output) if path.suffix in STATE_DICT_SUFFIXES]:
         raise CaffeError(f"{suffixes[0]} needs the network: dongfeng convert NET.prototxt {args.weights} {args.output}")
     from_caffemodel = args.weights.suffix == ".caffemodel"
     weights = upgraded_weights(args.weights) if from_caffemodel else load_weights(args.weights)

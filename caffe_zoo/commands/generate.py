@@ -13,12 +13,17 @@ from prototxt_gen.generator.arguments import FORMS
 from prototxt_gen.generator.forms import label_size
 from prototxt_gen.generator.networks import generate_text
 
-EXAMPLE = "dongfeng generate df2a --form deploy -o df2a.prototxt"
+EXAMPLE = (
+    "dongfeng generate df2a -o df2a.prototxt\n"
+    "  dongfeng generate s16-32_b32x2_b64x2_b128-256_c10 --input-shape 1,3,96,96 -o own.prototxt"
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The architecture, the form, and where the text goes."""
-    parser.add_argument("architecture", help="a network of the zoo, or an architecture's code")
+    parser.add_argument(
+        "architecture", help="a network of the zoo, or an architecture's code (`dongfeng list` prints some)"
+    )
     parser.add_argument(
         "--form",
         choices=FORMS,

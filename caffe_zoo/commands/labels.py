@@ -21,10 +21,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input",
         nargs="+",
         type=Path,
-        help="label files of whole images, or folders of them: a grey value for each pixel",
+        help="label files of whole images, a grey value for each pixel, or folders of them",
     )
     parser.add_argument(
-        "-o", "--output", required=True, metavar="FOLDER", help="where a .png of the same name is written for each"
+        "-o",
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="the folder where a .png of the same name is written for each",
     )
     parser.add_argument(
         "--ids",
@@ -34,7 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "for pixels to ignore (train)",
     )
     parser.add_argument(
-        "--input-shape", type=input_shape, metavar="N,C,H,W", help="as given to `dongfeng generate --form train_val`"
+        "--input-shape",
+        type=input_shape,
+        metavar="N,C,H,W",
+        help="what `dongfeng generate --form train_val` was given; default: that of the form",
     )
 
 

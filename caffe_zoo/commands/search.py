@@ -22,7 +22,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         default="digits",
         metavar="DATA",
-        help="`digits` (default), or a folder of images: a sub-folder for each class, or train/ and val/ with these",
+        help="`digits` (default), or a folder of images: "
+        "a sub-folder for each class, or train/ and val/ with these in them",
     )
     parser.add_argument(
         "--out",

@@ -11,12 +11,15 @@ from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.summary import summarize
 
-EXAMPLE = "dongfeng show df1"
+EXAMPLE = "dongfeng show df1\n  dongfeng show train_val.prototxt --phase TRAIN"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The network, and what is shown of it."""
-    parser.add_argument("network", help="a network of the zoo, an architecture's code, or a .prototxt file")
+    parser.add_argument(
+        "network",
+        help="a network of the zoo, an architecture's code (`dongfeng list` prints some), or a .prototxt file",
+    )
     add_phase(parser, "the phase whose layers are shown")
     add_merged(parser)
     add_input_shapes(parser)

@@ -21,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         metavar="FILE",
         help="compare every top with OTHER.prototxt OTHER.caffemodel, with NET.onnx (run by onnxruntime), "
-        "or with `opencv`, which runs the same two files",
+        "or with `opencv` or `onnxruntime`, which run the same two files; the exit status is 1 where one differs",
     )
     parser.add_argument(
         "--tolerance",
@@ -41,7 +41,9 @@ def run(args: argparse.Namespace) -> int:
     against: tuple[str, str] | str | None = None
     if args.against:
         if len(args.against) > 2:
-            raise CaffeError(f"--against: found {len(args.against)} names, expected two files, a .onnx file, or opencv")
+            raise CaffeError(
+                f"--against: found {len(args.against)} names, expected two files, a .onnx file, or an engine"
+            )
         against = (args.against[0], args.against[1]) if len(args.against) == 2 else args.against[0]
     found = verify(net, args.weights, against, tolerance=args.tolerance, input_shapes=input_shapes(args, net))
     print(found)

@@ -127,8 +127,8 @@ def expect(reader: Reader, found: int, expected: int, what: str) -> None:
 def as_blob(values: ArrayLike, owner: str) -> Array:
     """The numbers as a contiguous float32 array; float32 that is so already is not copied.
 
-    WeightsError for what is no array of real numbers, has no Caffe shape, or does not fit into float32. Infinite
-    numbers and NaN stay.
+    WeightsError for anything but an array of real numbers, for shapes that Caffe does not allow, and for numbers too
+    large for float32. Infinite numbers and NaN stay.
     """
     try:
         array = np.asarray(values)
@@ -143,7 +143,7 @@ def as_blob(values: ArrayLike, owner: str) -> Array:
     with np.errstate(over="ignore"):
         made = array.astype(_FLOAT, order="C")
     if array.dtype.itemsize > 2 and not np.array_equal(np.isfinite(array), np.isfinite(made)):
-        raise WeightsError(f"{owner}: found values up to {np.abs(array).max()}, expected what fits into float32")
+        raise WeightsError(f"{owner}: found values up to {np.abs(array).max()}, expected numbers that fit into float32")
     return made
 
 

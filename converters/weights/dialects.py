@@ -36,11 +36,11 @@ class _Field(NamedTuple):
 
 
 def change_dialect(source: str | os.PathLike[str], target: str | os.PathLike[str], dialect: Dialect) -> list[str]:
-    """Copies a .caffemodel of either dialect into `dialect`, in one step; returns the names of the layers it changed.
+    """Copies a .caffemodel of either dialect into `dialect`, in one step; returns the names of the changed layers.
 
-    For `bvlc` an Interp goes from field 148 to one that stock Caffe skips, for `release` back to 148; there and back
-    gives the same bytes. A layer is told by its type, or by the required numbers of a Clip. UnsupportedError lists the
-    Clips that the release's fork has no field for.
+    For `bvlc` an Interp moves from field 148 to one that stock Caffe skips, for `release` back to 148; there and back
+    gives the same bytes. A layer is recognised by its type, or by the required numbers of a Clip. UnsupportedError
+    lists the Clips that the release's fork has no field for.
     """
     changed: list[str] = []
     with reading(source) as reader:
@@ -105,7 +105,7 @@ def _without(reader: Reader, message: _Field, blobs: int, old: bool = False) -> 
 
 
 def _fields(reader: Reader, end: int) -> Iterator[_Field]:
-    """The fields from the reader's place to `end`. A group, which Caffe has none of, counts to the field behind it."""
+    """The fields from the reader's place to `end`. A group, which Caffe never uses, counts with the next field."""
     start = reader.at
     for number, kind, value in reader.fields(end):
         content = after = reader.at

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import Filler, LayerShape, Shape, axis_of, layer_type, require
+from prototxt_gen.layers.table import Filler, LayerShape, Shape, axis_of, check_in_place, layer_type, require
 from prototxt_gen.proto import LayerParameter
 
 
@@ -108,4 +108,6 @@ def bias(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 )
 def reduction(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The axes before `axis` (Caffe: reduction_layer.cpp)."""
-    return LayerShape((bottoms[0][: axis_of(layer, "reduction_param", bottoms[0])],))
+    top = bottoms[0][: axis_of(layer, "reduction_param", bottoms[0])]
+    check_in_place(layer, bottoms[0], top)
+    return LayerShape((top,))

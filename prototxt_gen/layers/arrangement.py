@@ -13,6 +13,8 @@ from prototxt_gen.layers.table import (
     Shape,
     axis_of,
     canonical_axis,
+    check_in_place,
+    check_numbers,
     count,
     layer_type,
     legacy_shape,
@@ -47,7 +49,6 @@ def slice_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
     size = bottom[axis]
     if not param.slice_point:
         require(size % tops == 0, "top", tops, f"a divisor of {size}, the size of axis {axis}")
-        require(size > 0 or tops == 1, "top", tops, f"1 for axis {axis} of size 0")
         return (size // tops,) * tops
     points = [*param.slice_point, size]
     require(
@@ -157,6 +158,7 @@ def slice_(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     in_place = layer.bottom[0] in layer.top
     require(len(layer.top) == 1 or not in_place, "top", f"{layer.bottom[0]!r}, the bottom", "in place one top alone")
     bottom, axis = bottoms[0], slice_axis(layer, bottoms[0])
+    check_numbers(bottom)
     parts = slice_sizes(layer, bottom)
     return LayerShape(tuple((*bottom[:axis], part, *bottom[axis + 1 :]) for part in parts))
 
@@ -186,6 +188,7 @@ def flatten(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 )
 def reshape(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The axes from `axis` on, num_axes of them, as `shape` says (Caffe: reshape_layer.cpp)."""
+    check_numbers(bottoms[0])
     return LayerShape((reshaped(layer, bottoms[0]),))
 
 
@@ -201,7 +204,9 @@ def tile(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     bottom, param = bottoms[0], layer.tile_param
     axis = axis_of(layer, "tile_param", bottom)
     require(param.tiles > 0, "tile_param.tiles", param.tiles, "1 or more")
-    return LayerShape(((*bottom[:axis], bottom[axis] * param.tiles, *bottom[axis + 1 :]),))
+    top = (*bottom[:axis], bottom[axis] * param.tiles, *bottom[axis + 1 :])
+    check_in_place(layer, bottom, top)
+    return LayerShape((top,))
 
 
 @layer_type(
@@ -224,6 +229,7 @@ def batch_reindex(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
     source="filter_layer.cpp",
     bottoms=(2, None),
     tops=(1, None),
+    in_place=False,
     switches=(-1,),
     does="rows of every bottom but the last where the last is not 0",
     differs="shapes behind it are those of a full batch; at run time as many rows as are left",

@@ -7,13 +7,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import LayerShape, Shape, axis_of, count, layer_type, require, weight_and_bias
+from prototxt_gen.layers.table import (
+    LayerShape,
+    Shape,
+    axis_of,
+    check_in_place,
+    count,
+    layer_type,
+    require,
+    weight_and_bias,
+)
 from prototxt_gen.layers.windows import Windows, spatial_sizes
 from prototxt_gen.proto import LayerParameter
 
 
 def windows(layer: LayerParameter, bottom: Shape) -> Windows:
-    """The windows of a Convolution, Deconvolution or Im2col layer (Caffe: base_conv_layer.cpp, LayerSetUp)."""
+    """The windows of a Convolution, Deconvolution or Im2col layer (Caffe: base_conv_layer.cpp, LayerSetUp).
+
+    With dilation 0, which Caffe takes, all numbers of a kernel lie on one.
+    """
     axis = axis_of(layer, "convolution_param", bottom)
     axes = len(bottom) - axis - 1
 
@@ -23,7 +35,7 @@ def windows(layer: LayerParameter, bottom: Shape) -> Windows:
             require(size >= least, f"convolution_param.{field}", size, f"{least} or more")
         return found
 
-    return Windows(axis, sizes("kernel_size", 1), sizes("stride", 1, 1), sizes("pad", 0, 0), sizes("dilation", 1, 1))
+    return Windows(axis, sizes("kernel_size", 1), sizes("stride", 1, 1), sizes("pad", 0, 0), sizes("dilation", 0, 1))
 
 
 def convolved_sizes(sizes: Shape, windows: Windows) -> Shape:
@@ -132,5 +144,6 @@ def im2col(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     window = windows(layer, bottom)
     sizes = bottom[window.axis + 1 :]
     require(len(sizes) > 0, "convolution_param.axis", window.axis, f"an axis of {bottom} before the last one")
-    made = convolved_sizes(sizes, window)
-    return LayerShape(((*bottom[: window.axis], bottom[window.axis] * count(window.kernel), *made),))
+    top = (*bottom[: window.axis], bottom[window.axis] * count(window.kernel), *convolved_sizes(sizes, window))
+    check_in_place(layer, bottom, top)
+    return LayerShape((top,))

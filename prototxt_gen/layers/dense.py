@@ -8,6 +8,7 @@ from prototxt_gen.layers.table import (
     LayerShape,
     Shape,
     axis_of,
+    check_in_place,
     check_numbers,
     count,
     layer_type,
@@ -39,7 +40,9 @@ def inner_product(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
     if param.bias_term:
         blobs += ((outputs,),)
     costs = count(bottoms[0]) * outputs
-    return LayerShape(((*bottoms[0][:axis], outputs),), blobs, costs, weight_and_bias("inner_product_param"))
+    top = (*bottoms[0][:axis], outputs)
+    check_in_place(layer, bottoms[0], top)
+    return LayerShape((top,), blobs, costs, weight_and_bias("inner_product_param"))
 
 
 @layer_type("Embed", has_blobs=True, options=("embed_param",), source="embed_layer.cpp", labels=(0,), does="bias_term")

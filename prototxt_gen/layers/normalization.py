@@ -59,6 +59,7 @@ def is_affine_part(scale: LayerParameter, norm: LayerParameter, axes: int | None
 def softmax(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom's shape (Caffe: softmax_layer.cpp)."""
     axis_of(layer, "softmax_param", bottoms[0])
+    check_numbers(bottoms[0])
     return LayerShape((bottoms[0],))
 
 

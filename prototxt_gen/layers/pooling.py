@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import LayerShape, Shape, count, layer_type, require
+from prototxt_gen.layers.table import LayerShape, Shape, check_in_place, count, layer_type, require
 from prototxt_gen.layers.windows import Windows, spatial_sizes, stated
 from prototxt_gen.proto import LayerParameter
 
@@ -127,4 +127,7 @@ def spp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
             stochastic = layer.spp_param.pool == layer.spp_param.STOCHASTIC
             require(not stochastic, "spp_param.pool", "STOCHASTIC", f"MAX or AVE, as level {level} needs padding")
         numbers += channels * count(pooled_sizes(tuple(sizes), window))
-    return LayerShape(((batch, channels, 1, 1),) if height == 1 else ((batch, numbers),))
+    if height == 1:
+        return LayerShape(((batch, channels, 1, 1),))
+    check_in_place(layer, bottoms[0], (batch, numbers))
+    return LayerShape(((batch, numbers),))

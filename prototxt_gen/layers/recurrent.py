@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import LayerShape, Shape, count, layer_type, require, weight_and_bias
+from prototxt_gen.layers.table import LayerShape, Shape, check_in_place, count, layer_type, require, weight_and_bias
 from prototxt_gen.proto import LayerParameter
 
 
@@ -93,4 +93,5 @@ def _recurrent(layer: LayerParameter, bottoms: Sequence[Shape], states: int) -> 
     state = (1, streams, param.num_output)
     for index in range(found - exposed, found):
         require(bottoms[index] == state, f"bottom[{index}]", f"shape {bottoms[index]}", state)
+    check_in_place(layer, bottoms[0], (steps, streams, param.num_output))
     return param.num_output, count(bottoms[0][2:]), static, steps

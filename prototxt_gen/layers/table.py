@@ -196,6 +196,12 @@ def check_numbers(bottom: Shape, field: str = "bottom[0]") -> None:
     require(count(bottom) > 0, field, f"shape {bottom}", "1 number or more")
 
 
+def check_in_place(layer: LayerParameter, bottom: Shape, top: Shape) -> None:
+    """NetworkError for a layer in place whose top has another shape than its bottom, by which Caffe then reads it."""
+    if set(layer.bottom[:1]) & set(layer.top):
+        require(top == bottom, "top", f"{layer.top[0]!r} in place with shape {top}", f"{bottom} as bottom[0]")
+
+
 def legacy_shape(shape: Shape, field: str) -> Shape:
     """(num, channels, height, width) of a blob of up to four axes (Caffe: blob.hpp, LegacyShape).
 

@@ -16,14 +16,14 @@ It takes any network, and one for both phases as well; what stays equal is every
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from prototxt_gen.layers.losses import loss_weights
 from prototxt_gen.layers.normalization import is_affine_part
 from prototxt_gen.layers.table import shared_names
 from prototxt_gen.passes.phase import PHASES, Phase, is_included, phase_of, stated_phase
 from prototxt_gen.passes.upgrade import upgrade
-from prototxt_gen.proto import LayerParameter, NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter, NetState
 
 _PARAMS = {
     "Convolution": "convolution_param",
@@ -109,10 +109,10 @@ def _keeps_its_name(last: LayerParameter, others: list[LayerParameter], net: Net
     return any(is_included(last, state) and not any(is_included(taker, state) for taker in takers) for state in states)
 
 
-def _state(net: NetParameter, phase: Phase) -> Any:
-    state = type(net.state)()
-    state.CopyFrom(net.state)
-    state.phase = PHASES.index(phase)
+def _state(net: NetParameter, phase: Phase) -> NetState:
+    state = NetState(phase=phase)
+    state.level = net.state.level
+    state.stage.extend(net.state.stage)
     return state
 
 

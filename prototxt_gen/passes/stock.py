@@ -44,9 +44,8 @@ def to_stock(net: NetParameter, phase: Phase | None = None, input_shapes: Shapes
     new = NetParameter()
     new.CopyFrom(selected)
     new.ClearField("layer")
-    for layer in selected.layer:
-        row = rows.get(layer.name)
-        new.layer.extend([layer] if row is None else _replaced(row))
+    for index, layer in enumerate(selected.layer):
+        new.layer.extend(_replaced(rows[index]) if index in rows else [layer])
     return new
 
 
@@ -56,18 +55,20 @@ def stock_weights(
     """The fixed weights of the layers that `to_stock` of the same arguments writes, float32, by layer name."""
     rows = _fork_layers(select_phase(net, phase or phase_of(net)), input_shapes)
     weights = {}
-    for name, row in rows.items():
+    for row in rows.values():
         if row.type == "ShuffleChannel":
-            weights[name] = [_permutation(row.bottom_shapes[0][1], row.layer.shuffle_channel_param.group)]
+            weights[row.name] = [_permutation(row.bottom_shapes[0][1], row.layer.shuffle_channel_param.group)]
         elif row.type == "Interp":
-            weights[name] = [_bilinear(row)]
+            weights[row.name] = [_bilinear(row)]
     return weights
 
 
-def _fork_layers(selected: NetParameter, input_shapes: Shapes | None) -> dict[str, LayerSummary]:
-    rows = {row.name: row for row in trace(selected, input_shapes) if row.type in ("ShuffleChannel", "Interp", "ReLU6")}
-    sizes = {name: _matrix_shape(row) for name, row in rows.items() if row.type == "Interp"}
-    large = [f"{name!r} {made}x{size}" for name, (made, size) in sizes.items() if made * size > _MOST_FACTORS]
+def _fork_layers(selected: NetParameter, input_shapes: Shapes | None) -> dict[int, LayerSummary]:
+    """The layers that stock Caffe lacks, by their place in the network."""
+    traced = enumerate(trace(selected, input_shapes))
+    rows = {index: row for index, row in traced if row.type in ("ShuffleChannel", "Interp", "ReLU6")}
+    sizes = [(row.name, *_matrix_shape(row)) for row in rows.values() if row.type == "Interp"]
+    large = [f"{name!r} {made}x{size}" for name, made, size in sizes if made * size > _MOST_FACTORS]
     if large:
         raise UnsupportedError(
             f"network {selected.name!r}: stock Caffe has no Interp, and a matrix in its place would be too large: "
@@ -78,7 +79,7 @@ def _fork_layers(selected: NetParameter, input_shapes: Shapes | None) -> dict[st
 
 def _replaced(row: LayerSummary) -> list[LayerParameter]:
     old = row.layer
-    new = LayerParameter(name=old.name, bottom=old.bottom, top=old.top, include=old.include, exclude=old.exclude)
+    new = LayerParameter(name=old.name, bottom=old.bottom[:1], top=old.top, include=old.include, exclude=old.exclude)
     if old.type == "ReLU6":
         new.type = "Clip"
         new.clip_param.min, new.clip_param.max = 0, 6
@@ -99,7 +100,13 @@ def _replaced(row: LayerSummary) -> list[LayerParameter]:
     back.include.extend(old.include)
     back.exclude.extend(old.exclude)
     back.reshape_param.shape.dim.extend([0, 0, height, width])
-    return [new, back]
+    if len(old.bottom) == 1:
+        return [new, back]
+    # The bottom that only told the size would be an output now.
+    size = LayerParameter(name=f"{old.name}/size", type="Silence", bottom=old.bottom[1:])
+    size.include.extend(old.include)
+    size.exclude.extend(old.exclude)
+    return [new, back, size]
 
 
 def _permutation(channels: int, group: int) -> np.ndarray:

@@ -86,3 +86,20 @@ def test_a_traceback_is_shown_where_it_is_asked_for(capsys):
     assert "'df9'" in fault(capsys, "show", "df9")
     with pytest.raises(CaffeError, match="'df9'"):
         main(["show", "df9", "--traceback"])
+
+
+def test_long_lists_of_faults_are_cut_and_counted(capsys, monkeypatch):
+    def shown(message):
+        def run(args):
+            raise CaffeError(message)
+
+        monkeypatch.setattr("caffe_zoo.commands.list.run", run)
+        return fault(capsys, "list").removeprefix("dongfeng list: ").rstrip("\n")
+
+    assert shown("one\ntwo") == "one two"
+    faults = [f"layer {number:04}: wrong" for number in range(100)]
+    line = shown("; ".join(faults))
+    kept = line.count("wrong")
+    assert line == f"{'; '.join(faults[:kept])}; ... and {100 - kept} more (--traceback shows all)"
+    assert 40 < kept < 100
+    assert shown("x" * 5000) == f"{'x' * 1000} ... (--traceback shows all)"

@@ -25,19 +25,6 @@ from prototxt_gen.errors import NotInstalledError
 
 
 @pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """An empty cache folder, not yet made."""
-    monkeypatch.setenv("DONGFENG_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
-@pytest.fixture
-def df1(unpacked):
-    """DF1's weights, as real Caffe wrote them."""
-    return unpacked("nets/df1.caffemodel")
-
-
-@pytest.fixture
 def server(df1):
     """A server on this machine: /ID gives the file, /page a page, /cut breaks off; the rest is missing."""
 
@@ -275,17 +262,3 @@ def test_a_network_without_upsampling_takes_the_weights_of_the_one_with_it(cache
     path = fetch("df1seg_mergebn", unpacked("nets/df1seg_mergebn.fork.caffemodel"))
     assert path.name == "df1seg_mergebn.caffemodel"
     create_model("df1seg_d8", path, input_size=(64, 128))
-
-
-def test_the_command(cache, df1, capsys):
-    assert main(["fetch", "df1", "--from", str(df1)]) == 0
-    assert capsys.readouterr().out == f"{cache / 'df1.caffemodel'}\n"
-    for arguments, message in (
-        (["df1", "df2", "--from", str(df1)], "--from: found 2 networks"),
-        (["df2", "--from", str(df1)], "not the weights of df2"),
-        (["df1", "df9"], "no network 'df9' in the zoo"),
-        (["resnet18"], "the release has no weights of resnet18"),
-    ):
-        assert main(["fetch", *arguments]) == 2
-        printed = capsys.readouterr()
-        assert message in printed.err and printed.err.count("\n") == 1 and printed.out == ""

@@ -7,7 +7,6 @@ import pytest
 from PIL import Image
 
 from caffe_zoo.cards import Preprocessing
-from caffe_zoo.cli import main
 from caffe_zoo.imagenet import accuracy, examples
 from prototxt_gen import CaffeError
 
@@ -76,20 +75,3 @@ def test_wrong_numbers_of_classes_and_lines(tmp_path):
     (tmp_path / "val.txt").unlink()
     with pytest.raises(CaffeError, match="found no image"):
         examples(tmp_path, 3)
-
-
-def test_the_command(tmp_path, capsys, unpacked):
-    for number in range(3):
-        save(tmp_path / "val" / f"{number}.png", number)
-    weights = str(unpacked("nets/df1.caffemodel"))
-    from caffe_zoo.classification import classify
-
-    labels = [classify("df1", tmp_path / "val" / f"{number}.png", weights)[4 * (number % 2)][0] for number in range(3)]
-    (tmp_path / "val.txt").write_text("".join(f"{number}.png {label}\n" for number, label in enumerate(labels)))
-    assert main(["evaluate", "df1", "--data", str(tmp_path), "--weights", weights, "--batch", "2"]) == 0
-    assert capsys.readouterr().out == "3 images\naccuracy/top-1 = 0.666667\naccuracy/top-5 = 1\n"
-    assert main(["evaluate", "df1", "--data", str(tmp_path), "--weights", weights, "--split", "test"]) == 2
-    assert "--split is for segmentation" in capsys.readouterr().err
-    (tmp_path / "val" / "1.png").write_bytes(b"")
-    assert main(["evaluate", "df1", "--data", str(tmp_path), "--weights", weights]) == 2
-    assert "1.png: cannot be read as an image" in capsys.readouterr().err

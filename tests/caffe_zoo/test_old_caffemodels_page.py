@@ -54,6 +54,7 @@ def folder(tmp_path, monkeypatch):
     fork = from_binary(Path("fork.caffemodel").read_bytes())
     Path("fork.caffemodel").write_bytes(to_binary(fork, "release"))
     save_mean(np.ones((3, 4, 4)), "mean.binaryproto")
+    Path("solver.prototxt").write_text('net: "net.prototxt" base_lr: 0.01 solver_type: ADAM', "utf-8")
     Path("net.solverstate").write_bytes(wire.number(1, 7))
     return tmp_path
 
@@ -98,6 +99,7 @@ def test_what_was_written(folder):
     assert Path("again.caffemodel").read_bytes() == Path("fork.caffemodel").read_bytes()
     assert Path("stock.caffemodel").read_bytes() != Path("fork.caffemodel").read_bytes()
     assert not from_binary(Path("new.caffemodel").read_bytes()).layers
+    assert Path("solver.prototxt").read_text("utf-8") == 'base_lr: 0.01\nnet: "net.prototxt"\ntype: "Adam"\n'
     with h5py.File("net.caffemodel.h5") as file:
         assert list(file["data/conv"]) == ["0", "1"]
 

@@ -118,7 +118,7 @@ layer.tpye = "x"  # has no attribute "tpye"
 net.layer.add(nmae="r")  # Unexpected keyword argument "nmae"
 net.layer[0].pooling_param.kernal_size = 3  # has no attribute "kernal_size"
 layer.name = 3  # expression has type "int", variable has type "str"
-layer.pooling_param = layer.pooling_param  # is read-only
+layer.pooling_param = layer.pooling_param  # Cannot assign to final attribute "pooling_param"
 SolverParameter(base_lr="0.1")  # incompatible type "str"
 """
 

@@ -316,6 +316,12 @@ def test_nesting_without_end_is_refused_quickly():
             parse_text(text, NetParameter())
 
 
+@pytest.mark.parametrize("value", ["-" + " " * 100_000 + "'x'", "[" + "- " * 50_000 + "]", "[" + "-#\n" * 50_000 + "]"])
+def test_a_minus_with_blanks_without_end_is_refused_quickly(value):
+    with pytest.raises(FormatError, match="net: 1:2"):
+        parse_text(f"layer {{ loss_weight: {value} }}", NetParameter(), "net")
+
+
 # -------------------------------------------------------------------------------------------------------- encodings
 
 

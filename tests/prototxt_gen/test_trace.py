@@ -120,6 +120,19 @@ def test_shared_parameters_have_one_shape_unless_permissive() -> None:
     trace(shared('param { name: "w" share_mode: PERMISSIVE } inner_product_param { num_output: 6 transpose: true }'))
 
 
+def test_two_layers_of_one_name_have_weights_of_their_own() -> None:
+    """Caffe sets up such networks; of a file's weights the first layer gets the name's (net.cpp)."""
+    net = network(
+        "".join(
+            f'layer {{ name: "ip" type: "InnerProduct" bottom: "{bottom}" top: "{top}"'
+            f" inner_product_param {{ num_output: {outputs} }} }}"
+            for bottom, top, outputs in (("x", "a", 3), ("a", "b", 2))
+        )
+    )
+    assert [layer.blob_shapes for layer in trace(net)][1:] == [((3, 6), (3,)), ((2, 3), (2,))]
+    assert summarize(net).parameters == 21 + 8
+
+
 def test_a_loss_without_a_top_counts_but_is_no_output() -> None:
     summary = summarize(network('layer { name: "l" type: "EuclideanLoss" bottom: "x" bottom: "x" }'))
     assert summary.layers[-1].tops == ("(automatic)",)

@@ -61,7 +61,8 @@ def _build(row: Row, transposed: bool) -> nn.Module:
     }
     module: nn.Module
     kinds: dict[int, Any] = _DECONVOLUTIONS if transposed else _CONVOLUTIONS
-    if axes in kinds and (transposed or _inside(row.bottom_shapes[0][axis + 1 :], weight[2:], settings)):
+    fits = transposed or _inside(row.bottom_shapes[0][axis + 1 :], weight[2:], settings)
+    if axes in kinds and fits and all(settings["dilation"]):
         kernel: Any = weight[2:]
         module = kinds[axes](channels, outputs, kernel, bias=options.bias_term, device="meta", **settings)
     else:
@@ -78,7 +79,7 @@ def _inside(sizes: Any, kernel: Any, settings: dict[str, Any]) -> bool:
 
 
 class AnyAxes(nn.Module):
-    """A convolution that torch has no kernel for: over no axis or four and more, or hanging over the image."""
+    """A convolution that torch has no kernel for: over no axis or four and more, over the edge, or of dilation 0."""
 
     bias: nn.Parameter | None
 

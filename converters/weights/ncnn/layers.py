@@ -225,7 +225,7 @@ def _input(ncnn: NcnnLayer) -> Made:
 
 @CONVERTERS.register("Pooling")
 def _pooling(ncnn: NcnnLayer) -> Made:
-    """A mean of ncnn leaves padding out unless parameter 6 is set; Caffe's counts it (ncnn: pooling.cpp)."""
+    """A mean in ncnn leaves padding out unless parameter 6 is set; Caffe's mean counts it (ncnn: pooling.cpp)."""
     method, whole_map, mode = ncnn.whole(0, 0), ncnn.whole(4, 0), ncnn.whole(5, 0)
     need(method in (0, 1), f"pooling method {method}, expected 0 (max) or 1 (mean)")
     if whole_map:
@@ -298,7 +298,7 @@ def _concat(ncnn: NcnnLayer) -> Made:
 
 @CONVERTERS.register("Softmax")
 def _softmax(ncnn: NcnnLayer) -> Made:
-    """Parameter 1 marks files in which axes other than the first mean what they say (ncnn: softmax.cpp)."""
+    """Parameter 1 marks files whose axes other than the first can be trusted (ncnn: softmax.cpp)."""
     axis, fixed = ncnn.whole(0, 0), ncnn.whole(1, 0)
     need(axis == 0 or fixed == 1, f"axis {axis} in a file of the time when ncnn meant another one by it")
     return Made([_layer(ncnn, "Softmax", softmax_param={"axis": _axis(axis)})])
@@ -363,7 +363,7 @@ def _reshape(ncnn: NcnnLayer) -> Made:
 
 @CONVERTERS.register("Dropout")
 def _dropout(ncnn: NcnnLayer) -> Made:
-    """Nothing, or in files of forks that do not scale in training, a factor."""
+    """Nothing; or a factor, in files of forks that do not scale in training."""
     scale = ncnn.real(0, 1.0)
     return Made([_layer(ncnn, "Dropout") if scale == 1 else _layer(ncnn, "Power", power_param={"scale": scale})])
 

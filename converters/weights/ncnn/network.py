@@ -100,7 +100,7 @@ def _convert(source: str, layers: Sequence[NcnnLayer], as_caffe: bool) -> list[t
 
 
 def _check(source: str, net: NetParameter, weights: Weights) -> None:
-    """That the layers fit each other, and the arrays the layers, where the file says how large its input is."""
+    """Checks that the layers fit each other and the arrays fit the layers, where the file states its input's size."""
     if not all(layer.input_param.shape for layer in net.layer if layer.type == "Input"):
         return
     try:

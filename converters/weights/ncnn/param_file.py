@@ -13,7 +13,7 @@ from prototxt_gen.files import read_bytes
 
 MAGIC = 7767517
 ABSENT = -233
-"""What ncnn writes for a number that is not there; in binary files also the mark behind a layer's parameters."""
+"""What ncnn writes for a number that is absent; in binary files also the mark after a layer's parameters."""
 
 _ARRAYS = -23300
 _CUSTOM = 1 << 8
@@ -97,7 +97,7 @@ class NcnnLayer:
         return value
 
     def refuse_unasked(self) -> None:
-        """UnsupportedError for parameters that nobody asked for and that say something."""
+        """UnsupportedError for parameters that were never asked for and are not at their default."""
         unknown = [
             key
             for key, value in sorted(self.values.items())
@@ -114,7 +114,7 @@ class NcnnLayer:
 
 
 def read_layers(path: str | os.PathLike[str]) -> list[NcnnLayer]:
-    """The layers of a .param.bin or of a .param, whichever the file is, in its order.
+    """The layers of a .param.bin or a .param, in the order of the file.
 
     Names of layers are not in binary files: they become type and place, `Convolution_2`; blobs are called by their
     numbers. Every bottom is a top of a layer before it and every top is made once, else a FormatError says where not.
@@ -204,7 +204,7 @@ class _Binary:
         return Number(struct.unpack("<i", piece)[0], struct.unpack("<f", piece)[0])
 
     def count(self, what: str) -> int:
-        """A number of things that take four bytes each, so that more than the file holds is never begun."""
+        """A count of things of four bytes each, checked against what is left of the file before anything is read."""
         found = self.integer(what)
         room = (len(self.data) - self.at) // 4
         if not 0 <= found <= room:

@@ -1,4 +1,4 @@
-"""ncnn's weight file: arrays one behind the other, some with a mark in front that says how their numbers are kept."""
+"""ncnn's weight file: arrays one after another, some with a mark in front that says how their numbers are stored."""
 
 from __future__ import annotations
 

@@ -53,6 +53,7 @@ def test_multiply_adds(layer: str, bottoms: list[Shape], expected: int, apply) -
         ('type: "Eltwise" eltwise_param { operation: PROD coeff: 1 coeff: 1 }', [(2, 4), (2, 4)], "PROD"),
         ('type: "Scale" scale_param { num_axes: 3 }', [(1, 2, 3)], "num_axes"),
         ('type: "Scale"', [(1, 2, 3), (3,)], r"bottom\[1\]"),
+        ('type: "Reduction" bottom: "b" top: "b"', [(2, 3)], "in place"),
         # A second bottom without axes goes with any axis, unless there is a bias, which Caffe makes a layer of its own.
         ('type: "Scale" scale_param { axis: 2 }', [(2, 3), (1,)], "axis: found 2"),
         ('type: "Scale" scale_param { axis: 2 bias_term: true }', [(2, 3), ()], "axis: found 2"),

@@ -55,7 +55,11 @@ def test_tops(layer: str, bottoms: list[Shape], tops: list[Shape], apply) -> Non
         # Caffe sets the first up, and ends at the first read of the empty top: blob.cpp, "Check failed: data_".
         ('type: "Slice" top: "a" top: "b" slice_param { slice_point: 4 }', [(2, 4)], "rising points from 1 to 3"),
         ('type: "Slice" top: "a" top: "b" slice_param { slice_point: 0 }', [(2, 4)], "rising points"),
-        ('type: "Slice" top: "a" top: "b"', [(2, 0)], "size 0"),
+        ('type: "Slice" top: "a" top: "b"', [(2, 0)], "1 number or more"),
+        ('type: "Reshape" reshape_param { shape { dim: 0 dim: -1 } }', [(0, 3)], "1 number or more"),
+        # In place Caffe reads the bottom by the top's shape, and ends.
+        ('type: "Tile" bottom: "b" top: "b" tile_param { tiles: 2 }', [(2, 4)], "in place"),
+        ('type: "Filter" bottom: "b" bottom: "c" top: "b"', [(2, 4), (2,)], "in place"),
         ('type: "Slice" top: "a" slice_param { slice_point: 3 }', [(2, 4)], "1 points"),
         # Caffe: slice_layer.cpp, "count == bottom[0]->count()"; split_layer.cpp, "does not allow in-place computation".
         ('type: "Slice" bottom: "b" top: "b" top: "c"', [(2, 4)], "in place"),

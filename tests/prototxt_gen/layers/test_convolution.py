@@ -38,6 +38,10 @@ Shape = tuple[int, ...]
         # C++ rounds -1 / 2 to 0.
         ('type: "Convolution" convolution_param { num_output: 4 kernel_size: 3 stride: 2 }',
          [(1, 1, 2, 2)], [(1, 4, 1, 1)]),
+        # Caffe takes dilation 0: the kernel reaches over one number.
+        ('type: "Convolution" convolution_param { num_output: 4 kernel_size: 3 dilation: 0 }',
+         [(1, 1, 5, 4)], [(1, 4, 5, 4)]),
+        ('type: "Im2col" convolution_param { kernel_size: 3 dilation: 0 }', [(1, 2, 5, 4)], [(1, 18, 5, 4)]),
         (
             'type: "Deconvolution" convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 dilation: 2 }',
             [(1, 6, 5, 7)],
@@ -84,6 +88,7 @@ def test_multiply_adds(layer: str, bottoms: list[Shape], expected: int, apply) -
         ('type: "Convolution" convolution_param { num_output: 4 kernel_size: 0 }',
          [(1, 3, 9, 9)], "kernel_size: found 0"),
         ('type: "Convolution" convolution_param { num_output: 4 kernel_size: 3 stride: 0 }', [(1, 3, 9, 9)], "stride"),
+        ('type: "Im2col" bottom: "x" top: "x" convolution_param { kernel_size: 3 }', [(1, 3, 9, 9)], "in place"),
         ('type: "Convolution" convolution_param { num_output: 4 kernel_size: [3, 3, 3] }',
          [(1, 3, 9, 9)], "kernel_size"),
         ('type: "Convolution" convolution_param { num_output: 4 kernel_h: 3 }', [(1, 3, 9, 9)], "kernel_size: found 0"),

@@ -36,6 +36,8 @@ def test_multiply_adds(layer: str, bottoms: list[Shape], expected: int, apply) -
     ("layer", "bottoms", "message"),
     [
         ('type: "InnerProduct" inner_product_param { num_output: 2 axis: 2 }', [(3, 4)], "axis"),
+        # Caffe: "K_ == new_K, Input size incompatible with inner product parameters", when it runs in place.
+        ('type: "InnerProduct" bottom: "b" top: "b" inner_product_param { num_output: 2 }', [(3, 4)], "in place"),
         # Caffe: blob.cpp, "Check failed: data_": it asks for memory where there is none.
         ('type: "InnerProduct" inner_product_param { num_output: 2 }', [(0, 4)], "1 number or more"),
         ('type: "InnerProduct" inner_product_param { num_output: 2 }', [(3, 0)], "1 number or more"),

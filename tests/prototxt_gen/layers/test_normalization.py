@@ -38,6 +38,7 @@ def test_blobs(layer: str, bottoms: list[Shape], blobs: list[Shape], apply) -> N
         # Caffe: "Cannot configure batch normalization statistics as layer parameters."
         ('type: "BatchNorm" param { } param { lr_mult: 0 }', [(2, 3)], r"param\[0\].lr_mult: found 1"),
         ('type: "BatchNorm"', [(3, 0)], "1 number or more"),
+        ('type: "Softmax"', [(3, 0)], "1 number or more"),
     ],
 )  # fmt: skip
 def test_what_caffe_refuses(layer: str, bottoms: list[Shape], message: str, apply) -> None:

@@ -51,6 +51,7 @@ def test_tops(layer: str, bottoms: list[Shape], tops: list[Shape], apply) -> Non
         ('type: "Pooling" top: "a" top: "b" pooling_param { kernel_size: 2 pool: AVE }', [(1, 2, 5, 5)], "mask"),
         ('type: "Pooling" pooling_param { kernel_size: 2 }', [(1, 2, 5)], "4 axes"),
         ('type: "SPP" spp_param { pyramid_height: 4000000000 }', [(1, 2, 5, 5)], "pyramid_height"),
+        ('type: "SPP" bottom: "x" top: "x" spp_param { pyramid_height: 2 }', [(1, 2, 5, 5)], "in place"),
     ],
 )  # fmt: skip
 def test_what_caffe_refuses(layer: str, bottoms: list[Shape], message: str, apply) -> None:

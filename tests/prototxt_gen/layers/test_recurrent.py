@@ -56,6 +56,8 @@ def test_multiply_adds(layer: str, bottoms: list[Shape], expected: int, apply) -
     [
         ('type: "LSTM" recurrent_param { num_output: 5 }', [(7, 2), (7, 2)], "3 axes"),
         ('type: "LSTM" recurrent_param { num_output: 5 }', [(7, 2, 3), (7, 3)], r"bottom\[1\]"),
+        ('type: "LSTM" bottom: "x" bottom: "c" top: "x" recurrent_param { num_output: 5 }',
+         [(7, 2, 3), (7, 2)], "in place"),
         ('type: "RNN" recurrent_param { num_output: 5 expose_hidden: true }', [(7, 2, 3), (7, 2)], "bottom"),
     ],
 )  # fmt: skip

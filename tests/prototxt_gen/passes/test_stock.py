@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen import NetParameter, UnsupportedError, generate, read_prototxt, summarize
+from prototxt_gen.passes.phase import PHASES, phase_of, select_phase
 from prototxt_gen.passes.stock import stock_weights, to_stock
 from prototxt_gen.text import parse_text
 
@@ -78,3 +79,29 @@ def test_interps_too_large_for_a_matrix_are_all_named():
         layer { name: "c" type: "Interp" bottom: "x" top: "c" interp_param { height: 200 width: 200 } }"""
     with pytest.raises(UnsupportedError, match="'a' 39601x10000, 'c' 40000x10000, expected at most"):
         to_stock(parse_text(text, NetParameter()))
+
+
+def test_the_phase_in_the_networks_state_is_written():
+    layers = "".join(
+        f'layer {{ name: "i" type: "Interp" bottom: "x" top: "i" include {{ phase: {phase} }}'
+        f" interp_param {{ zoom_factor: {factor} }} }}"
+        for phase, factor in (("TRAIN", 2), ("TEST", 3))
+    )
+    net = parse_text('input: "x" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 3 ' + layers, NetParameter())
+    made = {phase: to_stock(select_phase(net, phase)) for phase in PHASES}
+    assert {phase: phase_of(stock) for phase, stock in made.items()} == {phase: phase for phase in PHASES}
+    assert {phase: summarize(stock).outputs["i"] for phase, stock in made.items()} == {
+        "TRAIN": (1, 2, 5, 5),
+        "TEST": (1, 2, 7, 7),
+    }
+    assert to_stock(net) == made["TEST"]
+    assert stock_weights(net, "TRAIN")["i"][0].shape == (25, 9)
+
+
+def test_the_bottom_that_gave_an_interp_its_size_is_no_output_afterwards():
+    text = """input: "x" input_dim: 1 input_dim: 2 input_dim: 3 input_dim: 3
+        input: "y" input_dim: 1 input_dim: 1 input_dim: 5 input_dim: 6
+        layer { name: "p" type: "Power" bottom: "y" top: "p" }
+        layer { name: "i" type: "Interp" bottom: "x" bottom: "p" top: "i" }"""
+    net = parse_text(text, NetParameter())
+    assert summarize(to_stock(net)).outputs == summarize(net).outputs == {"i": (1, 2, 5, 6)}
