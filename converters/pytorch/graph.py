@@ -141,12 +141,13 @@ def _check_blobs(row: LayerSummary, module: nn.Module, owners: dict[str, Shape])
             )
     if row.type == "BatchNorm":
         return
-    found = [tuple(parameter.shape) for parameter in module.parameters()]
-    if [prod(shape) for shape in found] != [prod(shape) for shape in row.blob_shapes]:
+    parameters = list(module.parameters())
+    if [parameter.numel() for parameter in parameters] != [prod(shape) for shape in row.blob_shapes]:
+        found = [tuple(parameter.shape) for parameter in parameters]
         raise UnsupportedError(f"its module has parameters of shapes {found}, its blobs are {list(row.blob_shapes)}")
-    for index, parameter in enumerate(module.parameters()):
+    for index, (parameter, shape) in enumerate(zip(parameters, row.blob_shapes, strict=True)):
         if parameter.is_meta:
-            check_filler(filler_parameter(row.layer, row.fillers, index), row.blob_shapes[index])
+            check_filler(filler_parameter(row.layer, row.fillers, index), shape)
 
 
 def graph_module(
