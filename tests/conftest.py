@@ -9,8 +9,7 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = ROOT.parent / "shared" / "reference"
+from tools.reference_facts import REFERENCE
 
 
 @pytest.fixture(scope="session")
