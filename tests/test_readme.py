@@ -43,8 +43,8 @@ def test_generate(tmp_path):
     ]
 
 
-def test_classify_takes_a_file_that_caffe_wrote(tmp_path, unpacked):
-    assert "torch.Size([1, 1000])" in run("examples/classify.py", tmp_path, str(unpacked("nets/df1.caffemodel")))
+def test_classify_takes_a_file_of_the_release(tmp_path, weights_file):
+    assert "torch.Size([1, 1000])" in run("examples/classify.py", tmp_path, str(weights_file("df1")))
 
 
 def test_search(tmp_path):

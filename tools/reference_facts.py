@@ -215,6 +215,7 @@ def release() -> dict[str, Any]:
             path.name[4:].partition("_caffetime")[0]: _log(path) for path in sorted(logs.glob("log_*_caffetime_*.txt"))
         },
         "weights": {name: _weights(entry) for name, entry in results["weights"].items()},
+        **{kind: results[kind] for kind in ("imagenet", "cityscapes")},
         "advice": [digest(line) for line in results["advice_from_the_authors"]],
         "blobs": {"df1": _blobs(_stored("df1.caffemodel")), "df1seg_mergebn": _blobs(fork)},
         "interps": _interps(fork),

@@ -101,6 +101,19 @@ def test_the_rules_of_a_conformance_network(reference: Path) -> None:
     assert made <= {top for layer in select_phase(net, "TEST").layer for top in layer.top}
 
 
+def test_two_layers_of_one_top_are_of_one_phase_each() -> None:
+    """What BVLC Caffe takes in both phases: it filters before it looks at names."""
+    net = network("""
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 } } }
+        layer { name: "a" type: "ReLU" bottom: "x" top: "y" include { phase: TRAIN } }
+        layer { name: "b" type: "Sigmoid" bottom: "x" top: "y" include { phase: TEST } }""")
+    assert [[layer.name for layer in select_phase(net, phase).layer] for phase in ("TRAIN", "TEST")] == [
+        ["x", "a"],
+        ["x", "b"],
+    ]
+    assert summarize(net).outputs == {"y": (2,)}
+
+
 BOTH = """
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 } } }
 layer { name: "y" type: "Input" top: "y" input_param { shape { dim: 2 } } include { phase: TRAIN } }
