@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
 import torch
 
 from converters import load_weights, save_weights, to_torch
-from prototxt_gen import read_prototxt
+from prototxt_gen import NetParameter, read_prototxt, summarize
 from prototxt_gen.layers import LAYERS
+from prototxt_gen.text import parse_text
 from tests.filling import fill_inputs, fill_weights
-from tools.truths import NETWORKS, TRUTHS, networks
+from tests.released import FACTS
+from tests.released import NETWORKS as MANIFEST
+from tools import reference_facts
+from tools.truths import NETWORKS, RELEASE, SCHEMA, TRUTHS, networks
 
 FAMILIES = sorted(path.stem for path in (TRUTHS / "layers").glob("*.prototxt"))
 # What no stock Caffe runs: data layers and outputs want files, the others are of forks or not written for the CPU.
@@ -44,6 +49,21 @@ def test_every_type_that_caffe_runs_is_among_them():
     }
     assert told == set(LAYERS) - UNTOLD
     assert {LAYERS[kind].family for kind in LAYERS} == set(FAMILIES)
+
+
+def test_facts_of_the_reference_are_kept_as_they_are(reference):
+    for path, facts in ((SCHEMA, reference_facts.schema), (RELEASE, reference_facts.release)):
+        assert facts() == json.loads(path.read_text("utf-8")), f"python tools/truths.py {path.stem}"
+    assert reference_facts.fingerprints() == {name: entry["fingerprint"] for name, entry in MANIFEST.items()}
+
+
+def test_logged_networks_have_what_caffe_logged_of_them(reference):
+    """A log of `caffe time` has the network's text too."""
+    for name, log in FACTS["timed"].items():
+        text = (reference / "release" / "logs" / f"log_{name}_caffetime_titanx.txt").read_text("utf-8")
+        found = re.search(r"Initializing net from parameters: \n(.*?)\n[IWE]\d{4} ", text, re.DOTALL)
+        summary = summarize(parse_text(found[1], NetParameter()), phase="TRAIN")
+        assert (reference_facts.shapes_digest(summary.top_shapes), summary.memory) == (log["tops"], log["memory"])
 
 
 def test_costs_and_texts_of_the_zoo():

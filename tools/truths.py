@@ -5,6 +5,8 @@
   tests/filling.py; `python tools/run_in_caffe.py FOLDER`, with a Python that has Caffe, runs them; `python
   tools/truths.py collect FOLDER` keeps the numbers of their outputs.
 - networks.json: costs of every zoo network, and digests of its generated text; `python tools/truths.py networks`.
+- schema.json, release.json: what tools/reference_facts.py finds in the reference; `python tools/truths.py schema` and
+  `python tools/truths.py release`.
 """
 
 from __future__ import annotations
@@ -22,10 +24,13 @@ from converters import save_weights
 from prototxt_gen import generate, generate_text, read_prototxt, stock_weights, summarize, to_stock, write_prototxt
 from prototxt_gen.generator.arguments import FORMS
 from tests.filling import fill_inputs, fill_weights
+from tools import reference_facts
 
 TRUTHS = Path(__file__).resolve().parents[1] / "tests" / "truths"
 LAYERS = TRUTHS / "layers"
 NETWORKS = TRUTHS / "networks.json"
+SCHEMA = TRUTHS / "schema.json"
+RELEASE = TRUTHS / "release.json"
 
 
 def write(folder: Path) -> None:
@@ -74,9 +79,15 @@ def networks() -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one of the three."""
-    if arguments[:1] == ["networks"]:
-        NETWORKS.write_text(json.dumps(networks(), indent=1) + "\n", "utf-8")
+    """Runs one of the five."""
+    made = {
+        "networks": (NETWORKS, networks),
+        "schema": (SCHEMA, reference_facts.schema),
+        "release": (RELEASE, reference_facts.release),
+    }
+    if len(arguments) == 1 and arguments[0] in made:
+        path, facts = made[arguments[0]]
+        path.write_text(json.dumps(facts(), indent=1) + "\n", "utf-8")
         return 0
     if len(arguments) != 2 or arguments[0] not in ("write", "collect"):
         print(__doc__, file=sys.stderr)

@@ -12,6 +12,7 @@ from prototxt_gen.passes.phase import left_out, phase_of, select_phase
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.summary import summarize
 from prototxt_gen.text import parse_text, read_prototxt
+from tests.released import released
 
 
 def network(text: str) -> NetParameter:
@@ -83,8 +84,8 @@ def test_another_phase_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("name", ["df1seg", "df2seg2_mergebn"])
-def test_each_interp_of_a_segmentation_network_is_there_once(reference: Path, name: str) -> None:
-    net = read_prototxt(reference / "release" / "prototxt" / f"{name}.prototxt")
+def test_each_interp_of_a_segmentation_network_is_there_once(name: str) -> None:
+    net = released(name)
     names = [layer.name for layer in net.layer if layer.type == "Interp"]
     assert len(names) == 2 * len(set(names))
     for phase in ("TRAIN", "TEST"):
