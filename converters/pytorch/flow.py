@@ -213,20 +213,23 @@ def live_rows(rows: Sequence[LayerSummary], flow: Flow, names: Iterable[str]) ->
     needed: set[Value] = set()
     faults = []
 
-    def need(reader: str, source: int, read: Read) -> None:
+    def need(row: LayerSummary | None, name: str, source: int, read: Read) -> None:
         live.add(source)
-        needed.update(value for value in (read.value, read.like) if value is not None)
-        if read.spoiled_by:
-            faults.append(f"{reader} shares memory that layer {read.spoiled_by!r} writes over in part")
+        needed.add(read.value)
+        if read.like is not None:
+            needed.add(read.like)
+        if read.spoiled_by is not None:
+            reader = f"layer {row.name!r} ({row.type}): bottom" if row is not None else "output"
+            faults.append(f"{reader} {name!r} shares memory that layer {read.spoiled_by!r} writes over in part")
 
     for name in names:
-        need(f"output {name!r}", makers[name], flow.final[name])
+        need(None, name, makers[name], flow.final[name])
     for index in reversed(range(len(rows))):
         row = rows[index]
         if index in live or any(Value(index, place) in needed for place in range(len(row.tops))):
             live.add(index)
             for bottom, source, read in zip(row.bottoms, sources[index], flow.reads[index], strict=True):
-                need(f"layer {row.name!r} ({row.type}): bottom {bottom!r}", source, read)
+                need(row, bottom, source, read)
     if faults:
         raise UnsupportedError("; ".join(reversed(faults)))
     return sorted(live), needed
