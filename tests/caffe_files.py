@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from converters import save_weights
-from prototxt_gen import NetParameter, read_prototxt, select_phase, stock_weights, to_stock, write_prototxt
+from prototxt_gen import NetParameter, generate, read_prototxt, select_phase, stock_weights, to_stock, write_prototxt
 from prototxt_gen.binary import to_binary
 from prototxt_gen.passes.splits import insert_splits
 from prototxt_gen.text import parse_text
 from prototxt_gen.wire import field
 from tests.filling import Array, fill_weights
+from tests.released import architecture
 from tools.reference_facts import REFERENCE
 
 TRUTHS = Path(__file__).resolve().parent / "truths"
@@ -162,6 +163,38 @@ def write_family(name: str, folder: Path) -> Path:
     write_prototxt(net, path.with_suffix(".prototxt"))
     save_weights(family_weights(name), path, saved(net))
     return path
+
+
+# -------------------------------------------------------------------------------------------------- whole networks
+
+# Names of weights_manifest.json and of the zoo, and sizes at which an Interp is a small matrix in stock words.
+WHOLE = {
+    "df1": (64, 96),
+    "df1_mergebn": (64, 96),
+    "df2a": (64, 64),
+    "df-lite_seg_mergebn": (64, 128),
+    "df1seg": (64, 128),
+    "df2seg1_mergebn": (64, 64),
+}
+
+
+def whole(name: str) -> NetParameter:
+    """A network of the release as a deploy file, for a small image."""
+    return generate(architecture(name), input_shape=(1, 3, *WHOLE[name]), merged=name.endswith("_mergebn"))
+
+
+def write_whole(name: str, folder: Path) -> Path:
+    """Writes NAME.prototxt, in stock Caffe's words, and NAME.caffemodel; gives the latter's path."""
+    net = whole(name)
+    path = folder / f"{name}.caffemodel"
+    write_prototxt(to_stock(net), path.with_suffix(".prototxt"))
+    save_weights(fill_weights(net) | stock_weights(net), path, to_stock(net))
+    return path
+
+
+def thinned(numbers: Array) -> Array:
+    """Every 16th score of many classes, or those of every 16th place in both directions of a map."""
+    return numbers[:, :, ::16, ::16] if numbers.ndim == 4 else numbers[:, ::16]
 
 
 # ------------------------------------------------------------------------------------ the same names for all of them

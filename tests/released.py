@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from prototxt_gen import NetParameter, fingerprint, generate
-from tools.truths import RELEASE
 
 NETWORKS: dict[str, dict[str, str]] = json.loads(
     (Path(__file__).resolve().parents[1] / "weights_manifest.json").read_text("utf-8")
 )["networks"]
+RELEASE = Path(__file__).resolve().parent / "truths" / "release.json"
 FACTS: dict[str, Any] = json.loads(RELEASE.read_text("utf-8"))
 
 

@@ -15,12 +15,12 @@ from prototxt_gen import NetParameter, read_prototxt, summarize
 from prototxt_gen.layers import LAYERS
 from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.text import parse_text
-from tests.caffe_files import FAMILIES, SPELLINGS, family, saved, write_family, write_spelling
+from tests.caffe_files import FAMILIES, SPELLINGS, WHOLE, family, saved, thinned, whole, write_family, write_spelling
 from tests.filling import fill_inputs, fill_weights
 from tests.released import FACTS
 from tests.released import NETWORKS as MANIFEST
 from tools import reference_facts
-from tools.truths import NETWORKS, RELEASE, SAVED, SCHEMA, SPELLED, TRUTHS, networks
+from tools.truths import NETWORKS, RELEASE, SAVED, SCHEMA, SPELLED, TRUTHS, WHOLE_NUMBERS, networks
 
 # What no stock Caffe runs: data layers and outputs want files, the others are of forks or not written for the CPU.
 UNTOLD = {
@@ -64,6 +64,16 @@ def test_every_old_spelling_gives_caffes_numbers_and_the_bytes_that_caffe_saves(
     hold_outputs(net, path, fill_inputs(net), SPELLED)
     save_weights(read_weights(path, net), tmp_path / "again.caffemodel", saved(upgrade(net)))
     assert sha(tmp_path / "again.caffemodel") == json.loads(SAVED.read_text("utf-8"))[name]
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_whole_networks_give_caffes_numbers(name):
+    net = whole(name)
+    with torch.no_grad():
+        found = to_torch(net, fill_weights(net))(*map(torch.from_numpy, fill_inputs(net).values()))
+    with np.load(WHOLE_NUMBERS) as numbers:
+        truth = numbers[name]
+    assert np.abs(thinned(found.numpy()) - truth).max() <= 1e-5 * np.abs(truth).max()
 
 
 def sha(path):

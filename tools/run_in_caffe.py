@@ -15,7 +15,8 @@ for path in sorted(Path(sys.argv[1]).glob("*.prototxt")):
     net = caffe.Net(str(path), str(path.with_suffix(".caffemodel")), caffe.TEST)
     # Before it runs: a BatchNorm without stored statistics adds to them.
     net.save(str(path.with_suffix(".saved.caffemodel")))
-    net.save_hdf5(str(path.with_suffix(".saved.caffemodel.h5")))
+    if not any("/" in name for name in net._layer_names):  # at which Caffe stops
+        net.save_hdf5(str(path.with_suffix(".saved.caffemodel.h5")))
     for name, array in np.load(str(path.with_suffix(".inputs.npz"))).items():
         net.blobs[name].data[...] = array
     net.forward()

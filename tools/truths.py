@@ -6,6 +6,7 @@
   tools/truths.py collect FOLDER` keeps the numbers of their outputs.
 - spelled.npz: what it computed of the network whose old spellings tests/caffe_files.py writes, the same of each;
   saved.json: digests of what it saved of all of these. By the same commands.
+- whole.npz: some of the numbers that it computed of whole networks; by the same commands.
 - networks.json: costs of every zoo network, and digests of its generated text; `python tools/truths.py networks`.
 - schema.json, release.json: what tools/reference_facts.py finds in the reference; `python tools/truths.py schema` and
   `python tools/truths.py release`.
@@ -25,8 +26,20 @@ from caffe_zoo import card, list_models
 from converters import load_weights
 from prototxt_gen import generate, generate_text, summarize
 from prototxt_gen.generator.arguments import FORMS
-from tests.caffe_files import FAMILIES, SPELLINGS, family, spelled_network, write_family, write_spelling
+from tests.caffe_files import (
+    FAMILIES,
+    SPELLINGS,
+    WHOLE,
+    family,
+    spelled_network,
+    thinned,
+    whole,
+    write_family,
+    write_spelling,
+    write_whole,
+)
 from tests.filling import fill_inputs
+from tests.released import RELEASE
 from tools import reference_facts
 
 TRUTHS = Path(__file__).resolve().parents[1] / "tests" / "truths"
@@ -35,7 +48,7 @@ NETWORKS = TRUTHS / "networks.json"
 SCHEMA = TRUTHS / "schema.json"
 SAVED = TRUTHS / "saved.json"
 SPELLED = TRUTHS / "spelled.npz"
-RELEASE = TRUTHS / "release.json"
+WHOLE_NUMBERS = TRUTHS / "whole.npz"
 
 
 def write(folder: Path) -> None:
@@ -44,6 +57,9 @@ def write(folder: Path) -> None:
     for name in FAMILIES:
         inputs = fill_inputs(family(name))
         np.savez(write_family(name, folder).with_suffix(".inputs.npz"), **inputs)  # type: ignore[arg-type]
+    for name in WHOLE:
+        inputs = fill_inputs(whole(name))
+        np.savez(write_whole(name, folder).with_suffix(".inputs.npz"), **inputs)  # type: ignore[arg-type]
     for name in SPELLINGS:
         inputs = fill_inputs(spelled_network())
         np.savez(write_spelling(name, folder).with_suffix(".inputs.npz"), **inputs)  # type: ignore[arg-type]
@@ -65,11 +81,18 @@ def collect(folder: Path) -> None:
                 assert all(np.array_equal(array, first[top]) for top, array in outputs.items()), name
         data = (folder / f"{name}.saved.caffemodel").read_bytes()
         saved[name] = hashlib.sha256(data).hexdigest()[:16]
-        in_binary = load_weights(folder / f"{name}.saved.caffemodel")
-        in_hdf5 = load_weights(folder / f"{name}.saved.caffemodel.h5")
-        assert in_binary.keys() == in_hdf5.keys()
-        for layer, blobs in in_binary.items():
-            assert all(np.array_equal(one, other) for one, other in zip(blobs, in_hdf5[layer], strict=True)), layer
+        hdf5 = folder / f"{name}.saved.caffemodel.h5"
+        if hdf5.exists():
+            in_binary, in_hdf5 = load_weights(folder / f"{name}.saved.caffemodel"), load_weights(hdf5)
+            assert in_binary.keys() == in_hdf5.keys()
+            for layer, blobs in in_binary.items():
+                assert all(np.array_equal(one, other) for one, other in zip(blobs, in_hdf5[layer], strict=True)), layer
+    numbers = {}
+    for name in WHOLE:
+        with np.load(folder / f"{name}.outputs.npz") as found:
+            (top,) = summarize(whole(name)).outputs
+            numbers[name] = thinned(found[top])
+    np.savez_compressed(WHOLE_NUMBERS, **numbers)  # type: ignore[arg-type]
     SAVED.write_text(json.dumps(saved, indent=1) + "\n", "utf-8")
 
 
