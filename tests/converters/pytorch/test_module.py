@@ -13,8 +13,10 @@ from torch import nn
 
 from converters.pytorch.module import to_torch, total_loss, weights_of
 from converters.weights import load_weights, save_weights
-from prototxt_gen import NetworkError, UnsupportedError, WeightsError, generate, read_prototxt
+from prototxt_gen import NetworkError, UnsupportedError, WeightsError, generate
 from prototxt_gen.layers import LAYERS, LayerShape, layer_type
+from tests.caffe_files import in_reference
+from tests.released import released
 
 CODE = "s8-16_b16x2_n16-32_c10"
 CONV = 'layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 2 kernel_size: 1 } }'
@@ -43,8 +45,8 @@ def compare(module: nn.Module, image: np.ndarray, expected: dict[str, np.ndarray
     return found
 
 
-def released(name, reference, fill, fill_weights, size):
-    net = read_prototxt(reference / "release" / "prototxt" / f"{name}.prototxt")
+def differences(name, reference, fill, fill_weights, size):
+    net = released(name)
     shapes = {"data": (1, 3, *size), "label": (1,)}
     expected = dict(np.load(reference / "nets" / f"{name}.npz"))
     expected.pop("params")
@@ -54,9 +56,9 @@ def released(name, reference, fill, fill_weights, size):
     return compare(module, fill.image(*size), expected)
 
 
-@pytest.mark.parametrize("name", ["df1", "df1_mergebn", "df2a"])
+@pytest.mark.parametrize("name", in_reference("df1", "df1_mergebn", "df2a"))
 def test_classification_networks_give_caffes_numbers(name, reference, fill, fill_weights):
-    found = released(name, reference, fill, fill_weights, (224, 224))
+    found = differences(name, reference, fill, fill_weights, (224, 224))
     assert max(found.values()) <= 1e-5, found
 
 
@@ -68,15 +70,14 @@ def test_classification_networks_give_caffes_numbers(name, reference, fill, fill
     ],
 )
 def test_segmentation_networks_give_caffes_numbers(name, reference, fill, fill_weights):
-    found = released(name, reference, fill, fill_weights, (1024, 2048))
+    found = differences(name, reference, fill, fill_weights, (1024, 2048))
     wrong = [found.pop(key) for key in list(found) if key.startswith("pred")]
     assert max(wrong) <= 1e-6  # one pixel of two million, where two classes are equal but for rounding
     assert max(found.values()) <= 1e-4, found
 
 
-def test_a_caffemodel_written_by_caffe_comes_back_exactly(reference, unpacked, tmp_path):
-    net = read_prototxt(reference / "release" / "prototxt" / "df1.prototxt")
-    path = unpacked("nets/df1.caffemodel")
+def test_a_caffemodel_comes_back_exactly(weights_file, tmp_path):
+    net, path = released("df1"), weights_file("df1")
     shapes = {"data": (1, 3, 224, 224), "label": (1,)}
     module = to_torch(net, path, input_shapes=shapes)
     assert [node.name for node in module.graph.nodes if node.op == "placeholder"] == ["data", "label"]
