@@ -6,8 +6,8 @@ import argparse
 
 from caffe_zoo.cards import CARDS
 from prototxt_gen.generator.networks import generate
-from prototxt_gen.summary import summarize
 from prototxt_gen.tables import aligned
+from prototxt_gen.trace import trace
 
 EXAMPLE = "dongfeng list"
 
@@ -23,13 +23,13 @@ def run(args: argparse.Namespace) -> int:
     rows = [("name", "input", "parameters", "multiply-adds", *_SCORES.values(), "architecture")]
     for card in CARDS.values():
         height, width = card.preprocessing.crop
-        costs = summarize(generate(card.architecture, input_shape=(1, 3, height, width)))
+        layers = trace(generate(card.architecture, input_shape=(1, 3, height, width)))
         rows.append(
             (
                 card.name,
                 f"{height}x{width}",
-                f"{costs.parameters / 1e6:.2f} M",
-                f"{costs.multiply_adds / 1e6:.2f} M",
+                f"{sum(layer.parameters for layer in layers) / 1e6:.2f} M",
+                f"{sum(layer.multiply_adds for layer in layers) / 1e6:.2f} M",
                 *(f"{card.results[key]:.2%}" if key in card.results else "-" for key in _SCORES),
                 str(card.architecture),
             )

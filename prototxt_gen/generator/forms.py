@@ -15,7 +15,6 @@ from prototxt_gen.generator.decoders import Resizing
 from prototxt_gen.generator.elements import Phase
 from prototxt_gen.generator.fragments import Fragment, fragment, named
 from prototxt_gen.proto import LayerParameter, NetParameter
-from prototxt_gen.text import to_text
 
 _RELEASE_SOURCE = "/home/vip/dataset/imagenet/ILSVRC2012_val_256xN_list.txt"
 _SCENE_SOURCE = "/home/vip/dataset/cityscapes/img_val_1024x2048_list.txt"
@@ -155,7 +154,7 @@ def _logged_input(shape: tuple[int, ...]) -> Fragment:
     net = NetParameter(state={"phase": "TRAIN", "level": 0, "stage": [""]})
     layer = net.layer.add(name="input", type="Input", top=["data"])
     layer.input_param.shape.add(dim=shape)
-    return Fragment(to_text(net), to_binary(net), "data")
+    return Fragment(to_binary(net), "data")
 
 
 @lru_cache(maxsize=256)
@@ -184,7 +183,7 @@ def _images_and_labels(shape: tuple[int, ...], mean: tuple[float, ...]) -> Fragm
             layers.append(layer)
     layers.append(LayerParameter(name="classes", type="Silence", bottom=["data/class", "label/class"]))
     net = NetParameter(layer=layers)
-    return Fragment(to_text(net), to_binary(net), "data")
+    return Fragment(to_binary(net), "data")
 
 
 def _predict(suffix: str, scores: str) -> list[LayerParameter]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 from prototxt_gen.architectures import Backbone, Block, Decoder
 from prototxt_gen.binary import to_binary
@@ -22,22 +22,24 @@ class Fragment:
     `top` is the first top of the last layer, `title` what a table calls the whole.
     """
 
-    text: str
     binary: bytes
     top: str
     title: str = ""
 
+    @cached_property
+    def text(self) -> str:
+        """The layers as Caffe text."""
+        return to_text(NetParameter.FromString(self.binary))
+
 
 def fragment(layers: Sequence[LayerParameter], title: str = "") -> Fragment:
     """The layers as a fragment."""
-    net = NetParameter(layer=layers)
-    return Fragment(to_text(net), to_binary(net), last_top(layers), title)
+    return Fragment(to_binary(NetParameter(layer=layers)), last_top(layers), title)
 
 
 def named(name: str) -> Fragment:
     """The name of a network."""
-    net = NetParameter(name=name)
-    return Fragment(to_text(net), to_binary(net), "")
+    return Fragment(to_binary(NetParameter(name=name)), "")
 
 
 def stem_fragment(backbone: Backbone, channels: int, writing: Writing) -> Fragment:
