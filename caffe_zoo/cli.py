@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from prototxt_gen.errors import CaffeError
+from prototxt_gen.files import reason
 from prototxt_gen.text import UnknownFieldWarning
 from prototxt_gen.version import __version__
 
@@ -56,9 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"dongfeng {args.command}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our output (`| head`) has left; Python would complain once more when it closes the stream.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader of our output has left, as `| head` does.
+        _discard_output()
         return 0
+    except OSError as fault:  # what is written to files has become a CaffeError already
+        print(f"dongfeng {args.command}: standard output: cannot be written: {reason(fault)}", file=sys.stderr)
+        _discard_output()
+        return 2
+
+
+def _discard_output() -> None:
+    """Python would complain once more when it closes a stream that cannot be written."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _parser(asked: str | None) -> argparse.ArgumentParser:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from caffe_zoo.cards import WeightsFile, card
 from prototxt_gen.errors import CaffeError, FileError, FormatError, NotInstalledError
-from prototxt_gen.files import write_bytes
+from prototxt_gen.files import reason, write_bytes
 
 #: Takes a Google Drive id and the path of the file to write.
 Download = Callable[[str, Path], None]
@@ -114,7 +114,7 @@ def fetch(name: str, source: str | os.PathLike[str] | None = None, download: Dow
     except OSError as fault:
         if isinstance(fault, CaffeError):
             raise
-        raise FileError(f"{target}: cannot be written: {fault.strerror or fault}") from fault
+        raise FileError(f"{target}: cannot be written: {reason(fault)}") from fault
     _record(target, digest)
     return target
 
@@ -164,9 +164,11 @@ def _chain(fault: BaseException) -> list[BaseException]:
 
 def _copy(source: Path, part: Path) -> None:
     try:
-        shutil.copyfile(source, part)
+        opened = source.open("rb")
     except OSError as fault:
-        raise FileError(f"{source}: cannot be read: {fault.strerror or fault}") from fault
+        raise FileError(f"{source}: cannot be read: {reason(fault)}") from fault
+    with opened, part.open("wb") as copy:
+        shutil.copyfileobj(opened, copy)
 
 
 def _check(path: Path, file: WeightsFile, shown: object = None) -> None:
@@ -232,5 +234,5 @@ def _digest(path: Path) -> str:
             while chunk := opened.read(_CHUNK):
                 digest.update(chunk)
     except OSError as fault:
-        raise FileError(f"{path}: cannot be read: {fault.strerror or fault}") from fault
+        raise FileError(f"{path}: cannot be read: {reason(fault)}") from fault
     return digest.hexdigest()

@@ -1,7 +1,5 @@
 """The Caffe language and the networks written in it: numpy and protobuf, never torch."""
 
-from typing import TYPE_CHECKING
-
 from prototxt_gen.architectures import Backbone, Decoder, Pyramid, Stage, Unit, parse_architecture
 from prototxt_gen.errors import (
     ArchitectureError,
@@ -9,6 +7,7 @@ from prototxt_gen.errors import (
     FileError,
     FormatError,
     NetworkError,
+    NotInstalledError,
     UnsupportedError,
     WeightsError,
 )
@@ -17,23 +16,15 @@ from prototxt_gen.generator.forms import label_size
 from prototxt_gen.generator.networks import generate, generate_text
 from prototxt_gen.generator.parts import Part, parts
 from prototxt_gen.generator.solver import solver
-from prototxt_gen.lazy import lazy_names
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.splits import insert_splits
+from prototxt_gen.passes.stock import stock_weights, to_stock
 from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.passes.upgrade_solver import upgrade_solver
 from prototxt_gen.proto import LayerParameter, NetParameter, SolverParameter
 from prototxt_gen.summary import Summary, summarize
 from prototxt_gen.text import read_prototxt, read_solver, to_text, write_prototxt
 from prototxt_gen.version import __version__
-
-if TYPE_CHECKING:
-    from prototxt_gen.passes.stock import stock_weights, to_stock
-else:
-    # It computes weights, and numpy takes as long to import as all the rest.
-    __getattr__, __dir__ = lazy_names(
-        __name__, dict.fromkeys(("stock_weights", "to_stock"), "prototxt_gen.passes.stock")
-    )
 
 __all__ = [
     "ArchitectureError",
@@ -45,6 +36,7 @@ __all__ = [
     "LayerParameter",
     "NetParameter",
     "NetworkError",
+    "NotInstalledError",
     "Part",
     "Pyramid",
     "SolverParameter",

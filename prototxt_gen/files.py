@@ -11,12 +11,17 @@ from pathlib import Path
 from prototxt_gen.errors import FileError
 
 
+def reason(fault: OSError) -> str:
+    """Why the system refused, in its own few words; libraries put long texts of theirs in the place of these."""
+    return os.strerror(fault.errno) if fault.errno else str(fault)
+
+
 def read_bytes(path: str | os.PathLike[str]) -> bytes:
     """The whole file. FileError names the path and the reason."""
     try:
         return Path(path).read_bytes()
     except OSError as fault:
-        raise FileError(f"{os.fspath(path)}: cannot be read: {fault.strerror or fault}") from fault
+        raise FileError(f"{os.fspath(path)}: cannot be read: {reason(fault)}") from fault
 
 
 @contextmanager
@@ -31,7 +36,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
         os.close(handle)
     except OSError as fault:
-        raise FileError(f"{target}: cannot be written: {fault.strerror or fault}") from fault
+        raise FileError(f"{target}: cannot be written: {reason(fault)}") from fault
     temporary = Path(name)
     try:
         # mkstemp makes files private; the target should have the mode any newly made file has.
@@ -45,7 +50,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     except OSError as fault:
         if isinstance(fault, FileError):
             raise
-        raise FileError(f"{target}: cannot be written: {fault.strerror or fault}") from fault
+        raise FileError(f"{target}: cannot be written: {reason(fault)}") from fault
     finally:
         with suppress(FileNotFoundError):
             temporary.unlink()

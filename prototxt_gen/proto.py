@@ -83,8 +83,13 @@ def merge_text(text: str, message: M) -> M:
     try:
         return text_format.Parse(text, message)
     except text_format.ParseError as fault:
-        # The message quotes the line it stopped at, which in a file that is no text at all has no end.
-        raise FormatError(str(fault)[:300]) from fault
+        reason = str(fault)
+        # protobuf quotes the line where it stopped: at the end of the text an empty one, or none.
+        if " : '': " in reason or reason.endswith(' : Expected "}".'):
+            place = f"{fault.GetLine()}:{fault.GetColumn()}"
+            raise FormatError(f"{place}: the text ends within a message; is it incomplete?") from fault
+        # In a file that is no text at all the quoted line has no end.
+        raise FormatError(reason[:300]) from fault
     except (RecursionError, ValueError) as fault:
         raise FormatError(f"not Caffe text: {str(fault)[:300]}") from fault
 

@@ -15,6 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from prototxt_gen.errors import FileError, FormatError
+from prototxt_gen.files import reason
 
 VARINT, FIXED64, BYTES, GROUP, GROUP_END, FIXED32 = range(6)
 KINDS = ("a number", "8 bytes", "bytes", "a group", "the end of a group", "4 bytes")
@@ -245,7 +246,7 @@ def reading(path: str | os.PathLike[str]) -> Iterator[Reader]:
     except OSError as fault:
         if isinstance(fault, FileError):
             raise
-        raise FileError(f"{source}: cannot be read: {fault.strerror or fault}") from fault
+        raise FileError(f"{source}: cannot be read: {reason(fault)}") from fault
 
 
 def _looks_like(head: bytes) -> str:

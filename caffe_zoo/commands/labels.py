@@ -59,11 +59,11 @@ def run(args: argparse.Namespace) -> int:
     folder = Path(args.output)
     sources = image_inputs(args.input)
     targets = png_targets(args.input, sources, f"{folder}/")
-    make_folder(folder)
     sizes = set()
     with progress(len(sources), "labels") as bar:
         for source, target in zip(sources, targets, strict=True):
             made = label_map(source, size, architecture.classes, args.ids)
+            make_folder(folder)
             save_png(Image.fromarray(made.classes), target)
             sizes.add(made.source_size)
             bar.update()

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from prototxt_gen.errors import CaffeError, FileError
-from prototxt_gen.files import replacing
+from prototxt_gen.files import reason, replacing
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,7 +31,7 @@ def _images_of(folder: Path) -> list[Path]:
     try:
         found = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
     except OSError as fault:
-        raise FileError(f"{folder}: cannot be listed: {fault.strerror or fault}") from fault
+        raise FileError(f"{folder}: cannot be listed: {reason(fault)}") from fault
     if not found:
         raise FileError(f"{folder}: found no image ({', '.join(SUFFIXES)})")
     return found
@@ -74,7 +74,7 @@ def make_folder(path: Path) -> None:
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
-        raise FileError(f"{path}: cannot be made: {fault.strerror or fault}") from fault
+        raise FileError(f"{path}: cannot be made: {reason(fault)}") from fault
 
 
 def check_outputs(outputs: Sequence[Path], others: Sequence[Path] = ()) -> None:

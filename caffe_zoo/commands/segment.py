@@ -45,10 +45,10 @@ def run(args: argparse.Namespace) -> int:
     runner, preprocessing = segmenter(args.network, args.weights, args.classes, args.input_size, args.engine)
     results = segment_each(runner, sources, preprocessing, args.batch or 1, resize=not args.no_resize)
     whole = targets == [Path(args.output)]
-    if not whole:
-        make_folder(Path(args.output))
     with progress(len(sources), "segment") as bar:
         for result, target in zip(results, targets, strict=True):
+            if not whole:
+                make_folder(target.parent)
             save_png(image_of(result, args.kind), target)
             bar.update()
     print(f"{args.output}: {args.kind if whole else f'{len(sources)} images'}")

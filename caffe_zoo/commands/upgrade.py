@@ -18,6 +18,8 @@ EXAMPLE = (
     "  dongfeng upgrade solver.prototxt -o solver.prototxt"
 )
 
+_OTHER_WEIGHTS = (".h5", ".safetensors", ".pt", ".pth")
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The files, and as many to write."""
@@ -69,8 +71,11 @@ def _check(args: argparse.Namespace) -> None:
     if len(args.files) == 2 and _is_text(args.files[0]) == _is_text(args.files[1]):
         raise CaffeError("found two files of one kind, expected a .prototxt and a .caffemodel")
     for path, output in zip(args.files, args.output, strict=True):
+        if path.suffix in _OTHER_WEIGHTS:
+            raise CaffeError(f"{path}: found weights of another format, expected a .prototxt or a .caffemodel")
         if _is_text(path) != _is_text(output):
-            raise CaffeError(f"{output}: expected the kind of file that {path} is: a .prototxt or a .caffemodel")
+            kind = ".prototxt" if _is_text(path) else ".caffemodel"
+            raise CaffeError(f"{output}: found another kind of file than {path}, expected a {kind}")
 
 
 def _upgraded(path: Path, args: argparse.Namespace) -> NetParameter | SolverParameter:

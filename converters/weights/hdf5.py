@@ -12,7 +12,7 @@ import numpy as np
 
 from converters.weights.blobs import Array
 from prototxt_gen.errors import CaffeError, FileError, FormatError, WeightsError
-from prototxt_gen.files import replacing
+from prototxt_gen.files import reason, replacing
 from prototxt_gen.proto import NetParameter
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
         with Path(path).open("rb"):
             pass
     except OSError as fault:
-        raise FileError(f"{path}: cannot be read: {fault.strerror or fault}") from fault
+        raise FileError(f"{path}: cannot be read: {reason(fault)}") from fault
     try:
         with h5py.File(path, "r") as file:
             yield file

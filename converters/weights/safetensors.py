@@ -11,7 +11,7 @@ import numpy as np
 
 from converters.weights.blobs import Array
 from prototxt_gen.errors import FileError, FormatError, NotInstalledError
-from prototxt_gen.files import replacing
+from prototxt_gen.files import reason, replacing
 
 _METADATA = {"format": "caffe"}
 
@@ -26,7 +26,7 @@ def read_safetensors(path: str | os.PathLike[str]) -> dict[str, list[Array]]:
         with Path(path).open("rb"):
             pass
     except OSError as fault:
-        raise FileError(f"{path}: cannot be read: {fault.strerror or fault}") from fault
+        raise FileError(f"{path}: cannot be read: {reason(fault)}") from fault
     found: dict[str, dict[int, Array]] = {}
     try:
         with library.safe_open(path, framework="np") as file:
@@ -54,7 +54,10 @@ def write_safetensors(weights: Mapping[str, Sequence[Array]], path: str | os.Pat
     library = _library()
     tensors = {f"{layer}.{index}": blob for layer, blobs in weights.items() for index, blob in enumerate(blobs)}
     with replacing(path) as temporary:
-        library.numpy.save_file(tensors, temporary, _METADATA)
+        try:
+            library.numpy.save_file(tensors, temporary, _METADATA)
+        except library.SafetensorError as fault:
+            raise FileError(f"{path}: cannot be written: {fault}") from fault
 
 
 def _library() -> ModuleType:

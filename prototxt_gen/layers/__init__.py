@@ -1,22 +1,29 @@
 """Caffe's layer types, one file a family: options, shapes, blobs, costs, fillers, and what else is known of each.
 
-The families are imported for what importing them does: each enters its types in LAYERS.
+Importing the file of a family enters its types in LAYERS.
 """
 
-from prototxt_gen.layers import (  # noqa: F401
-    activations,
-    arithmetic,
-    arrangement,
-    convolution,
-    dense,
-    losses,
-    normalization,
-    pooling,
-    recurrent,
-    resizing,
-    scores,
-    sources,
-)
+from importlib import import_module
+
 from prototxt_gen.layers.table import LAYERS, Filler, LayerShape, LayerType, Shape, is_input, layer_type
 
-__all__ = ["LAYERS", "Filler", "LayerShape", "LayerType", "Shape", "is_input", "layer_type"]
+__all__ = ["LAYERS", "LAYER_FAMILIES", "Filler", "LayerShape", "LayerType", "Shape", "is_input", "layer_type"]
+
+LAYER_FAMILIES = (
+    "sources",
+    "convolution",
+    "pooling",
+    "resizing",
+    "dense",
+    "normalization",
+    "activations",
+    "arithmetic",
+    "arrangement",
+    "recurrent",
+    "losses",
+    "scores",
+)
+"""The families of layer types. An engine with files of its own for them names these in the same way."""
+
+for _family in LAYER_FAMILIES:
+    import_module(f"{__name__}.{_family}")

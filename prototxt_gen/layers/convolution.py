@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from prototxt_gen.layers.table import (
     LayerShape,
@@ -19,6 +20,16 @@ from prototxt_gen.layers.table import (
 )
 from prototxt_gen.layers.windows import Windows, spatial_sizes
 from prototxt_gen.proto import LayerParameter
+
+_convolution = partial(
+    layer_type,
+    has_blobs=True,
+    options=("convolution_param",),
+    bottoms=(1, None),
+    tops=(1, None),
+    paired=True,
+    each_bottom_alone=True,
+)
 
 
 def windows(layer: LayerParameter, bottom: Shape) -> Windows:
@@ -62,28 +73,16 @@ def _positive(made: Shape, sizes: Shape) -> Shape:
     return made
 
 
-@layer_type(
+@_convolution(
     "Convolution",
-    has_blobs=True,
-    options=("convolution_param",),
     source="conv_layer.cpp",
-    bottoms=(1, None),
-    tops=(1, None),
-    paired=True,
-    each_bottom_alone=True,
     does="any number of spatial axes, group, dilation, `*_h` and `*_w`, several bottoms with one set of weights, "
     "force_nd_im2col",
     differs="more than 3 spatial axes are slow: torch has no kernel for them",
 )
-@layer_type(
+@_convolution(
     "DepthwiseConvolution",
-    has_blobs=True,
-    options=("convolution_param",),
     source="conv_layer.cpp",
-    bottoms=(1, None),
-    tops=(1, None),
-    paired=True,
-    each_bottom_alone=True,
     does="as Convolution; the type of forks for mobile networks",
 )
 def convolution(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
@@ -94,15 +93,9 @@ def convolution(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     return _convolve(layer, bottoms, transposed=False)
 
 
-@layer_type(
+@_convolution(
     "Deconvolution",
-    has_blobs=True,
-    options=("convolution_param",),
     source="deconv_layer.cpp",
-    bottoms=(1, None),
-    tops=(1, None),
-    paired=True,
-    each_bottom_alone=True,
     does="as Convolution, transposed; weights that a file lacks come from a bilinear filler",
 )
 def deconvolution(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from prototxt_gen.layers.scores import check_labels
 from prototxt_gen.layers.table import (
@@ -19,6 +20,9 @@ from prototxt_gen.layers.table import (
     require,
 )
 from prototxt_gen.proto import LayerParameter
+
+_loss = partial(layer_type, bottoms=2, automatic=True, in_place=False)
+"""Enters a loss: of a prediction and a label, its top added by Caffe where none is named."""
 
 
 def check_batches(bottoms: Sequence[Shape]) -> None:
@@ -53,19 +57,13 @@ def _check_single(bottoms: Sequence[Shape], index: int, first: int) -> None:
     )
 
 
-@layer_type(
+@_loss(
     "SoftmaxWithLoss",
-    options=(
-        "loss_param",
-        "softmax_param",
-    ),
+    options=("loss_param", "softmax_param"),
     source="softmax_loss_layer.cpp",
-    bottoms=2,
-    automatic=True,
-    in_place=False,
     labels=(1,),
     does="any axis, ignore_label, every normalization",
-    differs="a second top with the probabilities, as in Caffe",
+    differs="one top only: Caffe refuses a second one, whatever the loss weights",
 )
 def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number (Caffe: softmax_loss_layer.cpp).
@@ -80,7 +78,7 @@ def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerS
     return LayerShape(((),))
 
 
-@layer_type("EuclideanLoss", source="euclidean_loss_layer.cpp", bottoms=2, automatic=True, in_place=False)
+@_loss("EuclideanLoss", source="euclidean_loss_layer.cpp")
 def euclidean_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number (Caffe: euclidean_loss_layer.cpp)."""
     check_batches(bottoms)
@@ -89,13 +87,10 @@ def euclidean_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShap
     return LayerShape(((),))
 
 
-@layer_type(
+@_loss(
     "SigmoidCrossEntropyLoss",
     options=("loss_param",),
     source="sigmoid_cross_entropy_loss_layer.cpp",
-    bottoms=2,
-    automatic=True,
-    in_place=False,
     does="ignore_label, every normalization",
 )
 def sigmoid_cross_entropy_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
@@ -105,13 +100,10 @@ def sigmoid_cross_entropy_loss(layer: LayerParameter, bottoms: Sequence[Shape]) 
     return LayerShape(((),))
 
 
-@layer_type(
+@_loss(
     "HingeLoss",
     options=("hinge_loss_param",),
     source="hinge_loss_layer.cpp",
-    bottoms=2,
-    automatic=True,
-    in_place=False,
     labels=(1,),
     does="L1 and L2",
 )
@@ -122,12 +114,9 @@ def hinge_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     return LayerShape(((),))
 
 
-@layer_type(
+@_loss(
     "MultinomialLogisticLoss",
     source="multinomial_logistic_loss_layer.cpp",
-    bottoms=2,
-    automatic=True,
-    in_place=False,
     labels=(1,),
 )
 def multinomial_logistic_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
@@ -138,17 +127,12 @@ def multinomial_logistic_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -
     return LayerShape(((),))
 
 
-@layer_type(
+@_loss(
     "InfogainLoss",
-    options=(
-        "infogain_loss_param",
-        "loss_param",
-    ),
+    options=("infogain_loss_param", "loss_param"),
     source="infogain_loss_layer.cpp",
     bottoms=(2, 3),
     tops=(1, 2),
-    automatic=True,
-    in_place=False,
     labels=(1,),
     does="the matrix as a third bottom or as a file; ignore_label, every normalization",
 )
@@ -176,13 +160,11 @@ def infogain_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
     return LayerShape(((), bottoms[0])[: max(1, len(layer.top))])
 
 
-@layer_type(
+@_loss(
     "ContrastiveLoss",
     options=("contrastive_loss_param",),
     source="contrastive_loss_layer.cpp",
     bottoms=3,
-    automatic=True,
-    in_place=False,
     labels=(2,),
     does="margin, legacy_version",
 )

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from prototxt_gen.layers.table import LayerShape, Shape, check_in_place, count, layer_type, require, weight_and_bias
 from prototxt_gen.proto import LayerParameter
 
-
-@layer_type(
-    "LSTM",
+_recurrent_type = partial(
+    layer_type,
     has_blobs=True,
     options=("recurrent_param",),
+    switches=(1,),
+    does="cont, a static input, expose_hidden",
+)
+
+
+@_recurrent_type(
+    "LSTM",
     source="lstm_layer.cpp",
     bottoms=(2, 5),
     tops=(1, 3),
-    switches=(1,),
-    does="cont, a static input, expose_hidden",
     differs="every call starts from zeros: where Caffe goes on from the last batch use expose_hidden",
 )
 def lstm(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
@@ -38,15 +43,11 @@ def lstm(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     return LayerShape(((steps, streams, outputs), state, state)[: len(layer.top)], tuple(blobs), costs, fillers)
 
 
-@layer_type(
+@_recurrent_type(
     "RNN",
-    has_blobs=True,
-    options=("recurrent_param",),
     source="rnn_layer.cpp",
     bottoms=(2, 4),
     tops=(1, 2),
-    switches=(1,),
-    does="cont, a static input, expose_hidden",
     differs="as LSTM",
 )
 def rnn(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:

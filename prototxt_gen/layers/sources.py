@@ -6,12 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers.table import LayerShape, Shape, layer_type, require
 from prototxt_gen.proto import LayerParameter
 
 _GIVE = "give this input's shape (input_shapes, or --input-shape of a command)"
+
+
+_images = partial(layer_type, bottoms=0, tops=2, is_input=True, is_labelled=True)
+"""Enters a data layer whose tops are images and their labels."""
 
 
 def crop_sizes(layer: LayerParameter) -> Shape | None:
@@ -54,17 +59,10 @@ def input_(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     return LayerShape(tuple(shapes * tops if len(shapes) == 1 else shapes))
 
 
-@layer_type(
+@_images(
     "ImageData",
-    options=(
-        "image_data_param",
-        "transform_param",
-    ),
+    options=("image_data_param", "transform_param"),
     source="image_data_layer.cpp",
-    bottoms=0,
-    tops=2,
-    is_input=True,
-    is_labelled=True,
     does="an input of the size that crop_size (the fork's crop_h, crop_w) or new_height, new_width state",
     differs="images are not read: without those sizes give `input_shapes`",
 )
@@ -83,17 +81,11 @@ def image_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     return LayerShape(((param.batch_size, 3 if param.is_color else 1, *size), (param.batch_size,)))
 
 
-@layer_type(
+@_images(
     "Data",
-    options=(
-        "data_param",
-        "transform_param",
-    ),
+    options=("data_param", "transform_param"),
     source="data_layer.cpp",
-    bottoms=0,
     tops=(1, 2),
-    is_input=True,
-    is_labelled=True,
     does="an input with the shape that its crop and batch_size state",
     differs="the data base is not read: without a crop give `input_shapes`",
 )
@@ -128,17 +120,10 @@ def hdf5_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     raise NetworkError(f"hdf5_data_param: its files decide about sizes, so {_GIVE}")
 
 
-@layer_type(
+@_images(
     "MemoryData",
-    options=(
-        "memory_data_param",
-        "transform_param",
-    ),
+    options=("memory_data_param", "transform_param"),
     source="memory_data_layer.cpp",
-    bottoms=0,
-    tops=2,
-    is_input=True,
-    is_labelled=True,
     does="an input of the stated shape",
 )
 def memory_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
@@ -149,17 +134,10 @@ def memory_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     return LayerShape((sizes, sizes[:1]))
 
 
-@layer_type(
+@_images(
     "WindowData",
-    options=(
-        "window_data_param",
-        "transform_param",
-    ),
+    options=("window_data_param", "transform_param"),
     source="window_data_layer.cpp",
-    bottoms=0,
-    tops=2,
-    is_input=True,
-    is_labelled=True,
     does="an input with the shape that crop_size and batch_size state",
     differs="windows are not read",
 )

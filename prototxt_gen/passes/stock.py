@@ -18,13 +18,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.passes.phase import Phase, phase_of, select_phase
 from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.trace import LayerSummary, trace
+
+if TYPE_CHECKING:
+    import numpy as np  # imported where weights are made: most of `import prototxt_gen` would be waiting for it
 
 # 256 MB of factors for one Interp: enough for pooled maps, which are what networks of this kind enlarge.
 _MOST_FACTORS = 1 << 26
@@ -111,6 +113,8 @@ def _replaced(row: LayerSummary) -> list[LayerParameter]:
 
 def _permutation(channels: int, group: int) -> np.ndarray:
     """Channel i of the result is channel `order[i]`: groups side by side become neighbours."""
+    import numpy as np
+
     order = np.arange(channels).reshape(group, channels // group).T.ravel()
     return np.eye(channels, dtype=np.float32)[order].reshape(channels, channels, 1, 1)
 
@@ -121,6 +125,8 @@ def _matrix_shape(row: LayerSummary) -> tuple[int, int]:
 
 def _bilinear(row: LayerSummary) -> np.ndarray:
     """(pixels of the top, pixels of the bottom) factors of an Interp (DeepLab and DF forks: interp.cpp)."""
+    import numpy as np
+
     param = row.layer.interp_param
     ways = [
         _factors(size, made, -param.pad_beg, -param.pad_end)
@@ -131,6 +137,8 @@ def _bilinear(row: LayerSummary) -> np.ndarray:
 
 def _factors(size: int, made: int, before: int, after: int) -> np.ndarray:
     """(made, size) factors along one axis, of which `before` and `after` positions are cut off."""
+    import numpy as np
+
     inner = size - before - after
     places = np.arange(made) * ((inner - 1) / (made - 1) if made > 1 else 0.0)
     low = np.minimum(places.astype(int), inner - 1)

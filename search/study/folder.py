@@ -6,6 +6,7 @@ from pathlib import Path
 
 from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import FileError
+from prototxt_gen.files import reason
 
 STUDY = "study.db"
 LATENCY_TABLE = "latency.json"
@@ -29,4 +30,4 @@ def make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as fault:
-        raise FileError(f"{folder}: cannot be made: {fault.strerror or fault}") from fault
+        raise FileError(f"{folder}: cannot be made: {reason(fault)}") from fault

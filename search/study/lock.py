@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from prototxt_gen.errors import FileError
+from prototxt_gen.files import reason
 from search.study.folder import LOCK, make_folder
 
 
@@ -27,7 +28,7 @@ def held(folder: Path) -> Iterator[None]:
     try:
         handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     except OSError as fault:
-        raise FileError(f"{folder}: cannot be written: {fault.strerror or fault}") from fault
+        raise FileError(f"{folder}: cannot be written: {reason(fault)}") from fault
     try:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

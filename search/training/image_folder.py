@@ -17,6 +17,7 @@ from PIL import Image
 
 from converters.images import SUFFIXES, read_image
 from prototxt_gen.errors import FileError, FormatError
+from prototxt_gen.files import reason
 from search.training.dataset import Dataset, Split, preprocess, resized
 
 # Every fifth image of a class is held out when the folder does not say which ones are.
@@ -108,7 +109,7 @@ def _listed(base: Path) -> tuple[list[str], list[list[Path]]]:
             for folder in folders
         ]
     except OSError as fault:
-        raise FileError(f"{base}: cannot be listed: {fault.strerror or fault}") from fault
+        raise FileError(f"{base}: cannot be listed: {reason(fault)}") from fault
     if len(folders) < 2:
         raise FormatError(f"{base}: found {len(folders)} sub-folders, expected one for each of at least two classes")
     empty = [folder.name for folder, paths in zip(folders, images, strict=True) if not paths]

@@ -74,6 +74,12 @@ def test_names_and_networks_wait_for_neither_torch_nor_optuna(code):
     assert done.returncode == 0, done.stderr
 
 
+def test_the_list_of_networks_does_not_wait_for_numpy():
+    code = "import sys; from caffe_zoo.cli import main; main(['list']); assert 'numpy' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
 def test_help_imports_no_command():
     code = (
         "import sys; from caffe_zoo.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"

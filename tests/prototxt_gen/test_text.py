@@ -361,6 +361,8 @@ def test_files_are_written_and_read_back(tmp_path):
         (b"layer { name: }", "net.prototxt: 1:15"),
         (b'layer {\n  name: "a"\n  bottom: 3\n}', "net.prototxt: 3:11"),
         (b"layer {", "net.prototxt: "),
+        (b'layer {\n name: "a"\n type: ', "net.prototxt: 3:8: the text ends within a message; is it incomplete?"),
+        (b'layer {\n name: "a"\n', "net.prototxt: 2:8: the text ends within a message; is it incomplete?"),
         (b"\xff\x00\x01", "net.prototxt: not text: byte 0 is not UTF-8; is it a .caffemodel?"),
     ],
 )

@@ -1,37 +1,11 @@
-"""Caffe's layers in PyTorch: `BUILDERS` maps every Caffe type to its builder; one file per subject fills it."""
+"""Caffe's layers in PyTorch: `BUILDERS` maps every Caffe type to its builder; one file a family fills it."""
 
-from __future__ import annotations
+from importlib import import_module
 
-from converters.pytorch.layers import (  # each import enters its layers into the table
-    activations,
-    arithmetic,
-    arrangement,
-    convolution,
-    dense,
-    losses,
-    normalization,
-    pooling,
-    recurrent,
-    resizing,
-    scores,
-    sources,
-)
 from converters.pytorch.layers.table import BUILDERS, Apply, Builder
+from prototxt_gen.layers import LAYER_FAMILIES
 
-__all__ = [
-    "BUILDERS",
-    "Apply",
-    "Builder",
-    "activations",
-    "arithmetic",
-    "arrangement",
-    "convolution",
-    "dense",
-    "losses",
-    "normalization",
-    "pooling",
-    "recurrent",
-    "resizing",
-    "scores",
-    "sources",
-]
+__all__ = ["BUILDERS", "Apply", "Builder"]
+
+for _family in LAYER_FAMILIES:  # importing one enters its builders
+    import_module(f"{__name__}.{_family}")

@@ -14,6 +14,7 @@ import numpy as np
 from converters.weights.blobs import Array
 from converters.weights.ncnn.param_file import NcnnLayer
 from prototxt_gen.errors import FileError, FormatError
+from prototxt_gen.files import reason
 
 _FLOAT32, _FLOAT16 = 0, 0x01306B47
 _INT8, _FLOAT32_WITH_SCALES = 0x000D4B38, 0x0002C056
@@ -82,7 +83,7 @@ def weight_file(path: str | os.PathLike[str]) -> Iterator[WeightFile]:
     except OSError as fault:
         if isinstance(fault, FileError):
             raise
-        raise FileError(f"{source}: cannot be read: {fault.strerror or fault}") from fault
+        raise FileError(f"{source}: cannot be read: {reason(fault)}") from fault
 
 
 def _aligned(length: int) -> int:

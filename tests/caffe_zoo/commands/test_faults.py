@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from prototxt_gen import generate, solver, write_prototxt
@@ -22,6 +26,24 @@ def test_faults_are_one_line(fault, pair, tmp_path):
     assert "out.zip" in fault("convert", prototxt, caffemodel, tmp_path / "out.zip")
     (tmp_path / "broken.prototxt").write_text("layer { name: 'x' ")
     assert "broken.prototxt" in fault("show", tmp_path / "broken.prototxt")
+
+
+def test_a_fault_leaves_no_folder(fault, tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    message = fault("labels", "df1seg_d8", tmp_path / "broken.png", "-o", tmp_path / "out" / "maps")
+    assert "broken.png: cannot be read as an image" in message
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a Linux device")
+@pytest.mark.parametrize("words", [["list"], ["generate", "df1"], ["show", "df1"]])
+def test_output_that_cannot_be_written(words):
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [sys.executable, "-m", "caffe_zoo.cli", *words], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert result.returncode == 2
+    assert result.stderr == f"dongfeng {words[0]}: standard output: cannot be written: No space left on device\n"
 
 
 @pytest.fixture

@@ -56,7 +56,8 @@ def test_upgrade_says_what_it_expects(fault, old_pair, tmp_path):
     prototxt, caffemodel, _ = old_pair("V1")
     out = tmp_path / "x.caffemodel"
     assert "2 files and 1 outputs" in fault("upgrade", prototxt, caffemodel, "-o", out)
-    assert "expected the kind of file" in fault("upgrade", prototxt, "-o", out)
+    assert "x.caffemodel: found another kind of file" in fault("upgrade", prototxt, "-o", out)
+    assert "w.h5: found weights of another format" in fault("upgrade", tmp_path / "w.h5", "-o", out)
     assert "two files of one kind" in fault("upgrade", caffemodel, caffemodel, "-o", out, out)
     assert "cannot be read" in fault("upgrade", tmp_path / "no.prototxt", "-o", prototxt)
     assert not out.exists()
