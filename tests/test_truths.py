@@ -20,7 +20,7 @@ from tests.filling import fill_inputs, fill_weights
 from tests.released import FACTS
 from tests.released import NETWORKS as MANIFEST
 from tools import reference_facts
-from tools.truths import NETWORKS, RELEASE, SAVED, SCHEMA, SPELLED, TRUTHS, WHOLE_NUMBERS, networks
+from tools.truths import CITYSCAPES, NETWORKS, RELEASE, SAVED, SCHEMA, SPELLED, TRUTHS, WHOLE_NUMBERS, networks
 
 # What no stock Caffe runs: data layers and outputs want files, the others are of forks or not written for the CPU.
 UNTOLD = {
@@ -87,7 +87,11 @@ def test_every_type_that_caffe_runs_is_among_them():
 
 
 def test_facts_of_the_reference_are_kept_as_they_are(reference):
-    for path, facts in ((SCHEMA, reference_facts.schema), (RELEASE, reference_facts.release)):
+    for path, facts in (
+        (SCHEMA, reference_facts.schema),
+        (RELEASE, reference_facts.release),
+        (CITYSCAPES, reference_facts.cityscapes),
+    ):
         assert facts() == json.loads(path.read_text("utf-8")), f"python tools/truths.py {path.stem}"
     assert reference_facts.fingerprints() == {name: entry["fingerprint"] for name, entry in MANIFEST.items()}
 

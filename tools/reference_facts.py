@@ -184,6 +184,69 @@ def _gpunet() -> dict[str, str]:
     return made
 
 
+# ---------------------------------------------------------------------------------------------------- Cityscapes logs
+
+
+def log_lines(log: str) -> list[str]:
+    """The lines of a log as a terminal shows them: a backspace goes back, what follows writes over."""
+    lines = []
+    for line in log.split("\n"):
+        shown: list[str] = []
+        place = 0
+        for character in line:
+            if character == "\b":
+                place = max(place - 1, 0)
+                continue
+            shown[place : place + 1] = character
+            place += 1
+        lines.append("".join(shown).rstrip())
+    return lines
+
+
+def score_tables(lines: Iterable[str]) -> dict[str, dict[str, tuple[float, float]]]:
+    """{title: {name: (IoU, nIoU)}} of the score tables in some lines."""
+    tables: dict[str, dict[str, tuple[float, float]]] = {}
+    for line in lines:
+        if heading := re.match(r"(classes|categories) +IoU", line):
+            tables[heading[1]] = {}
+        elif row := re.match(r"(.{14}): (\S+) +(\S+)$", line):
+            tables[list(tables)[-1]][row[1].strip()] = (float(row[2]), float(row[3]))
+    for table in tables.values():
+        table.pop("Score Average", None)
+    return tables
+
+
+def table_digest(lines: Iterable[str]) -> str:
+    """Of the headings and rows of score tables, but for the means, which a log has of unrounded scores."""
+    rows = [line.rstrip() for line in lines if re.match(r"(classes|categories) +IoU|.{14}: \S+ +\S+\s*$", line)]
+    return digest([line for line in rows if "Average" not in line])
+
+
+def cityscapes() -> dict[str, Any]:
+    """The numbers in one log of scores and digests of its tables' lines; shares and prior by class."""
+    # The reader's own newlines must not swallow the carriage returns of the progress line.
+    lines = log_lines((RELEASE / "logs" / "pred_df1seg_mergebn_val.txt").read_bytes().decode())
+    start = next(index for index, line in enumerate(lines) if line.startswith("-----"))
+    end = next(index for index in range(start + 3, len(lines)) if lines[index].startswith("-----"))
+    rows = {}
+    for line in lines[start + 3 : end]:
+        name, _, numbers = line.partition("|")
+        rows[name.strip()] = " ".join(f"{float(number):g}" for number in numbers.split())
+    tables = score_tables(lines)
+    return {
+        "rows": rows,
+        "scores": {
+            title: {name: f"{iou:g} {weighted:g}" for name, (iou, weighted) in table.items()}
+            for title, table in tables.items()
+        },
+        "matrix": digest(lines[start : end + 1]),
+        "tables": table_digest(lines),
+    }
+
+
+# ------------------------------------------------------------------------------------------------------- all of these
+
+
 def _networks() -> dict[str, NetParameter]:
     """The networks of the release by name, also those which only its logs hold."""
     return {path.name.partition(".")[0]: read_prototxt(path) for path in sorted((RELEASE / "prototxt").iterdir())}

@@ -8,8 +8,8 @@
   saved.json: digests of what it saved of all of these. By the same commands.
 - whole.npz: some of the numbers that it computed of whole networks; by the same commands.
 - networks.json: costs of every zoo network, and digests of its generated text; `python tools/truths.py networks`.
-- schema.json, release.json: what tools/reference_facts.py finds in the reference; `python tools/truths.py schema` and
-  `python tools/truths.py release`.
+- schema.json, release.json, cityscapes.json: what tools/reference_facts.py finds in the reference;
+  `python tools/truths.py schema` and so on.
 """
 
 from __future__ import annotations
@@ -46,6 +46,7 @@ TRUTHS = Path(__file__).resolve().parents[1] / "tests" / "truths"
 LAYERS = TRUTHS / "layers"
 NETWORKS = TRUTHS / "networks.json"
 SCHEMA = TRUTHS / "schema.json"
+CITYSCAPES = TRUTHS / "cityscapes.json"
 SAVED = TRUTHS / "saved.json"
 SPELLED = TRUTHS / "spelled.npz"
 WHOLE_NUMBERS = TRUTHS / "whole.npz"
@@ -122,11 +123,12 @@ def networks() -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one of the five."""
+    """Runs one of the six."""
     made = {
         "networks": (NETWORKS, networks),
         "schema": (SCHEMA, reference_facts.schema),
         "release": (RELEASE, reference_facts.release),
+        "cityscapes": (CITYSCAPES, reference_facts.cityscapes),
     }
     if len(arguments) == 1 and arguments[0] in made:
         path, facts = made[arguments[0]]

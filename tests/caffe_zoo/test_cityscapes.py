@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from math import isnan, nan
 
@@ -22,6 +23,9 @@ from caffe_zoo.cityscapes import (
     score_table,
 )
 from prototxt_gen import CaffeError
+from tests.caffe_files import in_reference
+from tools.reference_facts import digest, log_lines, score_tables, table_digest
+from tools.truths import CITYSCAPES
 
 LOGS = (
     "pred_df1seg_mergebn_val.txt",
@@ -31,6 +35,7 @@ LOGS = (
     "pred_d8_u8_df1seg_mergebn_val.txt",
     "pred_d8_u8_df-lite_seg_mergebn_val.txt",
 )
+PRINTED = json.loads(CITYSCAPES.read_text("utf-8"))
 SIZE = (24, 40)
 # cityscapesscripts 2.3.0, evalPixelLevelSemanticLabeling.evaluateImgLists, on the images of `made`.
 OFFICIAL_CLASSES = {
@@ -102,34 +107,6 @@ def scored(dataset):
     return scores
 
 
-def as_seen(log):
-    """The lines of a log as a terminal shows them: a backspace goes back, what follows writes over."""
-    lines = []
-    for line in log.split("\n"):
-        shown, place = [], 0
-        for character in line:
-            if character == "\b":
-                place = max(place - 1, 0)
-                continue
-            shown[place : place + 1] = character
-            place += 1
-        lines.append("".join(shown).rstrip())
-    return lines
-
-
-def parsed(lines):
-    """{title: {name: (IoU, nIoU)}} of the score tables in some lines."""
-    tables = {}
-    for line in lines:
-        if heading := re.match(r"(classes|categories) +IoU", line):
-            tables[heading[1]] = {}
-        elif row := re.match(r"(.{14}): (\S+) +(\S+)$", line):
-            tables[list(tables)[-1]][row[1].strip()] = (float(row[2]), float(row[3]))
-    for table in tables.values():
-        table.pop("Score Average", None)
-    return tables
-
-
 def test_scores_are_those_of_the_official_script(dataset):
     scores = scored(dataset)
     for found, official in ((scores.classes(), OFFICIAL_CLASSES), (scores.categories(), OFFICIAL_CATEGORIES)):
@@ -145,10 +122,10 @@ def test_without_instance_ids_there_is_no_instance_score(dataset):
     assert scores.classes()["car"][0] == pytest.approx(OFFICIAL_CLASSES["car"][0])
 
 
-@pytest.mark.parametrize("log", LOGS)
+@pytest.mark.parametrize("log", in_reference(*LOGS))
 def test_the_tables_have_the_layout_of_the_releases_logs(reference, log):
     # The reader's own newlines must not swallow the carriage returns of the progress line.
-    lines = as_seen((reference / "release" / "logs" / log).read_bytes().decode())
+    lines = log_lines((reference / "release" / "logs" / log).read_bytes().decode())
     start = next(index for index, line in enumerate(lines) if line.startswith("-----"))
     shares, priors = np.zeros((len(LABELS), len(LABELS))), np.zeros(len(LABELS))
     for line in lines[start + 3 :]:
@@ -159,7 +136,7 @@ def test_the_tables_have_the_layout_of_the_releases_logs(reference, log):
         *row, prior = map(float, numbers.split())
         # What rounds to nothing is there all the same, or it would have no line.
         shares[index], priors[index] = row, prior or 1e-6
-    tables = parsed(lines)
+    tables = score_tables(lines)
     ours = [line.rstrip() for line in matrix_table(shares, priors)]
     assert ours == lines[start : start + len(ours)]
     for title, scores in tables.items():
@@ -174,26 +151,44 @@ def test_the_tables_have_the_layout_of_the_releases_logs(reference, log):
             assert mean(column) == pytest.approx(float(average), abs=1.01e-3)
 
 
-def test_ious_follow_from_the_releases_own_matrix(reference):
-    """The log's shares and priors, to two and four decimals, give the log's IoUs to what that rounding leaves."""
-    lines = as_seen((reference / "release" / "logs" / LOGS[0]).read_bytes().decode())
+def test_the_tables_of_one_log_have_its_lines():
+    """tests/truths/cityscapes.json has the numbers of one log and digests of its lines."""
+    shares, priors = np.zeros((len(LABELS), len(LABELS))), np.zeros(len(LABELS))
+    for index, *row, prior in printed_rows():
+        shares[index], priors[index] = row, prior or 1e-6
+    assert digest([line.rstrip() for line in matrix_table(shares, priors)]) == PRINTED["matrix"]
+    lines = [line for title, scores in printed_scores().items() for line in score_table(title, scores)]
+    assert table_digest(lines) == PRINTED["tables"]
+
+
+def test_ious_follow_from_the_releases_own_matrix():
+    """A log's shares and priors, to two and four decimals, give the log's IoUs to what that rounding leaves."""
     scores = Scores()
-    for line in lines:
-        name, bar, numbers = line.partition("|")
-        rows = [index for index, label in enumerate(LABELS) if label.name[:13] == name.strip()]
-        if bar and rows and "Prior" not in line:
-            *shares, prior = map(float, numbers.split())
-            scores.pixels[rows[0]] = np.rint(np.array(shares) * prior * 1e8).astype(np.int64)
-    tables = parsed(lines)
+    for index, *shares, prior in printed_rows():
+        scores.pixels[index] = np.rint(np.array(shares) * prior * 1e8).astype(np.int64)
     for title, found in (("classes", scores.classes()), ("categories", scores.categories())):
-        for name, (iou, _) in tables[title].items():
+        for name, (iou, _) in printed_scores()[title].items():
             assert found[name][0] == pytest.approx(iou, abs=0.09), name
     assert scores.classes()["road"][0] == pytest.approx(0.98, abs=0.01)
 
 
+def printed_rows():
+    """Of each row of the log's matrix the label's index, the shares and the prior."""
+    for name, numbers in PRINTED["rows"].items():
+        (index,) = (index for index, label in enumerate(LABELS) if label.name[:13] == name)
+        yield index, *map(float, numbers.split())
+
+
+def printed_scores():
+    return {
+        title: {name: tuple(map(float, pair.split())) for name, pair in table.items()}
+        for title, table in PRINTED["scores"].items()
+    }
+
+
 def test_the_printed_report_reads_back(dataset):
     scores = scored(dataset)
-    tables = parsed(str(scores).split("\n"))
+    tables = score_tables(str(scores).split("\n"))
     for title, found in (("classes", scores.classes()), ("categories", scores.categories())):
         for name, pair in found.items():
             assert tables[title][name] == pytest.approx(pair, abs=5.1e-4, nan_ok=True)
