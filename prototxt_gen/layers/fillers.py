@@ -1,4 +1,4 @@
-"""Which filler each blob has, which fillers Caffe knows, and what those that draw no numbers give (filler.hpp)."""
+"""Which filler each blob has, which fillers Caffe knows, and what the fixed ones give (filler.hpp)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OVER_OUTPUTS = ("msra", "positive_unitball", "xavier")
 
 
 def filler_parameter(layer: LayerParameter, fillers: Sequence[Filler], index: int) -> FillerParameter:
-    """The FillerParameter of a layer's blob: the stated one, or what stands for it where none is stated."""
+    """The FillerParameter of a layer's blob: the stated one, or the default where none is stated."""
     filler = fillers[index] if index < len(fillers) else Filler()
     if filler.field:
         options, field = filler.field.split(".")
