@@ -30,7 +30,7 @@ def from_binary(data: bytes, source: str = "<bytes>") -> NetParameter:
 
 
 def _check_texts(message: Message, path: str) -> None:
-    """FormatError where a text is not UTF-8: protobuf gives its bytes when it is asked for it, which fit nowhere."""
+    """FormatError where a text is not UTF-8: protobuf then gives bytes, which no field of text takes."""
     for field, value in set_fields(message):
         if field.name == "blobs" or field.kind not in ("message", "string"):
             continue

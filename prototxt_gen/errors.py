@@ -27,7 +27,7 @@ class NetworkError(CaffeError, ValueError):
 
 
 class UnsupportedError(CaffeError, NotImplementedError):
-    """Layers, or combinations of their parameters, that we do not do. Lists all of them."""
+    """Layers, or combinations of their parameters, that are not supported. Lists all of them."""
 
 
 class WeightsError(CaffeError, ValueError):

@@ -12,7 +12,7 @@ from prototxt_gen.errors import FileError
 
 
 def reason(fault: OSError) -> str:
-    """Why the system refused, in its own few words; libraries put long texts of theirs in the place of these."""
+    """Why the system refused, in its own few words: some libraries put long texts in their place."""
     return os.strerror(fault.errno) if fault.errno else str(fault)
 
 
@@ -26,7 +26,7 @@ def read_bytes(path: str | os.PathLike[str]) -> bytes:
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Gives a temporary path beside `path`; what the caller writes there takes the name when the block ends well.
+    """Gives a temporary path beside `path`; the file there gets the name `path` when the block ends well.
 
     When the block fails the temporary file is removed and the old file, if any, stays as it was. Faults of the
     disk (full, read-only, no such folder) become a FileError that names `path`.

@@ -1,4 +1,4 @@
-"""A network's fingerprint: a digest of its fields that blanks, comments and spelling do not change."""
+"""A network's fingerprint: a digest of its fields, the same whatever blanks, comments and spelling a file has."""
 
 from __future__ import annotations
 

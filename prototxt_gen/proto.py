@@ -102,7 +102,7 @@ def print_text(message: Message) -> str:
 def merge_bytes(data: bytes, message: M) -> M:
     """Adds what the bytes hold to the message and returns it; required fields may be missing.
 
-    FormatError where the bytes are not such a message.
+    FormatError where the bytes are not a message of this type.
     """
     try:
         message.MergeFromString(data)

@@ -1,4 +1,4 @@
-"""A table from a name to a function, filled by decorators: the shape rules, the PyTorch layers, the engines."""
+"""A table from names to what they stand for, filled by decorators: layer types, PyTorch layers, engines."""
 
 from __future__ import annotations
 

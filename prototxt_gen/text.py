@@ -88,10 +88,10 @@ class _Entry(NamedTuple):
 
 
 def _entries(text: str, root: type[Message]) -> Iterator[_Entry]:
-    """Every field that is no message, and every field that its message does not have.
+    """Every field that is not a message, and every field that its message does not have.
 
-    The walk ends where the text is not Caffe text at all. protobuf itself can skip unknown fields, but it does not say
-    which, and it stops at some of what forks write in them.
+    The walk stops where the text is not Caffe text. protobuf itself can skip unknown fields, but it does not say which,
+    and it stops at some of what forks write in them.
     """
     scopes: list[tuple[str, type[Message], bool]] = [("", root, False)]  # path, message, whether a list of messages
     tokens = (token for token in _TEXT_TOKEN.finditer(text) if token.lastgroup != "skip")

@@ -91,7 +91,7 @@ def trace(net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | None = 
 def _uses(net: NetParameter) -> dict[tuple[int, str], int]:
     """How many bottoms take each top, by (index of the layer that makes it, name); a stated loss weight is one more.
 
-    Each takes a Split's top where there are several (Caffe: insert_splits.cpp).
+    Where there are several, each takes a top of a Split (Caffe: insert_splits.cpp).
     """
     makers: dict[str, int] = {}
     uses: dict[tuple[int, str], int] = {}
@@ -116,7 +116,7 @@ def _check_names(layer: LayerParameter, makers: Mapping[str, int], uses: Mapping
     for index, top in enumerate(layer.top):
         in_place = index < len(layer.bottom) and layer.bottom[index] == top
         if top in seen or (top in makers and not in_place):
-            raise NetworkError(f"top: found {top!r}, which another top is called already")
+            raise NetworkError(f"top: found {top!r}, a name that another top has already")
         if in_place and uses[makers[top], top] > 1:
             raise NetworkError(f"top: found {top!r} in place, but other layers take the same bottom, or a loss weight")
         seen.add(top)

@@ -23,7 +23,7 @@ KINDS = ("a number", "8 bytes", "bytes", "a group", "the end of a group", "4 byt
 _WINDOW = 8192
 _LONGEST_VARINT = 10
 _DEEPEST = 100
-# Bytes that say what a file is that is no protobuf message.
+# The first bytes of files that are often mistaken for a protobuf message.
 _SIGNS = (
     (b"version https://git-lfs", "a pointer of git-lfs: fetch the file itself with `git lfs pull`"),
     (b"\x89HDF", "an HDF5 file: name it .caffemodel.h5"),
@@ -39,7 +39,7 @@ class Reader:
     """The fields of one message, or of messages within messages, straight from a seekable file.
 
     `at` is the offset of the next byte to read. Small things come from a window of a few kilobytes; large ones are
-    read by `read_into` where the caller wants them. Lengths are held against the end of the message they stand in
+    read by `read_into` where the caller wants them. Lengths are checked against the end of the message around them
     before anything is allocated.
     """
 
@@ -90,7 +90,7 @@ class Reader:
                 width = 4 if wire == FIXED32 else 8
                 after += width
                 value = 1
-                following = stop + width  # a look at the next tag, where it is at hand, spares most runs of one
+                following = stop + width  # looking at the next tag, where the window has it, avoids most runs of one
                 if stop == begin + 1 and after < end and window[following : following + 1] in (bytes([tag]), b""):
                     value = self._run(tag, width + 1, position, end)
                     after += (value - 1) * (width + 1)
@@ -164,7 +164,7 @@ class Reader:
         return self._window, begin
 
     def _varint(self, window: bytes, begin: int, position: int, end: int) -> tuple[int, int]:
-        """The number at `begin` of the window, which is `position` in the file, and where in the window it ends."""
+        """The number at `begin` in the window (`position` in the file), and where in the window it ends."""
         value = 0
         for index in range(begin, min(begin + _LONGEST_VARINT, begin + end - position, len(window))):
             byte = window[index]
@@ -230,7 +230,7 @@ class Reader:
 def reading(path: str | os.PathLike[str]) -> Iterator[Reader]:
     """Opens the file as a Reader. FileError when it cannot be read, FormatError when it has no bytes.
 
-    A FormatError from within the block also says what the file looks like, if it is a well known other thing.
+    A FormatError from within the block also says what the file looks like, where that is known.
     """
     source = os.fspath(path)
     try:

@@ -51,10 +51,10 @@ class Block(NamedTuple):
 class Stage:
     """Blocks of one kind (a name in BLOCK_KINDS), one width each; `stride` is the first block's, 2 or 1.
 
-    `units` says what else the blocks choose, one Unit a block, for the kinds that choose anything (inverted blocks
-    and convolutions); it is empty for the others. ArchitectureError when the kind is unknown, there is no block, a
-    number is out of its range (widths are whole numbers in 1..MAX_WIDTH, even for shuffle units), or a unit has what
-    its kind does not choose, or lacks the width between.
+    `units` holds the other choices, one Unit for each block, of the kinds that have any (inverted blocks and
+    convolutions); it is empty for the others. ArchitectureError when the kind is unknown, there is no block, a number
+    is out of its range (widths are whole numbers in 1..MAX_WIDTH, even for shuffle units), a unit sets something that
+    its kind has no choice of, or its inner width is missing.
     """
 
     block: str
@@ -114,8 +114,8 @@ def _unit(block: str, unit: Unit) -> Unit:
 class Backbone:
     """A classification network: a stem, stages of blocks, average pooling, a classifier.
 
-    `family` (a name in FAMILIES) says how the convolutions of the stem look, 3x3 of stride 2 in the DF networks, and
-    how normalisation and activation do. `head` is the width of a 1x1 convolution before the pooling, or None.
+    `family` (a name in FAMILIES) says what convolutions the stem has (3x3 of stride 2 in the DF networks) and how
+    normalisation and activation are done. `head` is the width of a 1x1 convolution before the pooling, or None.
 
     `str(backbone)` is its code, the only spelling: `s32-64_b64x3_b128x3_b256x3-512_c1000` has the stem 32, 64, three
     stages of basic blocks (`n` stands for bottlenecks) and 1000 classes. It is made of letters, digits, `.`, `-` and
@@ -172,7 +172,7 @@ class Backbone:
 
     @property
     def trunk(self) -> str:
-        """The code without what follows the last stage."""
+        """The code up to the last stage."""
         return "_".join([f"{self.traits.letter}{spell(self.stem)}", *map(str, self.stages)])
 
     @property
@@ -221,7 +221,7 @@ def check_length(code: str) -> None:
 
 
 def spell(widths: tuple[int, ...], units: tuple[Unit, ...] = ()) -> str:
-    """Widths with what else is chosen, in runs; a width is left out where it is that of the run before."""
+    """Widths and other choices as text, in runs; a width equal to that of the run before is left out."""
     parts, before = [], 0
     for (width, unit), run in groupby(zip(widths, units or ("",) * len(widths), strict=True)):
         times = len(list(run))

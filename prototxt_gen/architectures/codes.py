@@ -23,9 +23,9 @@ _PYRAMID = re.compile(r"[pq]([0-9]{1,9})-([0-9]{1,9})(?:\.([0-9]{1,9}(?:-[0-9]{1
 def parse_architecture(code: str) -> Backbone | Decoder:
     """The architecture that `code` stands for: `parse_architecture(str(a)) == a`.
 
-    It is a Decoder if it has the part of a decoder's channels (`d128-32-19`), else a Backbone. Runs need not be
-    spelled the canonical way (`b64-64` is read as `b64x2`). ArchitectureError names the code, the part, what was
-    found and what was expected; the cost is bounded whatever the code.
+    It is a Decoder if the code has a part for a decoder's channels (`d128-32-19`), else a Backbone. Runs need not be
+    spelled the canonical way (`b64-64` is read as `b64x2`). ArchitectureError names the code, the part, what was found
+    and what was expected. Parsing takes a bounded time for any code.
     """
     if not isinstance(code, str):
         raise ArchitectureError(f"architecture: found {short(code)}, expected a code such as s32-64_b64x2_c10")
@@ -110,7 +110,7 @@ def _read_widths(part: str) -> tuple[int, ...]:
 
 
 def _read_stage(part: str) -> tuple[tuple[int, ...], tuple[Unit, ...], int]:
-    """Widths, units (none where nothing but widths is chosen) and the first block's stride."""
+    """Widths, units (none where only widths are chosen) and the first block's stride."""
     strided = re.match(r".([12])\.", part)
     items = [_ITEM.fullmatch(item) for item in part[3 if strided else 1 :].split("-")]
     widths: list[int] = []

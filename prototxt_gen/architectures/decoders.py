@@ -10,18 +10,18 @@ from prototxt_gen.architectures.limits import MAX_CLASSES, MAX_WIDTH, flag, shor
 from prototxt_gen.architectures.maps import last_stages
 from prototxt_gen.errors import ArchitectureError
 
-# No map is pooled in more parts, no score map enlarged more.
+# The most parts that a map is pooled in, and the most that a score map is enlarged.
 MAX_BINS = 1024
 MAX_UPSAMPLING = 32
 
 
 @dataclass(frozen=True)
 class Pyramid:
-    """Pyramid pooling on the deepest map: averages over windows, 1x1 convolutions, all resized, joined, convolved.
+    """Pyramid pooling on the deepest map: averages over windows, 1x1 convolutions, all resized, joined and convolved.
 
     `width` is that of each 1x1 convolution, `out_channels` that of the last convolution. For every number in `bins`
-    the map is pooled by windows of its size divided by that number: of both its sides, each by itself, or where
-    `square`, as in the DF networks, of its shorter side for both.
+    the map is pooled by windows of its size divided by that number. Each side is divided by itself, or, where `square`
+    (as in the DF networks), the shorter side gives both sides of the window.
     """
 
     width: int = 128
@@ -42,8 +42,8 @@ class Pyramid:
     def windows(self, height: int, width: int) -> list[tuple[int, int]]:
         """Kernel and stride (height, width) of each pooling of a map of this size.
 
-        The size divided by the bins, rounded to the nearest whole number, halves to the even one, and at least 1:
-        32, 16, 8, 4 of the 32x64 map of the DF networks at 1024x2048, 2x2 as the last of PL1A's 12x20 map.
+        The size divided by the bins, rounded to the nearest whole number (halves to the even one), and at least 1: 32,
+        16, 8, 4 of the 32x64 map of the DF networks at 1024x2048, 2x2 as the last of PL1A's 12x20 map.
         """
         if self.square:
             height = width = min(height, width)
@@ -52,16 +52,17 @@ class Pyramid:
 
 @dataclass(frozen=True)
 class Decoder:
-    """A segmentation network: a backbone without its classifier, pyramid pooling, fusion nodes, a score of each class.
+    """A segmentation network: a backbone without its classifier, pyramid pooling, fusion nodes, a score for each class.
 
     `channels` belong to the deepest maps, the deepest first: (c5, c4, c3) for the maps at strides 32, 16 and 8. Every
     map goes through a 1x1 convolution to its channels; from the deepest to the shallowest, the result so far is
-    brought to the next map's channels and size, and both are joined and convolved. `separable` makes 3x3 convolutions
-    there a depthwise 3x3 and a 1x1. The score map is enlarged `upsampling` times, a power of two, 1 being as it is.
+    brought to the next map's channels and size, and both are joined and convolved. `separable` replaces the 3x3
+    convolutions there by a depthwise 3x3 and a 1x1. The score map is enlarged `upsampling` times, a power of two; 1
+    leaves it as it is.
 
-    Only the stages of the backbone count; its head and its classes are set aside. `str(decoder)` is its code: the
-    backbone's without its end, then `p` and the pyramid (`q` where it is not square), `d` and the channels (`e` where
-    separable), `u` and the upsampling unless it is 1, `c` and the classes: DF1-Seg is
+    Only the stages of the backbone are used, not its head and its classes. `str(decoder)` is its code: the backbone's
+    without its end, then `p` and the pyramid (`q` where it is not square), `d` and the channels (`e` where separable),
+    `u` and the upsampling unless it is 1, `c` and the classes: DF1-Seg is
     `s32-64_b64x3_b128x3_b256x3-512_p128-512_d128-32-19_u8_c19`.
 
     ArchitectureError when the backbone has fewer maps than there are channels, or a number is out of its range.

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 
 class Unit(NamedTuple):
-    """What a block has beside its width, where its kind lets it choose.
+    """What can be chosen for a block besides its width, where its kind has the choice.
 
     `kernel` is that of its spatial convolution. The inner width of an inverted block is either `expansion` times its
     input channels or `inner` channels; the other one is 0. `squeeze` adds squeeze-and-excitation.
@@ -27,8 +27,9 @@ class Unit(NamedTuple):
 class BlockKind(NamedTuple):
     """What a code and a spec must know of a kind of block; how it is built stands in generator/blocks.py.
 
-    `chooses` are the fields of Unit that its blocks have. A block goes through its two-way form (`needs_projection`)
-    where its stride is 2 or where `project_when` finds a change: of the block's width, or of its channels.
+    `chooses` are the fields of Unit that its blocks have. A block has layers on its second branch too
+    (`needs_projection`) where its stride is 2 or where `project_when` names something that changes: the block's width,
+    or its channels.
     """
 
     letter: str
@@ -54,13 +55,14 @@ BLOCK_KINDS = {
 
 
 class Family(NamedTuple):
-    """How the networks of one line of work begin, and what is the same in all their layers.
+    """What the networks of one family have in common: how they begin, and what is the same in all their layers.
 
     `letter` begins the code. `stem` is how a stem's convolutions look: `plain` 3x3 of stride 2; `separable`, a
     depthwise 3x3 of stride 2 and then a 1x1 (the first) or a 3x3 (the others); `pooled`, one 7x7 of stride 2 and a
-    3x3 max pooling of stride 2. `clipped` networks have min(max(x, 0), 6) for ReLU. `eps` is batch norm's, `dropout`
-    that before the classifier. `mean` (B, G, R) is subtracted from images, `scene_mean` where there is a decoder.
-    The last pooling is named by the number of stages plus `pool_after`, the classifier `classifier` with the classes.
+    3x3 max pooling of stride 2. `clipped` networks have min(max(x, 0), 6) in place of ReLU. `eps` belongs to batch
+    norm, `dropout` is the ratio before the classifier. `mean` (B, G, R) is subtracted from images, `scene_mean` where
+    there is a decoder. The last pooling is named by the number of stages plus `pool_after`, the classifier `classifier`
+    with the classes.
     """
 
     letter: str

@@ -1,4 +1,4 @@
-"""What every spec checks of its numbers, and how its messages show what they found."""
+"""The checks that every spec makes of its numbers, and how messages show what was found."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def flag(field: str, value: Any) -> bool:
 
 
 def short(value: object) -> str:
-    """Found values may be hostile: messages show their beginning only."""
+    """The beginning of a value, for a message: what was found may be of any size."""
     try:
         text = repr(value[:80] if isinstance(value, (str, tuple, list)) else value)
     except ValueError:  # Python spells no number of more than 4300 digits

@@ -37,7 +37,7 @@ _RESNET_STEM = (_step(7, 2, 3, convolved_sizes), _step(3, 2, 0, pooled_sizes))
 
 
 def strides_of(backbone: Backbone) -> tuple[int, ...]:
-    """How many pixels of the image one step on a map is: after the stem, then after each stage."""
+    """How many pixels of the image one step on a map spans: after the stem, then after each stage."""
     return _strides(*_plan(backbone))
 
 

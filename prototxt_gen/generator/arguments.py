@@ -1,4 +1,4 @@
-"""What `generate` and its kin take: architectures as specs or codes, forms, shapes; checked in one place."""
+"""The arguments of `generate` and `parts`, checked in one place: architectures as specs or codes, forms, shapes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MAX_COUNT = 2**31 - 1
 
 
 def checked_architecture(architecture: Any) -> Backbone | Decoder:
-    """The architecture as a spec. ArchitectureError for what is none."""
+    """The architecture as a spec. ArchitectureError where it is not one."""
     if isinstance(architecture, str):
         return parse_architecture(architecture)
     if not isinstance(architecture, Backbone | Decoder):
@@ -30,7 +30,7 @@ def checked_architecture(architecture: Any) -> Backbone | Decoder:
 
 
 def checked_form(form: Any) -> Form:
-    """The form. ArchitectureError lists those there are."""
+    """The form. ArchitectureError for an unknown one lists the known ones."""
     if form not in FORMS:
         raise ArchitectureError(f"form is {form!r}, expected one of {', '.join(FORMS)}")
     found: Form = form
@@ -38,7 +38,7 @@ def checked_form(form: Any) -> Form:
 
 
 def checked_merged(merged: Any) -> bool:
-    """Whether batch norm is merged. ArchitectureError for what is neither True nor False."""
+    """Whether batch norm is merged. ArchitectureError unless it is True or False."""
     if not isinstance(merged, bool):
         raise ArchitectureError(f"merged is {merged!r}, expected True or False")
     return merged

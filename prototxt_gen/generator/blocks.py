@@ -72,9 +72,9 @@ def resnet_bottleneck(block: Block, name: str, bottom: str, writing: Writing) ->
 
 
 def shuffle(block: Block, name: str, bottom: str, writing: Writing) -> list[LayerParameter]:
-    """A ShuffleNetV2 unit: one half of the channels goes by, the other through 1x1, depthwise 3x3, 1x1; then a shuffle.
+    """A ShuffleNetV2 unit: half the channels stay as they are, half go through 1x1, depthwise 3x3, 1x1; a shuffle.
 
-    Where the size or the channels change, both ways see all channels, and the first is a depthwise 3x3 and a 1x1.
+    Where the size or the channels change, both branches take all channels, and the first is a depthwise 3x3 and a 1x1.
     Convolutions stand in the order in which PL1A's weights do.
     """
     half = block.out_channels // 2
@@ -99,8 +99,8 @@ def shuffle(block: Block, name: str, bottom: str, writing: Writing) -> list[Laye
 def inverted(block: Block, name: str, bottom: str, writing: Writing) -> list[LayerParameter]:
     """An inverted residual block: 1x1 to the inner width, depthwise kxk with the stride, 1x1 without activation.
 
-    The bottom is added where stride and channels stay. The first 1x1 is left out where the inner width is that of
-    the bottom. With `squeeze`, squeeze-and-excitation follows the depthwise convolution.
+    The bottom is added where the stride is 1 and the channels stay the same. The first 1x1 is left out where the inner
+    width is that of the bottom. With `squeeze`, squeeze-and-excitation follows the depthwise convolution.
     """
     layers: list[LayerParameter] = []
     top = bottom
@@ -117,7 +117,7 @@ def inverted(block: Block, name: str, bottom: str, writing: Writing) -> list[Lay
 
 
 def squeeze_excitation(name: str, bottom: str, channels: int, writing: Writing) -> list[LayerParameter]:
-    """Every channel times a factor in 0..1 found from the means of all: max(channels // 4, 8) inner numbers, ReLU.
+    """Every channel times a factor in 0..1, computed from the means of all by way of max(channels // 4, 8) numbers.
 
     In stock Caffe's layers: the fully connected ones leave (N, channels), which Scale takes from axis 0 on.
     """
@@ -172,7 +172,7 @@ _Branch: TypeAlias = Sequence[tuple[int, int, int]]
 
 
 def _residual(block: Block, name: str, bottom: str, writing: Writing, branch: _Branch) -> list[LayerParameter]:
-    """The branch, then the other way through (a 1x1 projection or the bottom itself), the sum of both, its ReLU."""
+    """The branch, then the shortcut (a 1x1 projection or the bottom itself), the sum of both, its ReLU."""
     names = [f"{name}.conv{number}" for number in range(1, len(branch) + 1)]
     layers = _convolutions(names, bottom, branch, writing, df_names)
     ends = [last_top(layers), bottom]

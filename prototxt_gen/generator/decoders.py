@@ -113,7 +113,7 @@ def _pyramid(decoder: Decoder, deepest: Map, writing: Writing, resizings: Sequen
 def _fusion(
     decoder: Decoder, top: str, deeper: Map, controlled: str, found: Map, channels: int, writing: Writing
 ) -> list[LayerParameter]:
-    """The result so far, of the deeper map's size, brought to the next map's channels and size, both joined."""
+    """The result so far brought from the deeper map's size to the next map's channels and size, and joined with it."""
     name = f"Decoder{found.level}_{found.level}"
     layers = conv_relu(f"{name}.proj", top, channels, 1, 1, writing)
     layers.append(upsample(f"{name}.proj/up2", last_top(layers), channels, 2))

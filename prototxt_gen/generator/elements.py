@@ -23,7 +23,7 @@ class Writing(NamedTuple):
 
 
 class Names(NamedTuple):
-    """What stands behind a convolution is called: its BatchNorm, its Scale, their top, and its activation."""
+    """The names of the layers behind a convolution: its BatchNorm, its Scale, their top, and its activation."""
 
     norm: str
     scale: str

@@ -51,7 +51,7 @@ def scene_form(decoder: Decoder, form: Form) -> SceneForm:
 def label_size(architecture: Decoder | str, input_shape: Sequence[int] | None = None) -> tuple[int, int]:
     """Height and width that the label maps of a train_val network must have: those of the scores.
 
-    Caffe resizes images by interpolation, which of class ids makes other ids, so a train_val network takes label
+    Caffe resizes images by interpolation, which turns class ids into other ids, so a train_val network takes label
     files as they are. `input_shape` is the network's, as in `generate`. ArchitectureError for a backbone.
     """
     spec = checked_architecture(architecture)

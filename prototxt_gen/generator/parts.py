@@ -31,9 +31,9 @@ class Part:
     type and number (`convolution1`, `relu1`). `key` is its fingerprint. `label` is for readers and tells less than
     the key: kind, channels, stride, size of what it takes.
 
-    `layers`, `bottoms` and `tops` lead from the names in `net` to the whole network's own: of its layers in order,
-    without the inputs; of the blobs that it takes; of those that later parts or the network's user take. So
-    `{name: weights[own] for name, own in part.layers.items() if own in weights}` are its weights.
+    `layers`, `bottoms` and `tops` map the names in `net` to those in the whole network: of its layers in order, without
+    the inputs; of the blobs that it takes; of the blobs that later parts or the network's user take. Its weights are
+    `{name: weights[own] for name, own in part.layers.items() if own in weights}`.
     """
 
     key: str
@@ -99,7 +99,7 @@ def _names(piece: Fragment) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 @lru_cache(maxsize=8192)
 def _cut(piece: Fragment, shapes: tuple[Shape, ...]) -> _Cut:
-    """A fragment as a network by itself, where what it takes has these shapes."""
+    """A fragment as a network by itself, for bottoms of these shapes."""
     net = NetParameter()
     blobs: dict[str, str] = {}
     for number, (bottom, shape) in enumerate(zip(_names(piece)[0], shapes, strict=True), 1):

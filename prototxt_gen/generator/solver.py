@@ -44,8 +44,8 @@ def solver(
     """A solver for a train_val network, as BVLC Caffe reads it.
 
     The defaults suit ImageNet in batches of 100: 12,800 iterations are one pass over the training images, of which
-    there are 50; a test of 500 batches is one pass over the validation images. Weight decay 0.0001 is the DF
-    authors' advice: fine-tuning with another costs accuracy. `poly` without a power falls linearly.
+    there are 50; a test of 500 batches is one pass over the validation images. Weight decay 0.0001 is the DF authors'
+    advice: fine-tuning with another value loses accuracy. `poly` without a power falls linearly.
 
     `gamma`, `power`, `stepsize` and `stepvalue` are for the policies that read them (Caffe: sgd_solver.cpp);
     ArchitectureError names those that are missing or that the policy does not read, and numbers out of range.

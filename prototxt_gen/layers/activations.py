@@ -1,4 +1,4 @@
-"""Layers that treat every number alone: ReLU, Sigmoid, Power, Dropout and others."""
+"""Layers that treat every number by itself: ReLU, Sigmoid, Power, Dropout and others."""
 
 from __future__ import annotations
 

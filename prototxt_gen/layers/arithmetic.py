@@ -1,6 +1,6 @@
 """Layers that combine numbers: Eltwise, Scale, Bias, Reduction.
 
-`broadcast_axis` and `broadcast_shape` say where the factors of a Scale or the summands of a Bias lie.
+`broadcast_axis` and `broadcast_shape` say on which axes the factors of a Scale or the summands of a Bias lie.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ def broadcast_axis(layer: LayerParameter, options: str, bottoms: Sequence[Shape]
     """
     if len(bottoms) == 2 and not bottoms[1]:
         if options == "scale_param" and layer.scale_param.bias_term:
-            axis_of(layer, options, bottoms[0])  # the bias, a layer of its own in Caffe, has it checked
+            axis_of(layer, options, bottoms[0])  # the bias is a layer of its own in Caffe, which checks the axis
         return 0
     return axis_of(layer, options, bottoms[0])
 
@@ -82,7 +82,7 @@ def scale(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The first bottom's shape. The factors are a second bottom or a blob (Caffe: scale_layer.cpp)."""
     factors = broadcast_shape(layer, "scale_param", bottoms)
     fillers = (Filler("scale_param.filler", 1.0), Filler("scale_param.bias_filler"))
-    first, last = len(bottoms) == 2, 1 + layer.scale_param.bias_term  # a second bottom is no blob
+    first, last = len(bottoms) == 2, 1 + layer.scale_param.bias_term  # a second bottom is not a blob
     return LayerShape((bottoms[0],), (factors,) * (last - first), fillers=fillers[first:last])
 
 

@@ -1,6 +1,6 @@
 """Layers that only move, copy or drop numbers: Concat, Slice, Reshape, Crop, Silence and others.
 
-What their options come to for a given bottom, the functions before the rules say: axes, sizes, offsets.
+The functions before the rules say what the options mean for a given bottom: axes, sizes, offsets.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def slice_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
 
 
 def flattened_axes(layer: LayerParameter, bottom: Shape) -> tuple[int, int]:
-    """The first and the last axis that a Flatten makes one; the last may lie one before the first, for none.
+    """The first and the last axis that a Flatten joins; where it joins none the last is one less than the first.
 
     (Caffe: flatten_layer.cpp.)
     """
@@ -250,7 +250,7 @@ def filter_(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 
 @layer_type("Silence", source="silence_layer.cpp", bottoms=(1, None), tops=0, does="left out: it has no top")
 def silence(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """No tops: it takes what nobody else takes (Caffe: silence_layer.cpp)."""
+    """No tops: it takes blobs that no other layer takes (Caffe: silence_layer.cpp)."""
     return LayerShape(())
 
 

@@ -1,6 +1,6 @@
 """Convolution, Deconvolution, DepthwiseConvolution and Im2col, over any number of spatial axes.
 
-`windows` reads what a layer states; `convolved_sizes` and `deconvolved_sizes` are Caffe's rules of size.
+`windows` reads what a layer states; `convolved_sizes` and `deconvolved_sizes` are Caffe's rules for sizes.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _convolution = partial(
 def windows(layer: LayerParameter, bottom: Shape) -> Windows:
     """The windows of a Convolution, Deconvolution or Im2col layer (Caffe: base_conv_layer.cpp, LayerSetUp).
 
-    With dilation 0, which Caffe takes, all numbers of a kernel lie on one.
+    With dilation 0, which Caffe accepts, all numbers of a kernel meet one number of the map.
     """
     axis = axis_of(layer, "convolution_param", bottom)
     axes = len(bottom) - axis - 1
@@ -50,7 +50,7 @@ def windows(layer: LayerParameter, bottom: Shape) -> Windows:
 
 
 def convolved_sizes(sizes: Shape, windows: Windows) -> Shape:
-    """How often the windows fit on each spatial axis (Caffe: conv_layer.cpp). NetworkError where one never does.
+    """How often the windows fit on each spatial axis (Caffe: conv_layer.cpp). NetworkError where they never fit.
 
     C++ division rounds to zero, so a window that overhangs the padded map by less than a stride still gives one.
     """
@@ -83,12 +83,12 @@ def _positive(made: Shape, sizes: Shape) -> Shape:
 @_convolution(
     "DepthwiseConvolution",
     source="conv_layer.cpp",
-    does="as Convolution; the type of forks for mobile networks",
+    does="as Convolution; a type that forks for mobile networks have",
 )
 def convolution(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """Weights (num_output, channels / group, kernel...), then a bias (Caffe: base_conv_layer.cpp, conv_layer.cpp).
 
-    DepthwiseConvolution is of forks: the same fields, run faster when group is the number of channels.
+    Only forks have DepthwiseConvolution: the same fields, run faster when group is the number of channels.
     """
     return _convolve(layer, bottoms, transposed=False)
 

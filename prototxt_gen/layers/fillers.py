@@ -1,4 +1,4 @@
-"""Which filler each blob has, which fillers Caffe knows, and what those that draw no numbers give (filler.hpp)."""
+"""Which filler each blob has, which fillers Caffe knows, and what the fixed ones give (filler.hpp)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def stated_filler(layer: LayerParameter, fillers: Sequence[Filler], index: int) 
 
 
 def filler_parameter(layer: LayerParameter, fillers: Sequence[Filler], index: int) -> FillerParameter:
-    """The FillerParameter of a layer's blob: the stated one, or what stands for it where none is stated."""
+    """The FillerParameter of a layer's blob: the stated one, or the default where none is stated."""
     stated = stated_filler(layer, fillers, index)
     if stated is not None:
         return stated

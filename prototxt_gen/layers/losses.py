@@ -68,8 +68,8 @@ def _check_single(bottoms: Sequence[Shape], index: int, first: int) -> None:
 def softmax_with_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One number (Caffe: softmax_loss_layer.cpp).
 
-    Caffe's second top, of the probabilities, cannot be had: two tops need two loss weights, which the Softmax inside,
-    having one top, refuses.
+    Caffe's second top, the probabilities, cannot be used: two tops need two loss weights, and the Softmax inside, which
+    has one top, refuses two.
     """
     axis = axis_of(layer, "softmax_param", bottoms[0])
     check_batches(bottoms)
@@ -108,7 +108,7 @@ def sigmoid_cross_entropy_loss(layer: LayerParameter, bottoms: Sequence[Shape]) 
     does="L1 and L2",
 )
 def hinge_loss(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """One number; of more labels than items the first ones count (Caffe: hinge_loss_layer.cpp)."""
+    """One number; where there are more labels than items, the first ones are used (Caffe: hinge_loss_layer.cpp)."""
     check_batches(bottoms)
     legacy_shape(bottoms[0], "bottom[0]")
     return LayerShape(((),))

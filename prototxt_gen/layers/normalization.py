@@ -26,7 +26,7 @@ from prototxt_gen.proto import LayerParameter
     options=("batch_norm_param",),
     source="batch_norm_layer.cpp",
     does="stored statistics or the batch's; with the Scale behind it one torch batch norm",
-    differs="the statistics' factor comes back as 1, mean and variance divided by it",
+    differs="on the way back the statistics' factor is 1, and mean and variance are divided by it",
 )
 def batch_norm(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom's shape. Blobs: sums of means, of variances, and the divisor (Caffe: batch_norm_layer.cpp)."""
@@ -42,7 +42,7 @@ def is_affine_part(scale: LayerParameter, norm: LayerParameter, axes: int | None
     """Whether the Scale gives every channel that the BatchNorm makes a factor from a blob: the two are one batch norm.
 
     `axes` is how many axes the BatchNorm's top has; without it only an axis counted from the front is recognised.
-    That nothing else takes this top, and that no other layer shares the blobs, is for the caller to see to.
+    The caller makes sure that nothing else takes this top and that no other layer shares the blobs.
     """
     param = scale.scale_param
     return (

@@ -1,6 +1,6 @@
 """Pooling and SPP.
 
-`windows` and `spp_windows` read what a layer states; `pooled_sizes` is Caffe's rule of size.
+`windows` and `spp_windows` read what a layer states; `pooled_sizes` is Caffe's rule for sizes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from prototxt_gen.proto import LayerParameter
 def windows(layer: LayerParameter, bottom: Shape) -> Windows:
     """The windows of a Pooling layer over a bottom of 4 axes (Caffe: pooling_layer.cpp, LayerSetUp).
 
-    stride_h and stride_w, pad_h and pad_w come in twos. Beside kernel_size one of kernel_h and kernel_w is passed over.
+    stride_h and stride_w come together, and so do pad_h and pad_w. Beside kernel_size, a single kernel_h or kernel_w is
+    ignored.
     """
     param = layer.pooling_param
 
@@ -115,7 +116,7 @@ def spp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     numbers = 0
     for level in range(height):
         window = spp_windows(level, tuple(sizes))
-        # Caffe's pooling refuses this; more bins than positions end the loop here, however high the pyramid.
+        # Caffe's pooling refuses this; it also ends the loop early where a pyramid has very many levels.
         fits = all(margin < size for margin, size in zip(window.pad, window.kernel, strict=True))
         require(
             fits,

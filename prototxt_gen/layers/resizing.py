@@ -1,6 +1,6 @@
-"""Interp, and InterpHalfPixel, which no Caffe has.
+"""Interp, and InterpHalfPixel, a type of our own that Caffe does not have.
 
-`interp_sizes` and `half_pixel_sizes` are their rules of size.
+`interp_sizes` and `half_pixel_sizes` are their rules for sizes.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ def interp_sizes(layer: LayerParameter, bottoms: Sequence[Shape]) -> Shape:
     """Height and width of an Interp's top (DeepLab and DF forks: interp_layer.cpp).
 
     The size comes from a shrink_factor or a zoom_factor where only one is stated, else from height and width where
-    both are, else from shrinking and then zooming what the pads leave of the map. A zoom by z puts z - 1 positions
-    between two of the map. PSPNet's fork takes a second bottom instead, of the size that is wanted.
+    both are, else the part of the map that the pads leave is shrunk and then zoomed. A zoom by z puts z - 1 positions
+    between two of the map. PSPNet's fork takes a second bottom of the wanted size instead.
     """
     param, bottom = layer.interp_param, legacy_shape(bottoms[0], "bottom[0]")
     for field in ("pad_beg", "pad_end"):
@@ -49,11 +49,11 @@ def interp_sizes(layer: LayerParameter, bottoms: Sequence[Shape]) -> Shape:
     options=("interp_param",),
     source="interp_layer.cpp",
     bottoms=(1, 2),
-    does="every rule of size, a second bottom's size, cropping pads; corners aligned",
+    does="every rule for sizes, a second bottom's size, cropping pads; corners aligned",
     differs="pads above 0, as in Caffe's fork",
 )
 def interp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
-    """Bilinear resizing of what pads of 0 or less leave of the map (DeepLab and DF forks: interp_layer.cpp)."""
+    """Bilinear resizing of the map, cropped by pads of 0 or less (DeepLab and DF forks: interp_layer.cpp)."""
     made = interp_sizes(layer, bottoms)
     return LayerShape((legacy_shape(bottoms[0], "bottom[0]")[:2] + made,))
 
@@ -61,8 +61,8 @@ def interp(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 def half_pixel_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
     """Height and width of an InterpHalfPixel's top (ncnn: interp.cpp).
 
-    interp_param's height and width, else the map's times zoom_factor, divided by shrink_factor. Caffe's Interp lays
-    corner on corner instead, and its factors count the gaps between pixels.
+    interp_param's height and width, else those of the map times zoom_factor, divided by shrink_factor. Caffe's Interp
+    aligns corners instead, and its factors count the gaps between pixels.
     """
     param = layer.interp_param
     for field in ("zoom_factor", "shrink_factor"):
@@ -70,7 +70,7 @@ def half_pixel_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
     if param.height or param.width:
         made: Shape = (param.height, param.width)
     else:
-        # ncnn's versions differ in what they make of a remainder.
+        # ncnn's versions round a remainder in different ways.
         whole = not any(size * param.zoom_factor % param.shrink_factor for size in bottom[2:])
         require(whole, "interp_param.shrink_factor", param.shrink_factor, f"a divisor of the map's {bottom[2:]}")
         made = tuple(size * param.zoom_factor // param.shrink_factor for size in bottom[2:])

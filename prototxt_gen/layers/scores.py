@@ -30,7 +30,8 @@ def check_labels(axis: int, bottoms: Sequence[Shape]) -> None:
 def argmax(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """top_k positions on the axis, or (batch, 1 or 2, top_k) without one (Caffe: argmax_layer.cpp).
 
-    out_max_val adds the values: instead of the positions where there is an axis, as a second channel where not.
+    out_max_val gives the values: in place of the positions where there is an axis, else beside them, as a second
+    channel.
     """
     param, bottom = layer.argmax_param, bottoms[0]
     top_k = param.top_k

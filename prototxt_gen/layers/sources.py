@@ -77,7 +77,7 @@ def image_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     resized = resized_sizes(layer)
     size = crop_sizes(layer) or resized
     if size is None:
-        raise NetworkError(f"image_data_param: no crop and no new size; its images decide, so {_GIVE}")
+        raise NetworkError(f"image_data_param: found no crop and no new size, and the images are not read, so {_GIVE}")
     return LayerShape(((param.batch_size, 3 if param.is_color else 1, *size), (param.batch_size,)))
 
 
@@ -92,14 +92,14 @@ def image_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 def data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """(batch, channels, crop, crop) and (batch,) labels (Caffe: data_layer.cpp, data_transformer.cpp).
 
-    Without a crop the size is that of the data base, which is not read here: then the shape must be given. Channels
-    are taken to be as many as mean values where there are several, 1 with force_gray, else 3.
+    Without a crop the size is that of the data base, which is not read here: then the shape must be given. Channels are
+    as many as mean values where there are several, 1 with force_gray, else 3.
     """
     param = layer.data_param
     require(param.batch_size > 0, "data_param.batch_size", param.batch_size, "1 or more")
     size = crop_sizes(layer)
     if size is None:
-        raise NetworkError(f"data_param: no crop; the data base decides about sizes, so {_GIVE}")
+        raise NetworkError(f"data_param: found no crop, and the data base is not read, so {_GIVE}")
     means = len(layer.transform_param.mean_value)
     channels = means if means > 1 else 1 if layer.transform_param.force_gray else 3
     return LayerShape(((param.batch_size, channels, *size), (param.batch_size,))[: len(layer.top)])
@@ -117,7 +117,7 @@ def data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 )
 def hdf5_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """Shapes that only the files know (Caffe: hdf5_data_layer.cpp): they must be given."""
-    raise NetworkError(f"hdf5_data_param: its files decide about sizes, so {_GIVE}")
+    raise NetworkError(f"hdf5_data_param: its files are not read, so {_GIVE}")
 
 
 @_images(

@@ -30,7 +30,7 @@ class Filler(NamedTuple):
 
 
 def weight_and_bias(options: str) -> tuple[Filler, ...]:
-    """The fillers of a weight and of a bias, whose fields are called so in most messages of options."""
+    """The fillers of a weight and of a bias, for options with fields weight_filler and bias_filler, as most have."""
     return Filler(f"{options}.weight_filler", None), Filler(f"{options}.bias_filler")
 
 
@@ -200,12 +200,12 @@ def require(condition: bool, field: str, found: object, expected: object) -> Non
 
 
 def check_numbers(bottom: Shape, field: str = "bottom[0]") -> None:
-    """NetworkError for a bottom without numbers, on which the layer's set-up ends in Caffe: it asks for its memory."""
+    """NetworkError for a bottom without numbers. Caffe asks for its memory when it sets the layer up, and aborts."""
     require(count(bottom) > 0, field, f"shape {bottom}", "1 number or more")
 
 
 def check_in_place(layer: LayerParameter, bottom: Shape, top: Shape) -> None:
-    """NetworkError for a layer in place whose top has another shape than its bottom, by which Caffe then reads it."""
+    """NetworkError for a layer in place whose top has another shape than its bottom, which Caffe would misread."""
     if set(layer.bottom[:1]) & set(layer.top):
         require(top == bottom, "top", f"{layer.top[0]!r} in place with shape {top}", f"{bottom} as bottom[0]")
 
@@ -213,7 +213,7 @@ def check_in_place(layer: LayerParameter, bottom: Shape, top: Shape) -> None:
 def legacy_shape(shape: Shape, field: str) -> Shape:
     """(num, channels, height, width) of a blob of up to four axes (Caffe: blob.hpp, LegacyShape).
 
-    Missing axes are ones, at the end.
+    Missing axes are ones at the end.
     """
     require(len(shape) <= 4, field, f"shape {shape}", "at most 4 axes")
     return shape + (1,) * (4 - len(shape))

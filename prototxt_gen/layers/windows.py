@@ -10,7 +10,7 @@ from prototxt_gen.layers.table import Shape, require
 
 @dataclass(frozen=True)
 class Windows:
-    """Kernel, stride, padding and dilation, one number for each spatial axis: those behind `axis`, the channels'."""
+    """Kernel, stride, padding and dilation: one number for each spatial axis, the axes behind `axis`, the channels."""
 
     axis: int
     kernel: Shape
@@ -24,10 +24,10 @@ class Windows:
 
 
 def spatial_sizes(options: Any, message: str, field: str, axes: int, default: int | None = None) -> Shape:
-    """One size for each spatial axis: `field`, stated once for all or once for each, or its twins *_h and *_w.
+    """One size for each spatial axis: `field`, stated once for all or once for each, or its *_h and *_w.
 
-    `options` is the message that is called `message`. The twins are for two axes, and one that is not stated counts
-    as 0. Without `default` the size must be stated.
+    `options` is the message, and `message` its name. *_h and *_w are for two axes; if only one is stated, the other is
+    0. Without `default` the size must be stated.
     """
     stem = field.removesuffix("_size")
     twins = (f"{stem}_h", f"{stem}_w")

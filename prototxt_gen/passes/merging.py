@@ -1,16 +1,16 @@
 """Pass: folds batch normalisation into the layer before it, structure only; converters.weights.merge does the weights.
 
-It takes any network, and one for both phases as well; what stays equal is everything that the network computes.
+It takes any network, also one for both phases. Everything that the network computes stays equal.
 
 1. A Convolution, DepthwiseConvolution, Deconvolution or InnerProduct with one bottom, whose outputs lie on axis 1 and
    whose top only a BatchNorm takes, absorbs this BatchNorm when that runs on stored statistics.
-2. When only a Scale takes the BatchNorm's top, with its factors as a blob over axis 1, it is absorbed too.
+2. When only a Scale takes the BatchNorm's top, and its factors are a blob over axis 1, it is absorbed too.
 3. The layer gets `bias_term: true` and loses its blobs, which no longer fit; layers that took the last absorbed top
    take the layer's own top, and layers that run in place there go on under this name.
 4. Outputs keep their names: where no layer takes the last absorbed top, or another layer makes a top of this name for
-   another phase, it is the layer's own top that changes its name.
+   another phase, the layer's own top changes its name instead.
 5. Nothing is merged across phases (rules of inclusion that differ), nor where weights are shared with other layers,
-   where a top is a loss, or where another layer has the name of one of the merged: weights go by names.
+   where a top is a loss, or where another layer has the name of a merged one, since weights are found by name.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _keeps_its_name(last: LayerParameter, others: list[LayerParameter], net: Net
     `others` are the layers of the network that stay.
     """
     name = last.top[0]
-    plain = [layer for layer in others if not (name in layer.top and name in layer.bottom)]  # not in place on it
+    plain = [layer for layer in others if not (name in layer.top and name in layer.bottom)]  # not in place
     if any(name in layer.top for layer in plain):
         return True
     takers = [layer for layer in plain if name in layer.bottom]
@@ -148,7 +148,7 @@ def _can_absorb(layer: LayerParameter, shared: set[str]) -> bool:
 
 
 def _is_stored_norm(norm: LayerParameter, layer: LayerParameter, phase: str, shared: set[str]) -> bool:
-    """Whether the layer behind `layer` is a BatchNorm on stored statistics that nothing keeps where it is."""
+    """Whether the layer behind `layer` is a BatchNorm on stored statistics that may be folded."""
     param = norm.batch_norm_param
     test = (stated_phase(norm) or phase) == "TEST"
     return (

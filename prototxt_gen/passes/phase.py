@@ -26,7 +26,7 @@ PHASES: tuple[Phase, Phase] = ("TRAIN", "TEST")
 
 
 def stated_phase(owner: LayerParameter | NetState) -> Phase | None:
-    """The phase that a layer or a network's state states for itself; None where it states none."""
+    """The phase that a layer or a network's state names; None where it names none."""
     return PHASES[owner.phase] if owner.HasField("phase") else None
 
 

@@ -4,14 +4,14 @@ It takes a network that states the sizes of its inputs; the result has the layer
 
 1. A ShuffleChannel becomes a 1x1 Convolution without bias whose weights are the permutation.
 2. An Interp becomes an InnerProduct over the pixels of each channel, whose weights are the bilinear factors, and a
-   Reshape to the new height and width. (A Deconvolution cannot stand for it: corners lie on corners, so the distance
-   of two samples is no whole part of a pixel.)
+   Reshape to the new height and width. (A Deconvolution cannot do it: Interp aligns corners, so samples lie at
+   fractions of a pixel that differ from place to place.)
 3. A ReLU6 becomes a Clip to 0..6.
 4. Every other layer stays. The replaced layer's name goes to the layer with the weights, its top stays as it was.
 
 The weights are fixed: lr_mult 0, and `stock_weights` gives them. Only one phase is written, since the sizes of an
-Interp, and so its weights, may differ between the two; a solver can name a train_net and a test_net. Which phase it is
-the state of the result says; which layers that costs, `left_out` of the pass that selects phases.
+Interp, and so its weights, may differ between the two; a solver can name a train_net and a test_net. The state of the
+result says which phase it is; `left_out` in phase.py tells which layers are missing for that reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.trace import LayerSummary, trace
 
 if TYPE_CHECKING:
-    import numpy as np  # imported where weights are made: most of `import prototxt_gen` would be waiting for it
+    import numpy as np  # imported where weights are made: it would take half the time of `import prototxt_gen`
 
 # 256 MB of factors for one Interp: enough for pooled maps, which are what networks of this kind enlarge.
 _MOST_FACTORS = 1 << 26
@@ -104,7 +104,7 @@ def _replaced(row: LayerSummary) -> list[LayerParameter]:
     back.reshape_param.shape.dim.extend([0, 0, height, width])
     if len(old.bottom) == 1:
         return [new, back]
-    # The bottom that only told the size would be an output now.
+    # The bottom that only gave the size would become an output.
     size = LayerParameter(name=f"{old.name}/size", type="Silence", bottom=old.bottom[1:])
     size.include.extend(old.include)
     size.exclude.extend(old.exclude)

@@ -7,7 +7,7 @@ It takes any network; one in the current format comes out as it went in.
 3. Inputs named by the network itself become a layer "input" of type Input, the first one.
 4. BatchNorm layers with three `param` messages get lr_mult 0 and decay_mult 0 in each: their blobs are no weights.
 
-What the network computes, the names of its layers (but for padding layers of V0, which go) and blobs, and its weights
+What the network computes, the names of its layers (except padding layers of V0, which go) and blobs, and its weights
 stay equal. (Caffe: upgrade_proto.cpp.)
 """
 
@@ -44,7 +44,7 @@ def upgrade(net: NetParameter, *, strict: bool = False) -> NetParameter:
 
 
 def is_current(net: NetParameter) -> bool:
-    """Whether `upgrade` would change nothing, so that who only reads the network need not copy it."""
+    """Whether `upgrade` would change nothing. Then a caller who only reads the network need not copy it."""
     return not (net.layers or net.input or net.input_dim or net.input_shape or any(map(_has_norm_rates, net.layer)))
 
 

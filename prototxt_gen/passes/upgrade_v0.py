@@ -149,7 +149,7 @@ def _without_padding(net: NetParameter, faults: list[str]) -> list[V1LayerParame
 def _move_options(options: V0LayerParameter, new: V1LayerParameter, faults: list[str], dropped: list[str]) -> None:
     """V0's options into the messages of a V1 layer (UpgradeV0LayerParameter).
 
-    Like Caffe it goes on without options that the layer's type has no place for, and says so.
+    Options that the layer's type has no place for are left out, as in Caffe, and go to `dropped`.
     """
     kind = options.type
     for field, value in set_fields(options):

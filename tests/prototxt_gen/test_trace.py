@@ -110,7 +110,7 @@ def test_all_faults_are_told_at_once_and_none_twice() -> None:
     [
         ('layer { name: "p" type: "Power" bottom: "x" top: "y" } '
          'layer { name: "q" type: "Power" bottom: "x" top: "y" }',
-         "another top is called already"),
+         "a name that another top has already"),
         ('layer { name: "p" type: "Power" bottom: "x" top: "y" } layer { name: "q" type: "ReLU" bottom: "x" top: "x" }',
          "in place"),
         ('layer { name: "p" type: "ReLU" bottom: "x" top: "y" loss_weight: 1 loss_weight: 2 }', "loss_weight"),
