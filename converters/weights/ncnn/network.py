@@ -85,7 +85,7 @@ def _convert(source: str, layers: Sequence[NcnnLayer], as_caffe: bool) -> list[t
             continue
         try:
             if layer.type not in CONVERTERS:
-                raise UnsupportedError("Caffe has no layer that does the same")
+                raise UnsupportedError("no layer of Caffe does the same")
             result = CONVERTERS[layer.type](layer)
             layer.refuse_unasked()
             if result.differences and not as_caffe:
