@@ -7,6 +7,7 @@ from prototxt_gen.errors import (
     FileError,
     FormatError,
     NetworkError,
+    NotInstalledError,
     UnsupportedError,
     WeightsError,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "LayerParameter",
     "NetParameter",
     "NetworkError",
+    "NotInstalledError",
     "Part",
     "Pyramid",
     "SolverParameter",

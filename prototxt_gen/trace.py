@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prototxt_gen.errors import NetworkError, UnsupportedError
 from prototxt_gen.layers import LAYERS, Filler, LayerShape, Shape
-from prototxt_gen.layers.table import checked_shape, count
+from prototxt_gen.layers.table import checked_shape, count, is_blob_shape
 from prototxt_gen.passes.upgrade import is_current, upgrade
 from prototxt_gen.proto import LayerParameter, NetParameter
 
@@ -134,12 +134,11 @@ def _apply(layer: LayerParameter, bottoms: Sequence[Shape], given: Mapping[str, 
         raise NetworkError(f"propagate_down: found {len(layer.propagate_down)}, expected none or {len(bottoms)}")
     if len(layer.param) > len(made.blobs):
         raise NetworkError(f"param: found {len(layer.param)}, expected at most {len(made.blobs)}, one for each blob")
-    return LayerShape(
-        tuple(checked_shape(shape, f"top[{index}]") for index, shape in enumerate(tops)),
-        tuple(checked_shape(shape, f"blobs[{index}]") for index, shape in enumerate(made.blobs)),
-        made.multiply_adds,
-        made.fillers,
-    )
+    for field, shapes in (("top", tops), ("blobs", made.blobs)):
+        for index, shape in enumerate(shapes):
+            if not is_blob_shape(shape):
+                checked_shape(shape, f"{field}[{index}]")
+    return made
 
 
 def _apply_source(layer: LayerParameter, given: Mapping[str, Shape]) -> LayerShape:

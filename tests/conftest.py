@@ -9,8 +9,11 @@ from types import ModuleType
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-REFERENCE = ROOT.parent / "shared" / "reference"
+from converters import change_dialect, save_weights
+from prototxt_gen import generate
+from tests.filling import fill_weights
+from tests.released import architecture
+from tools.reference_facts import REFERENCE
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +32,24 @@ def fill(reference: Path) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def weights_file(tmp_path_factory: pytest.TempPathFactory):
+    """Gives the path of our own weights for a network of the release, in the bytes of a dialect."""
+    folder = tmp_path_factory.mktemp("weights")
+
+    def make(name: str, dialect: str = "bvlc") -> Path:
+        path = folder / dialect / f"{name}.caffemodel"
+        if not path.exists():
+            path.parent.mkdir(exist_ok=True)
+            net = generate(architecture(name), merged=name.endswith("_mergebn"))
+            save_weights(fill_weights(net), path, net)
+            if dialect == "release":
+                change_dialect(path, path, "release")
+        return path
+
+    return make
 
 
 @pytest.fixture(scope="session")

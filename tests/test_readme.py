@@ -43,8 +43,8 @@ def test_generate(tmp_path):
     ]
 
 
-def test_classify_takes_a_file_that_caffe_wrote(tmp_path, unpacked):
-    assert "torch.Size([1, 1000])" in run("examples/classify.py", tmp_path, str(unpacked("nets/df1.caffemodel")))
+def test_classify_takes_a_file_of_the_release(tmp_path, weights_file):
+    assert "torch.Size([1, 1000])" in run("examples/classify.py", tmp_path, str(weights_file("df1")))
 
 
 def test_search(tmp_path):
@@ -57,6 +57,14 @@ def test_search(tmp_path):
 def test_links_lead_somewhere():
     for target in re.findall(r"\]\(([^)#:]+)\)", README):
         assert (ROOT / target).exists(), target
+
+
+@pytest.mark.parametrize(
+    "page", ["README.md", "fuzz/README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
+)
+def test_tests_that_pages_name_exist(page):
+    for named in re.findall(r"`(tests/[^` :]*)`", (ROOT / page).read_text("utf-8")):
+        assert (ROOT / named).exists(), named
 
 
 def test_commands_exist():

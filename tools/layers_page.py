@@ -23,6 +23,11 @@ keeps it true.
   pooling, whatever the network's is.
 - **In place** a layer here sees its bottom as it was. Caffe lets some write over it before they have read it all
   (Eltwise SUM onto its first bottom, LRN, Pooling, Convolution, ...): what it computes then is not imitated.
+- **Memory** is shared as in Caffe: the tops of Reshape, Flatten and Split, of a Concat of one bottom and of a Slice
+  into one top are their bottom's memory. A layer in place on one of them changes what later layers read from the
+  others. Where it writes over only a part of that memory, later readers are refused.
+- **Other sizes** than the network states may be given at run time. What Caffe refuses when it reshapes the network is a
+  NetworkError with the layer and the shapes.
 - **Gradients** are torch's, and equal Caffe's wherever Caffe has them.
 - A **type that is not here**, `Python` layers among them, is listed with all others of its network in one
   UnsupportedError. To add your own, see the end of this page.

@@ -4,7 +4,12 @@
   `python tools/truths.py write FOLDER` writes the networks in stock Caffe's words, with weights and inputs of
   tests/filling.py; `python tools/run_in_caffe.py FOLDER`, with a Python that has Caffe, runs them; `python
   tools/truths.py collect FOLDER` keeps the numbers of their outputs.
+- spelled.npz: what it computed of the network whose old spellings tests/caffe_files.py writes, the same of each;
+  saved.json: digests of what it saved of all of these. By the same commands.
+- whole.npz: some of the numbers that it computed of whole networks; by the same commands.
 - networks.json: costs of every zoo network, and digests of its generated text; `python tools/truths.py networks`.
+- schema.json, release.json: what tools/reference_facts.py finds in the reference; `python tools/truths.py schema` and
+  `python tools/truths.py release`.
 """
 
 from __future__ import annotations
@@ -18,34 +23,77 @@ from typing import Any
 import numpy as np
 
 from caffe_zoo import card, list_models
-from converters import save_weights
-from prototxt_gen import generate, generate_text, read_prototxt, stock_weights, summarize, to_stock, write_prototxt
+from converters import load_weights
+from prototxt_gen import generate, generate_text, summarize
 from prototxt_gen.generator.arguments import FORMS
-from tests.filling import fill_inputs, fill_weights
+from tests.caffe_files import (
+    FAMILIES,
+    SPELLINGS,
+    WHOLE,
+    family,
+    spelled_network,
+    thinned,
+    whole,
+    write_family,
+    write_spelling,
+    write_whole,
+)
+from tests.filling import fill_inputs
+from tests.released import RELEASE
+from tools import reference_facts
 
 TRUTHS = Path(__file__).resolve().parents[1] / "tests" / "truths"
 LAYERS = TRUTHS / "layers"
 NETWORKS = TRUTHS / "networks.json"
+SCHEMA = TRUTHS / "schema.json"
+SAVED = TRUTHS / "saved.json"
+SPELLED = TRUTHS / "spelled.npz"
+WHOLE_NUMBERS = TRUTHS / "whole.npz"
 
 
 def write(folder: Path) -> None:
     """The networks, weights and inputs for Caffe."""
     folder.mkdir(parents=True, exist_ok=True)
-    for path in sorted(LAYERS.glob("*.prototxt")):
-        net = read_prototxt(path)
-        stock = to_stock(net)
-        target = folder / path.stem
-        write_prototxt(stock, target.with_suffix(".prototxt"))
-        save_weights(fill_weights(net) | stock_weights(net), target.with_suffix(".caffemodel"), stock)
-        np.savez(target.with_suffix(".inputs.npz"), **fill_inputs(net))  # type: ignore[arg-type]
+    for name in FAMILIES:
+        inputs = fill_inputs(family(name))
+        np.savez(write_family(name, folder).with_suffix(".inputs.npz"), **inputs)  # type: ignore[arg-type]
+    for name in WHOLE:
+        inputs = fill_inputs(whole(name))
+        np.savez(write_whole(name, folder).with_suffix(".inputs.npz"), **inputs)  # type: ignore[arg-type]
+    for name in SPELLINGS:
+        inputs = fill_inputs(spelled_network())
+        np.savez(write_spelling(name, folder).with_suffix(".inputs.npz"), **inputs)  # type: ignore[arg-type]
 
 
 def collect(folder: Path) -> None:
-    """The outputs that Caffe gave."""
-    for path in sorted(LAYERS.glob("*.prototxt")):
-        with np.load(folder / f"{path.stem}.outputs.npz") as found:
-            outputs = {name: found[name] for name in summarize(read_prototxt(path)).outputs}
-        np.savez_compressed(path.with_suffix(".npz"), **outputs)
+    """The outputs that Caffe gave, and digests of what it saved."""
+    saved = {}
+    for name in (*FAMILIES, *SPELLINGS):
+        net = family(name) if name in FAMILIES else spelled_network()
+        with np.load(folder / f"{name}.outputs.npz") as found:
+            outputs = {top: found[top] for top in summarize(net).outputs}
+        if name in FAMILIES:
+            np.savez_compressed(LAYERS / f"{name}.npz", **outputs)
+        elif name == "v2":
+            np.savez_compressed(SPELLED, **outputs)
+        else:
+            with np.load(SPELLED) as first:
+                assert all(np.array_equal(array, first[top]) for top, array in outputs.items()), name
+        data = (folder / f"{name}.saved.caffemodel").read_bytes()
+        saved[name] = hashlib.sha256(data).hexdigest()[:16]
+        hdf5 = folder / f"{name}.saved.caffemodel.h5"
+        if hdf5.exists():
+            in_binary, in_hdf5 = load_weights(folder / f"{name}.saved.caffemodel"), load_weights(hdf5)
+            assert in_binary.keys() == in_hdf5.keys()
+            for layer, blobs in in_binary.items():
+                assert all(np.array_equal(one, other) for one, other in zip(blobs, in_hdf5[layer], strict=True)), layer
+    numbers = {}
+    for name in WHOLE:
+        with np.load(folder / f"{name}.outputs.npz") as found:
+            (top,) = summarize(whole(name)).outputs
+            numbers[name] = thinned(found[top])
+    np.savez_compressed(WHOLE_NUMBERS, **numbers)  # type: ignore[arg-type]
+    SAVED.write_text(json.dumps(saved, indent=1) + "\n", "utf-8")
 
 
 def networks() -> dict[str, Any]:
@@ -74,9 +122,15 @@ def networks() -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one of the three."""
-    if arguments[:1] == ["networks"]:
-        NETWORKS.write_text(json.dumps(networks(), indent=1) + "\n", "utf-8")
+    """Runs one of the five."""
+    made = {
+        "networks": (NETWORKS, networks),
+        "schema": (SCHEMA, reference_facts.schema),
+        "release": (RELEASE, reference_facts.release),
+    }
+    if len(arguments) == 1 and arguments[0] in made:
+        path, facts = made[arguments[0]]
+        path.write_text(json.dumps(facts(), indent=1) + "\n", "utf-8")
         return 0
     if len(arguments) != 2 or arguments[0] not in ("write", "collect"):
         print(__doc__, file=sys.stderr)

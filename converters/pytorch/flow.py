@@ -8,13 +8,13 @@ an in-place layer on one of them changes what later layers read from the others,
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import NamedTuple
 
 from prototxt_gen.errors import NetworkError, UnsupportedError
-from prototxt_gen.layers import LAYERS, is_input
+from prototxt_gen.layers import LAYERS
 from prototxt_gen.layers.arrangement import permutation
 from prototxt_gen.layers.losses import loss_weights
 from prototxt_gen.trace import AUTOMATIC, LayerSummary
@@ -56,7 +56,7 @@ class Flow:
     losses: list[Loss] = field(default_factory=list)
 
 
-@dataclass
+@dataclass(slots=True)
 class _Memory:
     """The latest content: whose shape it has, and how often it was written. `is_blob`: it is a Parameter's blob."""
 
@@ -67,7 +67,7 @@ class _Memory:
     is_blob: bool = False
 
 
-@dataclass
+@dataclass(slots=True)
 class _Blob:
     """A name's place: its memory, a value of its shape, and its content at the version at which it was last looked."""
 
@@ -90,30 +90,29 @@ def flow_of(rows: Sequence[LayerSummary]) -> Flow:
     flow = Flow()
     blobs: dict[str, _Blob] = {}
     unread: dict[str, None] = {}
-    takers = _takers(rows)
+    taken = _taken(rows)
     for index, row in enumerate(rows):
+        kind = LAYERS[row.type]
         reads = [blobs[bottom].look() for bottom in row.bottoms]
         flow.reads.append(reads)
         for bottom in row.bottoms:
             unread.pop(bottom, None)
+        is_same = passes_on(row)
         for place, top in enumerate(top_names(row)):
             value = Value(index, place)
             if place < len(row.bottoms) and row.bottoms[place] == top:
-                if not passes_on(row):
+                if not is_same:
                     _write(blobs, row, place, value)
-            elif passes_on(row):
+            elif is_same or kind.is_view:
                 source = blobs[row.bottoms[0]]
-                blobs[top] = _Blob(source.memory, source.shape, reads[0], source.version)
-            elif LAYERS[row.type].is_view:
-                source = blobs[row.bottoms[0]]
-                blobs[top] = _Blob(source.memory, value, Read(value), source.version)
+                shape, read = (source.shape, reads[0]) if is_same else (value, Read(value))
+                blobs[top] = _Blob(source.memory, shape, read, source.version)
             else:
                 memory = _Memory(value, value, is_blob=row.type == "Parameter")
                 blobs[top] = _Blob(memory, value, Read(value), 0)
-            if not is_input(row.type):
+            if not kind.is_input:
                 unread[top] = None
-        for place, weight in enumerate(_minimised(row, [takers.get((index, top), 0) for top in range(len(row.tops))])):
-            name = top_names(row)[place]
+        for name, weight in _minimised(row, index, taken):
             # A Parameter gives its top the diff of its blob, where Caffe keeps the weight of a loss: it is lost.
             if weight and not blobs[name].memory.is_blob:
                 flow.losses.append(Loss(name, weight, blobs[name].look()))
@@ -124,7 +123,7 @@ def flow_of(rows: Sequence[LayerSummary]) -> Flow:
 
 def top_names(row: LayerSummary) -> list[str]:
     """The names of a layer's tops; a loss that names none has its own."""
-    return [row.name if top == AUTOMATIC else top for top in row.tops]
+    return [row.name] if row.tops == (AUTOMATIC,) else list(row.tops)
 
 
 def passes_on(row: LayerSummary) -> bool:
@@ -132,11 +131,9 @@ def passes_on(row: LayerSummary) -> bool:
 
     So it is in SSD's permute_layer.cpp, where no axis moves.
     """
-    if row.type in ("Concat", "Slice"):
-        return len(row.bottoms) == len(row.tops) == 1
     if row.type == "Permute":
         return permutation(row.layer, row.bottom_shapes[0]) == tuple(range(len(row.bottom_shapes[0])))
-    return row.type == "Split"
+    return row.type == "Split" or (row.type in ("Concat", "Slice") and len(row.bottoms) == len(row.tops) == 1)
 
 
 def _write(blobs: dict[str, _Blob], row: LayerSummary, place: int, value: Value) -> None:
@@ -154,28 +151,30 @@ def _write(blobs: dict[str, _Blob], row: LayerSummary, place: int, value: Value)
     blobs[row.tops[place]] = _Blob(_Memory(value, value), value, Read(value), 0)
 
 
-def _takers(rows: Sequence[LayerSummary]) -> dict[tuple[int, int], int]:
-    """How many bottoms take each top, by row and index."""
+def _taken(rows: Sequence[LayerSummary]) -> set[tuple[int, int]]:
+    """The tops that bottoms take, by row and index."""
     makers: dict[str, tuple[int, int]] = {}
-    takers: dict[tuple[int, int], int] = {}
+    taken: set[tuple[int, int]] = set()
     for index, row in enumerate(rows):
-        for bottom in row.bottoms:
-            takers[makers[bottom]] = takers.get(makers[bottom], 0) + 1
+        taken.update(makers[bottom] for bottom in row.bottoms)
         makers.update({top: (index, place) for place, top in enumerate(top_names(row))})
-    return takers
+    return taken
 
 
-def _minimised(row: LayerSummary, takers: Sequence[int]) -> list[float]:
-    """What each top counts in the sum that Caffe's solver minimises (insert_splits.cpp, net.cpp).
+def _minimised(row: LayerSummary, index: int, taken: Collection[tuple[int, int]]) -> Iterator[tuple[str, float]]:
+    """The tops that Caffe's solver minimises, by name, with their weights (insert_splits.cpp, net.cpp).
 
     The weight of a top that layers take goes to a Split's first top, and with it the layer loses all others that it
     states. A loss type that states none counts where no layer takes it: else its gradient comes from its takers alone.
     """
-    weights = loss_weights(row.layer, len(row.tops))
-    if not row.layer.loss_weight:
-        return [weight * (not taken) for weight, taken in zip(weights, takers, strict=True)]
-    moved = [weight * bool(taken) for weight, taken in zip(weights, takers, strict=True)]
-    return moved if any(moved) else list(weights)
+    stated = loss_weights(row.layer, len(row.tops))
+    if not any(stated):
+        return
+    read = [(index, place) in taken for place in range(len(row.tops))]
+    moved = bool(row.layer.loss_weight) and any(weight and has for weight, has in zip(stated, read, strict=True))
+    for name, weight, has in zip(top_names(row), stated, read, strict=True):
+        if weight and has == moved:
+            yield name, weight
 
 
 def output_names(flow: Flow, outputs: Sequence[str] | None) -> list[str]:
@@ -214,20 +213,23 @@ def live_rows(rows: Sequence[LayerSummary], flow: Flow, names: Iterable[str]) ->
     needed: set[Value] = set()
     faults = []
 
-    def need(reader: str, source: int, read: Read) -> None:
+    def need(row: LayerSummary | None, name: str, source: int, read: Read) -> None:
         live.add(source)
-        needed.update(value for value in (read.value, read.like) if value is not None)
-        if read.spoiled_by:
-            faults.append(f"{reader} shares memory that layer {read.spoiled_by!r} writes over in part")
+        needed.add(read.value)
+        if read.like is not None:
+            needed.add(read.like)
+        if read.spoiled_by is not None:
+            reader = f"layer {row.name!r} ({row.type}): bottom" if row is not None else "output"
+            faults.append(f"{reader} {name!r} shares memory that layer {read.spoiled_by!r} writes over in part")
 
     for name in names:
-        need(f"output {name!r}", makers[name], flow.final[name])
+        need(None, name, makers[name], flow.final[name])
     for index in reversed(range(len(rows))):
         row = rows[index]
         if index in live or any(Value(index, place) in needed for place in range(len(row.tops))):
             live.add(index)
             for bottom, source, read in zip(row.bottoms, sources[index], flow.reads[index], strict=True):
-                need(f"layer {row.name!r} ({row.type}): bottom {bottom!r}", source, read)
+                need(row, bottom, source, read)
     if faults:
         raise UnsupportedError("; ".join(reversed(faults)))
     return sorted(live), needed

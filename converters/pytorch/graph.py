@@ -18,7 +18,7 @@ from converters.pytorch.naming import module_paths
 from converters.pytorch.sizes import SizeCheck
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.layers import LAYERS, Shape, is_input
-from prototxt_gen.layers.fillers import check_filler, filler_parameter
+from prototxt_gen.layers.fillers import check_filler, stated_filler
 from prototxt_gen.layers.normalization import is_affine_part
 from prototxt_gen.layers.table import shared_names
 from prototxt_gen.trace import LayerSummary
@@ -141,12 +141,14 @@ def _check_blobs(row: LayerSummary, module: nn.Module, owners: dict[str, Shape])
             )
     if row.type == "BatchNorm":
         return
-    found = [tuple(parameter.shape) for parameter in module.parameters()]
-    if [prod(shape) for shape in found] != [prod(shape) for shape in row.blob_shapes]:
+    parameters = list(module.parameters())
+    if [parameter.numel() for parameter in parameters] != [prod(shape) for shape in row.blob_shapes]:
+        found = [tuple(parameter.shape) for parameter in parameters]
         raise UnsupportedError(f"its module has parameters of shapes {found}, its blobs are {list(row.blob_shapes)}")
-    for index, parameter in enumerate(module.parameters()):
-        if parameter.is_meta:
-            check_filler(filler_parameter(row.layer, row.fillers, index), row.blob_shapes[index])
+    for index, (parameter, shape) in enumerate(zip(parameters, row.blob_shapes, strict=True)):
+        stated = stated_filler(row.layer, row.fillers, index) if parameter.is_meta else None
+        if stated is not None:
+            check_filler(stated, shape)
 
 
 def graph_module(

@@ -114,7 +114,8 @@ def to_torch(
     module.meta["caffe"] = {
         "inputs": {rows[index].tops[place]: rows[index].top_shapes[place] for index, place in inputs},
         "outputs": tuple(names),
-        "losses": tuple((loss.top, loss.weight, loss.read == flow.final[loss.top]) for loss in flow.losses),
+        "loss_weights": {loss.top: loss.weight for loss in flow.losses},
+        "changed_losses": tuple(loss.top for loss in flow.losses if loss.read != flow.final[loss.top]),
         "preprocessing": {
             row.tops[0]: _preprocessing(row) for row in rows if "transform_param" in LAYERS[row.type].options
         },
@@ -150,18 +151,18 @@ def total_loss(module: nn.Module, result: Tensor | Mapping[str, Tensor]) -> Tens
     is stated, those that no layer takes, with weight 1 (Caffe: loss_layer.cpp, insert_splits.cpp). The numbers of a top
     are added up. NetworkError names those that `outputs` has left out of the result.
     """
-    meta: Any = getattr(module, "_orig_mod", module).meta
-    losses = meta["caffe"]["losses"]
-    tops = result if isinstance(result, Mapping) else {meta["caffe"]["outputs"][0]: result}
-    if not losses:
+    made: Any = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+    meta: dict[str, Any] = made.meta["caffe"]
+    weights: dict[str, float] = meta["loss_weights"]
+    tops = result if isinstance(result, Mapping) else {meta["outputs"][0]: result}
+    if not weights:
         raise NetworkError(f"total_loss: found no loss among the outputs {list(tops)}")
-    missing = [top for top, _, _ in losses if top not in tops]
+    missing = [top for top in weights if top not in tops]
     if missing:
         raise NetworkError(f"total_loss: found the tops {list(tops)}, expected the losses {missing} among them")
-    changed = [top for top, _, is_final in losses if not is_final]
-    if changed:
-        raise UnsupportedError(f"total_loss: layers in place change {changed} after they have counted as losses")
-    return torch.stack([weight * tops[top].sum() for top, weight, _ in losses]).sum()
+    if changed := meta["changed_losses"]:
+        raise UnsupportedError(f"total_loss: layers in place change {list(changed)} after they have counted as losses")
+    return torch.stack([weight * tops[top].sum() for top, weight in weights.items()]).sum()
 
 
 def _preprocessing(row: LayerSummary) -> dict[str, Any]:

@@ -28,7 +28,7 @@ class Fragment:
 
     @cached_property
     def text(self) -> str:
-        """The layers as Caffe text."""
+        """The layers as text, written when it is first asked for: most uses need the binary alone."""
         return to_text(NetParameter.FromString(self.binary))
 
 

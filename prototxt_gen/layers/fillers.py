@@ -18,18 +18,23 @@ FILLERS = ("bilinear", "constant", "gaussian", "msra", "positive_unitball", "uni
 _OVER_OUTPUTS = ("msra", "positive_unitball", "xavier")
 
 
+def stated_filler(layer: LayerParameter, fillers: Sequence[Filler], index: int) -> FillerParameter | None:
+    """The FillerParameter that a layer states for its blob, if any."""
+    field = fillers[index].field if index < len(fillers) else ""
+    if not field:
+        return None
+    options, _, name = field.partition(".")
+    message = getattr(layer, options)
+    return getattr(message, name) if message.HasField(name) else None
+
+
 def filler_parameter(layer: LayerParameter, fillers: Sequence[Filler], index: int) -> FillerParameter:
     """The FillerParameter of a layer's blob: the stated one, or the default where none is stated."""
-    filler = fillers[index] if index < len(fillers) else Filler()
-    if filler.field:
-        options, field = filler.field.split(".")
-        message = getattr(layer, options)
-        if message.HasField(field):
-            stated: FillerParameter = getattr(message, field)
-            return stated
-    if filler.default is None:
-        return FillerParameter(type="msra")
-    return FillerParameter(type="constant", value=filler.default)
+    stated = stated_filler(layer, fillers, index)
+    if stated is not None:
+        return stated
+    default = fillers[index].default if index < len(fillers) else 0.0
+    return FillerParameter(type="msra") if default is None else FillerParameter(type="constant", value=default)
 
 
 def check_filler(filler: FillerParameter, shape: Sequence[int]) -> None:

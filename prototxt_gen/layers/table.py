@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from functools import wraps
+from functools import lru_cache, wraps
 from math import prod
 from typing import NamedTuple, TypeAlias
 
@@ -162,15 +162,23 @@ def count(shape: Sequence[int]) -> int:
     return prod(shape)
 
 
+@lru_cache(maxsize=8192)
+def is_blob_shape(shape: Shape) -> bool:
+    """Whether Caffe can hold such a blob. Networks have few shapes, each many times."""
+    least, most = min(shape, default=0), max(shape, default=0)
+    return len(shape) <= MAX_AXES and least >= 0 and most <= INT_MAX and prod(shape) <= INT_MAX
+
+
 def checked_shape(shape: Sequence[int], field: str) -> Shape:
     """The shape as a tuple; NetworkError when Caffe could not hold such a blob (Caffe: blob.cpp, Reshape)."""
+    made = tuple(map(int, shape))
+    if is_blob_shape(made):
+        return made
     if len(shape) > MAX_AXES:
         raise NetworkError(f"{field}: found {len(shape)} axes, expected at most {MAX_AXES}")
     if any(size < 0 for size in shape):
         raise NetworkError(f"{field}: found shape {tuple(shape)}, expected no negative size")
-    if count(shape) > INT_MAX or any(size > INT_MAX for size in shape):
-        raise NetworkError(f"{field}: found shape {tuple(shape)}, expected at most {INT_MAX} numbers")
-    return tuple(int(size) for size in shape)
+    raise NetworkError(f"{field}: found shape {tuple(shape)}, expected at most {INT_MAX} numbers")
 
 
 def canonical_axis(axis: int, shape: Shape, field: str) -> int:

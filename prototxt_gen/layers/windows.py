@@ -30,9 +30,9 @@ def spatial_sizes(options: Any, message: str, field: str, axes: int, default: in
     0. Without `default` the size must be stated.
     """
     stem = field.removesuffix("_size")
-    twins = [f"{stem}_h", f"{stem}_w"] if stem != "dilation" else []
+    twins = (f"{stem}_h", f"{stem}_w")
     plain = stated(options, field)
-    if any(options.HasField(twin) for twin in twins):
+    if stem != "dilation" and (options.HasField(twins[0]) or options.HasField(twins[1])):
         require(axes == 2, f"{message}.{stem}_h", f"{axes} spatial axes", f"2; otherwise use {field}")
         require(not plain, f"{message}.{field}", f"{field} and {stem}_h, {stem}_w", "one of the two")
         return tuple(getattr(options, twin) for twin in twins)

@@ -43,9 +43,9 @@ def frames(tmp_path):
 
 
 @pytest.fixture
-def df1(unpacked):
-    """DF1's weights, as real Caffe wrote them."""
-    return unpacked("nets/df1.caffemodel")
+def df1(weights_file):
+    """A file of weights for DF1."""
+    return weights_file("df1")
 
 
 @pytest.fixture

@@ -255,10 +255,10 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     assert cache_folder().parts[-2:] == (".cache", "dongfeng")
 
 
-def test_a_network_without_upsampling_takes_the_weights_of_the_one_with_it(cache, unpacked):
-    """So does `create_model`; real Caffe's file for the fork is the one that was released."""
+def test_a_network_without_upsampling_takes_the_weights_of_the_one_with_it(cache, weights_file):
+    """So does `create_model`; the file has the fork's bytes, as the released one."""
     assert released_file("df1seg_d8").name == "df1seg.caffemodel"
     assert released_file("df1seg_mergebn").merged and released_file("df-lite_seg_d8").merged
-    path = fetch("df1seg_mergebn", unpacked("nets/df1seg_mergebn.fork.caffemodel"))
+    path = fetch("df1seg_mergebn", weights_file("df1seg_mergebn", "release"))
     assert path.name == "df1seg_mergebn.caffemodel"
     create_model("df1seg_d8", path, input_size=(64, 128))

@@ -16,8 +16,8 @@ from prototxt_gen import read_prototxt
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "finetune.py"
 
 
-def test_two_classes_of_images(tmp_path, unpacked):
-    weights = unpacked("nets/df1.caffemodel")
+def test_two_classes_of_images(tmp_path, weights_file):
+    weights = weights_file("df1")
     rng = np.random.default_rng(0)
     for name, colour in (("blue", (20, 40, 220)), ("red", (220, 40, 20))):
         folder = tmp_path / "images" / name

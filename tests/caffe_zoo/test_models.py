@@ -12,9 +12,9 @@ from prototxt_gen import CaffeError, generate
 
 
 @pytest.fixture(scope="module")
-def df1(unpacked):
-    """DF1's weights of the reference, and their file."""
-    path = unpacked("nets/df1.caffemodel")
+def df1(weights_file):
+    """Weights for DF1, and their file."""
+    path = weights_file("df1")
     return path, load_weights(path)
 
 

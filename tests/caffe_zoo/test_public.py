@@ -9,25 +9,8 @@ import pytest
 
 import caffe_zoo
 
-NAMES = [
-    "Card",
-    "Preprocessing",
-    "WeightsFile",
-    "card",
-    "classify",
-    "create_model",
-    "list_models",
-    "load_network",
-    "segment",
-]
 
-
-def test_the_public_names():
-    assert caffe_zoo.__all__ == NAMES
-    assert set(NAMES) <= set(dir(caffe_zoo))
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", caffe_zoo.__all__)
 def test_every_public_name_is_there_and_says_what_it_is(name):
     found = getattr(caffe_zoo, name)
     assert found.__name__ == name and found.__module__.startswith("caffe_zoo.") and found.__doc__

@@ -11,10 +11,11 @@ import torch
 from converters.pytorch.module import to_torch, weights_of
 from converters.weights import load_weights
 from prototxt_gen import read_prototxt
+from tests.caffe_files import in_reference
+from tools.reference_facts import REFERENCE
 
-ROOT = Path(__file__).resolve().parents[3] / "shared" / "reference"
-CASES = sorted(path.stem for path in (ROOT / "conformance").glob("*.npz"))
-LEGACY = sorted(path.stem for path in (ROOT / "legacy").glob("*.npz"))
+CASES = sorted(path.stem for path in (REFERENCE / "conformance").glob("*.npz"))
+LEGACY = sorted(path.stem for path in (REFERENCE / "legacy").glob("*.npz"))
 LOOSE = ("lrn", "mvn", "lstm", "rnn")
 
 
@@ -33,10 +34,9 @@ def check(path: Path, weights: Path | None, limit: float) -> torch.nn.Module:
     return module
 
 
-@pytest.mark.skipif(not CASES, reason="no ../shared/reference beside this checkout")
-@pytest.mark.parametrize("name", CASES or ["none"])
+@pytest.mark.parametrize("name", in_reference(*CASES))
 def test_conformance(name):
-    path = ROOT / "conformance" / name
+    path = REFERENCE / "conformance" / name
     files = [path.with_suffix(suffix) for suffix in (".caffemodel", ".caffemodel.h5")]
     for weights in [file for file in files if file.exists()] or [None]:
         module = check(path, weights, 1e-4 if name.startswith(LOOSE) else 1e-5)
@@ -49,8 +49,7 @@ def test_conformance(name):
                     np.testing.assert_array_max_ulp(after, before, 1)
 
 
-@pytest.mark.skipif(not LEGACY, reason="no ../shared/reference beside this checkout")
-@pytest.mark.parametrize("name", LEGACY or ["none"])
+@pytest.mark.parametrize("name", in_reference(*LEGACY))
 def test_legacy(name):
-    path = ROOT / "legacy" / name
+    path = REFERENCE / "legacy" / name
     check(path, path.with_suffix(".caffemodel"), 1e-4)  # there is an LRN in it

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -16,16 +14,33 @@ from prototxt_gen import NetParameter, fingerprint, read_prototxt, to_text, writ
 from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.text import parse_text
+from tests.caffe_files import FAMILIES, OURS_SPELLED, caffe_file, in_reference
+from tools.reference_facts import REFERENCE
 
-ROOT = Path(__file__).resolve().parents[3] / "shared" / "reference"
-FOLDERS = [ROOT / "conformance", ROOT / "legacy"]
-NETS = sorted(path for folder in [*FOLDERS, ROOT / "release" / "prototxt"] for path in folder.glob("*.prototxt"))
-WEIGHTS = sorted(path for folder in FOLDERS for path in folder.glob("*.caffemodel"))
-pytestmark = pytest.mark.skipif(not NETS, reason="no ../shared/reference beside this checkout")
+OURS = [*(f"layers/{name}" for name in FAMILIES), *OURS_SPELLED]
+# Of the reference, folder/name without the suffix.
+NETS, WEIGHTS = (
+    sorted(
+        path.relative_to(REFERENCE).with_suffix("").as_posix()
+        for folder in folders
+        for path in (REFERENCE / folder).glob(pattern)
+    )
+    for folders, pattern in (
+        (("conformance", "legacy", "release/prototxt"), "*.prototxt"),
+        (("conformance", "legacy"), "*.caffemodel"),
+    )
+)
 
 
-def each(paths: list[Path]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("path", paths or [ROOT], ids=lambda path: path.name)
+@pytest.fixture
+def path(name, tmp_path):
+    """The path of a .caffemodel beside its .prototxt."""
+    (tmp_path / "files").mkdir()
+    return caffe_file(name, tmp_path / "files")
+
+
+def each(names: list[str]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("name", [*OURS, *in_reference(*names)])
 
 
 def same(one: dict, other: dict) -> None:
@@ -37,7 +52,7 @@ def same(one: dict, other: dict) -> None:
 
 @each(NETS)
 def test_text_net_text(path, tmp_path):
-    net = read_prototxt(path, strict=True)
+    net = read_prototxt(path.with_suffix(".prototxt"), strict=True)
     assert parse_text(to_text(net), NetParameter(), strict=True) == net
     write_prototxt(net, tmp_path / "net.prototxt")
     again = read_prototxt(tmp_path / "net.prototxt")
@@ -47,7 +62,7 @@ def test_text_net_text(path, tmp_path):
 
 @each(NETS)
 def test_text_binary_text(path):
-    net = read_prototxt(path)
+    net = read_prototxt(path.with_suffix(".prototxt"))
     assert from_binary(to_binary(net)) == net
     if not any(layer.HasField("clip_param") for layer in net.layer):
         assert from_binary(to_binary(net, "release")) == net
@@ -55,7 +70,7 @@ def test_text_binary_text(path):
 
 @each(NETS)
 def test_upgrading_is_done_once(path):
-    current = upgrade(read_prototxt(path))
+    current = upgrade(read_prototxt(path.with_suffix(".prototxt")))
     assert upgrade(current) == current
     assert upgrade(parse_text(to_text(current), NetParameter())) == current
 

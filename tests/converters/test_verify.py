@@ -10,6 +10,7 @@ from converters import merge_batchnorm, save_weights, to_torch, verify, weights_
 from prototxt_gen import NetParameter, generate, write_prototxt
 from prototxt_gen.errors import CaffeError, FormatError, NetworkError, NotInstalledError, WeightsError
 from prototxt_gen.text import parse_text, to_text
+from tests.filling import fill_weights
 
 SMALL = "s4-8_b8_b8_b8-16_c5"
 LAST_CONVOLUTION = "res4.2.conv2"
@@ -168,9 +169,9 @@ def test_files_of_every_format(pair, tmp_path, suffix):
     assert found.network == f"{tmp_path / 'net.prototxt'}, {tmp_path / f'net{suffix}'}"
 
 
-def test_a_file_that_caffe_wrote(unpacked, fill_weights):
+def test_a_file_of_a_whole_network(weights_file):
     net = generate("s32-64_b64x3_b128x3_b256x3-512_c1000", input_shape=(1, 3, 64, 64))
-    assert verify(net, unpacked("nets/df1.caffemodel"), against=(net, fill_weights(net))).passed
+    assert verify(net, weights_file("df1"), against=(net, fill_weights(net))).passed
 
 
 # ---------------------------------------------------------------------------------------------------------- engines

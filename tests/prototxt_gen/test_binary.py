@@ -9,8 +9,11 @@ import pytest
 from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.errors import FormatError, UnsupportedError
 from prototxt_gen.fingerprints import fingerprint
+from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.proto import NetParameter
-from prototxt_gen.text import parse_text, read_prototxt, to_text
+from prototxt_gen.text import parse_text, to_text
+from prototxt_gen.wire import field
+from tests.released import FACTS, released
 
 BOTH_NAMES = """
 layer { name: "clip" type: "Clip" bottom: "data" top: "clip" clip_param { min: -1 max: 2 } }
@@ -60,15 +63,16 @@ def test_release_bytes_cannot_hold_a_clip():
         to_binary(parse_text(BOTH_NAMES, NetParameter()), "release")
 
 
-def test_files_of_both_dialects_are_read_alike(reference, unpacked):
-    """The fork's own bytes name the same Interp layers as the released text."""
-    text = read_prototxt(reference / "release" / "prototxt" / "df1seg_mergebn.prototxt")
-    binary = from_binary(unpacked("nets/df1seg_mergebn.fork.caffemodel").read_bytes())
-    found = {layer.name: layer.interp_param for layer in binary.layer if layer.HasField("interp_param")}
-    assert found
-    wanted = {layer.name: [n.interp_param for n in text.layer if n.name == layer.name] for layer in binary.layer}
-    assert all(param in wanted[name] for name, param in found.items())
-    assert not any(layer.HasField("clip_param") for layer in binary.layer)
+def test_layers_that_the_fork_wrote_are_those_of_the_released_text():
+    """Name, type, bottom and top, phase and field 148 of each Interp in a file of weights by the fork itself."""
+    wanted = {layer.name: layer for layer in select_phase(released("df1seg_mergebn"), "TEST").layer}
+    assert len(FACTS["interps"]) == 4
+    for digits in FACTS["interps"]:
+        data = field(100, bytes.fromhex(digits))
+        (layer,) = from_binary(data).layer
+        assert layer.type == "Interp" and not layer.HasField("clip_param")
+        assert layer.interp_param == wanted[layer.name].interp_param
+        assert to_binary(NetParameter(layer=[layer]), "release") == data
 
 
 def _layers_as_written(data: bytes) -> list:

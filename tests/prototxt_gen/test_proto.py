@@ -14,83 +14,72 @@ import pytest
 from google.protobuf import descriptor_pb2
 
 from prototxt_gen.proto import MESSAGES, LayerParameter, Message, fields_of, set_fields
+from tools.reference_facts import default, digest
+from tools.truths import SCHEMA
 
 ROOT = Path(__file__).parents[2]
 SOURCE = resources.files("prototxt_gen").joinpath("caffe.proto").read_text("utf-8")
 DESCRIPTOR = resources.files("prototxt_gen").joinpath("caffe.desc").read_bytes()
 (FILE,) = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTOR).file
-INTERP_HERE = 20148
+TRUTH = json.loads(SCHEMA.read_text("utf-8"))
+INTERP_HERE, INTERP_THERE = 20148, 148
 # What the SSD fork adds to the language: (number, label, type, default, packed) by field, by message.
 SSD = {
     "LayerParameter": {
-        "permute_param": (202, "optional", "PermuteParameter", None, False),
-        "norm_param": (206, "optional", "NormalizeParameter", None, False),
+        "permute_param": [202, "optional", "PermuteParameter", None, False],
+        "norm_param": [206, "optional", "NormalizeParameter", None, False],
     },
-    "PermuteParameter": {"order": (1, "repeated", "uint32", None, False)},
+    "PermuteParameter": {"order": [1, "repeated", "uint32", None, False]},
     "NormalizeParameter": {
-        "across_spatial": (1, "optional", "bool", "true", False),
-        "scale_filler": (2, "optional", "FillerParameter", None, False),
-        "channel_shared": (3, "optional", "bool", "true", False),
-        "eps": (4, "optional", "float", np.float32(1e-10), False),
+        "across_spatial": [1, "optional", "bool", "true", False],
+        "scale_filler": [2, "optional", "FillerParameter", None, False],
+        "channel_shared": [3, "optional", "bool", "true", False],
+        "eps": [4, "optional", "float", float(np.float32(1e-10)), False],
     },
 }
 
 # ------------------------------------------------------------------------------------------------------------ schema
 
 
-def _default(kind: str, spelled: str) -> object:
-    if kind in ("float", "double"):
-        return np.float32(spelled)
-    return int(spelled) if kind.startswith(("int", "uint")) else spelled
-
-
-def _schema_row(field: dict) -> tuple:
-    kind = field["type"]
-    default = _default(kind, field["default"]) if "default" in field else None
-    return (field["number"], field["label"], kind, default, field.get("packed", False))
-
-
-def _compiled_row(field: descriptor_pb2.FieldDescriptorProto) -> tuple:
+def _row(field: descriptor_pb2.FieldDescriptorProto) -> list[object]:
+    """Number, label, type, default, packing."""
     label = descriptor_pb2.FieldDescriptorProto.Label.Name(field.label).removeprefix("LABEL_").lower()
     kind = descriptor_pb2.FieldDescriptorProto.Type.Name(field.type).removeprefix("TYPE_").lower()
     kind = field.type_name.removeprefix(".caffe.") or kind
-    default = _default(kind, field.default_value) if field.HasField("default_value") else None
-    return (field.number, label, kind, default, field.options.packed)
+    spelled = default(kind, field.default_value) if field.HasField("default_value") else None
+    return [field.number, label, kind, spelled, field.options.packed]
 
 
-@pytest.fixture(scope="session")
-def schema(reference):
-    """BVLC's messages with the additions of the forks, {message: {field: row}}; interp_param under our number."""
-    bvlc = json.loads((reference / "schema" / "bvlc_caffe_1.0.json").read_text("utf-8"))
-    fork = json.loads((reference / "schema" / "release_fork_differences.json").read_text("utf-8"))
-    messages = {
-        name: {field["name"]: _schema_row(field) for field in fields} for name, fields in bvlc["messages"].items()
-    }
-    for name, change in fork["messages"].items():
-        messages.setdefault(name, {}).update(
-            {field["name"]: _schema_row(field) for field in change["added_or_changed"]}
-        )
-    for name, fields in SSD.items():
-        messages.setdefault(name, {}).update(fields)
-    assert messages["LayerParameter"]["interp_param"][0] == messages["LayerParameter"]["clip_param"][0] == 148
-    messages["LayerParameter"]["interp_param"] = (INTERP_HERE, *messages["LayerParameter"]["interp_param"][1:])
-    return {"messages": messages, "enums": bvlc["enums"]}
+def _rows_of_forks(message: str) -> list[str]:
+    return [*TRUTH["fork"].get(message, {"fields": []})["fields"], *SSD.get(message, {})]
 
 
-def test_messages_are_those_of_caffe_and_its_forks(schema):
-    assert {message.name for message in FILE.message_type} == set(schema["messages"])
+def test_messages_are_those_of_caffe_and_its_forks():
+    assert {message.name for message in FILE.message_type} == {*TRUTH["messages"], *TRUTH["fork"], *SSD}
 
 
 @pytest.mark.parametrize("message", FILE.message_type, ids=lambda message: message.name)
-def test_fields_numbers_types_labels_defaults_and_packing(schema, message):
-    assert {field.name: _compiled_row(field) for field in message.field} == schema["messages"][message.name]
+def test_fields_numbers_types_labels_defaults_and_packing(message):
+    """tests/truths/schema.json has the digests of BVLC's rows and of those that the release's fork adds."""
+    rows = {field.name: _row(field) for field in message.field}
+    assert {name: rows[name] for name in SSD.get(message.name, {})} == SSD.get(message.name, {})
+    if message.name == "LayerParameter":
+        assert rows["interp_param"][0] == INTERP_HERE
+        assert rows["clip_param"][0] == INTERP_THERE
+        rows["interp_param"][0] = INTERP_THERE
+    if message.name in TRUTH["fork"]:
+        added = TRUTH["fork"][message.name]
+        assert digest({name: rows[name] for name in added["fields"]}) == added["rows"]
+    forks = _rows_of_forks(message.name)
+    bvlc = {name: row for name, row in rows.items() if name not in forks}
+    assert (digest(bvlc) if bvlc else None) == TRUTH["messages"].get(message.name), bvlc
 
 
-def test_enums(schema):
+def test_enums():
     enums = {enum.name: enum for enum in FILE.enum_type}
     enums |= {f"{message.name}.{enum.name}": enum for message in FILE.message_type for enum in message.enum_type}
-    found = {name: {value.name: value.number for value in enum.value} for name, enum in enums.items()}
-    assert found == schema["enums"]
+    found = {name: digest({value.name: value.number for value in enum.value}) for name, enum in enums.items()}
+    assert found == TRUTH["enums"]
 
 
 # ------------------------------------------------------------------------------------- what is made of caffe.proto
@@ -142,7 +131,7 @@ def test_fields_are_described_as_the_descriptor_has_them():
             kind = "" if field.kind == "message" else field.kind
             assert field.message is (None if kind else MESSAGES[declared.type_name.removeprefix(".caffe.")])
             assert bool(field.values) == (kind == "enum")
-            assert (field.number, field.repeated) == (declared.number, _compiled_row(declared)[1] == "repeated")
+            assert (field.number, field.repeated) == (declared.number, _row(declared)[1] == "repeated")
     assert fields_of(LayerParameter)["phase"].values == {"TRAIN": 0, "TEST": 1}
 
 

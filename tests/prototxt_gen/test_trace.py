@@ -20,30 +20,59 @@ from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.summary import summarize
 from prototxt_gen.text import parse_text, read_prototxt
 from prototxt_gen.trace import trace
+from tests.caffe_files import FAMILIES, SPELLINGS, caffe_file, in_reference
+from tools.reference_facts import REFERENCE
+from tools.truths import LAYERS as TRUTHS
+from tools.truths import SPELLED
 
-REFERENCE = Path(__file__).resolve().parents[3] / "shared" / "reference"
 CASES = sorted(
     f"{folder}/{path.stem}" for folder in ("conformance", "legacy") for path in (REFERENCE / folder).glob("*.prototxt")
 )
 
 
-@pytest.mark.parametrize("case", CASES or [pytest.param("", marks=pytest.mark.skip("no ../shared/reference"))])
+@pytest.mark.parametrize("case", in_reference(*CASES))
 def test_tops_and_blobs_of_caffe(reference: Path, case: str) -> None:
-    layers = trace(select_phase(read_prototxt(reference / f"{case}.prototxt"), "TEST"))
-    tops = {top: shape for layer in layers for top, shape in zip(layer.tops, layer.top_shapes, strict=True)}
+    path = reference / f"{case}.caffemodel"
     with np.load(reference / f"{case}.npz") as truth:
-        for key in truth.files:
-            assert tops[key.partition("__")[2]] == truth[key].shape, key
-    weights = reference / f"{case}.caffemodel"
-    if weights.exists():
+        arrays = {key.partition("__")[2]: truth[key].shape for key in truth.files}
+    hold_shapes(read_prototxt(path.with_suffix(".prototxt")), arrays, path if path.exists() else None)
+
+
+@pytest.mark.parametrize("case", [f"layers/{name}" for name in FAMILIES])
+def test_tops_and_blobs_of_every_family(tmp_path: Path, case: str) -> None:
+    """The outputs are Caffe's, and the file of weights is what Caffe saved."""
+    path = caffe_file(case, tmp_path)
+    with np.load(TRUTHS / f"{path.stem}.npz") as truth:
+        arrays = {key: truth[key].shape for key in truth.files}
+    hold_shapes(read_prototxt(path.with_suffix(".prototxt")), arrays, path)
+
+
+@pytest.mark.parametrize("case", [f"spelled/{name}" for name in SPELLINGS])
+def test_tops_and_blobs_of_every_spelling(tmp_path: Path, case: str) -> None:
+    path = caffe_file(case, tmp_path)
+    with np.load(SPELLED) as truth:
+        arrays = {key: truth[key].shape for key in truth.files}
+    hold_shapes(read_prototxt(path.with_suffix(".prototxt")), arrays, path)
+
+
+def hold_shapes(net: NetParameter, arrays: dict[str, tuple[int, ...]], weights: Path | None) -> None:
+    """Shapes of tops as in arrays of Caffe, shapes of blobs as in its file of weights, of four sizes or fewer."""
+    layers = trace(select_phase(net, "TEST"))
+    tops = {top: shape for layer in layers for top, shape in zip(layer.tops, layer.top_shapes, strict=True)}
+    filtered = {top for layer in layers if layer.type == "Filter" for top in layer.tops}
+    for name, shape in arrays.items():
+        assert tops[name][name in filtered :] == shape[name in filtered :], name  # how many stay is known at run time
+    if weights is not None:
         blobs = {layer.name: layer.blob_shapes for layer in layers}
         stored_layers = [layer for layer in upgrade(from_binary(weights.read_bytes())).layer if layer.blobs]
         assert {layer.name for layer in stored_layers} == {name for name, shapes in blobs.items() if shapes}
         for layer in stored_layers:
             for blob, shape in zip(layer.blobs, blobs[layer.name], strict=True):
-                stored = tuple(blob.shape.dim) or (blob.num, blob.channels, blob.height, blob.width)
-                assert stored[-len(shape) :] == shape
-                assert set(stored[: -len(shape)]) <= {1}
+                old = blob.HasField("num")  # a scalar has neither sizes nor a shape
+                sizes = (blob.num, blob.channels, blob.height, blob.width) if old else blob.shape.dim
+                missing = len(sizes) - len(shape)
+                assert tuple(sizes[missing:]) == shape
+                assert set(sizes[:missing]) <= {1}
 
 
 X = 'layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 dim: 6 } } }'

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from caffe_zoo.cards import card
 from caffe_zoo.manifest import manifest_path, read_manifest
-from converters import load_weights
-from prototxt_gen import fingerprint, read_prototxt
+from tests.released import FACTS, NETWORKS
 from tools.manifest import text
+from tools.reference_facts import blobs_digest, digest
 
 WEIGHTS = read_manifest()["weights"]
 
@@ -20,31 +18,25 @@ def test_the_manifest_is_current():
 
 
 @pytest.mark.parametrize("name", WEIGHTS)
-def test_released_files_are_described(reference, name):
-    entry = WEIGHTS[name]
-    released = json.loads((reference / "release" / "results.json").read_text())
-    assert entry["google_drive_id"] == released["weights"][name]["google_drive_id"]
-    net = read_prototxt(reference / "release" / "prototxt" / released["weights"][name]["prototxt"])
-    assert entry["fingerprint"] == fingerprint(net)
+def test_released_files_are_described(name):
+    entry, published = WEIGHTS[name], FACTS["weights"][name]
+    assert entry["google_drive_id"] == published["google_drive_id"]
+    assert entry["fingerprint"] == NETWORKS[published["network"]]["fingerprint"]
     assert entry["sha256"] is None
-    (transform,) = {
-        (tuple(layer.transform_param.mean_value), layer.transform_param.scale)
-        for layer in net.layer
-        if layer.type == "ImageData"
-    }
-    assert transform == (tuple(entry["preprocessing"]["mean"]), pytest.approx(entry["preprocessing"]["scale"]))
-    assert set(released["advice_from_the_authors"]) <= set(entry["advice"])
+    assert entry["preprocessing"]["mean"] == published["mean"]
+    assert entry["preprocessing"]["scale"] == pytest.approx(published["scale"])
+    assert set(FACTS["advice"]) <= {digest(line) for line in entry["advice"]}
 
 
-@pytest.mark.parametrize(
-    ("name", "file"),
-    [("df1", "nets/df1.caffemodel"), ("df1seg_mergebn", "nets/df1seg_mergebn.fork.caffemodel")],
-)
-def test_blobs_are_those_that_caffe_writes(unpacked, name, file):
-    weights = load_weights(unpacked(file))
+def test_every_published_file_is_described():
+    assert WEIGHTS.keys() == FACTS["weights"].keys()
+
+
+@pytest.mark.parametrize("name", FACTS["blobs"])
+def test_blobs_are_those_that_caffe_writes(name):
     entry = WEIGHTS[f"{name}.caffemodel"]
-    assert {layer: [list(blob.shape) for blob in blobs] for layer, blobs in weights.items()} == entry["blobs"]
-    assert sum(map(len, weights.values())) == entry["number_of_blobs"]
+    assert blobs_digest(entry["blobs"]) == FACTS["blobs"][name]
+    assert sum(map(len, entry["blobs"].values())) == entry["number_of_blobs"]
 
 
 def test_every_released_file_is_of_a_card():

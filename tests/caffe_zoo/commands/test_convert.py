@@ -50,8 +50,8 @@ def test_convert_with_the_network_writes_either_dialect(run, segmentation_pair, 
         assert out.read_bytes() == to_binary(from_binary(caffemodel.read_bytes()), dialect)
 
 
-def test_convert_the_releases_file(run, tmp_path, unpacked):
-    fork = unpacked("nets/df1seg_mergebn.fork.caffemodel")
+def test_convert_a_file_in_the_bytes_of_the_fork(run, tmp_path, weights_file):
+    fork = weights_file("df1seg_mergebn", "release")
     run("convert", fork, tmp_path / "stock.caffemodel", "--dialect", "bvlc")
     stock = NetParameter()
     stock.MergeFromString((tmp_path / "stock.caffemodel").read_bytes())

@@ -9,10 +9,14 @@ import pytest
 
 from converters.weights.caffemodel import read_caffemodel, write_caffemodel
 from converters.weights.dialects import change_dialect, read_network
-from prototxt_gen import NetParameter, generate, read_prototxt
+from prototxt_gen import NetParameter, generate, read_prototxt, write_prototxt
 from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.errors import FormatError, UnsupportedError
+from prototxt_gen.proto import V1LayerParameter
 from prototxt_gen.text import parse_text
+from prototxt_gen.wire import field
+from tests.caffe_files import OURS_SPELLED, caffe_file, in_reference
+from tests.released import FACTS, released
 
 INTERPS = """
 name: "seg"
@@ -22,6 +26,9 @@ layer { name: "up" type: "Interp" bottom: "y" top: "z" interp_param { height: 3 
 layer { name: "mix" type: "ShuffleChannel" bottom: "z" top: "m" shuffle_channel_param { group: 2 } }
 layer { name: "zoom" type: "Interp" bottom: "m" top: "w" interp_param { zoom_factor: 8 } include { phase: TEST } }
 """
+LEGACY = [
+    f"legacy/{name}" for name in ("chunked_floats", "legacy_4d_blobs", "v1_legacy_blobs", "v1_text_v2_binary", "v2")
+]
 CLIP = 'layer { name: "clip" type: "Clip" clip_param { min: -1 max: 1 } }'
 
 
@@ -50,7 +57,17 @@ def test_there_and_back_gives_the_same_bytes(release, tmp_path):
 
 
 def test_the_forks_own_file(unpacked, tmp_path):
-    fork = unpacked("nets/df1seg_mergebn.fork.caffemodel")
+    there_and_back(unpacked("nets/df1seg_mergebn.fork.caffemodel"), tmp_path)
+
+
+def test_the_layers_that_the_fork_wrote(tmp_path):
+    """Those of its own file, without the layers between them."""
+    fork = tmp_path / "fork.caffemodel"
+    fork.write_bytes(b"".join(field(100, bytes.fromhex(digits)) for digits in FACTS["interps"]))
+    there_and_back(fork, tmp_path)
+
+
+def there_and_back(fork, tmp_path):
     assert not all(layer.clip_param.IsInitialized() for layer in layers_as_stock_caffe_reads(fork).layer)
     changed = change_dialect(fork, tmp_path / "bvlc.caffemodel", "bvlc")
     stock = layers_as_stock_caffe_reads(tmp_path / "bvlc.caffemodel")
@@ -113,12 +130,15 @@ def test_structure_of_old_files(tmp_path):
     assert read_network(tmp_path / "old.caffemodel") == old
 
 
-def test_structure_of_the_reference(reference):
-    for path in sorted((reference / "legacy").glob("*.caffemodel")):
-        whole = from_binary(path.read_bytes())
-        for layer in [*whole.layer, *whole.layers]:
-            layer.ClearField("blobs")
-        assert read_network(path) == whole
+@pytest.mark.parametrize("name", [*OURS_SPELLED, *in_reference(*LEGACY)])
+def test_structure_of_every_spelling(name, tmp_path):
+    path = caffe_file(name, tmp_path)
+    whole = from_binary(path.read_bytes())
+    for layer in [*whole.layer, *whole.layers]:
+        layer.ClearField("blobs")
+        if isinstance(layer, V1LayerParameter) and layer.HasField("layer"):
+            layer.layer.ClearField("blobs")
+    assert read_network(path) == whole
 
 
 def test_what_read_network_leaves_out_is_what_load_weights_reads(tmp_path):
@@ -129,8 +149,9 @@ def test_what_read_network_leaves_out_is_what_load_weights_reads(tmp_path):
     assert list(read_caffemodel(tmp_path / "net.caffemodel")) == ["conv1"]
 
 
-def test_a_released_text_is_no_binary(reference):
-    path = reference / "release" / "prototxt" / "df1.prototxt"
+def test_a_released_text_is_no_binary(tmp_path):
+    path = tmp_path / "df1.prototxt"
+    write_prototxt(released("df1"), path)
     assert read_prototxt(path).layer
     with pytest.raises(FormatError, match="looks like text"):
         read_network(path)

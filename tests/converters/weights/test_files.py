@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +21,8 @@ from prototxt_gen.binary import from_binary
 from prototxt_gen.errors import FileError, WeightsError
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import parse_text, read_prototxt
+from tests.caffe_files import OURS, OURS_SPELLED, caffe_file, in_reference
+from tools.truths import SAVED
 
 SUFFIXES = (".caffemodel", ".caffemodel.h5", ".safetensors")
 CONFORMANCE = (
@@ -79,35 +83,41 @@ def assert_same(found, expected) -> None:
         assert all(blob.dtype == np.float32 and blob.flags.writeable for blob in found[layer])
 
 
-@pytest.mark.parametrize("name", [*CONFORMANCE, *LEGACY])
-def test_files_of_caffe_load_as_protobuf_parses_them(name: str, reference: Path) -> None:
-    path = reference / f"{name}.caffemodel"
+@pytest.mark.parametrize("name", [*OURS, *OURS_SPELLED, *in_reference(*CONFORMANCE, *LEGACY)])
+def test_files_of_caffe_load_as_protobuf_parses_them(name: str, tmp_path: Path) -> None:
+    path = caffe_file(name, tmp_path)
     assert_same(load_weights(path), parsed(path.read_bytes()))
 
 
-@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("name", in_reference(*PACKED))
 def test_whole_networks_load_as_protobuf_parses_them(name: str, unpacked) -> None:
     path = unpacked(name)
     assert_same(load_weights(path), parsed(path.read_bytes()))
 
 
-@pytest.mark.parametrize("name", [*CONFORMANCE, "legacy/v2"])
-def test_written_with_its_network_a_file_is_what_caffe_wrote(name: str, reference: Path, tmp_path: Path) -> None:
-    path, again = reference / f"{name}.caffemodel", tmp_path / "again.caffemodel"
+@pytest.mark.parametrize("name", [*OURS, "spelled/v2", *in_reference(*CONFORMANCE, "legacy/v2")])
+def test_written_with_its_network_a_file_is_what_caffe_wrote(name: str, tmp_path: Path) -> None:
+    """Of ours tests/truths/saved.json says what Caffe wrote."""
+    path, again = caffe_file(name, tmp_path), tmp_path / "again.caffemodel"
+    if name in (*OURS, *OURS_SPELLED):
+        saved = json.loads(SAVED.read_text("utf-8"))
+        assert hashlib.sha256(path.read_bytes()).hexdigest()[:16] == saved[path.stem]
     save_weights(load_weights(path), again, from_binary(path.read_bytes()))
     assert again.read_bytes() == path.read_bytes()
 
 
-@pytest.mark.parametrize("name", ["bn_scale_bias", "conv_group", "ip_basic", "lrn_across"])
-def test_hdf5_of_caffe(name: str, reference: Path) -> None:
-    found = load_weights(reference / "conformance" / f"{name}.caffemodel.h5")
-    binary = reference / "conformance" / f"{name}.caffemodel"
+@pytest.mark.parametrize(
+    "name", in_reference(*[f"conformance/{name}" for name in ("bn_scale_bias", "conv_group", "ip_basic", "lrn_across")])
+)
+def test_hdf5_of_caffe(name: str, tmp_path: Path) -> None:
+    binary = caffe_file(name, tmp_path)
+    found = load_weights(f"{binary}.h5")
     assert_same(found, parsed(binary.read_bytes()) if binary.exists() else {})
 
 
-@pytest.mark.parametrize("name", CONFORMANCE)
-def test_every_format_gives_the_weights_back(name: str, reference: Path, tmp_path: Path) -> None:
-    weights = load_weights(reference / f"{name}.caffemodel")
+@pytest.mark.parametrize("name", [*OURS, *in_reference(*CONFORMANCE)])
+def test_every_format_gives_the_weights_back(name: str, tmp_path: Path) -> None:
+    weights = load_weights(caffe_file(name, tmp_path))
     for suffix in SUFFIXES:
         save_weights(weights, tmp_path / f"again{suffix}")
         assert_same(load_weights(tmp_path / f"again{suffix}"), weights)
@@ -257,18 +267,20 @@ def test_two_layers_of_one_name_both_have_its_blobs(tmp_path: Path) -> None:
     assert [layer.name for layer in from_binary(path.read_bytes()).layer] == ["data"]
 
 
-@pytest.mark.parametrize("name", LEGACY)
-def test_old_files_become_files_for_stock_caffe(name: str, reference: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", [*OURS_SPELLED, *in_reference(*LEGACY)])
+def test_old_files_become_files_for_stock_caffe(name: str, tmp_path: Path) -> None:
     """Which takes the four sizes of old files in a .caffemodel, and in HDF5 nothing but the network's own shapes."""
-    net = read_prototxt(reference / f"{name}.prototxt")
-    old = read_weights(reference / f"{name}.caffemodel", net)
+    path = caffe_file(name, tmp_path)
+    net = read_prototxt(path.with_suffix(".prototxt"))
+    old = read_weights(path, net)
     for suffix in SUFFIXES:
         save_weights(old, tmp_path / f"new{suffix}", net)
         found = load_weights(tmp_path / f"new{suffix}")
-        assert {layer: [blob.shape for blob in blobs] for layer, blobs in found.items()} == {
-            "c1": [(6, 1, 3, 3), (6,)],
-            "ip": [(4, 36), (4,)],
-        }
+        shapes = {layer: [blob.shape for blob in blobs] for layer, blobs in found.items()}
+        if name in OURS_SPELLED:
+            assert shapes == {"conv": [(6, 2, 3, 3), (6,)], "ip": [(5, 36), (5,)]}
+        else:
+            assert shapes == {"c1": [(6, 1, 3, 3), (6,)], "ip": [(4, 36), (4,)]}
 
 
 def test_four_sizes_that_begin_with_one_are_written_as_caffe_takes_them_for_fewer(tmp_path: Path) -> None:

@@ -8,8 +8,10 @@ import torch
 
 from converters.pytorch.module import to_torch
 from converters.weights.merge import merge_batchnorm
-from prototxt_gen import WeightsError, fingerprint, generate, read_prototxt, select_phase
+from prototxt_gen import WeightsError, fingerprint, generate, select_phase
 from prototxt_gen.trace import trace
+from tests.filling import fill_weights, levels
+from tests.released import released
 
 SHAPES = {"data": (1, 3, 224, 224), "label": (1,)}
 
@@ -32,13 +34,12 @@ def random_weights(net) -> dict[str, list[np.ndarray]]:
 
 
 @pytest.mark.parametrize("name", ["df1", "df2a"])
-def test_released_networks(name, reference, fill, fill_weights):
-    net = read_prototxt(reference / "release" / "prototxt" / f"{name}.prototxt")
+def test_released_networks(name):
+    net = released(name)
     weights = fill_weights(net, SHAPES)
     merged, folded = merge_batchnorm(net, weights)
-    released = read_prototxt(reference / "release" / "prototxt" / f"{name}_mergebn.prototxt")
-    assert [layer.name for layer in merged.layer] == [layer.name for layer in released.layer]
-    image = torch.from_numpy(fill.image(224, 224))
+    assert [layer.name for layer in merged.layer] == [layer.name for layer in released(f"{name}_mergebn").layer]
+    image = torch.from_numpy(levels("image", SHAPES["data"]))
     with torch.no_grad():
         before = to_torch(net, weights, outputs=["fc"], input_shapes=SHAPES)(image)
         after = to_torch(merged, folded, outputs=["fc"], input_shapes=SHAPES)(image)

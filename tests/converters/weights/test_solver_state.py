@@ -8,9 +8,25 @@ import h5py
 import numpy as np
 import pytest
 
+from converters.weights import load_weights, save_weights
+from converters.weights.mean import save_mean
 from converters.weights.solver_state import read_solver_state
 from prototxt_gen.errors import FormatError
 from prototxt_gen.proto import SolverState
+from tests.caffe_files import caffe_file
+
+# What a solver of BVLC Caffe 1.0 wrote after two steps of momentum 0.5, the second at half the rate.
+STATE = bytes.fromhex(
+    "08021216736e61705f697465725f322e63616666656d6f64656c1a202a180000b4bd0000b4bd0000b4bd0000b4bd0000b4bd0000b4bd3a040a"
+    "0202031a0f2a08000034be000034be3a030a01022001"
+)
+
+
+def test_the_bytes_of_caffe(tmp_path: Path) -> None:
+    (tmp_path / "snap_iter_2.solverstate").write_bytes(STATE)
+    found = read_solver_state(tmp_path / "snap_iter_2.solverstate")
+    assert (found.iteration, found.learned_net, found.current_step) == (2, "snap_iter_2.caffemodel", 1)
+    assert [array.tolist() for array in found.history] == [[[-0.087890625] * 3] * 2, [-0.17578125] * 2]
 
 
 def test_a_solver_state(tmp_path: Path) -> None:
@@ -37,7 +53,10 @@ def test_a_solver_state_in_hdf5(tmp_path: Path) -> None:
     assert [array.tolist() for array in found.history] == [[[index, index]] for index in range(11)]
 
 
-def test_other_files_are_no_solver_state(reference: Path) -> None:
-    for name in ("legacy/v2.caffemodel", "legacy/mean.binaryproto", "conformance/ip_basic.caffemodel.h5"):
+def test_other_files_are_no_solver_state(tmp_path: Path) -> None:
+    mean, hdf5 = tmp_path / "mean.binaryproto", tmp_path / "dense.caffemodel.h5"
+    save_mean(np.ones((3, 5, 4)), mean)
+    save_weights(load_weights(caffe_file("layers/dense", tmp_path)), hdf5)
+    for path in (caffe_file("spelled/v2", tmp_path), mean, hdf5):
         with pytest.raises(FormatError, match=r"not a solver state|expected iter"):
-            read_solver_state(reference / name)
+            read_solver_state(path)

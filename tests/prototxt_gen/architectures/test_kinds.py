@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 
 import pytest
 from hypothesis import given, settings
@@ -12,6 +11,8 @@ from hypothesis import strategies as st
 from prototxt_gen import generate, parse_architecture, summarize
 from prototxt_gen.generator.arguments import FORMS
 from prototxt_gen.trace import trace
+from tests.released import FACTS
+from tools.reference_facts import digest
 
 RESNETS = {
     "resnet18": "r64_v1.64x2_v128x2_v256x2_v512x2_c1000",
@@ -74,34 +75,26 @@ def test_gpunet_has_the_published_costs(name, parameters, multiply_adds):
 # --------------------------------------------------------------------------------------------- against the papers
 
 
-def test_ponas_networks_are_those_of_the_paper(reference):
-    text = (reference / "papers" / "ponas.md").read_text()
-    channels = [int(n) for n in re.search(r"channels: (.*)", text)[1].replace("|", " ").split()]
-    strides = [int(n) for n in re.search(r"strides: (.*)", text)[1].replace("|", " ").split()]
-    for name, code in PONAS.items():
-        chosen = re.search(rf"\b{name.upper()}: ((?:\d,\d,\d ?)+)", text)[1].split()
-        blocks = list(parse_architecture(code).blocks())
-        assert [(block.width, block.kernel, block.inner, block.stride) for block in blocks[:1]] == [(16, 3, 32, 1)]
-        found = [
-            (block.inner / block.in_channels, block.kernel, block.squeeze, block.width, block.stride)
-            for block in blocks[1:]
-        ]
-        expected = [
-            (*(int(number) for number in unit.split(",")), width, stride)
-            for unit, width, stride in zip(chosen, channels, strides, strict=True)
-        ]
-        assert found == expected, name
+@pytest.mark.parametrize("name", PONAS)
+def test_ponas_networks_are_those_of_the_paper(name):
+    blocks = list(parse_architecture(PONAS[name]).blocks())
+    assert [(block.width, block.kernel, block.inner, block.stride) for block in blocks[:1]] == [(16, 3, 32, 1)]
+    assert all(block.inner % block.in_channels == 0 for block in blocks[1:])
+    found = [
+        [block.inner // block.in_channels, block.kernel, int(block.squeeze), block.width, block.stride]
+        for block in blocks[1:]
+    ]
+    assert digest(found) == FACTS["ponas"][name], found
 
 
-def test_gpunets_are_those_of_the_paper(reference):
-    text = (reference / "papers" / "tiered_pruning.md").read_text()
-    for name, code in GPUNET.items():
-        listed = re.search(rf"{name.upper()}: (.*?)(?=\n  P1:|\n  multiply)", text, re.DOTALL)[1]
-        found = [block for block in parse_architecture(code).blocks() if block.kind == "inverted"]
-        expected = []
-        for width, kernel, strided, inner in re.findall(r"(?<!\S)(\d+) k(\d)( s2)? (\d+)", listed):
-            expected.append((int(width), int(kernel), 2 if strided else 1, int(inner)))
-        assert [(block.width, block.kernel, block.stride, block.inner) for block in found] == expected
+@pytest.mark.parametrize("name", GPUNET)
+def test_gpunets_are_those_of_the_paper(name):
+    found = [
+        [block.width, block.kernel, block.stride, block.inner]
+        for block in parse_architecture(GPUNET[name]).blocks()
+        if block.kind == "inverted"
+    ]
+    assert digest(found) == FACTS["gpunet"][name], found
 
 
 def test_resnet_layers_have_the_names_of_its_authors_models():

@@ -11,7 +11,8 @@ from prototxt_gen.binary import from_binary
 from prototxt_gen.generator.blocks import BUILDERS
 from prototxt_gen.generator.elements import Writing
 from prototxt_gen.generator.fragments import stem_fragment
-from prototxt_gen.text import read_prototxt
+from tests.released import FACTS, released
+from tools.reference_facts import block_layers, layers_digest
 
 WRITINGS = st.builds(Writing, st.booleans(), st.booleans(), st.sampled_from([1e-3, 1e-4]), st.booleans())
 ODD = st.sampled_from([1, 3, 5])
@@ -37,12 +38,12 @@ def test_every_kind_of_block_has_a_builder():
 
 
 @pytest.mark.parametrize("merged", [False, True], ids=["bn", "merged"])
-@pytest.mark.parametrize("name", ["res2.1", "res2.2", "res2.3", "res3.1", "res3.11", "res4.1", "res4.5", "res4.6"])
-def test_a_block_is_the_released_one(reference, name, merged):
+@pytest.mark.parametrize("name", FACTS["blocks"]["df2a"])
+def test_a_block_is_the_released_one(name, merged):
     """Of DF2A: both kinds of blocks, with and without a projection."""
-    released = read_prototxt(reference / "release" / "prototxt" / f"df2a{'_mergebn' * merged}.prototxt")
-    # The dot is missing in res2.1skipConv/bn.
-    expected = [layer for layer in released.layer if layer.name.startswith((f"{name}.", f"{name}skip"))]
+    network = f"df2a{'_mergebn' * merged}"
+    expected = block_layers(released(network), name)
+    assert layers_digest(expected) == FACTS["blocks"][network][name]
     backbone = parse_architecture("s32-64_b64x2-128_n128x10-256_n256x4-512x2_c1000")
     block = next(block for block in backbone.blocks() if block.name == name)
     assert BUILDERS[block.kind](block, name, expected[0].bottom[0], Writing(merged)) == expected

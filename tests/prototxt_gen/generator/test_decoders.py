@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import math
 import re
 
-import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -17,7 +16,6 @@ from prototxt_gen import (
     generate_text,
     label_size,
     parse_architecture,
-    read_prototxt,
     select_phase,
     summarize,
     to_text,
@@ -25,6 +23,8 @@ from prototxt_gen import (
 from prototxt_gen.generator.arguments import FORMS
 from prototxt_gen.text import parse_text
 from prototxt_gen.trace import trace
+from tests.released import FACTS, NETWORKS, architecture, released
+from tools.reference_facts import digest, shapes_digest
 
 DF_LITE, DF1 = "s32-64_b64x2_b128x2_b256-512", "s32-64_b64x3_b128x3_b256x3-512"
 DF2 = "s32-64_b64x2-128_b128x10-256_b256x4-512x2"
@@ -36,17 +36,7 @@ CODES = {
     "df1seg_d8": f"{DF1}_p128-512_d128-32-19_c19",
     "df-lite_seg_d8": f"{DF_LITE}_p128-512_d512-32x2_c19",
 }
-FILES = [
-    "df1seg.prototxt",
-    "df1seg_mergebn.prototxt",
-    "df2seg1.prototxt",
-    "df2seg1_mergebn.prototxt",
-    "df2seg2.prototxt",
-    "df2seg2_mergebn.prototxt",
-    "df-lite_seg_mergebn.prototxt",
-    "df1seg_d8_mergebn.from_log.txt",
-    "df-lite_seg_d8_mergebn.from_log.txt",
-]
+RELEASED = [name for name in NETWORKS if "seg" in name]
 PL1A = "t8-24_u48x4_u96x8_u192x4_q48-192_e192-96-48_u2_c19"
 PL1A_SHAPE = (1, 3, 384, 640)
 # With decoders on all of their maps or on some, and the score map enlarged in every way.
@@ -65,34 +55,24 @@ SMALL = [
 SIZES = st.tuples(st.integers(1, 3), st.just(3), st.integers(3, 200), st.integers(3, 200))
 
 
-def code_of(file):
-    stem, merged = re.fullmatch(r"([^.]*?)(_mergebn)?\..*", file).groups()
-    return CODES[stem], merged is not None
-
-
 # ------------------------------------------------------------------------------------------------ the released files
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_release_form_is_the_released_file_field_for_field(reference, file):
-    released = read_prototxt(reference / "release" / "prototxt" / file)
-    code, merged = code_of(file)
-    made = generate(code, form="release", merged=merged)
-    assert made == released
-    assert to_text(made) == to_text(released)
-    assert generate_text(code, form="release", merged=merged) == to_text(released)
+@pytest.mark.parametrize("name", RELEASED)
+def test_codes_are_those_of_the_manifest(name):
+    assert architecture(name) == CODES[name.removesuffix("_mergebn")]
 
 
-@pytest.mark.parametrize("file", FILES)
-def test_other_forms_have_the_released_layers(reference, file):
+@pytest.mark.parametrize("name", RELEASED)
+def test_other_forms_have_the_released_layers(name):
     """Names, bottoms and numbers are the release's; only fillers, rules of inclusion and the ends differ."""
-    code, merged = code_of(file)
-    released = read_prototxt(reference / "release" / "prototxt" / file)
-    phase = "TRAIN" if "from_log" in file else "TEST"
+    merged = name.endswith("_mergebn")
+    phase = "TRAIN" if "_d8" in name else "TEST"  # known from logs of `caffe time`
     ends = {"ImageData", "Input", "Softmax", "ArgMax"}
-    expected = [_bare(layer) for layer in select_phase(released, phase).layer if layer.type not in ends]
+    expected = [_bare(layer) for layer in select_phase(released(name), phase).layer if layer.type not in ends]
     for form in ("deploy", "train_val"):
-        made = [_bare(layer) for layer in select_phase(generate(code, form, merged=merged), "TEST").layer]
+        net = generate(architecture(name), form, merged=merged)
+        made = [_bare(layer) for layer in select_phase(net, "TEST").layer]
         assert [layer for layer in made if layer.name in {other.name for other in expected}] == expected
 
 
@@ -104,22 +84,17 @@ def _bare(layer):
 
 
 @pytest.mark.parametrize("name", CODES)
-def test_memory_is_what_caffe_logged(reference, name):
+def test_memory_is_what_caffe_logged(name):
     """The logs are of `caffe time`, which prints the network it runs: phase TRAIN, 1x3x1024x2048."""
-    log = (reference / "release" / "logs" / f"log_{name}_mergebn_caffetime_titanx.txt").read_text()
-    logged = int(re.findall(r"Memory required for data: (\d+)", log)[-1])
-    shape = tuple(int(size) for size in re.findall(r"dim: (\d+)", log)[:4])
-    assert shape == (1, 3, 1024, 2048)
-    assert summarize(generate(CODES[name], input_shape=shape, merged=True)).memory == logged
-    shapes = [tuple(map(int, row.split())) for row in re.findall(r"Top shape: ([\d ]+) \(", log)]
-    assert list(summarize(generate(CODES[name], merged=True)).top_shapes) == shapes
+    log = FACTS["timed"][f"{name}_mergebn"]
+    assert summarize(generate(CODES[name], input_shape=(1, 3, 1024, 2048), merged=True)).memory == log["memory"]
+    assert shapes_digest(summarize(generate(CODES[name], merged=True)).top_shapes) == log["tops"]
 
 
-@pytest.mark.parametrize("stem", ["df1seg", "df1seg_mergebn", "df2seg1_mergebn", "df-lite_seg_mergebn"])
-def test_weights_are_as_many_as_caffe_had(reference, stem):
-    code, merged = code_of(f"{stem}.prototxt")
-    counted = int(np.load(reference / "nets" / f"{stem}.npz")["params"])
-    assert summarize(generate(code, merged=merged)).parameters == counted
+@pytest.mark.parametrize("name", [name for name in FACTS["parameters"] if "seg" in name])
+def test_weights_are_as_many_as_caffe_had(name):
+    made = generate(architecture(name), merged=name.endswith("_mergebn"))
+    assert summarize(made).parameters == FACTS["parameters"][name]
 
 
 @pytest.mark.parametrize("name", ["df1seg_d8", "df-lite_seg_d8"])
@@ -170,41 +145,28 @@ def test_nothing_is_cropped_at_sizes_that_32_divides(size, cropped):
 
 
 @pytest.mark.parametrize("merged", [False, True])
-def test_pl1a_has_the_convolutions_of_the_phone_demo_in_their_order(reference, merged):
+def test_pl1a_has_the_convolutions_of_the_phone_demo_in_their_order(merged):
     """So that weights can be taken over one by one: each with its kernel, channels, groups, stride and numbers."""
-    listed = json.loads((reference / "pl1a" / "layers.json").read_text())
-    expected = [
-        (layer["num_output"], layer["kernel_w"], layer["stride_w"], layer["pad_w"], layer.get("group", 1),
-         layer["weight_data_size"])
-        for layer in listed
-        if layer["type"].startswith("Convolution")
-    ]  # fmt: skip
     found = []
     for row in trace(generate(PL1A, input_shape=PL1A_SHAPE, merged=merged)):
         if row.type == "Convolution":
-            param, weights = row.layer.convolution_param, row.blob_shapes[0]
-            size = weights[0] * weights[1] * weights[2] * weights[3]
-            found.append(
-                (param.num_output, param.kernel_size[0], param.stride[0], param.pad[0], param.group, size)
-            )  # fmt: skip
-    assert found == expected
+            param, size = row.layer.convolution_param, math.prod(row.blob_shapes[0])
+            found.append([param.num_output, param.kernel_size[0], param.stride[0], param.pad[0], param.group, size])
+    assert digest(found) == FACTS["pl1a"]["convolutions"], found
 
 
-def test_pl1a_pools_and_resizes_as_the_phone_demo(reference):
-    listed = json.loads((reference / "pl1a" / "layers.json").read_text())
-    pools = [(layer["kernel_h"], layer["kernel_w"]) for layer in listed if layer["type"] == "Pooling"]
-    sizes = [(layer["output_height"], layer["output_width"]) for layer in listed if layer["type"] == "Interp"]
+def test_pl1a_pools_and_resizes_as_the_phone_demo():
     net = generate(PL1A, input_shape=PL1A_SHAPE, merged=True)
     made = []
     for layer in net.layer:
         if layer.type == "Pooling":
             param = layer.pooling_param
-            made.append((param.kernel_size or param.kernel_h, param.kernel_size or param.kernel_w))
-    assert made == pools
+            made.append([param.kernel_size or param.kernel_h, param.kernel_size or param.kernel_w])
+    assert made == FACTS["pl1a"]["pools"]
     found = [layer.interp_param for layer in net.layer if layer.type == "Interp"]
-    assert [(param.height, param.width) for param in found] == sizes
+    assert [[param.height, param.width] for param in found] == FACTS["pl1a"]["sizes"]
     counts = {kind: sum(layer.type == kind for layer in net.layer) for kind in ("ShuffleChannel", "Concat", "Slice")}
-    assert counts == {kind: sum(layer["type"] == kind for layer in listed) for kind in counts}
+    assert counts == FACTS["pl1a"]["counts"]
 
 
 # ------------------------------------------------------------------------------------------------------------ errors

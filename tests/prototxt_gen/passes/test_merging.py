@@ -1,14 +1,13 @@
 """The structure of a batch-norm merge, against what the DF release made."""
 
-from pathlib import Path
-
 import pytest
 
 from prototxt_gen.passes.merging import Merge, merge_batchnorm
 from prototxt_gen.passes.phase import PHASES
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.summary import summarize
-from prototxt_gen.text import parse_text, read_prototxt
+from prototxt_gen.text import parse_text
+from tests.released import released
 
 NORMALISED = """
 layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 1 dim: 4 dim: 5 dim: 5 } } }
@@ -25,15 +24,14 @@ def network(text: str) -> NetParameter:
 
 
 @pytest.mark.parametrize("name", ["df1", "df2", "df2a", "df1seg", "df2seg1", "df2seg2"])
-def test_merged_structure_is_the_released_one(reference: Path, name: str) -> None:
-    folder = reference / "release" / "prototxt"
-    net = read_prototxt(folder / f"{name}.prototxt")
+def test_merged_structure_is_the_released_one(name: str) -> None:
+    net = released(name)
     before = net.SerializeToString()
     merged, merges = merge_batchnorm(net)
-    released = read_prototxt(folder / f"{name}_mergebn.prototxt")
-    for layer in (*merged.layer, *released.layer):
+    theirs = released(f"{name}_mergebn")
+    for layer in (*merged.layer, *theirs.layer):
         layer.image_data_param.ClearField("shuffle")  # df1seg_mergebn alone states this default
-    assert merged == released
+    assert merged == theirs
     assert merges[0] == Merge("conv1", "conv1/bn", "conv1/bn_scale")
     assert len(merges) == sum(layer.type == "BatchNorm" for layer in net.layer)
     assert net.SerializeToString() == before
@@ -125,8 +123,8 @@ def test_outputs_keep_their_names(behind: str, layers: list[tuple[str, ...]]) ->
         assert summarize(merged, phase).outputs == summarize(net, phase).outputs
 
 
-def test_the_score_of_a_segmentation_network_keeps_its_name(reference: Path) -> None:
-    net = read_prototxt(reference / "release" / "prototxt" / "df1seg.prototxt")
+def test_the_score_of_a_segmentation_network_keeps_its_name() -> None:
+    net = released("df1seg")
     while net.layer[-1].name != "Decoder_score/bn_scale":
         del net.layer[-1]
     merged, _ = merge_batchnorm(net)

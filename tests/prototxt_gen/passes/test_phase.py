@@ -12,6 +12,7 @@ from prototxt_gen.passes.phase import left_out, phase_of, select_phase
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.summary import summarize
 from prototxt_gen.text import parse_text, read_prototxt
+from tests.released import released
 
 
 def network(text: str) -> NetParameter:
@@ -83,8 +84,8 @@ def test_another_phase_is_an_error() -> None:
 
 
 @pytest.mark.parametrize("name", ["df1seg", "df2seg2_mergebn"])
-def test_each_interp_of_a_segmentation_network_is_there_once(reference: Path, name: str) -> None:
-    net = read_prototxt(reference / "release" / "prototxt" / f"{name}.prototxt")
+def test_each_interp_of_a_segmentation_network_is_there_once(name: str) -> None:
+    net = released(name)
     names = [layer.name for layer in net.layer if layer.type == "Interp"]
     assert len(names) == 2 * len(set(names))
     for phase in ("TRAIN", "TEST"):
@@ -98,6 +99,19 @@ def test_the_rules_of_a_conformance_network(reference: Path) -> None:
     with np.load(reference / "conformance" / "phase_rule.npz") as truth:
         made = {key.removeprefix("out__") for key in truth.files if key.startswith("out__")}
     assert made <= {top for layer in select_phase(net, "TEST").layer for top in layer.top}
+
+
+def test_two_layers_of_one_top_are_of_one_phase_each() -> None:
+    """What BVLC Caffe takes in both phases: it filters before it looks at names."""
+    net = network("""
+        layer { name: "x" type: "Input" top: "x" input_param { shape { dim: 2 } } }
+        layer { name: "a" type: "ReLU" bottom: "x" top: "y" include { phase: TRAIN } }
+        layer { name: "b" type: "Sigmoid" bottom: "x" top: "y" include { phase: TEST } }""")
+    assert [[layer.name for layer in select_phase(net, phase).layer] for phase in ("TRAIN", "TEST")] == [
+        ["x", "a"],
+        ["x", "b"],
+    ]
+    assert summarize(net).outputs == {"y": (2,)}
 
 
 BOTH = """

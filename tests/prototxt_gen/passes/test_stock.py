@@ -11,13 +11,16 @@ from prototxt_gen import NetParameter, UnsupportedError, generate, read_prototxt
 from prototxt_gen.passes.phase import PHASES, phase_of, select_phase
 from prototxt_gen.passes.stock import stock_weights, to_stock
 from prototxt_gen.text import parse_text
+from tests.caffe_files import family, in_reference
+from tests.filling import fill_inputs
+from tools.truths import LAYERS
 
 PL1A = "t8-24_u48x4_u96x8_u192x4_q48-192_e192-96-48_u2_c19"
 SHAPE = (1, 3, 384, 640)
 FORKS = {"ShuffleChannel", "Interp", "ReLU6"}
 
 
-@pytest.mark.parametrize("case", ["interp_hw", "interp_zoom", "interp_shrink", "interp_from_1x1"])
+@pytest.mark.parametrize("case", in_reference("interp_hw", "interp_zoom", "interp_shrink", "interp_from_1x1"))
 def test_the_matrix_of_an_interp_computes_what_caffe_computed(reference, case):
     net = read_prototxt(reference / "conformance" / f"{case}.prototxt")
     arrays = np.load(reference / "conformance" / f"{case}.npz")
@@ -26,6 +29,18 @@ def test_the_matrix_of_an_interp_computes_what_caffe_computed(reference, case):
     top = next(arrays[key] for key in arrays if key.startswith("out__"))
     made = bottom.reshape(*bottom.shape[:2], -1) @ weights[0].T
     np.testing.assert_allclose(made.reshape(top.shape), top, atol=1e-5)
+
+
+def test_the_matrices_of_our_own_interps_compute_what_caffe_computed():
+    net = family("resizing")
+    inputs, weights = fill_inputs(net), stock_weights(net)
+    interps = [layer for layer in net.layer if layer.type == "Interp"]
+    assert len(interps) == 4
+    with np.load(LAYERS / "resizing.npz") as truth:
+        for layer in interps:
+            bottom, top = inputs[layer.bottom[0]], truth[layer.top[0]]
+            made = bottom.reshape(*bottom.shape[:2], -1) @ weights[layer.name][0].T
+            np.testing.assert_allclose(made.reshape(top.shape), top, atol=1e-5)
 
 
 @settings(deadline=None)

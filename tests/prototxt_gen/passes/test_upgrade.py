@@ -15,6 +15,7 @@ from prototxt_gen.proto import NetParameter, V1LayerParameter
 from prototxt_gen.summary import summarize
 from prototxt_gen.text import UnknownFieldWarning, parse_text, read_prototxt
 from prototxt_gen.trace import trace
+from tests.caffe_files import SPELLINGS, caffe_file, in_reference, spelled_network
 
 
 def network(text: str) -> NetParameter:
@@ -178,9 +179,9 @@ def test_rates_of_the_three_blobs_of_batch_norm(specs: int, expected: list[float
     assert [spec.decay_mult for spec in layer.param] == expected
 
 
-@pytest.mark.parametrize("name", ["v1_legacy_blobs", "v1_text_v2_binary"])
+@pytest.mark.parametrize("name", in_reference("legacy/v1_legacy_blobs", "legacy/v1_text_v2_binary"))
 def test_the_legacy_files_are_one_network(reference: Path, name: str) -> None:
-    upgraded = upgrade(read_prototxt(reference / "legacy" / f"{name}.prototxt"))
+    upgraded = upgrade(read_prototxt(reference / f"{name}.prototxt"))
     upgraded.layer[0].name = "data"
     convolution = upgraded.layer[1]
     assert [spec.lr_mult for spec in convolution.param] == [1, 2]
@@ -189,8 +190,17 @@ def test_the_legacy_files_are_one_network(reference: Path, name: str) -> None:
     assert upgraded == read_prototxt(reference / "legacy" / "v2.prototxt")
 
 
-def test_blobs_are_carried_along(reference: Path) -> None:
-    old = from_binary((reference / "legacy" / "v1_legacy_blobs.caffemodel").read_bytes())
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_every_spelling_is_one_network(name: str) -> None:
+    """BVLC Caffe computed the same of all (tests/truths/spelled.npz)."""
+    upgraded = upgrade(network(SPELLINGS[name][0]))
+    upgraded.layer[0].name = "data"
+    assert upgraded == spelled_network()
+
+
+@pytest.mark.parametrize("name", ["spelled/v1", *in_reference("legacy/v1_legacy_blobs")])
+def test_blobs_are_carried_along(name: str, tmp_path: Path) -> None:
+    old = from_binary(caffe_file(name, tmp_path).read_bytes())
     new = upgrade(old)
     assert not new.layers
     blobs = {layer.name: [blob.SerializeToString() for blob in layer.blobs] for layer in old.layers if layer.blobs}

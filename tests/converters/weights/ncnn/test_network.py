@@ -411,6 +411,20 @@ def test_an_interp_by_half_of_an_odd_map_is_refused(tmp_path: Path) -> None:
         read_text(tmp_path, "Interp c 1 1 data o 0=2 1=0.5 2=0.5")
 
 
+def test_an_interp_of_ncnn_stays_one_in_our_files_until_it_is_turned_into_caffe_s(tmp_path: Path) -> None:
+    lines = "Convolution c 1 1 data c 0=6 1=3 6=162\nInterp i 1 1 c o 0=2 3=17 4=13"
+    param, bin_ = write_case(tmp_path, lines, Numbers().marked(162))
+    net, weights = read_ncnn(param, bin_)
+    before = to_text(net)
+    assert [layer.type for layer in net.layer][2:] == ["InterpHalfPixel"]
+    again, loaded = through_files(net, weights, tmp_path)
+    assert to_text(again) == before
+    assert all(np.array_equal(a, b) for a, b in zip(weights["c"], loaded["c"], strict=True))
+    changed = caffe_interp(net)
+    assert to_text(net) == before and [layer.type for layer in changed.layer][2:] == ["Interp"]
+    assert to_text(read_ncnn(param, bin_, as_caffe=True)[0]) == to_text(changed)
+
+
 def test_caffe_interp_keeps_the_size_that_a_factor_gives(tmp_path: Path) -> None:
     net, _ = read_text(tmp_path, "Interp c 1 1 data o 0=2 1=2.0 2=2.0")
     assert trace(caffe_interp(net))[-1].top_shapes == ((1, 3, 18, 20),)
@@ -455,31 +469,31 @@ def test_a_wrong_text_names_file_layer_and_field(text: str, message: str, tmp_pa
         read_ncnn(tmp_path / "n.param", tmp_path / "n.bin")
 
 
-def test_every_cut_of_a_binary_network_is_named(reference: Path, tmp_path: Path) -> None:
-    data = (reference / "pl1a" / "pl1a_seg.ncnn.param.bin").read_bytes()
-    for cut in [*range(0, 400, 3), len(data) - 1]:
+def test_every_cut_of_a_binary_network_is_named(tmp_path: Path) -> None:
+    data, layers = binary(write_case(tmp_path, CASES["deconvolution, groups"][0], b"")[0]), 3
+    for cut in range(len(data)):
         (tmp_path / "n.param.bin").write_bytes(data[:cut])
         with pytest.raises(FormatError, match=r"n\.param\.bin: "):
             read_layers(tmp_path / "n.param.bin")
     (tmp_path / "n.param.bin").write_bytes(data + bytes(4))
-    with pytest.raises(FormatError, match="4 bytes behind the last of 198 layers"):
+    with pytest.raises(FormatError, match=f"4 bytes behind the last of {layers} layers"):
         read_layers(tmp_path / "n.param.bin")
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda data: data[:-4], r"layer 196|layer \d+ .*: weights: found \d+ bytes at \d+, expected"),
-        (lambda data: data[:100], r"layer 1 \(ConvolutionDepthWise .*\): weights: found 96 bytes at 4, expected 108"),
+        (lambda data: data[:-4], r"layer 2 .*: weights: found 572 bytes at 104, expected 576"),
+        (lambda data: data[:50], r"layer 1 \(Convolution .*\): weights: found 46 bytes at 4, expected 96"),
         (lambda data: b"", r"layer 1 .*weights: mark: found 0 bytes at 0, expected 4"),
         (lambda data: data + b"12345", "found 5 bytes behind the last layer's weights"),
     ],
 )
-def test_a_weight_file_of_another_length_is_named(change, message: str, reference: Path, tmp_path: Path) -> None:
-    folder = reference / "pl1a"
-    (tmp_path / "n.bin").write_bytes(change((folder / "pl1a_seg.ncnn.bin").read_bytes()))
-    with pytest.raises(FormatError, match=rf"n\.bin: .*{message}"):
-        read_ncnn(folder / "pl1a_seg.ncnn.param.bin", tmp_path / "n.bin")
+def test_a_weight_file_of_another_length_is_named(change, message: str, tmp_path: Path) -> None:
+    lines, weights = CASES["convolution, groups"]
+    param, bin_ = write_case(tmp_path, lines, change(weights(Numbers())))
+    with pytest.raises(FormatError, match=rf"case\.bin: .*{message}"):
+        read_ncnn(param, bin_)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -496,8 +510,8 @@ def test_weights_that_do_not_fit_the_layer_before_are_named(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("field", [4, 8, 16, 20])
-def test_counts_that_the_file_has_no_room_for_are_refused(field: int, reference: Path, tmp_path: Path) -> None:
-    data = bytearray((reference / "pl1a" / "pl1a_seg.ncnn.param.bin").read_bytes())
+def test_counts_that_the_file_has_no_room_for_are_refused(field: int, tmp_path: Path) -> None:
+    data = bytearray(binary(write_case(tmp_path, CASES["deconvolution, groups"][0], b"")[0]))
     data[field : field + 4] = struct.pack("<i", 2**31 - 1)
     (tmp_path / "n.param.bin").write_bytes(data)
     with pytest.raises(FormatError, match="2147483647"):

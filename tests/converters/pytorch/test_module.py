@@ -12,10 +12,11 @@ import torch
 from torch import nn
 
 from converters.pytorch.module import to_torch, total_loss, weights_of
-from converters.pytorch.naming import layer_name, module_paths
 from converters.weights import load_weights, save_weights
-from prototxt_gen import NetworkError, UnsupportedError, WeightsError, generate, read_prototxt
+from prototxt_gen import NetworkError, UnsupportedError, WeightsError, generate
 from prototxt_gen.layers import LAYERS, LayerShape, layer_type
+from tests.caffe_files import in_reference
+from tests.released import released
 
 CODE = "s8-16_b16x2_n16-32_c10"
 CONV = 'layer { name: "c" type: "Convolution" bottom: "x" top: "c" convolution_param { num_output: 2 kernel_size: 1 } }'
@@ -44,8 +45,8 @@ def compare(module: nn.Module, image: np.ndarray, expected: dict[str, np.ndarray
     return found
 
 
-def released(name, reference, fill, fill_weights, size):
-    net = read_prototxt(reference / "release" / "prototxt" / f"{name}.prototxt")
+def differences(name, reference, fill, fill_weights, size):
+    net = released(name)
     shapes = {"data": (1, 3, *size), "label": (1,)}
     expected = dict(np.load(reference / "nets" / f"{name}.npz"))
     expected.pop("params")
@@ -55,9 +56,9 @@ def released(name, reference, fill, fill_weights, size):
     return compare(module, fill.image(*size), expected)
 
 
-@pytest.mark.parametrize("name", ["df1", "df1_mergebn", "df2a"])
+@pytest.mark.parametrize("name", in_reference("df1", "df1_mergebn", "df2a"))
 def test_classification_networks_give_caffes_numbers(name, reference, fill, fill_weights):
-    found = released(name, reference, fill, fill_weights, (224, 224))
+    found = differences(name, reference, fill, fill_weights, (224, 224))
     assert max(found.values()) <= 1e-5, found
 
 
@@ -69,15 +70,14 @@ def test_classification_networks_give_caffes_numbers(name, reference, fill, fill
     ],
 )
 def test_segmentation_networks_give_caffes_numbers(name, reference, fill, fill_weights):
-    found = released(name, reference, fill, fill_weights, (1024, 2048))
+    found = differences(name, reference, fill, fill_weights, (1024, 2048))
     wrong = [found.pop(key) for key in list(found) if key.startswith("pred")]
     assert max(wrong) <= 1e-6  # one pixel of two million, where two classes are equal but for rounding
     assert max(found.values()) <= 1e-4, found
 
 
-def test_a_caffemodel_written_by_caffe_comes_back_exactly(reference, unpacked, tmp_path):
-    net = read_prototxt(reference / "release" / "prototxt" / "df1.prototxt")
-    path = unpacked("nets/df1.caffemodel")
+def test_a_caffemodel_comes_back_exactly(weights_file, tmp_path):
+    net, path = released("df1"), weights_file("df1")
     shapes = {"data": (1, 3, 224, 224), "label": (1,)}
     module = to_torch(net, path, input_shapes=shapes)
     assert [node.name for node in module.graph.nodes if node.op == "placeholder"] == ["data", "label"]
@@ -92,45 +92,6 @@ def test_a_caffemodel_written_by_caffe_comes_back_exactly(reference, unpacked, t
         else:
             for blob, again in zip(blobs, after[name], strict=True):
                 np.testing.assert_array_equal(again, blob)
-
-
-def test_state_dict_keys_follow_layer_names():
-    keys = set(to_torch(generate("s32-64_b64x3_b128x3_b256x3-512_c1000")).state_dict())
-    assert {"conv1.weight", "conv1/bn.weight", "conv1/bn.running_mean", "res2.1.conv1.weight", "fc.bias"} <= keys
-    assert not any("scale" in key for key in keys)
-
-
-@pytest.mark.parametrize(
-    "names",
-    [
-        ["res2.1.conv1", "res2.1skipConv/bn", "conv1/bn"],
-        ["forward", "training", "a.forward", "graph", "weight"],
-        ["self", "x.self", "Self", "in", "None", "a.class", "getattr", "torch", "operator", "x"],
-        ["", ".", ".a", "a.", "a..b", "..."],
-        ["res2", "res2.conv", "res2.conv.bn", "res2.1.x"],
-        ["relu", "relu", "relu", "relu%~2", "a%2Eb", "a.b", "%", "%25"],
-        ['quote"', "back\\slash", "new\nline", "tab\t", "卷积", "a b", "1.2", "-"],
-    ],
-)
-def test_any_layer_name_can_be_a_module(names, net_of):
-    paths = module_paths(names)
-    assert len(set(paths)) == len(names)
-    assert [layer_name(path) for path in paths] == names
-    quoted = [
-        name.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t") for name in names
-    ]
-    net = net_of(
-        "".join(
-            f'layer {{ name: "{name}" type: "Bias" bottom: "t{index}" top: "t{index + 1}" }}'
-            for index, name in enumerate(quoted)
-        ),
-        t0=(1, 2),
-    )
-    module = to_torch(net)
-    assert sorted(module.state_dict()) == sorted(f"{path}.bias" for path in paths)
-    for index, parameter in enumerate(module.parameters()):
-        nn.init.constant_(parameter, 2.0**index)
-    assert module(torch.zeros(1, 2)).tolist() == [[2.0 ** len(names) - 1] * 2]
 
 
 def test_outputs_choose_tops_and_prune(net_of):
@@ -267,65 +228,10 @@ def test_faults_of_weights_come_as_one_error():
     assert weights_of(module)["conv1"][0].std() > 0
 
 
-def test_weights_are_copied_from_arrays(net_of):
-    net = net_of(CONV, x=(1, 3, 2, 2))
-    weights = weights_of(to_torch(net))
-    module = to_torch(net, weights)
-    nn.init.zeros_(module.c.weight)
-    assert np.abs(weights["c"][0]).max() > 0
-
-
 def test_weights_of_pruned_layers_are_not_unused():
     net = generate(CODE)
     weights = weights_of(to_torch(net))
     to_torch(net, weights, outputs=["conv1"])
-
-
-def test_legacy_shapes_fit(net_of):
-    net = net_of(
-        'layer { name: "f" type: "InnerProduct" bottom: "x" top: "f" inner_product_param { num_output: 2 } }', x=(1, 3)
-    )
-    weights = {"f": [np.ones((1, 1, 2, 3), np.float32), np.ones((1, 1, 1, 2), np.float32)]}
-    assert to_torch(net, weights)(torch.ones(1, 3)).tolist() == [[4, 4]]
-
-
-def test_a_bilinear_deconvolution_may_be_absent(net_of):
-    layer = (
-        'layer {{ name: "d" type: "Deconvolution" bottom: "x" top: "d" param {{ lr_mult: 0 }} convolution_param {{'
-        " num_output: 2 group: 2 kernel_size: 4 stride: 2 pad: 1 bias_term: false {} }} }}"
-    )
-    module = to_torch(net_of(layer.format('weight_filler { type: "bilinear" }'), x=(1, 2, 3, 3)), {})
-    assert module.d.weight[0, 0, 0].tolist() == [0.0625, 0.1875, 0.1875, 0.0625]
-    assert not module.d.weight.requires_grad
-    with pytest.raises(WeightsError, match="missing"):
-        to_torch(net_of(layer.format(""), x=(1, 2, 3, 3)), {})
-
-
-def test_shared_parameters_are_one(net_of):
-    layer = (
-        'layer {{ name: "{0}" type: "InnerProduct" bottom: "{1}" top: "{0}" param {{ name: "w" }}'
-        " inner_product_param {{ num_output: 3 bias_term: false }} }}"
-    )
-    net = net_of(layer.format("a", "x") + layer.format("b", "a"), x=(2, 3))
-    module = to_torch(net)
-    assert module.a.weight is module.b.weight
-    assert len(list(module.parameters())) == 1
-    weights = weights_of(module)
-    np.testing.assert_array_equal(weights["a"][0], weights["b"][0])
-    to_torch(net, {"a": weights["a"]})
-    assert copy.deepcopy(module).a.weight is not module.a.weight
-
-
-def test_shared_statistics_are_one(net_of):
-    layer = (
-        'layer {{ name: "{0}" type: "BatchNorm" bottom: "{1}" top: "{0}"'
-        ' param {{ name: "m" }} param {{ name: "v" }} param {{ name: "f" }} }}'
-    )
-    net = net_of(layer.format("a", "x") + layer.format("b", "z"), x=(4, 2), z=(4, 2))
-    module = to_torch(net, {"a": [np.ones(2), np.ones(2), np.ones(1)]})
-    assert module.a.running_mean is module.b.running_mean
-    module.train()(torch.full((4, 2), 3.0), torch.zeros(4, 2))
-    assert module.b.running_mean.tolist() == module.a.running_mean.tolist()
 
 
 def test_several_bottoms_share_a_convolution(net_of):
@@ -462,39 +368,6 @@ def test_runs_on_cuda():
     x = torch.randn(2, 3, 32, 32)
     on_device = module(x.cuda()).cpu()
     torch.testing.assert_close(module.cpu()(x), on_device, rtol=1e-2, atol=1e-2)
-
-
-def test_fresh_blobs_follow_the_fillers(net_of):
-    text = ""
-    fillers = {
-        "constant": 'type: "constant" value: 3',
-        "uniform": 'type: "uniform" min: 2 max: 3',
-        "gaussian": 'type: "gaussian" mean: 5 std: 0.1',
-        "sparse": 'type: "gaussian" std: 1 sparse: 5',
-        "ball": 'type: "positive_unitball"',
-        "xavier": 'type: "xavier" variance_norm: AVERAGE',
-        "msra": 'type: "msra" variance_norm: FAN_OUT',
-        "none": "",
-    }
-    for name, filler in fillers.items():
-        stated = f"weight_filler {{ {filler} }}" if filler else ""
-        text += (
-            f'layer {{ name: "{name}" type: "InnerProduct" bottom: "x" top: "{name}"'
-            f" inner_product_param {{ num_output: 50 {stated} bias_filler {{ value: 2 }} }} }}"
-        )
-    torch.manual_seed(0)
-    weights = weights_of(to_torch(net_of(text, x=(1, 200))))
-    w = {name: blobs[0] for name, blobs in weights.items()}
-    assert all((blobs[1] == 2).all() for blobs in weights.values())
-    assert (w["constant"] == 3).all()
-    assert 2 <= w["uniform"].min() < w["uniform"].max() <= 3
-    assert w["gaussian"].mean() == pytest.approx(5, abs=0.01) and w["gaussian"].std() == pytest.approx(0.1, rel=0.1)
-    assert (w["sparse"] != 0).mean() == pytest.approx(0.1, abs=0.02)
-    np.testing.assert_allclose(w["ball"].sum(1), 1, rtol=1e-5)
-    bound = (3 / 125) ** 0.5
-    assert np.abs(w["xavier"]).max() <= bound and np.abs(w["xavier"]).max() > 0.95 * bound
-    assert w["msra"].std() == pytest.approx((2 / 50) ** 0.5, rel=0.05)
-    assert w["none"].std() == pytest.approx((2 / 200) ** 0.5, rel=0.05)
 
 
 def test_weights_of_names_foreign_modules():

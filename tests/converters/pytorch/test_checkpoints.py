@@ -25,7 +25,6 @@ from converters.pytorch.checkpoints import (
     undo_mapping,
     write_mapping,
 )
-from converters.pytorch.state_dict import read_state_dict
 from prototxt_gen import FormatError, NetParameter, UnsupportedError, WeightsError, generate, to_text
 from prototxt_gen.text import parse_text
 
@@ -229,41 +228,6 @@ def test_an_unknown_layout_is_named() -> None:
         from_state_dict({"layer1.weight": torch.zeros(1)})
     with pytest.raises(WeightsError, match="expected one of dfnetv1, dfnetv2"):
         from_state_dict({}, "dfnetv3")
-
-
-# Checkpoint files
-
-
-@pytest.mark.parametrize("wrapper", [None, "state_dict", "model"])
-def test_checkpoints_are_read_with_and_without_a_wrapper(wrapper: str | None, tmp_path: Path) -> None:
-    state = {"a.weight": torch.ones(2)}
-    torch.save({wrapper: state, "epoch": 3} if wrapper else state, tmp_path / "c.pth")
-    assert read_state_dict(tmp_path / "c.pth")["a.weight"].tolist() == [1, 1]
-
-
-class Evil:
-    def __reduce__(self):
-        return (print, ("ran",))
-
-
-def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch.save({"state_dict": Evil()}, tmp_path / "c.pth")
-    with pytest.raises(FormatError, match=r"c\.pth: not a checkpoint of tensors alone"):
-        read_state_dict(tmp_path / "c.pth")
-    assert "ran" not in capsys.readouterr().out
-
-
-@pytest.mark.parametrize("data", [b"", b"no checkpoint", b"PK\x03\x04" + bytes(100)])
-def test_other_files_are_no_checkpoints(data: bytes, tmp_path: Path) -> None:
-    (tmp_path / "c.pth").write_bytes(data)
-    with pytest.raises(FormatError, match=r"c\.pth"):
-        read_state_dict(tmp_path / "c.pth")
-
-
-def test_a_list_is_no_state_dict(tmp_path: Path) -> None:
-    torch.save([1], tmp_path / "c.pth")
-    with pytest.raises(FormatError, match="found a list, expected a state_dict"):
-        read_state_dict(tmp_path / "c.pth")
 
 
 # Any other network, by a file of names
