@@ -17,7 +17,7 @@ from converters.engines.onnxruntime import open_onnx
 from converters.formats import STATE_DICT_SUFFIXES, read_weights
 from converters.weights import load_weights
 from converters.weights.blobs import Array
-from prototxt_gen.errors import NetworkError
+from prototxt_gen.errors import NetworkError, WeightsError
 from prototxt_gen.layers import LAYERS, Shape, is_input
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.upgrade import upgrade
@@ -212,7 +212,11 @@ class _Side:
 
     def run(self, engine: Engine, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Every top that the engine gives, by its name, in the order of the layers."""
-        return engine.load(self.net, self.weights, outputs=list(self.makers), input_shapes=self.shapes).run(inputs)
+        try:
+            session = engine.load(self.net, self.weights, outputs=list(self.makers), input_shapes=self.shapes)
+        except WeightsError as fault:
+            raise WeightsError(f"{self.label}: {fault}") from fault
+        return session.run(inputs)
 
 
 def _loaded(
