@@ -20,7 +20,7 @@ TIERED_PAPER = (
 )
 RESNET_PAPER = "He, Zhang, Ren, Sun: Deep Residual Learning for Image Recognition, CVPR 2016, arXiv 1512.03385"
 
-#: What the authors advise whoever trains on.
+#: The authors' advice for further training.
 ADVICE = (
     "fine-tune with weight_decay 0.0001, otherwise accuracy suffers",
     "for dense prediction use df2 rather than df2a: its receptive field is larger",
@@ -39,11 +39,11 @@ class Preprocessing:
     resize_shorter: int | None = 256
     #: What the network takes: (height, width).
     crop: tuple[int, int] = (224, 224)
-    #: How pixels are resized: bilinear, bicubic or nearest. The release does not say how its images were: our choice.
+    #: How pixels are resized: bilinear, bicubic or nearest. The release does not say: bilinear is our choice.
     interpolation: str = "bilinear"
 
 
-#: Street scenes as the release's segmentation networks take them: whole, less the mean of Cityscapes.
+#: Street scenes for the release's segmentation networks: whole, minus the mean of Cityscapes.
 WHOLE_FRAME = Preprocessing(mean=FAMILIES["df"].scene_mean, resize_shorter=None, crop=(1024, 2048))
 
 
@@ -76,7 +76,7 @@ class Card:
     advice: tuple[str, ...] = ADVICE
     #: What the network gives: scores of an image (classification) or of every pixel (segmentation).
     kind: Literal["classification", "segmentation"] = "classification"
-    #: Of the weights, as far as known; this project's own is for its code.
+    #: The licence of the weights, as far as known; this project's own licence is for its code.
     licence: str = "none stated by the authors"
 
     @property
@@ -106,7 +106,7 @@ def _scene_card(
     )
 
 
-# The networks that the papers compare with: none of their weights is part of the release.
+# Networks that the papers compare with; the release has no weights of them.
 _COMPARED = ("weights are not part of the release: the preprocessing is that of the DF networks",)
 
 
@@ -265,7 +265,7 @@ CARDS: Mapping[str, Card] = MappingProxyType(
 
 
 def card(name: str) -> Card:
-    """The card of a network by its name in the release. CaffeError lists the names there are."""
+    """The card of a network by its name. CaffeError for an unknown name lists the known ones."""
     try:
         return CARDS[name]
     except KeyError:

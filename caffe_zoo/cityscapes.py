@@ -23,7 +23,7 @@ class Label(NamedTuple):
     train_id: int | None
     category: str
     colour: tuple[int, int, int]
-    #: Mean pixels of an instance in the data set, 0 for what has no instances.
+    #: The mean size in pixels of an instance in the data set; 0 where there are no instances.
     instance_size: float = 0.0
 
 
@@ -117,7 +117,7 @@ def read_ids(path: Path, largest: int) -> NDArray[np.int64]:
     except (OSError, ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as fault:
         raise FormatError(f"{path}: cannot be read as an image: {fault}") from fault
     if ids.ndim != 2:
-        raise FormatError(f"{path}: found {ids.shape[-1]} channels, expected one, of ids")
+        raise FormatError(f"{path}: found {ids.shape[-1]} channels, expected one channel of ids")
     ids = ids.astype(np.int64)
     if ids.min() < 0 or ids.max() > largest:
         raise FormatError(f"{path}: found ids of {ids.min()} to {ids.max()}, expected 0 to {largest}")
@@ -126,7 +126,7 @@ def read_ids(path: Path, largest: int) -> NDArray[np.int64]:
 
 @dataclass
 class Scores:
-    """What was counted so far: pixels by label and prediction, and what of the instances was found.
+    """What was counted so far: pixels by label and prediction, and how much of the instances was found.
 
     cityscapesScripts: evaluation/evalPixelLevelSemanticLabeling.py.
     """
@@ -214,7 +214,7 @@ class Scores:
 
 
 def mean(scores: Iterable[float]) -> float:
-    """The mean over those that are numbers."""
+    """The mean of the scores that are numbers."""
     valid = [score for score in scores if not isnan(score)]
     return sum(valid) / len(valid) if valid else nan
 
@@ -225,7 +225,7 @@ def matrix_table(shares: NDArray[np.floating], priors: Sequence[float] | NDArray
     heads = [f"{label.name[0]:^5} " for label in LABELS]
     lines = [rule, "|".join([" " * 14, *heads, " Prior |"]), rule]
     for label, row, prior in zip(LABELS, shares, priors, strict=True):
-        if prior >= 1e-9:  # a label that occurs
+        if prior >= 1e-9:  # only labels that occur
             lines.append(f"{label.name[:13]:>13} |" + " ".join(f"{share:5.2f} " for share in row) + f" {prior:6.4f}")
     return [*lines, rule]
 

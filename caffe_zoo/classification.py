@@ -1,4 +1,4 @@
-"""Images to the classes that a network finds in them."""
+"""From images to the classes that a network finds in them."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def best(scores: NDArray[np.float32], top: int = 5) -> list[tuple[int, float]]:
 def read_names(path: str | os.PathLike[str], classes: int) -> list[str]:
     """Names of classes from a text file, one a line, in the order of their numbers.
 
-    FormatError for another number of lines than `classes`.
+    FormatError unless there are `classes` lines.
     """
     try:
         names = read_bytes(path).decode().splitlines()

@@ -97,7 +97,7 @@ def _parser(asked: str | None) -> argparse.ArgumentParser:
 
 
 def _warner(command: str, others: Callable[..., None]) -> Callable[..., None]:
-    """Prints in one line what a file says that we do not know; Python would add a line of our code."""
+    """Prints a warning about unknown fields in one line; Python would add a line of our code."""
     said: set[str] = set()
 
     def show(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
@@ -113,8 +113,8 @@ def _warner(command: str, others: Callable[..., None]) -> Callable[..., None]:
 
 
 def _one_line(message: str, most: int = 1000) -> str:
-    """A fault's message in one line; of a list of hundreds of faults the first ones and how many follow."""
-    # A message may quote a file that is no text at all.
+    """A fault's message in one line; of a long list of faults the first ones, and how many follow."""
+    # A message may quote a file that is not text.
     line = "".join(
         char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in " ".join(message.splitlines())
     )

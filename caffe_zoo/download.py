@@ -21,7 +21,7 @@ _CHUNK = 1 << 20
 
 _FAULTS_OF_THE_DISK = (errno.EACCES, errno.EDQUOT, errno.ENOSPC, errno.EROFS)
 
-#: What a failed download is called by the kind of exception that is somewhere in it, the most telling kind first.
+#: What a message says of a failed download, by a kind of exception in its chain; the most telling kind first.
 _REASONS = {
     "FileURLRetrievalError": "Google Drive did not hand it out, as it does when a file was asked for too often; "
     "try again later, or download it in a browser",
@@ -56,10 +56,10 @@ def released_file(name: str) -> WeightsFile:
     released = card(network).weights or card(network.removesuffix("_d8")).weights
     files = {file.name.removesuffix(".caffemodel"): file for file in released}
     if not files:
-        raise CaffeError(f"the release has no weights of {network}; a file of your own goes to --weights")
+        raise CaffeError(f"the release has no weights of {network}; give a file of your own by --weights")
     wanted = name.removesuffix(".caffemodel")
     if wanted != network and wanted not in files:
-        raise CaffeError(f"no released weights {wanted!r}; there are: {', '.join(files)}")
+        raise CaffeError(f"no released weights {wanted!r}, expected one of: {', '.join(files)}")
     return files.get(wanted) or next(iter(files.values()))
 
 
@@ -80,13 +80,13 @@ def cached(name: str) -> Path:
 def fetch(name: str, source: str | os.PathLike[str] | None = None, download: Download | None = None) -> Path:
     """The path of a released file in the cache folder: downloaded from the authors' Google Drive unless it is there.
 
-    `source` is a file that you have, taken instead of a download. The file is read whole and checked against the
-    network: names, number and shapes of all blobs. Then it gets its name, and its SHA-256 is written beside it
-    (df1.caffemodel.sha256, as sha256sum reads it); from then on other content under this name is an error. A failure
-    leaves what was there before.
+    `source` is a file to take instead of a download. The file is read whole and checked against the network: names,
+    number and shapes of all blobs. Then it gets its name, and its SHA-256 is written beside it (df1.caffemodel.sha256,
+    as sha256sum reads it); from then on other content under this name is an error. A failure leaves what was there
+    before.
 
-    FileError for a file that cannot be had, FormatError and WeightsError for one that is not this network's,
-    NotInstalledError where gdown is missing.
+    FileError for a file that cannot be downloaded or read, FormatError and WeightsError for one that is not this
+    network's, NotInstalledError where gdown is missing.
     """
     file = released_file(name)
     folder = cache_folder()
@@ -134,16 +134,16 @@ def _download(file: WeightsFile, part: Path, download: Download) -> None:
         download(file.google_drive_id, part)
     except CaffeError:
         raise
-    except Exception as fault:  # gdown and what is below it raise kinds of their own
+    except Exception as fault:  # gdown and the packages below it raise exceptions of their own
         if isinstance(fault, OSError) and fault.errno in _FAULTS_OF_THE_DISK:
             raise
         raise FileError(f"{where}: {_reason(fault)}; `--from FILE` takes a file that you have") from fault
     if not part.is_file():
-        raise FileError(f"{where}: nothing came; `--from FILE` takes a file that you have")
+        raise FileError(f"{where}: nothing arrived; `--from FILE` takes a file that you have")
 
 
 def _reason(fault: BaseException) -> str:
-    """Why a download failed, in our words: those of gdown, requests and urllib3 name their own objects."""
+    """Why a download failed, in plain words: gdown, requests and urllib3 name objects of their own."""
     chain = _chain(fault)
     for link in chain:
         status = getattr(link, "code", None) or getattr(getattr(link, "response", None), "status_code", None)
@@ -154,7 +154,7 @@ def _reason(fault: BaseException) -> str:
 
 
 def _chain(fault: BaseException) -> list[BaseException]:
-    """The fault and all that it says it comes from."""
+    """The fault and all its causes."""
     chain = [fault]
     for link in chain:
         inner = (link.__cause__, link.__context__, getattr(link, "reason", None), *link.args)

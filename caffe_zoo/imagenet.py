@@ -43,8 +43,8 @@ def examples(
 
     - `root/val/<class>/...` or `root/<class>/...`: classes are numbered in the order of the folders' names, as the
       synsets of ImageNet are;
-    - a text file `listed`, or else `root/val.txt`, as Caffe's ImageData takes them: a line each with the name of an
-      image, in `root/val` or `root`, and the number of its class.
+    - a text file `listed`, or else `root/val.txt`, as Caffe's ImageData takes them: on each line the name of an image,
+       in `root/val` or `root`, and the number of its class.
 
     FileError for what is missing, FormatError for classes that are not 0 to `classes` - 1.
     """
@@ -79,7 +79,7 @@ def accuracy(
     batch: int = 32,
     done: Callable[[int], object] = lambda count: None,
 ) -> Accuracy:
-    """Top-1 and top-5 accuracy over the images, `batch` of them in memory at a time; `done` is told of each one.
+    """Top-1 and top-5 accuracy over the images, `batch` of them in memory at a time; `done` is called for each one.
 
     As Caffe counts (accuracy_layer.cpp): a class with the same score as the label ranks before it.
     """

@@ -16,12 +16,12 @@ from prototxt_gen.errors import CaffeError, FormatError
 Ids: TypeAlias = Literal["label", "train"]
 IDS: tuple[Ids, ...] = get_args(Ids)
 
-#: The value of pixels that count for nothing; the loss of our networks is told so (ignore_label).
+#: The value of pixels to ignore; the loss of our networks has it as ignore_label.
 IGNORED = 255
 
 
 class LabelMap(NamedTuple):
-    """Classes (H, W) uint8, IGNORED among them, and the size (height, width) of the file that they are from."""
+    """Classes (H, W) uint8, with IGNORED for pixels to ignore, and the (height, width) of the file they come from."""
 
     classes: NDArray[np.uint8]
     source_size: tuple[int, int]
@@ -32,9 +32,9 @@ def label_map(
 ) -> LabelMap:
     """The classes at the pixels of a score map of `size` (height, width), from a label file of the whole image.
 
-    Score (y, x) belongs to the middle of its share of the image, as in the decoders' bilinear deconvolutions: row
-    (y + 0.5) * H / height, and so with columns. The one label there is taken. FormatError names the first value of the
-    file, sampled or not, that stands for nothing, and where it is.
+    Score (y, x) lies at the middle of its share of the image, as in the decoders' bilinear deconvolutions: row (y +
+    0.5) * H / height, and so with columns. The label of that pixel is taken. FormatError names the first value of the
+    file, sampled or not, that has no meaning, and its place.
     """
     known = _known(classes, ids)
     values = read_ids(Path(path), 65535)
@@ -54,7 +54,7 @@ def label_map(
 
 
 def _known(classes: int, ids: Ids) -> NDArray[np.int64]:
-    """The class of every value of a file, IGNORED, or -1 where the value stands for nothing."""
+    """The class of every value of a file; IGNORED, or -1 where the value has no meaning."""
     if ids == "label" and classes != len(CLASSES):
         raise CaffeError(
             f"label ids are Cityscapes', which has {len(CLASSES)} classes; this network has {classes}: "

@@ -35,7 +35,7 @@ def manifest_path() -> Path:
 def read_manifest() -> dict[str, Any]:
     """The manifest: `networks` (architecture, fingerprint) by file stem, `weights` (network, Drive id) by file name.
 
-    Callers share the one object and leave it as it is.
+    All callers share one object, which they must not change.
     """
     path = manifest_path()
     try:

@@ -38,10 +38,10 @@ STRIDES = (4, 8, 16, 32)
 
 
 class FeatureInfo:
-    """What the maps of a module made with `features_only` are, asked as timm's feature_info is."""
+    """The maps of a module made with `features_only`, with the methods of timm's feature_info."""
 
     def __init__(self, info: Sequence[Mapping[str, Any]]) -> None:
-        #: By map: num_chs, reduction (its stride) and module (the name of what gives it).
+        #: By map: num_chs, reduction (its stride) and module (the name of the module that gives it).
         self.info = [dict(entry) for entry in info]
 
     def channels(self) -> list[int]:
@@ -81,17 +81,18 @@ def create_model(
 ) -> nn.Module:
     """The network as a PyTorch module: images (N, 3, H, W), preprocessed as its card says, to scores by class.
 
-    `weights` is a file of the release (merged or not is told apart by its layers), `released` for the one that
-    `dongfeng fetch` brought, or what `load_weights` gives; without it the module is freshly initialised. Nothing is
+    `weights` is a file of the release (its layers tell whether it is merged), `released` for the one that `dongfeng
+    fetch` downloaded, or what `load_weights` gives; without it the module is freshly initialised. Nothing is
     downloaded. With weights it is in evaluation mode.
 
     With `features_only` the module gives a list of maps, of the strides 4, 8, 16 and 32, and has `feature_info` as
     timm's do (`channels()`, `reduction()`, `module_name()`). Heights and widths are then free.
 
-    `num_classes` other than the weights' leaves the layers that depend on it freshly initialised. `input_size` is
-    (height, width), without it the card's. Pooling windows follow it, so do the sizes of maps that are enlarged.
+    Where `num_classes` differs from that of the weights, the layers that depend on it are freshly initialised.
+    `input_size` is (height, width); the default is the card's. Pooling windows and the sizes of enlarged maps follow
+    it.
 
-    ArchitectureError for a size or a number of classes that cannot be; WeightsError for weights of another network.
+    ArchitectureError for an impossible size or number of classes; WeightsError for weights of another network.
     """
     # torch takes seconds to import; the names and cards of the zoo should not wait for it.
     from converters import to_torch, weights_of
@@ -131,7 +132,7 @@ def create_model(
 def network(
     name: str, num_classes: int | None = None, input_size: tuple[int, int] | None = None, merged: bool = False
 ) -> NetParameter:
-    """The deploy network of a card, with as many classes and of such an input (height, width) as asked."""
+    """The deploy network of a card, for this number of classes and this input size (height, width)."""
     known = card(name)
     architecture = known.architecture
     if num_classes is not None:
@@ -160,7 +161,7 @@ def load(name: str, weights: WeightsSource) -> Weights:
 
 
 def is_merged(name: str, weights: Mapping[str, Any]) -> bool:
-    """Whether weights are of the card's network with batch norm merged: then the norms' layers are not among them."""
+    """Whether the weights are those of the card's network with batch norm merged, and so have no layers of it."""
     with_norms, without = (
         {row.name for row in trace(network(name, merged=merged)) if row.blob_shapes} for merged in (False, True)
     )
@@ -173,9 +174,9 @@ def load_network(
     num_classes: int | None = None,
     input_size: tuple[int, int] | None = None,
 ) -> tuple[NetParameter, Weights]:
-    """A card's network in the form that the weights are of, and the weights. WeightsError unless they fit.
+    """A card's network, merged or not as the weights are, and the weights. WeightsError unless they fit.
 
-    Bilinear upsampling that a file leaves to its filler is among them: whoever is given a .caffemodel wants all.
+    The weights include bilinear upsampling, which files may leave to its filler.
     """
     from converters import weights_of
 
@@ -198,8 +199,8 @@ def runner(net: NetParameter, weights: Mapping[str, Sequence[Any]], engine: str 
 def feature_tops(name: str, merged: bool = False) -> list[str]:
     """The tops at strides 4, 8, 16 and 32 of a card's backbone: at each, what its last block gives.
 
-    Convolutions after the last block, before the pooling, do not count; nor do those at the start of a block, before
-    its stride. CaffeError for a backbone without one of the four.
+    Convolutions between the last block and the pooling do not count, nor those at the start of a block, before its
+    stride. CaffeError for a backbone without one of the four.
     """
     tops = tops_by_stride(card(name).architecture, merged)
     missing = [stride for stride in STRIDES if stride not in tops]
@@ -209,9 +210,9 @@ def feature_tops(name: str, merged: bool = False) -> list[str]:
 
 
 def _from_ncnn(name: str, param: str, file: str) -> Weights:
-    """The weights in a pair of ncnn's files, under the names of the card's merged network, whose order they have.
+    """The weights in a pair of ncnn's files, under the names of the card's merged network, which has the same order.
 
-    Deconvolutions are left out: the network has the same bilinear ones by itself, ncnn's graph may have more.
+    Deconvolutions are left out: the network has the same bilinear ones by itself, and ncnn's graph may have more.
     """
     net, arrays = read_ncnn(param, file)
     theirs, ours = (
@@ -230,7 +231,7 @@ def _from_ncnn(name: str, param: str, file: str) -> Weights:
 def _module(
     net: NetParameter, arrays: Weights | None, source: WeightsSource | None, outputs: Sequence[str] | None = None
 ) -> nn.Module:
-    """The network in torch; what does not fit is told with the file that it came from."""
+    """The network in torch; an error about weights names the file that they came from."""
     from converters import to_torch
 
     try:
@@ -243,7 +244,7 @@ def _module(
 def _layers_of_other_classes(
     name: str, weights: Mapping[str, Sequence[np.ndarray]], net: NetParameter, merged: bool
 ) -> list[str]:
-    """Layers whose weights fit the card's number of classes, and that the network has for another."""
+    """Layers whose weights fit the card's number of classes while the network has another."""
     own = {row.name: row.blob_shapes for row in trace(network(name, merged=merged))}
     asked = {row.name: row.blob_shapes for row in trace(net)}
     return [

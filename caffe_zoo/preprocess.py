@@ -56,7 +56,7 @@ def pixels(picture: Picture, preprocessing: Preprocessing, resize: bool = True) 
 
 
 def wrong_size(picture: Picture, image: Image.Image, preprocessing: Preprocessing) -> FormatError:
-    """What is wrong with a picture that must not be resized and has another size than the network takes."""
+    """The message for a picture that must not be resized and has another size than the network takes."""
     height, width = preprocessing.crop
     return FormatError(
         f"{name_of(picture)}: found an image of {image.height}x{image.width}, expected {height}x{width} "
@@ -79,7 +79,7 @@ def open_picture(picture: Picture) -> Image.Image:
 
 
 def name_of(picture: Picture) -> str:
-    """What to call the picture in a message: its path where it has one."""
+    """The picture's name in a message: its path where it has one."""
     if isinstance(picture, (str, os.PathLike)):
         return os.fspath(picture)
     return str(getattr(picture, "filename", "") or "image")

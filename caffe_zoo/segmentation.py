@@ -1,4 +1,4 @@
-"""Street scenes to labels and pictures of them."""
+"""From street scenes to labels, and to pictures of labels."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def segment(
 
     The picture is a file, an image of Pillow or RGB pixels; it is resized to what the network takes, or refused with
     resize=False, and the scores are enlarged bilinearly to the picture's own size. `weights` as for `create_model`;
-    nothing is downloaded. `input_size` is (height, width), without it the card's.
+    nothing is downloaded. `input_size` is (height, width); the default is the card's.
     """
     run, preprocessing = segmenter(name, weights, num_classes, input_size, engine)
     (result,) = segment_each(run, [picture], preprocessing, resize=resize)

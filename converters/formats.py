@@ -25,10 +25,9 @@ def read_weights(
     """The weights in a file that `load_weights` reads or in a state_dict of `to_torch(net)` (.pt, .pth), checked,
     in the network's shapes.
 
-    `input_shapes` is for networks whose inputs state none, as in `to_torch`.
-    A state_dict is read with weights_only, so that no code in it runs. What may be missing (see `to_torch`) is filled
-    in: Caffe stops at a layer that should have blobs and has none in the file. WeightsError lists every layer that is
-    missing, unused or of another shape.
+    `input_shapes` is for networks whose inputs state none, as in `to_torch`. A state_dict is read with weights_only, so
+    that no code in it runs. What may be missing (see `to_torch`) is filled in: Caffe stops at a layer that should have
+    blobs and has none in the file. WeightsError lists every layer that is missing, unused or of another shape.
     """
     if Path(path).suffix in STATE_DICT_SUFFIXES:
         from converters.pytorch.state_dict import read_module_weights

@@ -16,7 +16,7 @@ SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".t
 
 
 def read_image(path: str | os.PathLike[str]) -> Image.Image:
-    """An image as RGB: turned as its EXIF says, then as `as_rgb` says.
+    """An image as RGB: turned as its EXIF data say, then made RGB by `as_rgb`.
 
     FileError when there is no such file; FormatError names a file that is not an image, is broken, or has
     pixels that are not grey levels.
@@ -36,7 +36,7 @@ def read_image(path: str | os.PathLike[str]) -> Image.Image:
 def as_rgb(image: Image.Image, name: str = "image") -> Image.Image:
     """Any image of Pillow as RGB: 16-bit greys reduced to 8, palettes looked up, transparency dropped.
 
-    FormatError, which begins with `name`, for pixels that are not grey levels.
+    FormatError for pixels that are not grey levels; its message begins with `name`.
     """
     if image.mode == "F":
         raise FormatError(f"{name}: found floating-point pixels, expected 8 or 16 bits a channel")
@@ -45,7 +45,7 @@ def as_rgb(image: Image.Image, name: str = "image") -> Image.Image:
         if greys.min() < 0 or greys.max() > 65535:
             raise FormatError(f"{name}: found pixels of {greys.min()} to {greys.max()}, expected 16-bit greys")
         image = Image.fromarray((greys // 256).astype(np.uint8))
-    # A palette's transparent colour has no place in RGB and would be warned about.
+    # RGB cannot hold a palette's transparent colour; Pillow would warn about it.
     return image.convert("RGBA" if "transparency" in image.info else image.mode).convert("RGB")
 
 

@@ -17,7 +17,7 @@ from converters.engines.onnxruntime import open_onnx
 from converters.formats import STATE_DICT_SUFFIXES, read_weights
 from converters.weights import load_weights
 from converters.weights.blobs import Array
-from prototxt_gen.errors import NetworkError
+from prototxt_gen.errors import NetworkError, WeightsError
 from prototxt_gen.layers import LAYERS, Shape, is_input
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.passes.upgrade import upgrade
@@ -50,7 +50,7 @@ class TopCheck:
 
 @dataclass(frozen=True)
 class Verification:
-    """What `verify` found; `str()` of it is a table. `passed` is False for differences and for numbers not finite."""
+    """What `verify` found; `str()` of it is a table. `passed` is False where something differs or is not finite."""
 
     network: str
     blobs: int
@@ -103,7 +103,7 @@ class Verification:
                 f"at most {worst.relative:.2e} (top {worst.top!r}), tolerance {self.tolerance:g}"
             )
         skipped = [top.top for top in self.tops[: self.tops.index(fault)] if not top.counts]
-        other = f"; before it the other file makes by other layers: {', '.join(skipped)}" if skipped else ""
+        other = f"; before it, made by other layers in the other file: {', '.join(skipped)}" if skipped else ""
         return (
             f"DIFFERS from {self.against}: first at top {fault.top!r}, made by {', '.join(fault.layers)}: "
             f"relative difference {fault.relative:.2e}, tolerance {self.tolerance:g}{other}"
@@ -121,10 +121,10 @@ def verify(
     """Checks that the weights fit the network's TEST phase, runs a fixed input, and compares every top.
 
     `against` is another pair (network, weights), the name of another engine for the same pair ("opencv",
-    "onnxruntime"), or a .onnx file, which onnxruntime runs. Networks and weights are objects or paths of any format
-    that we read. Inputs are the same on every machine: numbers from -1 to 1, zeros for labels. `tolerance` limits a
-    top's largest difference over its largest value. WeightsError lists every blob that is missing or of another shape;
-    NotInstalledError says what an engine needs.
+    "onnxruntime"), or a .onnx file, which onnxruntime runs. Networks and weights are objects, or paths in any format
+    that can be read here. Inputs are the same on every machine: numbers from -1 to 1, zeros for labels. `tolerance`
+    limits a top's largest difference over its largest value. WeightsError lists every blob that is missing or of
+    another shape; NotInstalledError says which package an engine needs.
     """
     reference = make_engine("torch")
     ours = _Side(net, weights, input_shapes)
@@ -199,7 +199,7 @@ class _Side:
                     )
             for top in row.tops:
                 name = row.name if top == AUTOMATIC else top
-                # Behind a layer in place stands what it made of the content before.
+                # A layer in place adds to the layers that made the content before.
                 before = self.makers.pop(name, []) if name in row.bottoms else []
                 self.makers[name] = [*before, row]
         self.inputs = {name: shape for name, shape in self.inputs.items() if name in self.uses}
@@ -212,7 +212,11 @@ class _Side:
 
     def run(self, engine: Engine, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Every top that the engine gives, by its name, in the order of the layers."""
-        return engine.load(self.net, self.weights, outputs=list(self.makers), input_shapes=self.shapes).run(inputs)
+        try:
+            session = engine.load(self.net, self.weights, outputs=list(self.makers), input_shapes=self.shapes)
+        except WeightsError as fault:
+            raise WeightsError(f"{self.label}: {fault}") from fault
+        return session.run(inputs)
 
 
 def _loaded(

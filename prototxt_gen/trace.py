@@ -47,7 +47,7 @@ def trace(net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | None = 
         net = upgrade(net)
     unknown = [f"{layer.name!r} ({layer.type or 'no type'})" for layer in net.layer if layer.type not in LAYERS]
     if unknown:
-        raise UnsupportedError(f"network {net.name!r}: no shape rule for {len(unknown)} layers: {', '.join(unknown)}")
+        raise UnsupportedError(f"network {net.name!r}: {len(unknown)} layers of unknown type: {', '.join(unknown)}")
     given = {name: checked_shape(shape, f"input_shapes[{name!r}]") for name, shape in (input_shapes or {}).items()}
     uses = _uses(net)
     makers: dict[str, int] = {}

@@ -59,6 +59,14 @@ def test_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
+@pytest.mark.parametrize(
+    "page", ["README.md", "fuzz/README.md", *(f"docs/{path.name}" for path in ROOT.glob("docs/*.md"))]
+)
+def test_tests_that_pages_name_exist(page):
+    for named in re.findall(r"`(tests/[^` :]*)`", (ROOT / page).read_text("utf-8")):
+        assert (ROOT / named).exists(), named
+
+
 def test_commands_exist():
     makefile = (ROOT / "Makefile").read_text("utf-8")
     for target in re.findall(r"`?make ([\w-]+)", README):

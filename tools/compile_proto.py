@@ -89,7 +89,7 @@ def _message_lines(message: descriptor_pb2.DescriptorProto) -> Iterator[str]:
         if field.label == FIELD.LABEL_REPEATED:
             kind = f"_{kind}List" if field.type == FIELD.TYPE_MESSAGE else f"Values[{kind}]"
         if field.label == FIELD.LABEL_REPEATED or field.type == FIELD.TYPE_MESSAGE:
-            kind = f"Final[{kind}]"  # protobuf lets nobody assign to them
+            kind = f"Final[{kind}]"  # protobuf refuses assignments to them
         attributes.append(f"{field.name}: {kind}")
     together = "; ".join(attributes)
     yield from ([f"    {line}" for line in attributes] if len(together) > _SHORT else [f"    {together}"])

@@ -92,7 +92,7 @@ def _without_network(args: argparse.Namespace) -> Mapping[str, Any]:
     from_caffemodel = args.weights.suffix == ".caffemodel"
     weights = upgraded_weights(args.weights) if from_caffemodel else load_weights(args.weights)
     if from_caffemodel and args.output.suffix == ".caffemodel":
-        # The file's own structure stays, and all else in it.
+        # The file's own structure stays, and everything else in it.
         change_dialect(args.weights, args.output, args.dialect or "bvlc")
     else:
         save_weights(weights, args.output)
@@ -114,7 +114,7 @@ def _with_network(args: argparse.Namespace) -> Mapping[str, Any]:
 
 
 def _write_for_the_fork(weights: Mapping[str, Any], output: Path, net: NetParameter) -> None:
-    """Writes a .caffemodel in the release's dialect; what that cannot say is found before the output is touched."""
+    """Writes a .caffemodel in the release's dialect; faults are found before the output is touched."""
     from converters import change_dialect, save_weights
 
     with tempfile.TemporaryDirectory() as folder:

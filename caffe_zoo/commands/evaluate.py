@@ -21,8 +21,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         required=True,
         metavar="FOLDER",
-        help="for classification ImageNet's: val/ with a folder for each class, or val.txt beside the images; "
-        "for segmentation Cityscapes': leftImg8bit/ and gtFine/",
+        help="ImageNet for classification: val/ with a folder for each class, or val.txt beside the images;  "
+        "Cityscapes for segmentation: leftImg8bit/ and gtFine/",
     )
     parser.add_argument(
         "--list", type=Path, metavar="FILE", help="classification: a file with an image and its class on each line"

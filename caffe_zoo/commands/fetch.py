@@ -11,7 +11,7 @@ EXAMPLE = "dongfeng fetch df1"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The networks, and a file that stands for the download."""
+    """The networks, and a file to take in place of a download."""
     parser.add_argument(
         "networks",
         nargs="+",

@@ -18,7 +18,7 @@ from prototxt_gen.text import read_prototxt, to_text
 
 
 def resolve_architecture(text: str) -> Backbone | Decoder:
-    """An architecture by the name of a zoo network or by its code. ArchitectureError says what either would be."""
+    """An architecture by the name of a zoo network or by its code. ArchitectureError where it is neither."""
     if text in CARDS:
         return CARDS[text].architecture
     try:
@@ -33,7 +33,7 @@ def resolve_architecture(text: str) -> Backbone | Decoder:
 
 
 def generated_shape(asked: tuple[int, ...] | None, network: str, form: str = "deploy") -> dict[str, Any]:
-    """`generate`'s argument: the input that was asked for, or a card's own for one image; other forms have theirs."""
+    """`generate`'s argument: the shape that was asked for, else the card's for one image; other forms have defaults."""
     if asked is None and form == "deploy" and network in CARDS:
         return {"input_shape": (1, 3, *CARDS[network].preprocessing.crop)}
     return {"input_shape": asked} if asked else {}
@@ -53,7 +53,7 @@ def read_network(path: Path, args: argparse.Namespace) -> NetParameter:
 
 
 def input_shapes(args: argparse.Namespace, net: NetParameter) -> dict[str, tuple[int, ...]] | None:
-    """The shapes on the command line by their tops; one without a top is the first input's."""
+    """The shapes on the command line by their tops; one without a top belongs to the first input."""
     if not args.input_shape:
         return None
     first = [top for layer in upgrade(net).layer if is_input(layer.type) for top in layer.top][:1]
@@ -73,7 +73,7 @@ def write_pair(
     """Writes a network and its weights, both or neither, whether or not they replace the files they are made from."""
     from converters import write_weights
 
-    # The text lies ready before the weights take their name: then no more than a new name can fail.
+    # The text is on the disk before the weights are written, so that only its renaming can still fail.
     with replacing(prototxt) as temporary:
         temporary.write_bytes(to_text(net).encode())
         write_weights(weights, output, net, input_shapes=shapes)

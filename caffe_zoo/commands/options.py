@@ -1,4 +1,4 @@
-"""Options that several commands share: what they are called, how they are written, what their help says."""
+"""Options that several commands share: their names, types and help."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def add_input_shapes(parser: argparse.ArgumentParser) -> None:
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
-    """--strict for networks in files; `networks.read_network` obeys it."""
+    """--strict for networks in files; `networks.read_network` reads it."""
     parser.add_argument(
         "--strict",
         action="store_true",
@@ -78,7 +78,7 @@ def add_input_size(parser: argparse.ArgumentParser) -> None:
 
 
 def add_batch(parser: argparse.ArgumentParser, default: str) -> None:
-    """--batch; `default` says what is taken without it, None in the arguments."""
+    """--batch; `default` is what the help says is taken without it, which is None in the arguments."""
     parser.add_argument(
         "--batch", type=count, metavar="N", help=f"how many images to run at a time (default: {default})"
     )

@@ -50,14 +50,14 @@ def png_targets(inputs: Sequence[Path], sources: Sequence[Path], output: str) ->
     if len(inputs) > 1 or inputs[0].is_dir() or path.is_dir() or output.endswith(ends):
         targets = [path / f"{source.stem}.png" for source in sources]
     elif path.suffix.lower() != ".png":
-        raise FileError(f"{path}: expected a name that ends in .png, which is what is written, or a folder: {path}/")
+        raise FileError(f"{path}: expected a name that ends in .png, or a folder, written {path}/")
     else:
         targets = [path]
     read = {source.resolve() for source in sources}
     written: dict[Path, Path] = {}
     for source, target in zip(sources, targets, strict=True):
         if target.resolve() in read:
-            raise FileError(f"{target}: is also to be read; give another output")
+            raise FileError(f"{target}: is one of the inputs; give another output")
         if written.setdefault(target, source) != source:
             raise FileError(f"{target}: {written[target]} and {source} would both be written there")
     return targets
@@ -86,7 +86,7 @@ def check_outputs(outputs: Sequence[Path], others: Sequence[Path] = ()) -> None:
         seen[path.resolve()] = path
     for path in others:
         if path.resolve() in seen:
-            raise CaffeError(f"{path}: is an input of another kind; give another output, it would be lost")
+            raise CaffeError(f"{path}: is an input that is only read; give another output")
 
 
 def progress(total: int, subject: str) -> Any:

@@ -1,4 +1,4 @@
-"""dongfeng search: networks for this machine and for your own images, sought, trained and reported."""
+"""dongfeng search: networks for this machine and for your own images: found, trained and reported."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def run(args: argparse.Namespace) -> int:
         draw_boundary(search, args.out / "boundary.png")
         written = f"boundary.png, {written}"
     except CaffeError as fault:
-        # The picture is the only part that is nice to have.
+        # The picture is the only result that may be missing.
         print(fault, file=sys.stderr)
     print(f"{args.out}: {written}")
     return 0

@@ -1,4 +1,4 @@
-"""dongfeng segment: pictures of what each pixel of street scenes is."""
+"""dongfeng segment: pictures of the class of each pixel of street scenes."""
 
 from __future__ import annotations
 

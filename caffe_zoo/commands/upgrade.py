@@ -87,7 +87,7 @@ def _upgraded(path: Path, args: argparse.Namespace) -> NetParameter | SolverPara
             solver = read_solver(path, strict=args.strict)
         except FormatError:
             raise fault from None
-        if solver == SolverParameter():  # an empty file is no solver either
+        if solver == SolverParameter():  # an empty file is not a solver either
             raise
         return upgrade_solver(solver)
 

@@ -1,4 +1,4 @@
-"""One interface to whatever runs a network, gives its tops and times it; the table of engines."""
+"""What every engine offers: run a network, give its tops, time it; and the table of engines."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from prototxt_gen.registry import Registry
 class Session(ABC):
     """A network with its weights, ready to run.
 
-    `inputs` are the inputs that have to be given, by name in the network's order, with the shapes that the network was
-    loaded with. `outputs` are the names of the tops that `run` gives.
+    `inputs` are the inputs that have to be given, by name, in the network's order, with the shapes that it was loaded
+    with. `outputs` are the names of the tops that `run` gives.
     """
 
     def __init__(self, inputs: Mapping[str, Shape], outputs: Sequence[str]) -> None:
@@ -32,14 +32,14 @@ class Session(ABC):
 
     @abstractmethod
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The outputs by name, float32, for inputs by name; what the network does not take is passed over.
+        """The outputs by name, float32, for inputs by name; inputs that the network does not take are ignored.
 
         Another batch size than the network's is allowed where its layers allow it. Random numbers that a network
         draws are the same in every run. NetworkError names inputs that are missing.
         """
 
     def time(self, inputs: Mapping[str, Array] | None = None) -> float:
-        """Milliseconds of one run, on inputs of its own making where none are given."""
+        """Milliseconds of one run, on fixed inputs of its own where none are given."""
         given = self.own_inputs() if inputs is None else inputs
         begun = perf_counter_ns()
         self.run(given)
@@ -81,11 +81,11 @@ class Engine(ABC):
         outputs: Sequence[str] | None = None,
         input_shapes: Mapping[str, Sequence[int]] | None = None,
     ) -> Session:
-        """The network's TEST phase, ready to run with these weights; without weights, as its fillers say.
+        """The network's TEST phase, ready to run with these weights; without weights its fillers give them.
 
-        `outputs` names the tops to give, without it those that no layer takes. `input_shapes` are for inputs whose
-        shapes the network does not state, or for other ones. UnsupportedError for what the engine cannot run,
-        WeightsError for weights that do not fit.
+        `outputs` names the tops to give; the default is those that no layer takes. `input_shapes` gives or replaces the
+        shapes of inputs, by name. UnsupportedError for what the engine cannot run, WeightsError for weights that do not
+        fit.
         """
 
 
@@ -94,9 +94,9 @@ ENGINES: Registry[Callable[[int], Engine]] = Registry("engine")
 
 
 def make_engine(name: str = "torch", threads: int = 0) -> Engine:
-    """The engine of this name, with so many threads, or with its own choice of them.
+    """The engine of this name, with this many threads, or with its own choice of them.
 
-    CaffeError lists the engines there are; NotInstalledError says what brings the engine's package.
+    CaffeError for another name lists the engines; NotInstalledError says how to install the engine's package.
     """
     if name not in ENGINES:
         raise CaffeError(f"engine: found {name!r}, expected one of {', '.join(ENGINES)}")

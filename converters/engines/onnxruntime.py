@@ -68,7 +68,7 @@ class OnnxruntimeEngine(Engine):
                 session = _session(str(path), self._threads)
             except CaffeError:
                 raise
-            except Exception as fault:  # both raise kinds of their own
+            except Exception as fault:  # both raise exceptions of their own kinds
                 raise UnsupportedError(
                     f"network {net.name!r}: onnxruntime cannot run it: {_first_line(fault)}"
                 ) from fault
@@ -84,7 +84,7 @@ class OnnxruntimeEngine(Engine):
 
 
 class OnnxruntimeSession(Session):
-    """A graph in onnxruntime; `inputs` and `outputs` say how the graph calls each of ours."""
+    """A graph in onnxruntime; `inputs` and `outputs` map our names to those in the graph."""
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class OnnxruntimeSession(Session):
         self._label = label
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The export keeps the batch size it was made with: a batch that is a multiple of it goes in pieces."""
+        """The export keeps the batch size it was made with: a batch that is a multiple of it runs in pieces."""
         given = {name: np.ascontiguousarray(array, np.float32) for name, array in self._given(inputs).items()}
         pieces = self._pieces(given)
         results = (
@@ -120,7 +120,7 @@ class OnnxruntimeSession(Session):
         return dict(zip(self.outputs, joined, strict=True))
 
     def _pieces(self, inputs: Mapping[str, Array]) -> int:
-        """How many batches of the network's size the inputs hold; 1 where they hold no whole number of them."""
+        """How many batches of the network's size the inputs hold; 1 where that is not a whole number."""
         times = set()
         for name, shape in self.inputs.items():
             found = inputs[name].shape
@@ -140,7 +140,7 @@ class OnnxruntimeSession(Session):
 def open_onnx(path: str | os.PathLike[str], tops: Iterable[str] = (), threads: int = 0) -> Session:
     """An ONNX file, ready to run: its inputs and outputs, and those of `tops` that are values within it.
 
-    Sizes that the file leaves open are 0 in `inputs`. FileError, or FormatError for what onnxruntime does not take.
+    Sizes that the file leaves open are 0 in `inputs`. FileError, or FormatError where onnxruntime refuses the file.
     """
     onnx = _package("onnx")
     label = os.fspath(path)

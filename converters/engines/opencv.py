@@ -24,7 +24,7 @@ from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
 
 @ENGINES.register("opencv")
 class OpenCVEngine(Engine):
-    """cv2.dnn on the CPU; the number of threads is the whole process's."""
+    """cv2.dnn on the CPU; the number of threads counts for the whole process."""
 
     name, title = "opencv", "OpenCV"
 
@@ -55,7 +55,7 @@ class OpenCVEngine(Engine):
         outputs: Sequence[str] | None = None,
         input_shapes: Mapping[str, Sequence[int]] | None = None,
     ) -> Session:
-        """As every engine's; of `outputs` it gives those that OpenCV has a name for, tops of layers with one top."""
+        """As every engine's; of `outputs` it gives those that OpenCV has a name for: tops of layers with one top."""
         from converters.pytorch.module import to_torch, weights_of
 
         module = to_torch(net, weights, outputs=outputs, input_shapes=input_shapes)
@@ -74,14 +74,14 @@ class OpenCVEngine(Engine):
                 found = self._cv2.dnn.readNetFromCaffe(str(text), str(path))
             except self._cv2.error as fault:
                 raise _cannot(self._cv2, fault) from fault
-        found.enableFusion(outputs is None)  # fused, the tops within hold what was left in memory
+        found.enableFusion(outputs is None)  # with fusion, inner tops would hold what was left in memory
         known = set(found.getLayerNames())
         names = {}
         for top in meta["outputs"]:
             maker = makers.get(top)
             if maker is None or len(maker.tops) != 1:
                 continue
-            # Layers whose tops nothing takes are called by the names of their tops.
+            # OpenCV calls layers whose tops nothing takes by the names of their tops.
             name = maker.name if maker.name in known else top
             if name in known:
                 names[top] = name
@@ -89,7 +89,7 @@ class OpenCVEngine(Engine):
 
 
 class OpenCVSession(Session):
-    """A cv2.dnn.Net; `names` says how it calls each top."""
+    """A cv2.dnn.Net; `names` maps each top to the name that it has there."""
 
     def __init__(self, cv2: Any, net: Any, inputs: Mapping[str, Shape], names: Mapping[str, str]) -> None:
         super().__init__(inputs, list(names))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @ENGINES.register("torch")
 class TorchEngine(Engine):
-    """PyTorch on the CPU in inference mode; the number of threads is the whole process's."""
+    """PyTorch on the CPU in inference mode; the number of threads counts for the whole process."""
 
     name, title = "torch", "PyTorch"
 
@@ -70,7 +70,7 @@ class TorchSession(Session):
         convolutions = [
             part for part in module.modules() if isinstance(part, (torch.nn.Conv2d, torch.nn.ConvTranspose2d))
         ]
-        # Channels last is how the CPU's convolutions want images.
+        # The CPU's convolutions are fastest on images with channels last.
         self._channels_last = bool(convolutions)
         for part in convolutions:
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -31,7 +31,7 @@ _BLOCK = 1 << 17
 
 
 class _Span(NamedTuple):
-    """Some of a blob's numbers in the file: `size` of them, from `offset`, one every `stride` bytes."""
+    """A run of a blob's numbers in the file: `size` of them, from `offset` on, one every `stride` bytes."""
 
     offset: int
     size: int
@@ -44,7 +44,7 @@ def read_blob(reader: Reader, end: int, owner: str) -> Array:
 
     Sizes in num, channels, height and width go before `shape`, double_data before data (Caffe: Blob::FromProto).
     Numbers may be packed, in several pieces, or one field each. Nothing is allocated before the shape and the number
-    of values agree. `owner` says in a FormatError whose blob it is.
+    of values agree. A FormatError begins with `owner`, which says whose blob it is.
     """
     start = reader.at
     legacy: dict[int, int] = {}
@@ -112,7 +112,7 @@ def _gather(reader: Reader, spans: Sequence[_Span], total: int) -> Array:
                 many = min(_BLOCK, count - begin)
                 block = reader.read(offset + begin * stride, (many - 1) * stride + dtype.itemsize)
                 numbers: np.ndarray = np.ndarray(many, dtype, block, strides=(stride,))
-                with np.errstate(over="ignore"):  # as the C++ cast: what float32 cannot hold is infinite
+                with np.errstate(over="ignore"):  # as a C++ cast does: numbers too large for float32 become infinite
                     values[done + begin : done + begin + many] = numbers
         done += count
     return values
@@ -125,7 +125,7 @@ def expect(reader: Reader, found: int, expected: int, what: str) -> None:
 
 
 def as_blob(values: ArrayLike, owner: str) -> Array:
-    """The numbers as a contiguous float32 array; float32 that is so already is not copied.
+    """The numbers as a contiguous float32 array; one that is so already is not copied.
 
     WeightsError for anything but an array of real numbers, for shapes that Caffe does not allow, and for numbers too
     large for float32. Infinite numbers and NaN stay.
@@ -155,8 +155,8 @@ def blob_length(shape: Sequence[int]) -> int:
 def blob_pieces(array: Array) -> Iterator[bytes | memoryview]:
     """The bytes of the BlobProto: packed data, then shape, as Caffe writes them (Blob::ToProto).
 
-    Four sizes of which the first is 1 may be an old file's way to write fewer. They go into num, channels, height and
-    width, where Caffe takes them for either; in `shape` it would refuse the old way.
+    Four sizes of which the first is 1 may be an old file's way to write fewer. They are written as num, channels,
+    height and width, where Caffe takes both meanings; in `shape` it would refuse the old one.
     """
     before, after = _around(array.shape)
     yield before

@@ -1,7 +1,7 @@
 """The .caffemodel, Caffe's binary file: layers' names and blobs, and nothing else of it.
 
-Forks of Caffe use the same field numbers for different things (148 is a Clip here and an Interp there), so structure
-comes from the prototxt and is skipped here, whatever it holds.
+Forks of Caffe use the same field numbers for different things (148 is a Clip here and an Interp there), so the
+structure comes from the prototxt, and the one in this file is skipped.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def read_caffemodel(path: str | os.PathLike[str]) -> dict[str, list[Array]]:
     Arrays keep the shapes of the file, in V0 and V1 files four sizes each (see `blobs.fit`). Layers without blobs are
     left out. Of two layers of one name the later counts, as it overwrites the earlier in Caffe; in a file with both
     `layer` and `layers` only `layers` count (Caffe: Net::CopyTrainedLayersFrom, UpgradeV1Net). The numbers are read
-    from the file into the arrays: memory is that of the weights, whatever the size of the file.
+    from the file straight into the arrays, so memory is that of the weights alone, for files of any size.
     """
     with reading(path) as reader:
         current: dict[str, list[Array]] = {}
@@ -85,7 +85,7 @@ def write_caffemodel(
 
 def _pieces(weights: Mapping[str, Sequence[Array]], net: NetParameter | None) -> Iterator[bytes | memoryview]:
     if net is None:
-        yield wire.field(_NET_NAME, b"")  # a network's name: a file without any layer is a network too
+        yield wire.field(_NET_NAME, b"")  # a name without any layer is a network too
         for name, blobs in weights.items():
             yield from _layer_pieces(wire.field(1, name.encode()), b"", blobs)
         return
@@ -99,7 +99,7 @@ def _pieces(weights: Mapping[str, Sequence[Array]], net: NetParameter | None) ->
 
 
 def _around_blobs(layer: LayerParameter) -> tuple[bytes, bytes]:
-    """What Caffe writes of a layer before its blobs and after them: fields go by their numbers."""
+    """What Caffe writes of a layer before its blobs and after them: fields are in the order of their numbers."""
     before, after = LayerParameter(), LayerParameter()
     before.CopyFrom(layer)
     after.CopyFrom(layer)

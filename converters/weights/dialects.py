@@ -1,7 +1,7 @@
 """The two dialects of a .caffemodel: field 148 of a layer is clip_param in BVLC Caffe, interp_param in the DF release.
 
 Stock Caffe stops at a file in which 148 is an Interp: a Clip without its required numbers. Files are rewritten field by
-field on the wire, so that everything else in them stays as it was, byte for byte, whatever its size.
+field on the wire, so that everything else in them stays as it was, byte for byte, in files of any size.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def change_dialect(source: str | os.PathLike[str], target: str | os.PathLike[str
 
 
 def read_network(path: str | os.PathLike[str]) -> NetParameter:
-    """The structure that a .caffemodel of either dialect states, in whatever format, without the blobs.
+    """The structure that a .caffemodel of either dialect states, in the format of the file, without the blobs.
 
     Nothing of the blobs is read, so files may be of any size. FileError and FormatError name the file.
     """
@@ -105,7 +105,7 @@ def _without(reader: Reader, message: _Field, blobs: int, old: bool = False) -> 
 
 
 def _fields(reader: Reader, end: int) -> Iterator[_Field]:
-    """The fields from the reader's place to `end`. A group, which Caffe never uses, counts with the next field."""
+    """The fields from the reader's place to `end`. A group, which Caffe never uses, counts to the next field."""
     start = reader.at
     for number, kind, value in reader.fields(end):
         content = after = reader.at

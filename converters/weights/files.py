@@ -30,7 +30,7 @@ def load_weights(path: str | os.PathLike[str], net: NetParameter | None = None) 
     """Every layer's blobs as float32 arrays, by layer name, in Caffe's blob order and in the shapes of the file.
 
     The suffix .h5 means HDF5 and .safetensors safetensors, anything else a binary .caffemodel. Layers without blobs
-    are left out. `net` is asked only where a .caffemodel.h5 leaves out blobs because layers share them. FileError and
+    are left out. `net` is needed only where a .caffemodel.h5 leaves out blobs because layers share them. FileError and
     FormatError name the file, and where in it something is wrong.
     """
     suffix = Path(path).suffix
@@ -46,12 +46,12 @@ def save_weights(
 
     Other real numbers become float32. With `net` a .caffemodel also holds the network, as Caffe's own do, and every
     layer of `weights` must be in it. Without it the layers have no types: Caffe loads such a file, since it copies by
-    name alone (Net::CopyTrainedLayersFrom), and nothing can be learned from it about the network.
+    name alone (Net::CopyTrainedLayersFrom), but it says nothing about the network.
 
     Layers that should have blobs and have none in `weights` are not in the file: Caffe then leaves them to their
-    fillers, while it aborts at a layer that is there without its blobs. Two layers of one name both get its blobs;
-    Caffe gives them to the first. Caffe itself reads no .caffemodel of 2 GB or more. WeightsError lists every layer
-    that cannot be written.
+    fillers, while it aborts at a layer that is in the file without its blobs. Two layers of one name both get its
+    blobs; Caffe gives them to the first. Caffe itself reads no .caffemodel of 2 GB or more. WeightsError lists every
+    layer that cannot be written.
     """
     suffix = Path(path).suffix
     if suffix not in _SUFFIXES:
@@ -82,7 +82,7 @@ def save_weights(
 
 
 def _without_unfilled(net: NetParameter, weights: Weights) -> NetParameter:
-    """The network without the layers that have blobs by right and none in the weights."""
+    """The network without the layers that should have blobs and have none in the weights."""
     doubtful = {layer.name for layer in net.layer if layer.name not in weights and _may_have_blobs(layer)}
     if not doubtful:
         return net
@@ -90,7 +90,7 @@ def _without_unfilled(net: NetParameter, weights: Weights) -> NetParameter:
     for phase in ("TRAIN", "TEST"):
         try:
             unfilled.update(row.name for row in trace(select_phase(net, phase)) if row.blob_shapes)
-        except CaffeError:  # the shapes are not known, as behind data layers: the types have to do
+        except CaffeError:  # the shapes are not known, as behind data layers: go by the types alone
             unfilled |= doubtful
     unfilled &= doubtful
     kept = NetParameter()

@@ -18,7 +18,7 @@ from prototxt_gen.proto import NetParameter
 if TYPE_CHECKING:
     import h5py
 
-# Deflate, HDF5's compression, makes nothing smaller than this.
+# Deflate, HDF5's compression, never reaches a higher ratio.
 _MOST_COMPRESSION = 1032
 
 
@@ -31,7 +31,7 @@ def read_hdf5(path: str | os.PathLike[str], net: NetParameter | None = None) -> 
     HDF5 reads "/" in a name as a group within a group. Layers of such names are found in the inner groups, where
     `write_hdf5` puts them; Caffe itself never wrote one.
     """
-    import h5py  # which takes longer to import than all the rest of the weights
+    import h5py  # takes longer to import than the rest of this package
 
     with opened(path) as file:
         data = file.get("data")
@@ -81,9 +81,9 @@ def write_hdf5(weights: Mapping[str, Sequence[Array]], path: str | os.PathLike[s
 
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[h5py.File]:
-    """The HDF5 file for reading. FileError when it cannot be opened, FormatError for whatever HDF5 finds wrong in it.
+    """The HDF5 file for reading. FileError when it cannot be opened, FormatError for all that HDF5 finds wrong in it.
 
-    HDF5's own library reads the file: what makes it crash cannot be caught here.
+    HDF5's own library reads the file: a crash of that library cannot be caught here.
     """
     import h5py
 

@@ -22,9 +22,9 @@ Doubles = NDArray[np.float64]
 def merge_batchnorm(net: NetParameter, weights: Mapping[str, Sequence[ArrayLike]]) -> tuple[NetParameter, Weights]:
     """The network without the batch normalisations that can be folded, and weights with which it computes the same.
 
-    Which these are, and how the network changes, `prototxt_gen.passes.merging` says. The arithmetic is done in
-    float64 and rounded once. Both arguments stay as they are. WeightsError lists every layer that is missing or whose
-    blobs do not fit together.
+    `prototxt_gen.passes.merging` says which these are and how the network changes. The arithmetic is done in float64
+    and rounded once. Both arguments stay as they are. WeightsError lists every layer that is missing or whose blobs do
+    not fit together.
     """
     merged, merges = merge_structure(net)
     layers = {layer.name: layer for layer in upgrade(net).layer}
@@ -64,7 +64,7 @@ def _folded(merge: Merge, layers: Mapping[str, Any], arrays: Weights) -> list[ND
 
 
 def _times_outputs(layer: Any, weight: Doubles, factor: Doubles) -> Doubles:
-    """Every weight times the factor of the output that it works for."""
+    """Every weight times the factor of the output that it contributes to."""
     if layer.type == "InnerProduct":
         # Old files hold an inner product's weight as (1, 1, outputs, inputs).
         plane = weight.reshape(weight.shape[-2:])

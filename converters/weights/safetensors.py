@@ -19,7 +19,7 @@ _METADATA = {"format": "caffe"}
 def read_safetensors(path: str | os.PathLike[str]) -> dict[str, list[Array]]:
     """Every layer's blobs by its name, as `write_safetensors` left them; numbers of other types become float32.
 
-    FormatError when the file is not a .safetensors, or one of anything but Caffe's blobs.
+    FormatError when the file is not a .safetensors, or holds anything but Caffe's blobs.
     """
     library = _library()
     try:

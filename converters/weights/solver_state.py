@@ -1,4 +1,4 @@
-"""The .solverstate, where Caffe keeps what training needs beside the weights: read, in both of its forms."""
+"""Reading a .solverstate, in both of its forms: what Caffe needs to go on training, besides the weights."""
 
 from __future__ import annotations
 

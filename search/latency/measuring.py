@@ -1,4 +1,4 @@
-"""Timing networks on an engine, many of them in turns, so that a busy machine is unfair to none."""
+"""Timing many networks on an engine in turns, so that a busy machine slows all of them alike."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Entry(NamedTuple):
 
 
 def measure(engine: Engine, nets: Sequence[NetParameter], advance: Callable[[], object] = lambda: None) -> list[Entry]:
-    """Times networks, whole ones or parts, in interleaved rounds; `advance` is called once a network and round."""
+    """Times networks, whole ones or parts, in interleaved rounds; `advance` is called after each network of a round."""
     sessions = [engine.load(net) for net in nets]
     samples: list[list[float]] = [[] for _ in sessions]
     for session in sessions:
@@ -49,5 +49,5 @@ def measure(engine: Engine, nets: Sequence[NetParameter], advance: Callable[[], 
 
 def _entry(times: list[float]) -> Entry:
     low, median, high = np.percentile(times, (25, 50, 75))
-    # Nanoseconds are finer than any clock's truth here.
+    # No clock here is more exact than a nanosecond.
     return Entry(round(float(median), 6), (round(float(low), 6), round(float(high), 6)), len(times))

@@ -15,7 +15,7 @@ from search.spaces.vectors import Vectors
 
 
 class _Placed(NamedTuple):
-    """A block where it stands: its stage, whether it is the first there, the widths before it and its own.
+    """A block and its place: its stage, whether it is the first there, the width before it and its own.
 
     Widths are indices as in the space's vectors; 0 stands for the stem.
     """
@@ -63,7 +63,7 @@ def predictor(space: BackboneSpace, nanoseconds: Callable[[Part], int]) -> Calla
 
 
 def _parts(space: BackboneSpace) -> tuple[Part, dict[_Placed, Part], dict[int, Part]]:
-    """The stem; the block of every place; the head behind every width. They are read off networks of the space."""
+    """The stem, the block of every place, and the head behind every width, cut from networks of the space."""
     stem, blocks, heads = None, {}, {}
     for place, index, architecture in _examples(space):
         found = parts(architecture, space.input_shape)

@@ -28,10 +28,10 @@ from search.spaces import BackboneSpace
 from search.spaces.vectors import Vectors
 
 FORMAT = "dongfeng latency table 2"
-# Its keys were made of a few numbers of a block and stood for several networks.
+# The format before: its keys were made of a few numbers of a block, so that one could stand for several networks.
 _OLD_FORMAT = "dongfeng latency table 1"
 
-# A killed measurement loses at most so many parts.
+# A killed measurement loses at most this many parts.
 PARTS_PER_SAVE = 48
 
 
@@ -52,7 +52,7 @@ class LatencyTable:
     ) -> LatencyTable:
         """The table of every part of a space. With a `path`, goes on from that file and saves there as it goes.
 
-        FormatError when the file was measured on another target: times of two targets do not mix.
+        FormatError when the file was measured on another target: times of two targets cannot be mixed.
         """
         table = cls.load(path) if path is not None and Path(path).exists() else cls(engine.target)
         missing = [part for key, part in space_parts(space).items() if key not in table.entries]

@@ -1,4 +1,4 @@
-"""The boundary of a search: boundary.json to read by program, and a table to read by eye."""
+"""The boundary of a search: boundary.json for programs, and a table for people."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ def boundary_table(found: Sequence[Found]) -> str:
 
 
 def counts_line(counts: dict[str, int]) -> str:
-    """How much of the space a search has settled, in one sentence."""
+    """How much of the space a search has decided about, in one sentence."""
     rest = counts["in_interval"] - counts["trained"] - counts["pruned"]
     return (
         f"{counts['space']:,} architectures in the space, {counts['in_interval']:,} in the latency interval: "

@@ -25,7 +25,7 @@ def draw_boundary(search: Strategy, path: str | os.PathLike[str]) -> None:
         raise NotInstalledError("matplotlib", "plot", f"{os.fspath(path)}: the picture") from fault
     counts = search.counts()
     latencies = search.latencies()
-    # Few candidates are very slow; without them the rest has room.
+    # A few candidates are very slow; without them there is more room for the rest.
     most = float(np.quantile(np.concatenate(list(latencies.values())), 0.995))
     figure = Figure(figsize=(9, 6.5), dpi=150, layout="constrained")
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))

@@ -16,7 +16,7 @@ from search.spaces.vectors import Vectors, completions, sequences
 # Above this, listing a space takes minutes and gigabytes. Counting and drawing have no limit.
 LISTED_AT_MOST = 30_000_000
 
-# Hostile codes must not cost time: the tables behind counting grow with blocks times widths.
+# The tables for counting grow with blocks times widths: a bound keeps hostile codes from costing time.
 _MOST_BLOCKS = 1000
 
 
@@ -71,7 +71,7 @@ class BackboneSpace:
         return f"s{stem}_{stages}_w{widths}_c{self.classes}_i{size}"
 
     def count(self) -> int:
-        """How many architectures there are, exactly, however many."""
+        """The exact number of architectures, however large."""
         return completions(self.depths, len(self.widths))[0, 0, 0]
 
     def __len__(self) -> int:
@@ -86,7 +86,7 @@ class BackboneSpace:
         return True
 
     def __iter__(self) -> Iterator[Backbone]:
-        """Every architecture once, in the order of `at`; lazily, so that a look at the first few is free."""
+        """Every architecture once, in the order of `at`, made one by one as they are asked for."""
         return (self.at(index) for index in range(self.count()))
 
     def at(self, index: int) -> Backbone:

@@ -17,7 +17,7 @@ Vectors = NDArray[np.uint8]
 
 @lru_cache(maxsize=16)
 def completions(depths: tuple[tuple[int, int], ...], choices: int) -> dict[tuple[int, int, int], int]:
-    """In how many ways a network can go on after `depth` blocks of `stage`, the last of width index `width`."""
+    """The number of ways to go on after `depth` blocks of `stage`, the last of which has the width index `width`."""
     ways: dict[tuple[int, int, int], int] = {}
     for stage in reversed(range(len(depths))):
         least, most = depths[stage]

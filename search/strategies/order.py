@@ -1,4 +1,4 @@
-"""The partial order of architectures: who is narrower or shallower than whom.
+"""The partial order of architectures: which is narrower or shallower than which.
 
 An architecture is a vector of width indices (see spaces/vectors.py). x precedes y when y becomes x by narrowing blocks
 and by removing blocks, in any number of steps. Widths never decrease along a network, so this is the elementwise order
@@ -28,8 +28,8 @@ def precedes(x: Vectors, y: Vectors) -> NDArray[np.bool_] | Any:
 def non_dominated(latencies: NDArray[np.float64], accuracies: NDArray[np.float64]) -> NDArray[np.intp]:
     """Indices of the pairs that no other pair beats, fastest first: the boundary.
 
-    One pair beats another when it is no slower and no less accurate, and better in one of the two. Of equal pairs
-    all stay or none does.
+    One pair beats another when it is no slower and no less accurate, and better in one of the two. Equal pairs stay or
+    go together.
     """
     kept: list[int] = []
     for index in np.lexsort((-accuracies, latencies)).tolist():

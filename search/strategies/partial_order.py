@@ -4,7 +4,7 @@ For every trained w let y_w be the fastest trained network that is no less accur
 Lat(x) > Lat(y_w) is pruned: Acc(x) <= Acc(w) <= Acc(y_w) by assumption, so y_w is faster and no less accurate. When a
 faster y_w is trained, w prunes again.
 
-The paper tells neither its interval of latencies nor when it stops: here the caller chooses both.
+The paper states neither its interval of latencies nor when it stops: here the caller chooses both.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OPEN, TRAINED, PRUNED = 0, 1, 2
 class Pruner:
     """The rule itself, on candidates given as vectors (n, length) with their latencies (n,).
 
-    Of ties: a candidate exactly as fast as y_w is not pruned, and a trained network exactly as accurate as w can be
+    On ties: a candidate exactly as fast as y_w is not pruned, and a trained network exactly as accurate as w can be
     y_w, since x would be slower than it and no better. `accuracies` holds NaN for candidates not trained.
     """
 
@@ -80,8 +80,8 @@ class PartialOrderPruning:
     """A search over the architectures of `space` whose latency by `table` lies in `interval` (least, most; ms).
 
     `ask()` draws one, uniformly, of those neither trained nor pruned; `tell()` takes its accuracy. What `ask` returns
-    depends on `seed` and on what was told, and on nothing else, so that a search told the same results again goes on
-    as it would have. ArchitectureError when the space is too large to list or no architecture lies in the interval.
+    depends only on `seed` and on what was told, so a search that is told the same results again goes on as before.
+    ArchitectureError when the space is too large to list or no architecture lies in the interval.
     """
 
     name = "partial order pruning"
@@ -132,7 +132,7 @@ class PartialOrderPruning:
         return self.pruner.tell(int(found[0]), accuracy)
 
     def trained(self) -> list[Trained]:
-        """All that was told, in that order."""
+        """All accuracies that were told, in that order."""
         return [self._trained(index) for index in self.pruner.trained()]
 
     def boundary(self) -> list[Trained]:

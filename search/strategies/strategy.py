@@ -23,12 +23,12 @@ class Trained(NamedTuple):
 class Strategy(Protocol):
     """A search in progress. What `ask` returns follows from how it was made and from what it was told, in that order.
 
-    So a search that is told the stored results of an earlier process goes on as that process would have.
+    So a search that is told the stored results of an earlier process goes on as that process would.
     """
 
     @property
     def name(self) -> str:
-        """The strategy in words: a study begun with one is not gone on with by another."""
+        """The strategy in words: a study begun with one strategy cannot go on with another."""
 
     @property
     def space(self) -> BackboneSpace:
@@ -44,11 +44,11 @@ class Strategy(Protocol):
     def tell(self, architecture: Backbone, accuracy: float) -> int:
         """Enters the accuracy in 0..1 of a candidate; returns how many others need no training any more.
 
-        ArchitectureError when it is no candidate or was told before, or when the accuracy is not in 0..1.
+        ArchitectureError when it is not a candidate or was told before, or when the accuracy is not in 0..1.
         """
 
     def trained(self) -> list[Trained]:
-        """All that was told, in that order."""
+        """All accuracies that were told, in that order."""
 
     def boundary(self) -> list[Trained]:
         """The trained candidates that no other beats (see strategies/order.py), fastest first."""

@@ -1,4 +1,4 @@
-"""What lies where in the folder of a search."""
+"""Where things are in the folder of a search."""
 
 from __future__ import annotations
 

@@ -14,10 +14,10 @@ from search.study.folder import LOCK, make_folder
 
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Makes the folder and holds it; a process that ends, in whatever way, lets go of it.
+    """Makes the folder and holds it until the process ends, in whatever way.
 
-    FileError when the folder cannot be written or another process holds it. Windows has no such lock: there nothing
-    is held.
+    FileError when the folder cannot be written or another process holds it. Windows has no such lock: nothing is held
+    there.
     """
     make_folder(folder)
     try:

@@ -1,7 +1,7 @@
 """A search from its beginning, or from where it was stopped, to its end.
 
 What to train next follows from the finished trainings and the seed (see strategies/strategy.py), and a training's
-random numbers from the seed and the candidate, so a search that was killed and started again ends as it would have.
+random numbers from the seed and the candidate, so a search that is killed and started again ends with the same result.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def run_search(
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
     `engine` runs the blocks to be measured, PyTorch's by default. `interval` is in milliseconds of the table's
-    prediction, `device` is where PyTorch trains: UnsupportedError when there is none of that name. `trials` counts
-    those of earlier runs in the same folder; more may be asked for later. All else must stay as the search began:
+    prediction, `device` is where PyTorch trains: UnsupportedError when it cannot train there. `trials` counts those of
+    earlier runs in the same folder; more may be asked for later. Everything else must be as when the search began:
     FormatError tells what differs. FileError when the folder cannot be used or another process is using it.
     """
     schedule = schedule or Schedule()
@@ -82,7 +82,7 @@ def _train(
             number = study.begin(architecture)
             net = generate(architecture, input_shape=search.space.input_shape)
             weights, accuracy = train(net, data, schedule, device, bar.update)
-            # Before the training is entered as finished, so that all that is finished and on the boundary has weights.
+            # Before the training is entered as finished, so that every finished network on the boundary has weights.
             target = network_folder(folder, architecture)
             make_folder(target)
             save_weights(weights, target / WEIGHTS, net)

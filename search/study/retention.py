@@ -27,6 +27,6 @@ def keep_boundary(search: Strategy, folder: Path) -> None:
         if beaten not in boundary and beaten.is_dir():
             for name in (WEIGHTS, DEPLOY, TRAIN_VAL, SOLVER):
                 (beaten / name).unlink(missing_ok=True)
-            # Files that somebody else put there stay.
+            # Files of other names stay.
             with suppress(OSError):
                 beaten.rmdir()

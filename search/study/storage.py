@@ -49,11 +49,11 @@ class StoredStudy:
         self.path = path
         with self._database():
             if not path.exists():
-                # Optuna begins a study in dozens of steps, and after some of them cannot go on.
+                # Optuna begins a study in dozens of steps; a study stopped after some of them is broken.
                 with replacing(path) as temporary:
                     _begin(temporary, settings)
             self._study = self._opened(settings)
-            # Whoever trained these is gone: this process alone holds the folder.
+            # The processes that trained these have ended: this one alone holds the folder.
             for trial in self._study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)):
                 self._study.tell(trial.number, state=TrialState.FAIL)
 
@@ -81,7 +81,7 @@ class StoredStudy:
         return trial.number
 
     def finish(self, number: int, latency: float, accuracy: float) -> None:
-        """Enters what the training of that number came to: the predicted latency in ms, the accuracy in 0..1."""
+        """Enters the result of the training with that number: the predicted latency in ms, the accuracy in 0..1."""
         with self._database():
             self._study.tell(number, [latency, accuracy])
 
@@ -89,7 +89,7 @@ class StoredStudy:
         try:
             storage = RDBStorage(_url(self.path))
         except RuntimeError as fault:
-            # The tables are those of another version of Optuna, which says which one and what to do.
+            # The file is of another version of Optuna, whose message says which one and what to do.
             raise FormatError(f"{self.path}: {fault}") from fault
         names = optuna.get_all_study_names(storage)
         if NAME not in names:
@@ -129,7 +129,7 @@ def settings_of(
 ) -> dict[str, Any]:
     """All that decides what a search does, as JSON values: a study goes on with the same settings only.
 
-    The latency table is told by a digest of its times.
+    The latency table is represented by a digest of its times.
     """
     entries = sorted((key, entry.ms) for key, entry in search.table.entries.items())
     return {

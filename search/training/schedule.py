@@ -1,6 +1,6 @@
 """The schedule of one training: steps, learning rate, momentum, seed.
 
-The schedule a search trains with is not public for the paper; what stands here is ours.
+The paper does not publish its schedule; this one is our own.
 """
 
 from __future__ import annotations

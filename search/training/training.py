@@ -31,8 +31,8 @@ def train(
 ) -> tuple[Weights, float]:
     """Trains a deploy network from new weights; gives its weights and its accuracy in 0..1 on the held-out images.
 
-    The random numbers depend on the schedule's seed and the network's name alone, so that a candidate trained again
-    comes out the same. `advance` is called once a step.
+    The random numbers depend on the schedule's seed and the network's name alone, so that training a candidate again
+    gives the same result. `advance` is called once a step.
     """
     name = f"{schedule.seed} {net.name}"
     rng = random.Random(name)
@@ -51,7 +51,7 @@ def train(
         optimizer.step()
         advance()
     weights = weights_of(module)
-    # Measured as by whoever loads the two files: in a new module, on the CPU.
+    # Measured as a user of the two files would: in a new module, on the CPU.
     return weights, evaluate(to_torch(net, weights), data.held_out)
 
 

@@ -133,7 +133,7 @@ def test_a_failed_download_is_one_error_and_leaves_nothing(cache, server, page, 
 def test_an_unreachable_server(cache):
     with pytest.raises(CaffeError, match=r"cannot be downloaded .*refused.*--from FILE"):
         fetch("df1", download=from_server("http://127.0.0.1:1"))
-    with pytest.raises(CaffeError, match="nothing came"):
+    with pytest.raises(CaffeError, match="nothing arrived"):
         fetch("df1", download=lambda drive_id, path: None)
     assert not any(cache.iterdir())
 
@@ -237,9 +237,9 @@ def test_what_was_never_fetched_tells_how(cache):
 
 def test_names_of_files():
     assert released_file("df1").name == released_file("df1.caffemodel").name == "df1.caffemodel"
-    with pytest.raises(CaffeError, match="the release has no weights of df-lite; a file of your own goes to --weights"):
+    with pytest.raises(CaffeError, match="the release has no weights of df-lite; give a file of your own by --weights"):
         released_file("df-lite")
-    with pytest.raises(CaffeError, match="no released weights 'df1_mergebn'; there are: df1"):
+    with pytest.raises(CaffeError, match="no released weights 'df1_mergebn', expected one of: df1"):
         released_file("df1_mergebn")
     with pytest.raises(CaffeError, match="no network 'df9' in the zoo"):
         released_file("df9")

@@ -1,7 +1,7 @@
 """ncnn's layer types in Caffe's language: `CONVERTERS` maps each to the layers and blobs that compute the same.
 
 Numbers of parameters and the order of arrays in the weight file are each type's load_param and load_model in ncnn's
-src/layer. ncnn's maps have no batch axis, so that its axis 0 is Caffe's 1.
+src/layer. ncnn's maps have no batch axis, so its axis 0 is Caffe's 1.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ class Read:
 class Made:
     """What one ncnn layer becomes: Caffe layers, what to read for them, how the arrays read become their blobs.
 
-    `differences` are those where ncnn computes otherwise than the layers made and no layer of Caffe's does the same.
+    `differences` are the points where ncnn computes something else than the layers made, and no layer of Caffe does the
+    same.
     """
 
     layers: Sequence[LayerParameter]
@@ -399,7 +400,7 @@ def _shuffle_channel(ncnn: NcnnLayer) -> Made:
     return Made([_layer(ncnn, "ShuffleChannel", shuffle_channel_param={"group": ncnn.size(0, 1, 1)})])
 
 
-# Types whose parameters are numbers of one field each: number, field, what ncnn takes when it is absent.
+# Types whose parameters each are one field of a message: number, field, ncnn's default.
 _PLAIN: dict[str, tuple[str, tuple[tuple[int, str, float], ...]]] = {
     "AbsVal": ("", ()),
     "BNLL": ("", ()),

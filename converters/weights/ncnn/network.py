@@ -20,17 +20,17 @@ def read_ncnn(
     """Reads ncnn's .param.bin (old, binary) or .param (text) and the .bin beside it.
 
     `to_torch(*read_ncnn(...))` computes what ncnn computes. Blobs keep ncnn's names, in binary files numbers. Split
-    layers are left out: what they copy is read under its first name. A BatchNorm becomes a BatchNorm and a Scale; an
+    layers are left out: their tops become the blob that they copy. A BatchNorm becomes a BatchNorm and a Scale; an
     activation inside a layer becomes a layer. float16 weights become float32.
 
-    ncnn's Interp samples at pixel centres, which no layer of Caffe's does: it becomes a layer of the type
+    ncnn's Interp samples at pixel centres, which no layer of Caffe does: it becomes a layer of the type
     InterpHalfPixel, which only this project knows, so that a prototxt shows it and Caffe refuses it. With
-    `as_caffe=True` the network is taken for one that was made by Caffe and gets Caffe's layers, whose numbers
-    differ from ncnn's: Interp with aligned corners (see `caffe_interp`), and means of padded windows that count the
-    padding. Without it, such means are refused.
+    `as_caffe=True` the network counts as one that was trained in Caffe, and gets Caffe's layers, whose numbers differ
+    from ncnn's: Interp with aligned corners (see `caffe_interp`), and means of padded windows that count the padding.
+    Without it, such means are refused.
 
     FormatError names the file, the layer and the field that is wrong. UnsupportedError lists every layer that is not
-    done, first by types and parameters, before any weight is read, then quantized weights.
+    supported: first by types and parameters, before any weight is read, then quantized weights.
     """
     layers = read_layers(param)
     made = _convert(os.fspath(param), layers, as_caffe)
@@ -85,7 +85,7 @@ def _convert(source: str, layers: Sequence[NcnnLayer], as_caffe: bool) -> list[t
             continue
         try:
             if layer.type not in CONVERTERS:
-                raise UnsupportedError("no layer of Caffe's for this type")
+                raise UnsupportedError("no layer of Caffe does the same")
             result = CONVERTERS[layer.type](layer)
             layer.refuse_unasked()
             if result.differences and not as_caffe:

@@ -18,7 +18,7 @@ ABSENT = -233
 _ARRAYS = -23300
 _CUSTOM = 1 << 8
 _MOST_PARAMETERS = 64
-# Of no meaning for what is computed: shapes of the tops, and a mask of allowed shortcuts.
+# These change no number: shapes of the tops, and a mask of allowed shortcuts.
 _HINTS = (30, 31)
 
 # Places in this list are the type numbers of binary files. ncnn only ever adds at its end (src/CMakeLists.txt).
@@ -77,7 +77,7 @@ class NcnnLayer:
         return number.whole
 
     def size(self, key: int, default: int, least: int = 0) -> int:
-        """An integer that counts something: at least `least`."""
+        """An integer, at least `least`, that counts something."""
         found = self.whole(key, default)
         if found < least:
             raise self.fault(f"parameter {key}", found, f"{least} or more")
@@ -117,7 +117,7 @@ def read_layers(path: str | os.PathLike[str]) -> list[NcnnLayer]:
     """The layers of a .param.bin or a .param, in the order of the file.
 
     Names of layers are not in binary files: they become type and place, `Convolution_2`; blobs are called by their
-    numbers. Every bottom is a top of a layer before it and every top is made once, else a FormatError says where not.
+    numbers. FormatError where a bottom is not the top of a layer before it, or a top is made twice.
     """
     source = os.fspath(path)
     data = read_bytes(path)

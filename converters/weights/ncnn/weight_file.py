@@ -23,7 +23,7 @@ _TABLE = 256
 
 @dataclass
 class WeightFile:
-    """The file from where the last array ended; `refused` collects what is quantized."""
+    """The file, read from where the last array ended; `refused` collects arrays that are quantized."""
 
     source: str
     file: BinaryIO
@@ -31,7 +31,7 @@ class WeightFile:
     refused: list[str]
 
     def marked(self, layer: NcnnLayer, what: str, count: int) -> Array:
-        """`count` numbers behind a mark: float32, or float16 made float32. Others are noted, skipped and given as 0.
+        """`count` numbers behind a mark: float32, or float16 made float32. Others go to `refused`, as zeros.
 
         ncnn: modelbin.cpp, load with type 0.
         """

@@ -138,8 +138,8 @@ def test_convert_writes_over_its_own_input_alone(run, fault, pair, tmp_path):
         assert all(np.array_equal(blob, after[name][i]) for name in before for i, blob in enumerate(before[name]))
     content = caffemodel.read_bytes()
     out = tmp_path / "out.caffemodel"
-    assert "is an input of another kind" in fault("convert", prototxt, caffemodel, out, "--stock", prototxt)
-    assert "is an input of another kind" in fault("convert", prototxt, caffemodel, out, "--stock", caffemodel)
+    assert "is an input that is only read" in fault("convert", prototxt, caffemodel, out, "--stock", prototxt)
+    assert "is an input that is only read" in fault("convert", prototxt, caffemodel, out, "--stock", caffemodel)
     assert "found twice among the outputs" in fault("convert", prototxt, caffemodel, out, "--stock", out)
     assert (prototxt.read_bytes(), caffemodel.read_bytes()) == (text, content) and not out.exists()
 

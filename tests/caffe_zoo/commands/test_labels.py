@@ -64,7 +64,7 @@ def test_faults_are_one_line(fault, folder, tmp_path):
     assert "nowhere.png: no such file" in fault("labels", "df1seg_d8", tmp_path / "nowhere.png", "-o", out)
     assert not out.exists()
     before = file.read_bytes()
-    assert "is also to be read" in fault("labels", "df1seg_d8", file, "-o", folder)
+    assert "is one of the inputs" in fault("labels", "df1seg_d8", file, "-o", folder)
     assert file.read_bytes() == before
     Image.new("RGB", (4, 4)).save(file)
     assert f"{file}: found 3 channels" in fault("labels", "df1seg_d8", file, "-o", out)

@@ -28,8 +28,8 @@ def test_merge_loses_no_file(fault, pair, tmp_path):
     prototxt, caffemodel = pair
     out = tmp_path / "out.caffemodel"
     assert "found twice among the outputs" in fault("merge", *pair, out, out)
-    assert "is an input of another kind" in fault("merge", *pair, caffemodel, out)
-    assert "is an input of another kind" in fault("merge", *pair, tmp_path / "out.prototxt", prototxt)
+    assert "is an input that is only read" in fault("merge", *pair, caffemodel, out)
+    assert "is an input that is only read" in fault("merge", *pair, tmp_path / "out.prototxt", prototxt)
     # What cannot be written is found before the other file is replaced.
     assert "cannot be written" in fault("merge", *pair, tmp_path / "no folder" / "out.prototxt", caffemodel)
     assert "out.zip" in fault("merge", *pair, prototxt, tmp_path / "out.zip")

@@ -72,7 +72,7 @@ def test_several_images_do_not_fit_in_one_file(fault, small, frames, tmp_path):
     files = sorted(frames.glob("*.png"))
     for output in (tmp_path / "out.png", frames):
         said = fault("segment", "small", *files, "-o", output, "--weights", small)
-        assert "expected a folder, for the results of 3 images" in said or "is also to be read" in said
+        assert "expected a folder, for the results of 3 images" in said or "is one of the inputs" in said
     (tmp_path / "other").mkdir()
     Image.new("RGB", (4, 4)).save(tmp_path / "other" / "frame1.png")
     said = fault("segment", "small", *files, tmp_path / "other", "-o", tmp_path / "out", "--weights", small)
@@ -87,7 +87,7 @@ def test_faults_are_one_line_and_leave_nothing(fault, small, frames, tmp_path):
     frame = frames / "frame1.png"
     assert "48x100, expected 64x128" in fault("segment", "small", frame, "-o", out, "--weights", small, "--no-resize")
     assert "nowhere.png: no such file" in fault("segment", "small", "nowhere.png", "-o", out)
-    assert "is also to be read" in fault("segment", "small", frame, "-o", frame, "--weights", small)
+    assert "is one of the inputs" in fault("segment", "small", frame, "-o", frame, "--weights", small)
     assert "out.jpg: expected a name that ends in .png" in fault(
         "segment", "small", frame, "-o", tmp_path / "out.jpg", "--weights", small
     )

@@ -371,7 +371,7 @@ def read_text(folder: Path, lines: str, weights: bytes = b"", **options):
         ("Reshape c 1 1 data o 0=0 1=-1", "copied size"),
         ("Eltwise c 1 1 data o 0=3", "operation 3"),
         ("Crop c 1 1 data o 3=4 4=4 5=3", "second bottom"),
-        ("YoloDetectionOutput c 1 1 data o", "no layer of Caffe's"),
+        ("YoloDetectionOutput c 1 1 data o", "no layer of Caffe"),
     ],
 )
 def test_what_caffe_cannot_say_is_refused_by_name(line: str, reason: str, tmp_path: Path) -> None:
