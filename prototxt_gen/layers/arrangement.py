@@ -33,24 +33,24 @@ def slice_axis(layer: LayerParameter, bottom: Shape) -> int:
     return _axis_or_dim(layer.slice_param, "slice_dim", "slice_param", bottom)
 
 
-def _axis_or_dim(param: ConcatParameter | SliceParameter, old: str, field: str, bottom: Shape) -> int:
+def _axis_or_dim(options: ConcatParameter | SliceParameter, old: str, field: str, bottom: Shape) -> int:
     """The axis, which old files call concat_dim or slice_dim and never count from the end."""
-    if not param.HasField(old):
-        return canonical_axis(param.axis, bottom, f"{field}.axis")
-    require(not param.HasField("axis"), f"{field}.axis", f"axis and {old}", "one of the two")
-    axis: int = getattr(param, old)
+    if not options.HasField(old):
+        return canonical_axis(options.axis, bottom, f"{field}.axis")
+    require(not options.HasField("axis"), f"{field}.axis", f"axis and {old}", "one of the two")
+    axis: int = getattr(options, old)
     require(axis < len(bottom), f"{field}.{old}", axis, f"an axis of a blob of shape {bottom}")
     return axis
 
 
 def slice_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
     """The sizes of a Slice's tops on its axis: between the slice points, or equal (Caffe: slice_layer.cpp)."""
-    param, tops, axis = layer.slice_param, len(layer.top), slice_axis(layer, bottom)
+    options, tops, axis = layer.slice_param, len(layer.top), slice_axis(layer, bottom)
     size = bottom[axis]
-    if not param.slice_point:
+    if not options.slice_point:
         require(size % tops == 0, "top", tops, f"a divisor of {size}, the size of axis {axis}")
         return (size // tops,) * tops
-    points = [*param.slice_point, size]
+    points = [*options.slice_point, size]
     require(
         len(points) == tops, "slice_param.slice_point", f"{len(points) - 1} points", f"{tops - 1}, one less than tops"
     )
@@ -66,22 +66,22 @@ def flattened_axes(layer: LayerParameter, bottom: Shape) -> tuple[int, int]:
 
     (Caffe: flatten_layer.cpp.)
     """
-    param = layer.flatten_param
+    options = layer.flatten_param
     start = axis_of(layer, "flatten_param", bottom)
-    end = canonical_axis(param.end_axis, bottom, "flatten_param.end_axis")
-    require(start <= end + 1, "flatten_param.end_axis", param.end_axis, f"an axis of {bottom} from {start} on")
+    end = canonical_axis(options.end_axis, bottom, "flatten_param.end_axis")
+    require(start <= end + 1, "flatten_param.end_axis", options.end_axis, f"an axis of {bottom} from {start} on")
     return start, end
 
 
 def reshaped_axes(layer: LayerParameter, bottom: Shape) -> tuple[int, int]:
     """The axes [start, end) of the bottom that a Reshape's `shape` replaces (Caffe: reshape_layer.cpp)."""
-    param, axes = layer.reshape_param, len(bottom)
-    start = param.axis if param.axis >= 0 else axes + param.axis + 1
-    require(0 <= start <= axes, "reshape_param.axis", param.axis, f"an axis of {bottom}, or where one more would be")
-    require(param.num_axes >= -1, "reshape_param.num_axes", param.num_axes, "-1 or more")
-    end = axes if param.num_axes == -1 else start + param.num_axes
+    options, axes = layer.reshape_param, len(bottom)
+    start = options.axis if options.axis >= 0 else axes + options.axis + 1
+    require(0 <= start <= axes, "reshape_param.axis", options.axis, f"an axis of {bottom}, or where one more would be")
+    require(options.num_axes >= -1, "reshape_param.num_axes", options.num_axes, "-1 or more")
+    end = axes if options.num_axes == -1 else start + options.num_axes
     require(
-        end <= axes, "reshape_param.num_axes", param.num_axes, f"at most {axes - start} from axis {start} of {bottom}"
+        end <= axes, "reshape_param.num_axes", options.num_axes, f"at most {axes - start} from axis {start} of {bottom}"
     )
     return start, end
 
@@ -201,10 +201,10 @@ def permute(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 @layer_type("Tile", options=("tile_param",), source="tile_layer.cpp", does="any axis")
 def tile(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom repeated on an axis (Caffe: tile_layer.cpp)."""
-    bottom, param = bottoms[0], layer.tile_param
+    bottom, options = bottoms[0], layer.tile_param
     axis = axis_of(layer, "tile_param", bottom)
-    require(param.tiles > 0, "tile_param.tiles", param.tiles, "1 or more")
-    top = (*bottom[:axis], bottom[axis] * param.tiles, *bottom[axis + 1 :])
+    require(options.tiles > 0, "tile_param.tiles", options.tiles, "1 or more")
+    top = (*bottom[:axis], bottom[axis] * options.tiles, *bottom[axis + 1 :])
     check_in_place(layer, bottom, top)
     return LayerShape((top,))
 

@@ -104,11 +104,11 @@ def deconvolution(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
 
 
 def _convolve(layer: LayerParameter, bottoms: Sequence[Shape], transposed: bool) -> LayerShape:
-    bottom, param = bottoms[0], layer.convolution_param
+    bottom, options = bottoms[0], layer.convolution_param
     window = windows(layer, bottom)
     for index, other in enumerate(bottoms):
         require(other == bottom, f"bottom[{index}]", f"shape {other}", f"{bottom} as bottom[0]")
-    channels, outputs, group = bottom[window.axis], param.num_output, param.group
+    channels, outputs, group = bottom[window.axis], options.num_output, options.group
     require(outputs > 0, "convolution_param.num_output", outputs, "1 or more")
     require(group > 0 and channels % group == 0, "convolution_param.group", group, f"a divisor of {channels} channels")
     require(outputs % group == 0, "convolution_param.num_output", outputs, f"a multiple of group {group}")
@@ -117,7 +117,7 @@ def _convolve(layer: LayerParameter, bottoms: Sequence[Shape], transposed: bool)
     top = (*bottom[: window.axis], outputs, *made)
     inner, outer = (channels, outputs) if transposed else (outputs, channels)
     weights = (inner, outer // group, *window.kernel)
-    blobs: tuple[Shape, ...] = (weights, (outputs,)) if param.bias_term else (weights,)
+    blobs: tuple[Shape, ...] = (weights, (outputs,)) if options.bias_term else (weights,)
     # Each weight meets every position of the smaller map once: the output's, or a deconvolution's input's.
     positions = count(bottom[: window.axis]) * count(sizes if transposed else made)
     costs = len(bottoms) * count(weights) * positions

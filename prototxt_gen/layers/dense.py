@@ -30,14 +30,14 @@ def inner_product(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
 
     (Caffe: inner_product_layer.cpp.)
     """
-    param = layer.inner_product_param
-    outputs = param.num_output
+    options = layer.inner_product_param
+    outputs = options.num_output
     require(outputs > 0, "inner_product_param.num_output", outputs, "1 or more")
     axis = axis_of(layer, "inner_product_param", bottoms[0])
     check_numbers(bottoms[0])
     inputs = count(bottoms[0][axis:])
-    blobs: tuple[Shape, ...] = ((inputs, outputs) if param.transpose else (outputs, inputs),)
-    if param.bias_term:
+    blobs: tuple[Shape, ...] = ((inputs, outputs) if options.transpose else (outputs, inputs),)
+    if options.bias_term:
         blobs += ((outputs,),)
     costs = count(bottoms[0]) * outputs
     top = (*bottoms[0][:axis], outputs)
@@ -48,11 +48,11 @@ def inner_product(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape
 @layer_type("Embed", has_blobs=True, options=("embed_param",), source="embed_layer.cpp", labels=(0,), does="bias_term")
 def embed(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The bottom's shape, then num_output. Weights (input_dim, num_output), then a bias (Caffe: embed_layer.cpp)."""
-    param = layer.embed_param
-    require(param.num_output > 0, "embed_param.num_output", param.num_output, "1 or more")
+    options = layer.embed_param
+    require(options.num_output > 0, "embed_param.num_output", options.num_output, "1 or more")
     check_numbers(bottoms[0])
-    require(param.input_dim > 0, "embed_param.input_dim", param.input_dim, "1 or more")
-    blobs: tuple[Shape, ...] = ((param.input_dim, param.num_output),)
-    if param.bias_term:
-        blobs += ((param.num_output,),)
-    return LayerShape(((*bottoms[0], param.num_output),), blobs, fillers=weight_and_bias("embed_param"))
+    require(options.input_dim > 0, "embed_param.input_dim", options.input_dim, "1 or more")
+    blobs: tuple[Shape, ...] = ((options.input_dim, options.num_output),)
+    if options.bias_term:
+        blobs += ((options.num_output,),)
+    return LayerShape(((*bottoms[0], options.num_output),), blobs, fillers=weight_and_bias("embed_param"))

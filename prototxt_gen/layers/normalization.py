@@ -44,14 +44,14 @@ def is_affine_part(scale: LayerParameter, norm: LayerParameter, axes: int | None
     `axes` is how many axes the BatchNorm's top has; without it only an axis counted from the front is recognised.
     The caller makes sure that nothing else takes this top and that no other layer shares the blobs.
     """
-    param = scale.scale_param
+    options = scale.scale_param
     return (
         norm.type == "BatchNorm"
         and scale.type == "Scale"
         and len(norm.bottom) == len(norm.top) == len(scale.bottom) == len(scale.top) == 1
         and list(scale.bottom) == list(norm.top)
-        and (param.axis == 1 or (axes is not None and param.axis == 1 - axes))
-        and (param.num_axes == 1 or (axes == 2 and param.num_axes == -1))
+        and (options.axis == 1 or (axes is not None and options.axis == 1 - axes))
+        and (options.num_axes == 1 or (axes == 2 and options.num_axes == -1))
     )
 
 

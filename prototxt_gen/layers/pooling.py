@@ -18,18 +18,18 @@ def windows(layer: LayerParameter, bottom: Shape) -> Windows:
     stride_h and stride_w come together, and so do pad_h and pad_w. Beside kernel_size, a single kernel_h or kernel_w is
     ignored.
     """
-    param = layer.pooling_param
+    options = layer.pooling_param
 
     def pair(field: str, default: int | None = None) -> Shape:
         stem = field.removesuffix("_size")
-        twins = [twin for twin in (f"{stem}_h", f"{stem}_w") if param.HasField(twin)]
-        if field == "kernel_size" and len(twins) == 1 and stated(param, field):
-            return (param.kernel_size,) * 2
+        twins = [twin for twin in (f"{stem}_h", f"{stem}_w") if options.HasField(twin)]
+        if field == "kernel_size" and len(twins) == 1 and stated(options, field):
+            return (options.kernel_size,) * 2
         require(len(twins) != 1, f"pooling_param.{stem}_h", "only one of height and width", "both")
-        return spatial_sizes(param, "pooling_param", field, 2, default)
+        return spatial_sizes(options, "pooling_param", field, 2, default)
 
-    if param.global_pooling:
-        found = [name for name in ("kernel_size", "kernel_h", "kernel_w") if param.HasField(name)]
+    if options.global_pooling:
+        found = [name for name in ("kernel_size", "kernel_h", "kernel_w") if options.HasField(name)]
         require(not found, "pooling_param.global_pooling", f"true and {', '.join(found)}", "no kernel")
         kernel = bottom[2:]
     else:
@@ -37,10 +37,10 @@ def windows(layer: LayerParameter, bottom: Shape) -> Windows:
     stride, pad = pair("stride", 1), pair("pad", 0)
     require(all(size > 0 for size in kernel), "pooling_param.kernel_size", kernel, "1 or more")
     require(all(size > 0 for size in stride), "pooling_param.stride", stride, "1 or more")
-    if param.global_pooling:
+    if options.global_pooling:
         require(stride == (1, 1) and pad == (0, 0), "pooling_param", f"stride {stride}, pad {pad}", "1 and 0 if global")
     if any(pad):
-        require(param.pool != param.STOCHASTIC, "pooling_param.pad", pad, "0 with STOCHASTIC")
+        require(options.pool != options.STOCHASTIC, "pooling_param.pad", pad, "0 with STOCHASTIC")
         fits = all(size < window for size, window in zip(pad, kernel, strict=True))
         require(fits, "pooling_param.pad", pad, f"less than the kernel {kernel}")
     return Windows(1, kernel, stride, pad, (1, 1))
@@ -88,11 +88,11 @@ def spp_windows(level: int, sizes: Shape) -> Windows:
 )
 def pooling(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """The map pooled; MAX may have a second top, the positions of the maxima (Caffe: pooling_layer.cpp)."""
-    param = layer.pooling_param
-    if param.pool != param.MAX:
+    options = layer.pooling_param
+    if options.pool != options.MAX:
         require(len(layer.top) == 1, "top", len(layer.top), "1; only MAX has a mask")
     require(len(bottoms[0]) == 4, "bottom[0]", f"shape {bottoms[0]}", "4 axes")
-    made = pooled_sizes(bottoms[0][2:], windows(layer, bottoms[0]), floor=param.round_mode == param.FLOOR)
+    made = pooled_sizes(bottoms[0][2:], windows(layer, bottoms[0]), floor=options.round_mode == options.FLOOR)
     return LayerShape((bottoms[0][:2] + made,) * len(layer.top))
 
 

@@ -76,12 +76,12 @@ def _recurrent(layer: LayerParameter, bottoms: Sequence[Shape], states: int) -> 
     Bottoms: the input (steps, streams, ...), the marks that continue a sequence (steps, streams), then perhaps a
     static input (streams, ...), then, if hidden states are exposed, each of them as (1, streams, outputs).
     """
-    param = layer.recurrent_param
-    exposed = states if param.expose_hidden else 0
+    options = layer.recurrent_param
+    exposed = states if options.expose_hidden else 0
     found, plain = len(bottoms), 2 + exposed
     require(found in (plain, plain + 1), "bottom", found, f"{plain}, or {plain + 1} with a static input")
     require(len(layer.top) == 1 + exposed, "top", len(layer.top), 1 + exposed)
-    require(param.num_output > 0, "recurrent_param.num_output", param.num_output, "1 or more")
+    require(options.num_output > 0, "recurrent_param.num_output", options.num_output, "1 or more")
     require(len(bottoms[0]) >= 3, "bottom[0]", f"shape {bottoms[0]}", "3 axes or more: steps, streams, inputs")
     steps, streams = bottoms[0][:2]
     require(steps > 0, "bottom[0]", f"shape {bottoms[0]}", "1 step or more")
@@ -91,8 +91,8 @@ def _recurrent(layer: LayerParameter, bottoms: Sequence[Shape], states: int) -> 
         fits = len(bottoms[2]) >= 2 and bottoms[2][0] == streams
         require(fits, "bottom[2]", f"shape {bottoms[2]}", f"2 axes or more, {streams} on the first")
         static = count(bottoms[2][1:])
-    state = (1, streams, param.num_output)
+    state = (1, streams, options.num_output)
     for index in range(found - exposed, found):
         require(bottoms[index] == state, f"bottom[{index}]", f"shape {bottoms[index]}", state)
-    check_in_place(layer, bottoms[0], (steps, streams, param.num_output))
-    return param.num_output, count(bottoms[0][2:]), static, steps
+    check_in_place(layer, bottoms[0], (steps, streams, options.num_output))
+    return options.num_output, count(bottoms[0][2:]), static, steps

@@ -18,28 +18,28 @@ def interp_sizes(layer: LayerParameter, bottoms: Sequence[Shape]) -> Shape:
     both are, else the part of the map that the pads leave is shrunk and then zoomed. A zoom by z puts z - 1 positions
     between two of the map. PSPNet's fork takes a second bottom of the wanted size instead.
     """
-    param, bottom = layer.interp_param, legacy_shape(bottoms[0], "bottom[0]")
+    options, bottom = layer.interp_param, legacy_shape(bottoms[0], "bottom[0]")
     for field in ("pad_beg", "pad_end"):
-        require(getattr(param, field) <= 0, f"interp_param.{field}", getattr(param, field), "0 or less: it crops")
-    sizes = tuple(size + param.pad_beg + param.pad_end for size in bottom[2:])
+        require(getattr(options, field) <= 0, f"interp_param.{field}", getattr(options, field), "0 or less: it crops")
+    sizes = tuple(size + options.pad_beg + options.pad_end for size in bottom[2:])
     require(all(size > 0 for size in sizes), "interp_param.pad_beg", f"{sizes} left of {bottom[2:]}", "1 or more")
-    shrinks, zooms = param.HasField("shrink_factor"), param.HasField("zoom_factor")
-    sized = param.HasField("height") and param.HasField("width")
+    shrinks, zooms = options.HasField("shrink_factor"), options.HasField("zoom_factor")
+    sized = options.HasField("height") and options.HasField("width")
     if len(bottoms) == 2:
-        stated = [name for name in ("height", "width", "zoom_factor", "shrink_factor") if param.HasField(name)]
+        stated = [name for name in ("height", "width", "zoom_factor", "shrink_factor") if options.HasField(name)]
         require(not stated, "interp_param", ", ".join(stated), "no size beside a second bottom")
         made = legacy_shape(bottoms[1], "bottom[1]")[2:]
     elif sized and shrinks == zooms:
-        made = (param.height, param.width)
+        made = (options.height, options.width)
     else:
         require(shrinks or zooms, "interp_param", "no size", "shrink_factor, zoom_factor, or height and width")
         made = sizes
         if shrinks:
-            require(param.shrink_factor >= 1, "interp_param.shrink_factor", param.shrink_factor, "1 or more")
-            made = tuple((size - 1) // param.shrink_factor + 1 for size in made)
+            require(options.shrink_factor >= 1, "interp_param.shrink_factor", options.shrink_factor, "1 or more")
+            made = tuple((size - 1) // options.shrink_factor + 1 for size in made)
         if zooms:
-            require(param.zoom_factor >= 1, "interp_param.zoom_factor", param.zoom_factor, "1 or more")
-            made = tuple(size + (size - 1) * (param.zoom_factor - 1) for size in made)
+            require(options.zoom_factor >= 1, "interp_param.zoom_factor", options.zoom_factor, "1 or more")
+            made = tuple(size + (size - 1) * (options.zoom_factor - 1) for size in made)
     require(all(size > 0 for size in made), "interp_param", f"an output of {made}", "1 or more on both axes")
     return made
 
@@ -64,16 +64,16 @@ def half_pixel_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
     interp_param's height and width, else those of the map times zoom_factor, divided by shrink_factor. Caffe's Interp
     aligns corners instead, and its factors count the gaps between pixels.
     """
-    param = layer.interp_param
+    options = layer.interp_param
     for field in ("zoom_factor", "shrink_factor"):
-        require(getattr(param, field) >= 1, f"interp_param.{field}", getattr(param, field), "1 or more")
-    if param.height or param.width:
-        made: Shape = (param.height, param.width)
+        require(getattr(options, field) >= 1, f"interp_param.{field}", getattr(options, field), "1 or more")
+    if options.height or options.width:
+        made: Shape = (options.height, options.width)
     else:
         # ncnn's versions round a remainder in different ways.
-        whole = not any(size * param.zoom_factor % param.shrink_factor for size in bottom[2:])
-        require(whole, "interp_param.shrink_factor", param.shrink_factor, f"a divisor of the map's {bottom[2:]}")
-        made = tuple(size * param.zoom_factor // param.shrink_factor for size in bottom[2:])
+        whole = not any(size * options.zoom_factor % options.shrink_factor for size in bottom[2:])
+        require(whole, "interp_param.shrink_factor", options.shrink_factor, f"a divisor of the map's {bottom[2:]}")
+        made = tuple(size * options.zoom_factor // options.shrink_factor for size in bottom[2:])
     require(all(size > 0 for size in made), "interp_param", f"an output of {made}", "1 or more on both axes")
     return made
 
@@ -87,8 +87,8 @@ def half_pixel_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
 )
 def interp_half_pixel(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """Bilinear resizing at pixel centres, of a map on 4 axes (ncnn: interp.cpp)."""
-    param, bottom = layer.interp_param, bottoms[0]
+    options, bottom = layer.interp_param, bottoms[0]
     require(len(bottom) == 4, "bottom[0]", f"shape {bottom}", "4 axes")
     for field in ("pad_beg", "pad_end"):
-        require(not getattr(param, field), f"interp_param.{field}", getattr(param, field), "0: nothing is cropped")
+        require(not getattr(options, field), f"interp_param.{field}", getattr(options, field), "0: nothing is cropped")
     return LayerShape((bottom[:2] + half_pixel_sizes(layer, bottom),))

@@ -33,16 +33,16 @@ def argmax(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     out_max_val gives the values: in place of the positions where there is an axis, else beside them, as a second
     channel.
     """
-    param, bottom = layer.argmax_param, bottoms[0]
-    top_k = param.top_k
+    options, bottom = layer.argmax_param, bottoms[0]
+    top_k = options.top_k
     require(top_k > 0, "argmax_param.top_k", top_k, "1 or more")
-    if param.HasField("axis"):
+    if options.HasField("axis"):
         axis = axis_of(layer, "argmax_param", bottom)
         require(top_k <= bottom[axis], "argmax_param.top_k", top_k, f"at most {bottom[axis]}, the size of axis {axis}")
         return LayerShape(((*bottom[:axis], top_k, *bottom[axis + 1 :]),))
     require(len(bottom) > 0, "bottom[0]", "no axes", "1 axis or more")
     require(top_k <= count(bottom[1:]), "argmax_param.top_k", top_k, f"at most {count(bottom[1:])}")
-    top = (bottom[0], 2 if param.out_max_val else 1, top_k) + (1,) * (len(bottom) - 3)
+    top = (bottom[0], 2 if options.out_max_val else 1, top_k) + (1,) * (len(bottom) - 3)
     return LayerShape((top,))
 
 

@@ -24,18 +24,18 @@ def crop_sizes(layer: LayerParameter) -> Shape | None:
 
     crop_h and crop_w are of the DF fork.
     """
-    param = layer.transform_param
-    if param.crop_size:
-        return (param.crop_size, param.crop_size)
-    if param.crop_h and param.crop_w:
-        return (param.crop_h, param.crop_w)
+    options = layer.transform_param
+    if options.crop_size:
+        return (options.crop_size, options.crop_size)
+    if options.crop_h and options.crop_w:
+        return (options.crop_h, options.crop_w)
     return None
 
 
 def resized_sizes(layer: LayerParameter) -> Shape | None:
     """(height, width) that an ImageData layer brings its images to; None where it leaves them as they are."""
-    param = layer.image_data_param
-    sizes = (param.new_height, param.new_width)
+    options = layer.image_data_param
+    sizes = (options.new_height, options.new_width)
     require(all(sizes) or not any(sizes), "image_data_param.new_height", sizes, "both sizes or neither")
     return sizes if any(sizes) else None
 
@@ -72,13 +72,13 @@ def image_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     The size is that of the crop (crop_size, or the DF fork's crop_h and crop_w) or of new_height and new_width. When
     neither is stated it is that of the first image, which is not read here: then the shape must be given.
     """
-    param = layer.image_data_param
-    require(param.batch_size > 0, "image_data_param.batch_size", param.batch_size, "1 or more")
+    options = layer.image_data_param
+    require(options.batch_size > 0, "image_data_param.batch_size", options.batch_size, "1 or more")
     resized = resized_sizes(layer)
     size = crop_sizes(layer) or resized
     if size is None:
         raise NetworkError(f"image_data_param: found no crop and no new size, and the images are not read, so {_GIVE}")
-    return LayerShape(((param.batch_size, 3 if param.is_color else 1, *size), (param.batch_size,)))
+    return LayerShape(((options.batch_size, 3 if options.is_color else 1, *size), (options.batch_size,)))
 
 
 @_images(
@@ -95,14 +95,14 @@ def data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     Without a crop the size is that of the data base, which is not read here: then the shape must be given. Channels are
     as many as mean values where there are several, 1 with force_gray, else 3.
     """
-    param = layer.data_param
-    require(param.batch_size > 0, "data_param.batch_size", param.batch_size, "1 or more")
+    options = layer.data_param
+    require(options.batch_size > 0, "data_param.batch_size", options.batch_size, "1 or more")
     size = crop_sizes(layer)
     if size is None:
         raise NetworkError(f"data_param: found no crop, and the data base is not read, so {_GIVE}")
     means = len(layer.transform_param.mean_value)
     channels = means if means > 1 else 1 if layer.transform_param.force_gray else 3
-    return LayerShape(((param.batch_size, channels, *size), (param.batch_size,))[: len(layer.top)])
+    return LayerShape(((options.batch_size, channels, *size), (options.batch_size,))[: len(layer.top)])
 
 
 @layer_type(
@@ -128,8 +128,8 @@ def hdf5_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 )
 def memory_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """(batch, channels, height, width) and (batch,) labels (Caffe: memory_data_layer.cpp)."""
-    param = layer.memory_data_param
-    sizes = (param.batch_size, param.channels, param.height, param.width)
+    options = layer.memory_data_param
+    sizes = (options.batch_size, options.channels, options.height, options.width)
     require(all(sizes), "memory_data_param", f"batch_size, channels, height, width {sizes}", "1 or more of each")
     return LayerShape((sizes, sizes[:1]))
 
@@ -143,11 +143,11 @@ def memory_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 )
 def window_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """(batch, 3, crop, crop) and (batch,) labels; windows come from colour images (Caffe: window_data_layer.cpp)."""
-    param = layer.window_data_param
+    options = layer.window_data_param
     crop = layer.transform_param.crop_size
-    require(param.batch_size > 0, "window_data_param.batch_size", param.batch_size, "1 or more")
+    require(options.batch_size > 0, "window_data_param.batch_size", options.batch_size, "1 or more")
     require(crop > 0, "transform_param.crop_size", crop, "1 or more")
-    return LayerShape(((param.batch_size, 3, crop, crop), (param.batch_size,)))
+    return LayerShape(((options.batch_size, 3, crop, crop), (options.batch_size,)))
 
 
 @layer_type(
@@ -161,18 +161,18 @@ def window_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
 )
 def dummy_data(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
     """One stated shape for each top, or one for all; old files state four sizes (Caffe: dummy_data_layer.cpp)."""
-    param, tops = layer.dummy_data_param, len(layer.top)
+    options, tops = layer.dummy_data_param, len(layer.top)
     either = f"1 or {tops}, one for each top"
-    fillers = len(param.data_filler)
+    fillers = len(options.data_filler)
     require(fillers in (0, 1, tops), "dummy_data_param.data_filler", fillers, f"none, {either}")
-    old = {field: list(getattr(param, field)) for field in ("num", "channels", "height", "width")}
+    old = {field: list(getattr(options, field)) for field in ("num", "channels", "height", "width")}
     if any(old.values()):
-        require(not param.shape, "dummy_data_param.shape", "shape and num, channels, height, width", "one of the two")
+        require(not options.shape, "dummy_data_param.shape", "shape and num, channels, height, width", "one of the two")
         for field, sizes in old.items():
             require(len(sizes) in (1, tops), f"dummy_data_param.{field}", len(sizes), either)
         columns = [sizes if len(sizes) == tops else sizes * tops for sizes in old.values()]
         return LayerShape(tuple(zip(*columns, strict=True)))
-    shapes = [tuple(shape.dim) for shape in param.shape]
+    shapes = [tuple(shape.dim) for shape in options.shape]
     require(len(shapes) in (1, tops), "dummy_data_param.shape", len(shapes), either)
     return LayerShape(tuple(shapes if len(shapes) == tops else shapes * tops))
 

@@ -70,9 +70,9 @@ def merge_batchnorm(net: NetParameter) -> tuple[NetParameter, list[Merge]]:
         if _keeps_its_name(layers[absorbed[-1]], others, new):
             layer.top[0] = layers[absorbed[-1]].top[0]
         renamed_later.update(dict.fromkeys(absorbed, layer.top[0]))
-        param = getattr(layer, _PARAMS[layer.type])
-        if not param.bias_term:
-            param.bias_term = True
+        options = getattr(layer, _PARAMS[layer.type])
+        if not options.bias_term:
+            options.bias_term = True
         layer.ClearField("blobs")
         merges.append(Merge(layer.name, layers[norm].name, None if scale is None else layers[scale].name))
 
@@ -149,12 +149,12 @@ def _can_absorb(layer: LayerParameter, shared: set[str]) -> bool:
 
 def _is_stored_norm(norm: LayerParameter, layer: LayerParameter, phase: str, shared: set[str]) -> bool:
     """Whether the layer behind `layer` is a BatchNorm on stored statistics that may be folded."""
-    param = norm.batch_norm_param
+    options = norm.batch_norm_param
     test = (stated_phase(norm) or phase) == "TEST"
     return (
         norm.type == "BatchNorm"
         and len(norm.bottom) == len(norm.top) == 1
-        and (param.use_global_stats if param.HasField("use_global_stats") else test)
+        and (options.use_global_stats if options.HasField("use_global_stats") else test)
         and _same_rules(norm, layer)
         and not _shares(norm, shared)
         and not any(loss_weights(norm, 1))

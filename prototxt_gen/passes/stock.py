@@ -127,9 +127,9 @@ def _bilinear(row: LayerSummary) -> np.ndarray:
     """(pixels of the top, pixels of the bottom) factors of an Interp (DeepLab and DF forks: interp.cpp)."""
     import numpy as np
 
-    param = row.layer.interp_param
+    options = row.layer.interp_param
     ways = [
-        _factors(size, made, -param.pad_beg, -param.pad_end)
+        _factors(size, made, -options.pad_beg, -options.pad_end)
         for size, made in zip(row.bottom_shapes[0][2:], row.top_shapes[0][2:], strict=True)
     ]
     return np.kron(*ways).astype(np.float32)
