@@ -158,19 +158,19 @@ def average_pooling(
 ) -> LayerParameter:
     """The mean of each window (height, width), or of the whole map where there is no window."""
     layer = LayerParameter(name=name, type="Pooling", bottom=[bottom], top=[name])
-    param = layer.pooling_param
-    param.pool = param.AVE
+    options = layer.pooling_param
+    options.pool = options.AVE
     if window is None:
-        param.global_pooling = True
+        options.global_pooling = True
         return layer
     if window[0] == window[1]:
-        param.kernel_size = window[0]
+        options.kernel_size = window[0]
     else:
-        param.kernel_h, param.kernel_w = window
+        options.kernel_h, options.kernel_w = window
     if stride[0] == stride[1]:
-        param.stride = stride[0]
+        options.stride = stride[0]
     else:
-        param.stride_h, param.stride_w = stride
+        options.stride_h, options.stride_w = stride
     return layer
 
 
@@ -195,13 +195,13 @@ def upsample(name: str, bottom: str, channels: int, times: int) -> LayerParamete
     """A fixed bilinear Deconvolution, channel by channel, that enlarges a map `times` times, an even number."""
     layer = LayerParameter(name=name, type="Deconvolution", bottom=[bottom], top=[name])
     layer.param.add(lr_mult=0, decay_mult=0)
-    param = layer.convolution_param
-    param.num_output = param.group = channels
-    param.bias_term = False
-    param.pad.append(times // 2)
-    param.kernel_size.append(2 * times)
-    param.stride.append(times)
-    param.weight_filler.type = "bilinear"
+    options = layer.convolution_param
+    options.num_output = options.group = channels
+    options.bias_term = False
+    options.pad.append(times // 2)
+    options.kernel_size.append(2 * times)
+    options.stride.append(times)
+    options.weight_filler.type = "bilinear"
     return layer
 
 

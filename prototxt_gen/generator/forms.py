@@ -172,14 +172,14 @@ def _images_and_labels(shape: tuple[int, ...], mean: tuple[float, ...]) -> Fragm
         labels = LayerParameter(name="label", type="ImageData", top=["label", "label/class"])
         labels.include.add(phase=phase)
         for layer, suffix, colour in ((images, "", channels == 3), (labels, "_label", False)):
-            param = layer.image_data_param
-            param.source = f"{prefix}{suffix}.txt"
-            param.batch_size = batch
-            param.shuffle = False
+            options = layer.image_data_param
+            options.source = f"{prefix}{suffix}.txt"
+            options.batch_size = batch
+            options.shuffle = False
             if layer is images:
-                param.new_height, param.new_width = height, width
+                options.new_height, options.new_width = height, width
             if not colour:
-                param.is_color = False
+                options.is_color = False
             layers.append(layer)
     layers.append(LayerParameter(name="classes", type="Silence", bottom=["data/class", "label/class"]))
     net = NetParameter(layer=layers)

@@ -82,8 +82,8 @@ def _softmax_loss(
 @BUILDERS.register("SigmoidCrossEntropyLoss")
 def sigmoid_cross_entropy_loss(row: Row) -> nn.Module:
     """Divided by the batch unless told otherwise. Caffe: sigmoid_cross_entropy_loss_layer.cpp."""
-    loss = row.layer.loss_param
-    return Apply(_sigmoid_loss, ignore=_ignored(loss), mode=_normalization(loss, "batch"))
+    options = row.layer.loss_param
+    return Apply(_sigmoid_loss, ignore=_ignored(options), mode=_normalization(options, "batch"))
 
 
 def _sigmoid_loss(x: Tensor, target: Tensor, ignore: int | None, mode: str) -> Tensor:
