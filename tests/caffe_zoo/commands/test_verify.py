@@ -29,6 +29,6 @@ def test_verify_names_what_does_not_fit(fault, segmentation_pair):
     prototxt.write_text(prototxt.read_text().replace("num_output: 2", "num_output: 3"))
     said = fault("verify", prototxt, caffemodel)
     assert "layer 'conv' (Convolution): blob 0: found shape (2, 1, 1, 1), expected (3, 1, 1, 1)" in said
-    assert f"verify: {prototxt}, {caffemodel}: weights do not fit" in said
+    assert f"{caffemodel}: weights do not fit" in said
     said = fault("verify", prototxt, caffemodel, "--against", "a", "b", "c")
     assert "--against: found 3 names" in said
