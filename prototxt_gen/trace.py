@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from prototxt_gen.errors import NetworkError, UnsupportedError
 from prototxt_gen.layers import LAYERS, Filler, LayerShape, Shape
-from prototxt_gen.layers.table import checked_shape, count, is_blob_shape
+from prototxt_gen.layers.layer_types import checked_shape, count, is_blob_shape
 from prototxt_gen.passes.upgrade import is_current, upgrade
 from prototxt_gen.proto import LayerParameter, NetParameter
 

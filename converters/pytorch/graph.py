@@ -13,14 +13,14 @@ from torch import fx, nn
 
 from converters.pytorch.flow import Flow, Read, Value, passes_on
 from converters.pytorch.layers import BUILDERS, Apply, arithmetic, normalization
-from converters.pytorch.layers.table import blob
+from converters.pytorch.layers.builders import blob
 from converters.pytorch.naming import module_paths
 from converters.pytorch.sizes import SizeCheck
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.layers import LAYERS, Shape, is_input
 from prototxt_gen.layers.fillers import check_filler, stated_filler
+from prototxt_gen.layers.layer_types import shared_names
 from prototxt_gen.layers.normalization import is_affine_part
-from prototxt_gen.layers.table import shared_names
 from prototxt_gen.trace import LayerSummary
 
 # Modules whose output nothing needs again, neither the next call nor the way back.

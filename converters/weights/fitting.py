@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from numpy.typing import ArrayLike
 
 from converters.weights.blobs import Array, as_blob, fit
-from converters.weights.files import Weights
+from converters.weights.load_save import Weights
 from prototxt_gen.errors import WeightsError
 from prototxt_gen.layers.fillers import filler_parameter, fixed_values
 from prototxt_gen.passes.upgrade import upgrade

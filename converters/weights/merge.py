@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from converters.weights.blobs import as_blob
-from converters.weights.files import Weights
+from converters.weights.load_save import Weights
 from prototxt_gen.errors import WeightsError
 from prototxt_gen.passes.merging import Merge
 from prototxt_gen.passes.merging import merge_batchnorm as merge_structure

@@ -8,7 +8,7 @@ from contextlib import suppress
 
 from converters.weights.caffemodel import read_caffemodel, write_caffemodel
 from converters.weights.dialects import read_network
-from converters.weights.files import Weights, fit
+from converters.weights.load_save import Weights, fit
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.layers import Shape
 from prototxt_gen.passes.phase import select_phase

@@ -9,8 +9,8 @@ from typing import NamedTuple, TypeAlias
 from prototxt_gen.architectures.backbones import Backbone
 from prototxt_gen.errors import ArchitectureError, NetworkError
 from prototxt_gen.layers.convolution import convolved_sizes
+from prototxt_gen.layers.layer_types import Shape
 from prototxt_gen.layers.pooling import pooled_sizes
-from prototxt_gen.layers.table import Shape
 from prototxt_gen.layers.windows import Windows
 
 Size: TypeAlias = tuple[int, int]

@@ -5,7 +5,7 @@ Importing the file of a family enters its types in LAYERS.
 
 from importlib import import_module
 
-from prototxt_gen.layers.table import LAYERS, Filler, LayerShape, LayerType, Shape, is_input, layer_type
+from prototxt_gen.layers.layer_types import LAYERS, Filler, LayerShape, LayerType, Shape, is_input, layer_type
 
 __all__ = ["LAYERS", "LAYER_FAMILIES", "Filler", "LayerShape", "LayerType", "Shape", "is_input", "layer_type"]
 

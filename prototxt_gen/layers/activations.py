@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import Filler, LayerShape, Shape, check_numbers, layer_type, require
+from prototxt_gen.layers.layer_types import Filler, LayerShape, Shape, check_numbers, layer_type, require
 from prototxt_gen.proto import LayerParameter
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import Filler, LayerShape, Shape, axis_of, check_in_place, layer_type, require
+from prototxt_gen.layers.layer_types import Filler, LayerShape, Shape, axis_of, check_in_place, layer_type, require
 from prototxt_gen.proto import LayerParameter
 
 

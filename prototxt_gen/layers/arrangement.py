@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import (
+from prototxt_gen.layers.layer_types import (
     MAX_AXES,
     LayerShape,
     Shape,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from prototxt_gen.layers.table import (
+from prototxt_gen.layers.layer_types import (
     LayerShape,
     Shape,
     axis_of,

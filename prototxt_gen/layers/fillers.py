@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prototxt_gen.errors import UnsupportedError
-from prototxt_gen.layers.table import Filler
+from prototxt_gen.layers.layer_types import Filler
 from prototxt_gen.proto import FillerParameter, LayerParameter
 
 FILLERS = ("bilinear", "constant", "gaussian", "msra", "positive_unitball", "uniform", "xavier")

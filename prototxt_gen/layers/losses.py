@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from prototxt_gen.layers.scores import check_labels
-from prototxt_gen.layers.table import (
+from prototxt_gen.layers.layer_types import (
     LayerShape,
     Shape,
     axis_of,
@@ -19,6 +18,7 @@ from prototxt_gen.layers.table import (
     legacy_shape,
     require,
 )
+from prototxt_gen.layers.scores import check_labels
 from prototxt_gen.proto import LayerParameter
 
 _loss = partial(layer_type, bottoms=2, automatic=True, in_place=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import LayerShape, Shape, check_in_place, count, layer_type, require
+from prototxt_gen.layers.layer_types import LayerShape, Shape, check_in_place, count, layer_type, require
 from prototxt_gen.layers.windows import Windows, spatial_sizes, stated
 from prototxt_gen.proto import LayerParameter
 

@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from prototxt_gen.layers.table import LayerShape, Shape, check_in_place, count, layer_type, require, weight_and_bias
+from prototxt_gen.layers.layer_types import (
+    LayerShape,
+    Shape,
+    check_in_place,
+    count,
+    layer_type,
+    require,
+    weight_and_bias,
+)
 from prototxt_gen.proto import LayerParameter
 
 _recurrent_type = partial(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import LayerShape, Shape, layer_type, legacy_shape, require
+from prototxt_gen.layers.layer_types import LayerShape, Shape, layer_type, legacy_shape, require
 from prototxt_gen.proto import LayerParameter
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.table import LayerShape, Shape, axis_of, count, layer_type, require
+from prototxt_gen.layers.layer_types import LayerShape, Shape, axis_of, count, layer_type, require
 from prototxt_gen.proto import LayerParameter
 
 

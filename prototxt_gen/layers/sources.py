@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from prototxt_gen.errors import NetworkError
-from prototxt_gen.layers.table import LayerShape, Shape, layer_type, require
+from prototxt_gen.layers.layer_types import LayerShape, Shape, layer_type, require
 from prototxt_gen.proto import LayerParameter
 
 _GIVE = "give this input's shape (input_shapes, or --input-shape of a command)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from prototxt_gen.layers.table import Shape, require
+from prototxt_gen.layers.layer_types import Shape, require
 
 
 @dataclass(frozen=True)

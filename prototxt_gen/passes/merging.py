@@ -18,9 +18,9 @@ from __future__ import annotations
 from collections import Counter
 from typing import NamedTuple
 
+from prototxt_gen.layers.layer_types import shared_names
 from prototxt_gen.layers.losses import loss_weights
 from prototxt_gen.layers.normalization import is_affine_part
-from prototxt_gen.layers.table import shared_names
 from prototxt_gen.passes.phase import PHASES, Phase, is_included, phase_of, stated_phase
 from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.proto import LayerParameter, NetParameter, NetState

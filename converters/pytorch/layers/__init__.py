@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from converters.pytorch.layers.table import BUILDERS, Apply, Builder
+from converters.pytorch.layers.builders import BUILDERS, Apply, Builder
 from prototxt_gen.layers import LAYER_FAMILIES
 
 __all__ = ["BUILDERS", "Apply", "Builder"]

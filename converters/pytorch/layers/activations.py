@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, Apply, blob, stated_phase
+from converters.pytorch.layers.builders import BUILDERS, Apply, blob, stated_phase
 
 if TYPE_CHECKING:
-    from converters.pytorch.layers.table import Row
+    from converters.pytorch.layers.builders import Row
 
 
 @BUILDERS.register("ReLU")

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from converters.pytorch.layers.table import BUILDERS, Apply, blob
+from converters.pytorch.layers.builders import BUILDERS, Apply, blob
 from prototxt_gen.layers.arithmetic import broadcast_axis
-from prototxt_gen.layers.table import axis_of
+from prototxt_gen.layers.layer_types import axis_of
 
 if TYPE_CHECKING:
-    from converters.pytorch.layers.table import Row
+    from converters.pytorch.layers.builders import Row
 
 
 @BUILDERS.register("Eltwise")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from converters.pytorch.layers.table import BUILDERS, Apply
+from converters.pytorch.layers.builders import BUILDERS, Apply
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers.arrangement import (
     concat_axis,
@@ -17,10 +17,10 @@ from prototxt_gen.layers.arrangement import (
     reshaped_axes,
     slice_axis,
 )
-from prototxt_gen.layers.table import axis_of
+from prototxt_gen.layers.layer_types import axis_of
 
 if TYPE_CHECKING:
-    from converters.pytorch.layers.table import Row
+    from converters.pytorch.layers.builders import Row
 
 
 @BUILDERS.register("Concat")

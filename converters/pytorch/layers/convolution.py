@@ -10,12 +10,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, Apply, blob
+from converters.pytorch.layers.builders import BUILDERS, Apply, blob
 from prototxt_gen.layers.convolution import convolved_sizes, windows
 from prototxt_gen.layers.windows import Windows
 
 if TYPE_CHECKING:
-    from converters.pytorch.layers.table import Row
+    from converters.pytorch.layers.builders import Row
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _DECONVOLUTIONS = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, blob
-from prototxt_gen.layers.table import axis_of
+from converters.pytorch.layers.builders import BUILDERS, blob
+from prototxt_gen.layers.layer_types import axis_of
 
 if TYPE_CHECKING:
-    from converters.pytorch.layers.table import Row
+    from converters.pytorch.layers.builders import Row
 
 
 class InnerProduct(nn.Linear):

@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, Apply
+from converters.pytorch.layers.builders import BUILDERS, Apply
 from converters.weights.blobs import read_blob
 from prototxt_gen.errors import CaffeError, UnsupportedError, need
-from prototxt_gen.layers.table import axis_of
+from prototxt_gen.layers.layer_types import axis_of
 from prototxt_gen.proto import LossParameter
 from prototxt_gen.wire import reading
 
 if TYPE_CHECKING:
-    from converters.pytorch.layers.table import Row
+    from converters.pytorch.layers.builders import Row
 
 _LOG_FLOOR = 1e-20  # Caffe: kLOG_THRESHOLD in loss_layer.hpp
 _SMALLEST = torch.finfo(torch.float32).tiny

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, Apply, blob, stated_phase
-from prototxt_gen.layers.table import axis_of
+from converters.pytorch.layers.builders import BUILDERS, Apply, blob, stated_phase
+from prototxt_gen.layers.layer_types import axis_of
 
 if TYPE_CHECKING:
-    from converters.pytorch.layers.table import Row
+    from converters.pytorch.layers.builders import Row
 
 _BATCH_NORMS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.BatchNorm3d}
 

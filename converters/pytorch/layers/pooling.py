@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, Apply, stated_phase
+from converters.pytorch.layers.builders import BUILDERS, Apply, stated_phase
 from prototxt_gen.layers import Shape
 from prototxt_gen.layers.pooling import pooled_sizes, spp_windows, windows
 from prototxt_gen.layers.windows import Windows
 
 if TYPE_CHECKING:
-    from converters.pytorch.layers.table import Row
+    from converters.pytorch.layers.builders import Row
 
 _LOWEST = torch.finfo(torch.float32).min
 

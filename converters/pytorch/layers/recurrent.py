@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, blob
+from converters.pytorch.layers.builders import BUILDERS, blob
 
 if TYPE_CHECKING:
-    from converters.pytorch.layers.table import Row
+    from converters.pytorch.layers.builders import Row
 
 # Blobs in Caffe's order: as the layers that hold them stand in its unrolled network.
 _LSTM = ("W_xc", "b_c", "W_xc_static", "W_hc")

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.table import BUILDERS, Apply
+from converters.pytorch.layers.builders import BUILDERS, Apply
 
 if TYPE_CHECKING:
-    from converters.pytorch.layers.table import Row
+    from converters.pytorch.layers.builders import Row
 
 
 @BUILDERS.register("Interp")

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from converters.pytorch.layers.builders import BUILDERS, blob
 from converters.pytorch.layers.fillers import filled
-from converters.pytorch.layers.table import BUILDERS, blob
 from prototxt_gen.layers.fillers import check_filler
 from prototxt_gen.proto import FillerParameter
 
 if TYPE_CHECKING:
-    from converters.pytorch.layers.table import Row
+    from converters.pytorch.layers.builders import Row
 
 
 class Parameter(nn.Module):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from converters.weights.files import Weights
+from converters.weights.load_save import Weights
 from converters.weights.ncnn.layers import CONVERTERS, Made
 from converters.weights.ncnn.param_file import NcnnLayer, network_name, read_layers
 from converters.weights.ncnn.weight_file import weight_file
