@@ -77,7 +77,7 @@ class Verification:
     def __str__(self) -> str:
         lines = [f"{self.network}: {self.blobs} blobs with {self.numbers:,} numbers fit the network"]
         if self.unused:
-            lines.append(f"left out, as the network has no such layers: {', '.join(self.unused)}")
+            lines.append(f"left out (layers that the network does not have): {', '.join(self.unused)}")
         return "\n".join([*lines, "", *self._table(), "", self._verdict()])
 
     def _table(self) -> list[str]:

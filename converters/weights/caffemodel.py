@@ -25,7 +25,7 @@ _V1_LAYER = 1
 
 
 def read_caffemodel(path: str | os.PathLike[str]) -> dict[str, list[Array]]:
-    """Every layer's blobs by its name, from `layer`, V1 `layers` and V0 `layers { layer }` alike.
+    """Every layer's blobs by its name, from `layer`, V1 `layers` or V0 `layers { layer }`.
 
     Arrays keep the shapes of the file, in V0 and V1 files four sizes each (see `blobs.fit`). Layers without blobs are
     left out. Of two layers of one name the later counts, as it overwrites the earlier in Caffe; in a file with both

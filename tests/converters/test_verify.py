@@ -141,7 +141,7 @@ def test_blobs_that_do_not_fit_are_all_listed(pair):
         verify(net, wrong)
 
 
-def test_layers_that_the_network_does_not_have_are_told(pair):
+def test_layers_that_the_network_does_not_have_are_listed(pair):
     net, weights = pair
     found = verify(net, weights | {"loss1/fc": [np.ones(3, np.float32)]})
     assert found.passed and found.unused == ("loss1/fc",)

@@ -95,7 +95,7 @@ def _convert(source: str, layers: Sequence[NcnnLayer], as_caffe: bool) -> list[t
             continue
         made.append((layer, result))
     if faults:
-        raise UnsupportedError(f"{source}: {len(faults)} layers cannot be done: {'; '.join(faults)}")
+        raise UnsupportedError(f"{source}: {len(faults)} layers are not supported: {'; '.join(faults)}")
     return made
 
 

@@ -381,7 +381,7 @@ def test_what_caffe_cannot_say_is_refused_by_name(line: str, reason: str, tmp_pa
 
 
 def test_all_refusals_come_at_once_and_before_weights(tmp_path: Path) -> None:
-    with pytest.raises(UnsupportedError, match=r"3 layers cannot be done.*Gemm 'g'.*Padding 'p'.*int8"):
+    with pytest.raises(UnsupportedError, match=r"3 layers are not supported.*Gemm 'g'.*Padding 'p'.*int8"):
         read_text(tmp_path, "Gemm g 1 1 data a\nPadding p 1 1 a b\nInnerProduct i 1 1 b o 0=1 2=2 8=1")
 
 
