@@ -78,8 +78,6 @@ class Verification:
         lines = [f"{self.network}: {self.blobs} blobs with {self.numbers:,} numbers fit the network"]
         if self.unused:
             lines.append(f"left out, as the network has no such layers: {', '.join(self.unused)}")
-        if self.not_finite:
-            lines.append(f"NOT FINITE: {', '.join(self.not_finite)}")
         return "\n".join([*lines, "", *self._table(), "", self._verdict()])
 
     def _table(self) -> list[str]:
@@ -92,8 +90,14 @@ class Verification:
         return aligned(rows, right=(2, 3, 4))
 
     def _verdict(self) -> str:
-        if self.against is None:
-            return "nothing to compare with; --against names other files or an engine"
+        compared = "" if self.against is None else self._comparison()
+        if self.not_finite:
+            count = f"{len(self.not_finite)} of {self.blobs} blobs"
+            fault = f"FAILED: found NaN or infinite numbers in {count}: {', '.join(self.not_finite)}"
+            return f"{fault}; {compared}" if compared else fault
+        return compared or "nothing to compare with; --against names other files or an engine"
+
+    def _comparison(self) -> str:
         fault = self.first_fault
         compared = [top for top in self.tops if top.relative is not None and top.counts]
         if fault is None:

@@ -1,4 +1,4 @@
-"""Small files in every spelling that Caffe's history has, made from our own numbers: what Caffe's own stand for.
+"""Small files in every spelling that Caffe has had, made from our own numbers, in place of files that Caffe wrote.
 
 BVLC Caffe 1.0 itself has saved the networks of tests/truths/layers, to the bytes that `saved` gives, and has run the
 old spellings here, to the same numbers (tools/truths.py).
@@ -28,7 +28,7 @@ LEARNING = ("activations", "arithmetic", "convolution", "dense", "normalization"
 
 
 def family(name: str) -> NetParameter:
-    """A network of every type of a family of layers, in our words."""
+    """A network with every layer type of a family, as we write it."""
     return read_prototxt(TRUTHS / "layers" / f"{name}.prototxt")
 
 
@@ -106,7 +106,7 @@ SPELLINGS = {
 
 
 def spelled_network() -> NetParameter:
-    """The network of every spelling, in today's."""
+    """The network of every spelling, in the current one."""
     return parse_text(V2, NetParameter())
 
 
@@ -133,7 +133,7 @@ def _chunked(blob: Array) -> bytes:
 
 
 def write_spelling(name: str, folder: Path) -> Path:
-    """Writes NAME.prototxt and NAME.caffemodel, gives the path of the latter."""
+    """Writes NAME.prototxt and NAME.caffemodel; returns the path of the caffemodel."""
     text, kind = SPELLINGS[name]
     net = spelled_network()
     weights = fill_weights(net)
@@ -158,7 +158,7 @@ def write_spelling(name: str, folder: Path) -> Path:
 
 
 def write_family(name: str, folder: Path) -> Path:
-    """Writes NAME.prototxt, in stock Caffe's words, and NAME.caffemodel, as Caffe saves it; gives the latter's path."""
+    """Writes NAME.prototxt, in stock Caffe's words, and NAME.caffemodel as Caffe saves it; returns its path."""
     net = to_stock(family(name))
     path = folder / f"{name}.caffemodel"
     write_prototxt(net, path.with_suffix(".prototxt"))
@@ -185,7 +185,7 @@ def whole(name: str) -> NetParameter:
 
 
 def write_whole(name: str, folder: Path) -> Path:
-    """Writes NAME.prototxt, in stock Caffe's words, and NAME.caffemodel; gives the latter's path."""
+    """Writes NAME.prototxt, in stock Caffe's words, and NAME.caffemodel; returns its path."""
     net = whole(name)
     path = folder / f"{name}.caffemodel"
     write_prototxt(to_stock(net), path.with_suffix(".prototxt"))
@@ -205,7 +205,7 @@ OURS_SPELLED = tuple(f"spelled/{name}" for name in SPELLINGS)
 
 
 def in_reference(*names: str) -> list[object]:
-    """Names of files in the reference, for parametrize; beside no reference one case that is skipped."""
+    """Names of files in the reference, for parametrize; without a reference one case that is skipped."""
     skipped = pytest.mark.skip("no ../shared/reference beside this checkout")
     return list(names) if REFERENCE.is_dir() else [pytest.param("", id="reference", marks=skipped)]
 

@@ -1,4 +1,4 @@
-"""What a clone proves by itself: numbers that BVLC Caffe computed of small networks, costs and texts of the zoo's."""
+"""Checks that need only the repository: what BVLC Caffe computed for small networks, costs and texts of the zoo."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from tests.released import NETWORKS as MANIFEST
 from tools import reference_facts
 from tools.truths import CITYSCAPES, NETWORKS, RELEASE, SAVED, SCHEMA, SPELLED, TRUTHS, WHOLE_NUMBERS, networks
 
-# What no stock Caffe runs: data layers and outputs want files, the others are of forks or not written for the CPU.
-UNTOLD = {
+# What was not run in stock Caffe: layers that read or write files, and layers of forks or without code for the CPU.
+NOT_RUN = {
     "Data", "DepthwiseConvolution", "HDF5Data", "HDF5Output", "ImageData", "InterpHalfPixel", "MemoryData", "Normalize",
     "Permute", "WindowData",
 }  # fmt: skip
 
 
-def hold_outputs(net, weights, inputs, path):
+def compare_outputs(net, weights, inputs, path):
     """Our outputs against those of Caffe in a file."""
     with np.load(path) as found:
         expected = dict(found)
@@ -46,14 +46,14 @@ def hold_outputs(net, weights, inputs, path):
 def test_numbers_are_those_of_caffe(name, tmp_path):
     net = family(name)
     save_weights(fill_weights(net), tmp_path / "net.caffemodel", net)
-    hold_outputs(net, load_weights(tmp_path / "net.caffemodel"), fill_inputs(net), TRUTHS / "layers" / f"{name}.npz")
+    compare_outputs(net, load_weights(tmp_path / "net.caffemodel"), fill_inputs(net), TRUTHS / "layers" / f"{name}.npz")
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_stock_words_give_the_numbers_too_and_the_bytes_that_caffe_saves(name, tmp_path):
     path = write_family(name, tmp_path)
     stock = read_prototxt(path.with_suffix(".prototxt"))
-    hold_outputs(stock, load_weights(path), fill_inputs(family(name)), TRUTHS / "layers" / f"{name}.npz")
+    compare_outputs(stock, load_weights(path), fill_inputs(family(name)), TRUTHS / "layers" / f"{name}.npz")
     assert sha(path) == json.loads(SAVED.read_text("utf-8"))[name]
 
 
@@ -61,7 +61,7 @@ def test_stock_words_give_the_numbers_too_and_the_bytes_that_caffe_saves(name, t
 def test_every_old_spelling_gives_caffes_numbers_and_the_bytes_that_caffe_saves(name, tmp_path):
     path = write_spelling(name, tmp_path)
     net = read_prototxt(path.with_suffix(".prototxt"))
-    hold_outputs(net, path, fill_inputs(net), SPELLED)
+    compare_outputs(net, path, fill_inputs(net), SPELLED)
     save_weights(read_weights(path, net), tmp_path / "again.caffemodel", saved(upgrade(net)))
     assert sha(tmp_path / "again.caffemodel") == json.loads(SAVED.read_text("utf-8"))[name]
 
@@ -81,8 +81,8 @@ def sha(path):
 
 
 def test_every_type_that_caffe_runs_is_among_them():
-    told = {layer.type for name in FAMILIES for layer in family(name).layer}
-    assert told == set(LAYERS) - UNTOLD
+    run = {layer.type for name in FAMILIES for layer in family(name).layer}
+    assert run == set(LAYERS) - NOT_RUN
     assert {LAYERS[kind].family for kind in LAYERS} == set(FAMILIES)
 
 
@@ -107,4 +107,4 @@ def test_logged_networks_have_what_caffe_logged_of_them(reference):
 
 def test_costs_and_texts_of_the_zoo():
     found = json.loads(json.dumps(networks()))
-    assert found == json.loads(NETWORKS.read_text("utf-8")), "if it is meant: python tools/truths.py networks"
+    assert found == json.loads(NETWORKS.read_text("utf-8")), "if the change is meant: python tools/truths.py networks"

@@ -1,1 +1,1 @@
-"""What keeps files of the repository up to date; each is run as `python tools/NAME.py`, none is installed."""
+"""Scripts that keep files of the repository up to date. Run one by `python tools/NAME.py`; none is installed."""

@@ -1,4 +1,4 @@
-"""What the reference beside the project says, as numbers and digests that a clone can keep: schema and DF release.
+"""Facts from the reference beside the project, as numbers and digests that fit into the repository.
 
 The reference is the folder ../shared/reference: descriptions of BVLC Caffe 1.0's schema, the files and logs of the DF
 release, PL1A-Seg, what is known of the papers. `python tools/truths.py schema` and `release` write these facts.
@@ -32,7 +32,7 @@ def digest(value: Any) -> str:
 
 
 def default(kind: str, spelled: str) -> object:
-    """A field's default as a number, where it is one; float and double as float32 holds it."""
+    """A field's default, as a number if it is one; float and double rounded to float32."""
     if kind in ("float", "double"):
         return float(np.float32(spelled))
     return int(spelled) if kind.startswith(("int", "uint")) else spelled
@@ -101,13 +101,13 @@ def _stored(name: str) -> NetParameter:
 
 
 def _interps(net: NetParameter) -> list[str]:
-    """The bytes of each Interp without blobs, as the fork writes them, in hexadecimal digits."""
+    """The bytes of each Interp, without blobs, as the fork writes them, in hexadecimal digits."""
     # Partial: Caffe demands the limits of a Clip.
     return [layer.SerializePartialToString().hex() for layer in net.layer if layer.type == "Interp"]
 
 
 def blobs_digest(blobs: dict[str, list[list[int]]]) -> str:
-    """Of the shapes of all blobs by layer, in their order."""
+    """A digest of the shapes of all blobs by layer, in their order."""
     return digest(list(blobs.items()))
 
 
@@ -217,7 +217,7 @@ def score_tables(lines: Iterable[str]) -> dict[str, dict[str, tuple[float, float
 
 
 def table_digest(lines: Iterable[str]) -> str:
-    """Of the headings and rows of score tables, but for the means, which a log has of unrounded scores."""
+    """A digest of the headings and rows of score tables, without the means (a log takes those of unrounded scores)."""
     rows = [line.rstrip() for line in lines if re.match(r"(classes|categories) +IoU|.{14}: \S+ +\S+\s*$", line)]
     return digest([line for line in rows if "Average" not in line])
 
@@ -253,12 +253,12 @@ def _networks() -> dict[str, NetParameter]:
 
 
 def fingerprints() -> dict[str, str]:
-    """Of the release's networks; the project keeps them in weights_manifest.json."""
+    """Fingerprints of the release's networks; the project keeps them in weights_manifest.json."""
     return {name: fingerprint(net) for name, net in _networks().items()}
 
 
 def release() -> dict[str, Any]:
-    """All facts of the DF release, the phone demo and the papers that tests hold the project against."""
+    """All facts of the DF release, the phone demo and the papers that tests compare the project with."""
     results = json.loads((RELEASE / "results.json").read_text("utf-8"))
     networks = _networks()
     parameters = {}

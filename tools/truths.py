@@ -1,12 +1,12 @@
-"""The small truths in tests/truths: what a clone is held against where nothing else is at hand.
+"""Makes the small files in tests/truths, which tests compare results with; a clone needs no other files for that.
 
-- layers/FAMILY.prototxt, FAMILY.npz: a network of every type of a family and what BVLC Caffe 1.0 computed of it.
+- layers/FAMILY.prototxt, FAMILY.npz: a network with all layer types of a family, and what BVLC Caffe 1.0 computed.
   `python tools/truths.py write FOLDER` writes the networks in stock Caffe's words, with weights and inputs of
   tests/filling.py; `python tools/run_in_caffe.py FOLDER`, with a Python that has Caffe, runs them; `python
   tools/truths.py collect FOLDER` keeps the numbers of their outputs.
-- spelled.npz: what it computed of the network whose old spellings tests/caffe_files.py writes, the same of each;
-  saved.json: digests of what it saved of all of these. By the same commands.
-- whole.npz: some of the numbers that it computed of whole networks; by the same commands.
+- spelled.npz: what it computed for the network that tests/caffe_files.py writes in old spellings, the same for each;
+  saved.json: digests of the files that it saved for all of these. Made by the same commands.
+- whole.npz: some of the numbers that it computed for whole networks. Made by the same commands.
 - networks.json: costs of every zoo network, and digests of its generated text; `python tools/truths.py networks`.
 - schema.json, release.json, cityscapes.json: what tools/reference_facts.py finds in the reference;
   `python tools/truths.py schema` and so on.
@@ -53,7 +53,7 @@ WHOLE_NUMBERS = TRUTHS / "whole.npz"
 
 
 def write(folder: Path) -> None:
-    """The networks, weights and inputs for Caffe."""
+    """Writes the networks, weights and inputs for Caffe."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in FAMILIES:
         inputs = fill_inputs(family(name))
@@ -67,7 +67,7 @@ def write(folder: Path) -> None:
 
 
 def collect(folder: Path) -> None:
-    """The outputs that Caffe gave, and digests of what it saved."""
+    """Keeps the outputs that Caffe gave, and digests of what it saved."""
     saved = {}
     for name in (*FAMILIES, *SPELLINGS):
         net = family(name) if name in FAMILIES else spelled_network()
@@ -123,7 +123,7 @@ def networks() -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Runs one of the six."""
+    """Runs one of the six commands above."""
     made = {
         "networks": (NETWORKS, networks),
         "schema": (SCHEMA, reference_facts.schema),

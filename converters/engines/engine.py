@@ -89,12 +89,12 @@ class Engine(ABC):
         """
 
 
-#: By name, what makes an engine: it takes the number of threads, 0 for the engine's own choice.
+#: What makes each engine, by its name: a function of the number of threads, 0 for the engine's own choice.
 ENGINES: Registry[Callable[[int], Engine]] = Registry("engine")
 
 
 def make_engine(name: str = "torch", threads: int = 0) -> Engine:
-    """The engine of this name, with this many threads, or with its own choice of them.
+    """The engine of this name with this many threads, 0 for its own choice.
 
     CaffeError for another name lists the engines; NotInstalledError says how to install the engine's package.
     """
@@ -104,7 +104,7 @@ def make_engine(name: str = "torch", threads: int = 0) -> Engine:
 
 
 def cpu_name() -> str:
-    """The processor as its maker calls it, where the system tells."""
+    """The processor as its maker calls it, where the system says so."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -114,7 +114,7 @@ class OnnxruntimeSession(Session):
         )
         if pieces > 1 and any(array.ndim == 0 for array in results[0]):
             raise NetworkError(
-                f"{self._label}: onnxruntime: found a batch {pieces} times the network's and an output without one"
+                f"{self._label}: onnxruntime: found a batch {pieces} times the network's, but an output without a batch"
             )
         joined = results[0] if pieces == 1 else [np.concatenate(parts) for parts in zip(*results, strict=True)]
         return dict(zip(self.outputs, joined, strict=True))

@@ -55,7 +55,7 @@ class OpenCVEngine(Engine):
         outputs: Sequence[str] | None = None,
         input_shapes: Mapping[str, Sequence[int]] | None = None,
     ) -> Session:
-        """As every engine's; of `outputs` it gives those that OpenCV has a name for: tops of layers with one top."""
+        """As for every engine, but without those `outputs` that OpenCV has no name for: tops of layers with several."""
         from converters.pytorch.module import to_torch, weights_of
 
         module = to_torch(net, weights, outputs=outputs, input_shapes=input_shapes)
@@ -74,7 +74,7 @@ class OpenCVEngine(Engine):
                 found = self._cv2.dnn.readNetFromCaffe(str(text), str(path))
             except self._cv2.error as fault:
                 raise _cannot(self._cv2, fault) from fault
-        found.enableFusion(outputs is None)  # with fusion, inner tops would hold what was left in memory
+        found.enableFusion(outputs is None)  # with fusion, inner tops would hold old contents of their memory
         known = set(found.getLayerNames())
         names = {}
         for top in meta["outputs"]:

@@ -1,7 +1,7 @@
-"""Checkpoints that others trained in PyTorch: their entries to our layers and back, by layout or by a file of names.
+"""Checkpoints of other PyTorch code: from their entries to our layers and back, by a known layout or a file of names.
 
-Known by name are the DFNet backbones of PyTorch segmentation code (`dfnetv1`, `dfnetv2`). For any other checkpoint a
-`NameMap`, kept as JSON, says which module is which layer; `propose_mapping` makes a first one from order and shapes.
+The layouts known here are DFNet backbones of PyTorch segmentation code (`dfnetv1`, `dfnetv2`). For any other checkpoint
+a `NameMap`, kept as JSON, says which module is which layer; `propose_mapping` makes a first one from order and shapes.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from prototxt_gen.proto import NetParameter
 from prototxt_gen.trace import LayerSummary, trace
 
 TORCH_EPS = 1e-5
-"""What torch's BatchNorm adds to variances unless told otherwise; the release's networks add 1e-4."""
+"""What torch's BatchNorm adds to variances by default; the release's networks add 1e-4."""
 
 _STATISTICS = ("running_mean", "running_var")
 
 
 @dataclass(frozen=True)
 class Layout:
-    """A published naming: the architecture, and each of their stages with the first of our blocks in it."""
+    """A published way of naming modules: the architecture, and which of our blocks are in each of their stages."""
 
     architecture: str
     stages: tuple[tuple[str, int, int, int], ...]  # (their stage, our res<n>, its first block, number of blocks)
@@ -56,14 +56,14 @@ LAYOUTS: Mapping[str, Layout] = {
         ),
     ),
 }  # fmt: skip
-"""DFNet as SFNet, DecoupleSegNets and others write it: one stage each time the width changes."""
+"""DFNet as SFNet, DecoupleSegNets and others write it: a new stage begins where the width changes."""
 
 
 @dataclass(frozen=True)
 class NameMap:
-    """Their module names to our layer names, and patterns (`head.*`) of entries that are not ours to read.
+    """Their module names to our layer names, and patterns (`head.*`) of entries to leave out.
 
-    A module with running statistics stands for a BatchNorm and the Scale behind it, and is called by the BatchNorm.
+    A module with running statistics stands for a BatchNorm and the Scale after it; its layer name is the BatchNorm's.
     """
 
     layers: Mapping[str, str]
@@ -71,7 +71,7 @@ class NameMap:
 
 
 def detect_layout(state: Mapping[str, Any], prefix: str = "") -> str:
-    """Which of LAYOUTS the names are. WeightsError when none, or not one alone."""
+    """The name of the layout in LAYOUTS that the entries follow. WeightsError when none or more than one fits."""
     names = _entries(state, prefix)
     found = [
         name
@@ -107,17 +107,17 @@ def layout_mapping(layout: str) -> NameMap:
 def from_state_dict(
     state: Mapping[str, Any], layout: str | None = None, *, eps: float = TORCH_EPS, prefix: str = ""
 ) -> tuple[NetParameter, Weights]:
-    """The network and the weights in a DFNet state_dict; `layout` is found from the names when not given.
+    """The network and the weights in a DFNet state_dict; without `layout` it is found from the names.
 
-    Their BatchNorms add 1e-5 to the variance, the release's add 1e-4. The network says what its own add: `eps`. With
-    the default the weights are theirs as they are, and the network differs from the release's by eps. With eps=1e-4
-    the network is the release's and every variance is changed by 1e-5 - 1e-4, below zero where it was smaller, so that
-    the sum is the same: exact outside training, where Caffe and torch only ever use the sum.
+    Their BatchNorms add 1e-5 to the variance, the release's add 1e-4; those of the network made here add `eps`. With
+    the default the weights are theirs, unchanged, and the network differs from the release's in eps. With eps=1e-4 the
+    network is the release's, and every variance is changed by 1e-5 - 1e-4, so that variance + eps stays the same (a
+    very small variance becomes negative). That is exact outside training: Caffe and torch use only the sum there.
 
-    Only entries that begin with `prefix` are looked at, without it (`backbone.`). Without entries of `fc` the
-    network ends behind the last block; else it has as many classes as they.
-    WeightsError lists every entry that is missing, unexpected or of another shape. `num_batches_tracked` does not
-    count, nor does DataParallel's `module.`.
+    Only entries whose names begin with `prefix` (such as `backbone.`) are read, and the prefix is removed. Without
+    entries of `fc` the network ends after the last block; otherwise `fc` gives the number of classes.
+    WeightsError lists every entry that is missing, unexpected or of another shape. Entries `num_batches_tracked` and
+    DataParallel's prefix `module.` are ignored.
     """
     layout = detect_layout(state, prefix) if layout is None else layout
     entries = _entries(state, prefix)
@@ -131,11 +131,12 @@ def from_state_dict(
 
 
 def to_state_dict(weights: Mapping[str, Sequence[ArrayLike]], layout: str, *, eps: float) -> dict[str, Tensor]:
-    """The weights of DF1 (dfnetv1) or DF2 (dfnetv2) as their PyTorch code loads them: `from_state_dict` backwards.
+    """The weights of DF1 (dfnetv1) or DF2 (dfnetv2) as their PyTorch code loads them: the reverse of `from_state_dict`.
 
     `eps` is what the network of these weights adds to variances: 1e-4 for the release's, 1e-5 for those that
-    `from_state_dict` gave by default. What differs from their 1e-5 goes into the variances, which keeps every number
-    the network computes. Weights without `fc` give a state_dict without. WeightsError lists all that does not fit.
+    `from_state_dict` gave by default. The difference from their 1e-5 is added to the variances, so that the network
+    computes the same numbers. Weights without `fc` give a state_dict without it. WeightsError lists everything that
+    does not fit.
     """
     arrays = {name: [_array(blob, f"layer {name!r}") for blob in blobs] for name, blobs in weights.items()}
     classifier = arrays.get("fc")
@@ -146,12 +147,12 @@ def to_state_dict(weights: Mapping[str, Sequence[ArrayLike]], layout: str, *, ep
 
 
 def apply_mapping(state: Mapping[str, Any], mapping: NameMap, net: NetParameter) -> Weights:
-    """The network's weights from a state_dict whose modules `mapping` calls by our layers.
+    """The network's weights from a state_dict whose modules `mapping` assigns to our layers.
 
     Convolutions, deconvolutions and inner products take `weight` and `bias`, PReLU takes `weight`, a BatchNorm and
     its Scale take `running_mean`, `running_var`, `weight`, `bias`; axes of size 1 at the end may differ (a 1x1
-    convolution for an inner product). WeightsError lists all layers that nothing is named for, and
-    all entries that are missing, unexpected or of another shape. Variances are taken as they are: see `batch_norm_eps`.
+    convolution for an inner product). WeightsError lists all layers that no module is mapped to, and
+    all entries that are missing, unexpected or of another shape. Variances are not changed: see `batch_norm_eps`.
     """
     entries = {name: value for name, value in _entries(state).items() if not _ignored(name, mapping)}
     weights: Weights = {}
@@ -180,17 +181,17 @@ def apply_mapping(state: Mapping[str, Any], mapping: NameMap, net: NetParameter)
                 else:
                     weights.setdefault(layer, []).append(array.reshape(shape))
     faults += [f"entry {entry!r}: unexpected" for entry in entries if entry not in used]
-    faults += [f"layer {name!r}: nothing is named for it" for name in slots]
+    faults += [f"layer {name!r}: no module is mapped to it" for name in slots]
     if faults:
         raise WeightsError(f"state_dict does not fit network {net.name!r}: {'; '.join(faults)}")
     return weights
 
 
 def undo_mapping(weights: Mapping[str, Sequence[ArrayLike]], mapping: NameMap, net: NetParameter) -> dict[str, Tensor]:
-    """The weights as a state_dict with their names: `apply_mapping` backwards.
+    """The weights as a state_dict with their names: the reverse of `apply_mapping`.
 
     BatchNorm's statistics are divided by its factor, and `num_batches_tracked` is 0. WeightsError lists every blob
-    that is missing or of another shape, and every layer with weights that no name stands for.
+    that is missing or of another shape, and every layer with weights that no module is mapped to.
     """
     slots = dict(_slots(net))
     state: dict[str, Tensor] = {}
@@ -219,18 +220,18 @@ def undo_mapping(weights: Mapping[str, Sequence[ArrayLike]], mapping: NameMap, n
             state[f"{theirs}.num_batches_tracked"] = torch.tensor(0)
         if ours not in slots:
             faults.append(f"name {theirs!r}: its layer {ours!r} has no weights in network {net.name!r}")
-    faults += [f"layer {name!r}: no name stands for it" for name in weights if name in left]
+    faults += [f"layer {name!r}: no module is mapped to it" for name in weights if name in left]
     if faults:
-        raise WeightsError(f"weights cannot be named for network {net.name!r}: {'; '.join(faults)}")
+        raise WeightsError(f"weights of network {net.name!r} cannot be mapped: {'; '.join(faults)}")
     return state
 
 
 def propose_mapping(state: Mapping[str, Any], net: NetParameter, ignore: Sequence[str] = ()) -> NameMap:
-    """A NameMap by order: the nth convolution there is the nth here, and so for BatchNorms and the rest.
+    """A NameMap by order: their nth layer with weights is our nth, and their nth batch norm is our nth BatchNorm.
 
-    That holds where modules are registered in the order in which they run, as in timm's models, and shapes are
-    checked; but two neighbours of one shape that were registered the other way round would not be noticed: write the
-    map to a file (`write_mapping`) and read it. WeightsError lists counts and shapes that differ.
+    This is right where modules are registered in the order in which they run, as in timm's models. Shapes are checked,
+    but if two neighbours of the same shape are registered in the wrong order nothing shows it: write the map to a file
+    (`write_mapping`) and check it by eye. WeightsError lists counts and shapes that differ.
     """
     mapping = NameMap({}, tuple(ignore))
     theirs: dict[str, list[tuple[str, tuple[int, ...]]]] = {"norm": [], "weight": []}
@@ -255,12 +256,12 @@ def propose_mapping(state: Mapping[str, Any], net: NetParameter, ignore: Sequenc
                 faults.append(f"{module!r}: found shape {found}, expected {expected} of layer {layer!r}")
             layers[module] = layer
     if faults:
-        raise WeightsError(f"state_dict is not network {net.name!r} in its order: {'; '.join(faults)}")
+        raise WeightsError(f"state_dict does not match network {net.name!r} in order: {'; '.join(faults)}")
     return NameMap(layers, tuple(ignore))
 
 
 def read_mapping(path: str | os.PathLike[str]) -> NameMap:
-    """Reads `{"layers": {"their.module": "our layer"}, "ignore": ["pattern"]}`. FormatError says what is wrong."""
+    """Reads `{"layers": {"their.module": "our layer"}, "ignore": ["pattern"]}`. FormatError for anything else."""
     source = os.fspath(path)
     try:
         found = json.loads(read_bytes(path))
@@ -287,7 +288,7 @@ def write_mapping(mapping: NameMap, path: str | os.PathLike[str]) -> None:
 
 
 def batch_norm_eps(net: NetParameter, eps: float) -> NetParameter:
-    """A new network whose BatchNorms all add `eps` to the variance: theirs for weights taken by `apply_mapping`."""
+    """A new network whose BatchNorms all add `eps` to the variance, as those of a checkpoint do."""
     changed = NetParameter()
     changed.CopyFrom(net)
     for layer in changed.layer:
@@ -303,7 +304,7 @@ def _layout(layout: str) -> Layout:
 
 
 def _network(layout: str, classes: int | None, eps: float) -> NetParameter:
-    """The layout's network; without classes it ends behind the last block."""
+    """The layout's network; without classes it ends after the last block."""
     code = _layout(layout).architecture.rpartition("_c")[0] + f"_c{classes or 1000}"
     net = batch_norm_eps(generate(code), eps)
     while classes is None and net.layer[-1].type != "ReLU":
@@ -316,7 +317,7 @@ def _without_classifier(mapping: NameMap, classes: int | None) -> NameMap:
 
 
 def _entries(state: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """The entries under `prefix` without it, without DataParallel's `module.` and the counters of batches."""
+    """The entries under `prefix`, with it and DataParallel's `module.` removed from names; not batch counts."""
     wrapped = bool(state) and all(name.startswith("module.") for name in state)
     entries = {name.removeprefix("module.") if wrapped else name: value for name, value in state.items()}
     return {
@@ -334,7 +335,7 @@ _Slot = tuple[str, str, tuple[int, ...]]  # torch's name of a tensor ("" for Bat
 
 
 def _slots(net: NetParameter) -> Iterator[tuple[str, list[_Slot]]]:
-    """Every layer with weights and the tensors that make its blobs. UnsupportedError lists types that torch has not."""
+    """Every layer with weights and the tensors that make its blobs. UnsupportedError lists other types."""
     rows = trace(select_phase(net, "TEST"))
     scales: dict[str, LayerSummary] = {}
     for before, row in pairwise(rows):
@@ -364,7 +365,7 @@ def _slots(net: NetParameter) -> Iterator[tuple[str, list[_Slot]]]:
             continue
         found.append((row.name, slots))
     if unknown:
-        raise UnsupportedError(f"no module of torch's has the weights of: {', '.join(unknown)}")
+        raise UnsupportedError(f"PyTorch has no module for the weights of: {', '.join(unknown)}")
     yield from found
 
 

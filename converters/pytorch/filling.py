@@ -21,7 +21,7 @@ from prototxt_gen.trace import LayerSummary
 
 @dataclass(frozen=True)
 class Origin:
-    """Which of a module's tensors are the blobs of which layer: its statistics, or its parameters in order."""
+    """Where a layer's blobs are: the running statistics, or the parameters in order, of the module at `path`."""
 
     layer: str
     path: str
@@ -41,9 +41,9 @@ def origins_of(rows: Sequence[LayerSummary], calls: Sequence[Call]) -> list[Orig
 def fill(
     rows: Sequence[LayerSummary], calls: Sequence[Call], modules: Mapping[str, nn.Module], given: Fitted, own: bool
 ) -> None:
-    """Gives every blob of the modules its numbers, from `given` or from its filler.
+    """Sets every blob of the modules, from `given` or by its filler.
 
-    With `own` a parameter uses an array's memory, else it has a copy.
+    With `own` a parameter uses the memory of its array, otherwise a copy.
     """
     owners: dict[str, Any] = {}  # by the name of a shared blob, its parameter, or the module that has it as a buffer
     for index, path in sorted((index, call.path) for call in calls for index in call.rows):
@@ -77,7 +77,7 @@ def _fill_parameters(
         if array is not None:
             tensor = (torch.as_tensor if own else torch.tensor)(array).reshape(parameter.shape)
         if spec is not None and spec.name in owners:
-            if tensor is not None:  # Caffe copies into the one blob for every layer that has it: the last one stays
+            if tensor is not None:  # Caffe copies the array of each layer into the one blob, so the last one stays
                 with torch.no_grad():
                     owners[spec.name].copy_(tensor)
             setattr(holder, name, owners[spec.name])

@@ -1,7 +1,7 @@
-"""Which content every layer of a network reads, what stands under each top's name at the end, and what that needs.
+"""How values flow through a network: what each layer reads, what each top holds at the end, which layers that needs.
 
-Caffe's blobs are memory: a layer in place writes over its bottom, and the tops of Reshape, Flatten and Split (also
-those that Caffe inserts by itself), of a Concat of one bottom and a Slice into one top are their bottom's memory. So
+Caffe's blobs are memory: an in-place layer writes over its bottom, and the tops of Reshape, Flatten and Split (also
+those that Caffe inserts itself), of a Concat of one bottom and of a Slice into one top use their bottom's memory. So
 an in-place layer on one of them changes what later layers read from the others, each in its own shape.
 """
 
@@ -28,9 +28,9 @@ class Value(NamedTuple):
 
 
 class Read(NamedTuple):
-    """A value as a reader sees it: in the shape of `like` where it was written through a blob of another shape.
+    """A value as a reader sees it: in the shape of `like` if it was written through a blob of another shape.
 
-    `spoiled_by` is the layer that wrote over a part of this memory, so that it holds no one value any more.
+    `spoiled_by` is the layer that wrote over a part of this memory, so that it is no longer one layer's output.
     """
 
     value: Value
@@ -39,7 +39,7 @@ class Read(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """A top that counts in what Caffe's solver minimises, with the content that it counts with."""
+    """A top that Caffe's solver minimises, its weight, and the value that it has as a loss."""
 
     top: str
     weight: float
@@ -48,7 +48,7 @@ class Loss(NamedTuple):
 
 @dataclass
 class Flow:
-    """By row what it reads, by top's name what stands there at the end, the tops that no layer takes, the losses."""
+    """What each row reads, what each top holds at the end, the tops that no layer takes, and the losses."""
 
     reads: list[list[Read]] = field(default_factory=list)
     final: dict[str, Read] = field(default_factory=dict)
@@ -58,7 +58,10 @@ class Flow:
 
 @dataclass(slots=True)
 class _Memory:
-    """The latest content: whose shape it has, and how often it was written. `is_blob`: it is a Parameter's blob."""
+    """The latest value in a piece of memory, the value whose shape it has, and how often it was written.
+
+    `is_blob`: it is the blob of a Parameter layer.
+    """
 
     value: Value
     shape: Value
@@ -69,7 +72,7 @@ class _Memory:
 
 @dataclass(slots=True)
 class _Blob:
-    """A name's place: its memory, a value of its shape, and its content at the version at which it was last looked."""
+    """What a top's name stands for: its memory, a value of its shape, and its content when the memory had `version`."""
 
     memory: _Memory
     shape: Value
@@ -113,7 +116,7 @@ def flow_of(rows: Sequence[LayerSummary]) -> Flow:
             if not kind.is_input:
                 unread[top] = None
         for name, weight in _minimised(row, index, taken):
-            # A Parameter gives its top the diff of its blob, where Caffe keeps the weight of a loss: it is lost.
+            # Caffe keeps a loss weight in the top's diff. A Parameter replaces that by its blob's: the weight is lost.
             if weight and not blobs[name].memory.is_blob:
                 flow.losses.append(Loss(name, weight, blobs[name].look()))
     flow.final = {name: blob.look() for name, blob in blobs.items()}
@@ -122,14 +125,14 @@ def flow_of(rows: Sequence[LayerSummary]) -> Flow:
 
 
 def top_names(row: LayerSummary) -> list[str]:
-    """The names of a layer's tops; a loss that names none has its own."""
+    """The names of a layer's tops; the top of a loss that names none is called like the layer."""
     return [row.name] if row.tops == (AUTOMATIC,) else list(row.tops)
 
 
 def passes_on(row: LayerSummary) -> bool:
-    """Whether the tops are the bottom, in its shape: nothing is computed (Caffe: split, concat, slice_layer.cpp).
+    """Whether the tops are the bottom itself, in the same shape (Caffe: split, concat, slice_layer.cpp).
 
-    So it is in SSD's permute_layer.cpp, where no axis moves.
+    A Permute that moves no axis is also such a layer (SSD's permute_layer.cpp).
     """
     if row.type == "Permute":
         return permutation(row.layer, row.bottom_shapes[0]) == tuple(range(len(row.bottom_shapes[0])))
@@ -146,7 +149,7 @@ def _write(blobs: dict[str, _Blob], row: LayerSummary, place: int, value: Value)
         memory.value, memory.shape, memory.version = value, shape, memory.version + 1
         blob.shape, blob.read, blob.version = shape, Read(value), memory.version
         return
-    if prod(after) < prod(before):  # where it is larger the blob gets new memory, and the old stays as it was
+    if prod(after) < prod(before):  # a larger top gets new memory, and the old stays as it was
         memory.spoiled_by, memory.version = row.name, memory.version + 1
     blobs[row.tops[place]] = _Blob(_Memory(value, value), value, Read(value), 0)
 
@@ -164,8 +167,9 @@ def _taken(rows: Sequence[LayerSummary]) -> set[tuple[int, int]]:
 def _minimised(row: LayerSummary, index: int, taken: Collection[tuple[int, int]]) -> Iterator[tuple[str, float]]:
     """The tops that Caffe's solver minimises, by name, with their weights (insert_splits.cpp, net.cpp).
 
-    The weight of a top that layers take goes to a Split's first top, and with it the layer loses all others that it
-    states. A loss type that states none counts where no layer takes it: else its gradient comes from its takers alone.
+    If other layers take the top, Caffe moves its weight to the first top of a Split, and the layer loses all other
+    weights that it states. A loss layer that states no weight counts only if no layer takes its top: otherwise its
+    gradient comes from those layers alone.
     """
     stated = loss_weights(row.layer, len(row.tops))
     if not any(stated):
@@ -178,7 +182,7 @@ def _minimised(row: LayerSummary, index: int, taken: Collection[tuple[int, int]]
 
 
 def output_names(flow: Flow, outputs: Sequence[str] | None) -> list[str]:
-    """The tops asked for, each once; without any the unread tops and all that count as losses.
+    """The tops asked for, each once; by default those that no layer takes, and the losses.
 
     NetworkError for names that no layer makes, and for a network without an output.
     """
@@ -200,9 +204,9 @@ def output_names(flow: Flow, outputs: Sequence[str] | None) -> list[str]:
 
 
 def live_rows(rows: Sequence[LayerSummary], flow: Flow, names: Iterable[str]) -> tuple[list[int], set[Value]]:
-    """The rows that outputs need, in order, those that only pass on among them, and all values that are needed.
+    """The rows that outputs need, in order (also those that only pass on their bottom), and all values needed.
 
-    UnsupportedError lists reads of memory that a layer in place has written over in part.
+    UnsupportedError lists reads of memory that an in-place layer has partly overwritten.
     """
     makers: dict[str, int] = {}
     sources = []
@@ -220,7 +224,7 @@ def live_rows(rows: Sequence[LayerSummary], flow: Flow, names: Iterable[str]) ->
             needed.add(read.like)
         if read.spoiled_by is not None:
             reader = f"layer {row.name!r} ({row.type}): bottom" if row is not None else "output"
-            faults.append(f"{reader} {name!r} shares memory that layer {read.spoiled_by!r} writes over in part")
+            faults.append(f"{reader} {name!r} shares memory that layer {read.spoiled_by!r} partly overwrites")
 
     for name in names:
         need(None, name, makers[name], flow.final[name])

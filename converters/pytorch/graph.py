@@ -23,7 +23,7 @@ from prototxt_gen.layers.layer_types import shared_names
 from prototxt_gen.layers.normalization import is_affine_part
 from prototxt_gen.trace import LayerSummary
 
-# Modules whose output nothing needs again, neither the next call nor the way back.
+# Modules whose output may be overwritten: neither their next call nor their gradient needs it.
 _FRESH = (
     nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
     nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.Linear,
@@ -85,7 +85,7 @@ def calls_of(
 
 
 def modules_of(rows: Sequence[LayerSummary], calls: Sequence[Call]) -> dict[str, nn.Module]:
-    """The module of each call by its path. UnsupportedError lists all layers that cannot be done."""
+    """The module of each call by its path. UnsupportedError lists all layers that are not supported."""
     modules: dict[str, nn.Module] = {}
     faults = []
     owners: dict[str, Shape] = {}
@@ -96,12 +96,12 @@ def modules_of(rows: Sequence[LayerSummary], calls: Sequence[Call]) -> dict[str,
         except UnsupportedError as fault:
             faults.append(f"layer {parts[0].name!r} ({parts[0].type}): {fault}")
     if faults:
-        raise UnsupportedError(f"layers that cannot be done ({len(faults)}): {'; '.join(faults)}")
+        raise UnsupportedError(f"layers that are not supported ({len(faults)}): {'; '.join(faults)}")
     return modules
 
 
 class Blobs(nn.Module):
-    """The blobs of a layer that is not called, where PyTorch has no layer of its type or for its options."""
+    """Holds the blobs of a layer that is not called, where PyTorch has no layer for its type or options."""
 
     def __init__(self, shapes: Sequence[Shape]) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ def _module(parts: Sequence[LayerSummary], owners: dict[str, Shape]) -> nn.Modul
     """The module of a layer, or of a BatchNorm and its Scale; `owners` has the shapes of shared blobs by name."""
     row = parts[0]
     if row.type not in BUILDERS:
-        raise UnsupportedError(f"no PyTorch layer of this type; there are: {', '.join(BUILDERS)}")
+        raise UnsupportedError(f"no PyTorch layer for this type, only for: {', '.join(BUILDERS)}")
     module = normalization.batch_norm(*parts) if len(parts) > 1 else BUILDERS[row.type](row)
     for part in parts:
         _check_blobs(part, module, owners)
@@ -133,7 +133,7 @@ def _module(parts: Sequence[LayerSummary], owners: dict[str, Shape]) -> nn.Modul
 
 
 def _check_blobs(row: LayerSummary, module: nn.Module, owners: dict[str, Shape]) -> None:
-    """UnsupportedError for blobs that cannot be shared, have no place in the module, or no filler."""
+    """UnsupportedError for blobs that cannot be shared or filled, or do not fit the parameters of the module."""
     for index, (spec, shape) in enumerate(zip(row.layer.param, row.blob_shapes, strict=False)):
         if spec.name and owners.setdefault(spec.name, shape) != shape:
             raise UnsupportedError(
@@ -161,7 +161,7 @@ def graph_module(
     needed: set[Value],
     outputs: Mapping[str, Read],
 ) -> fx.GraphModule:
-    """The module that takes the inputs and returns the outputs; inputs behind the last needed one may be left out.
+    """The module that takes the inputs and returns the outputs; inputs after the last needed one may be left out.
 
     `modules` are those of the calls, `idle` those that are not called.
     """
@@ -174,7 +174,7 @@ def graph_module(
         nodes[value] = graph.placeholder(name) if place <= last else graph.placeholder(name, default_value=None)
 
     def call(path: str, *bottoms: fx.Node) -> fx.Node:
-        # With a name of ours: torch.fx would call what a layer `self` gives `self`.
+        # Named by us: torch.fx would call the output of a layer `self` `self`.
         return graph.create_node("call_module", path, bottoms, name=_identifier(path, taken))
 
     def seen(read: Read) -> fx.Node:
@@ -184,7 +184,7 @@ def graph_module(
     if last >= 0:
         call(_SIZES, *(nodes[value] for value in inputs if value in needed))
     for path in idle:
-        graph.get_attr(path)  # a copy of the module keeps what its graph names
+        graph.get_attr(path)  # a copy of the module keeps only what its graph names
     for one in calls:
         index = one.rows[-1]
         tops = rows[index].tops
@@ -220,7 +220,7 @@ def _identifier(top: str, taken: set[str]) -> str:
 
 
 def _run_in_place(graph: fx.Graph, modules: dict[str, nn.Module]) -> None:
-    """Lets a ReLU write over its input where nothing else ever looks at it."""
+    """Lets a ReLU write over its input where nothing else reads it."""
     for node in graph.nodes:
         if node.op != "call_module" or type(modules.get(str(node.target))) is not nn.ReLU:
             continue

@@ -38,30 +38,30 @@ def to_torch(
 
     It takes the network's inputs (Input layers, data layers) as positional tensors in the network's order and returns
     the one output as a tensor, several as a dict by top name. Outputs are the tops that no layer takes and those with
-    a loss weight, as in Caffe, or those named in `outputs`, with the content that they have at the end (behind in-place
-    layers). Layers that these do not need are not run; inputs that they do not need are left out when `outputs` is
-    given, else the last ones may be left out of the call.
+    a loss weight, as in Caffe, or those named in `outputs`, with the values that they have at the end (after in-place
+    layers). Layers that these do not need are not run. Inputs that they do not need are no arguments of the module when
+    `outputs` is given; otherwise they may be left out of the call if no needed input comes after them.
     The batch size, and height and width where layers allow it, may differ from the network's: NetworkError names the
     layer where they do not.
 
-    State-dict keys follow layer names: `res2.1.conv1.weight` (see naming.py). A BatchNorm and the Scale behind it are
+    State-dict keys follow layer names: `res2.1.conv1.weight` (see naming.py). A BatchNorm and the Scale after it are
     one torch batch norm under the BatchNorm's name; use_global_stats: true keeps the stored statistics in train() too.
     Parameters with lr_mult 0, and those of layers that are not run, do not require gradients; layers that share a
-    `param { name }` share one parameter. Layers that `outputs` leaves out are no part of the module, but `weights_of`
-    gives their blobs, too.
-    Places, as of ArgMax, are floating-point numbers, as in Caffe; labels may be of any type.
+    `param { name }` share one parameter. Layers that `outputs` leaves out are not part of the module, but `weights_of`
+    gives their blobs too.
+    Positions, such as ArgMax gives, are floating-point numbers, as in Caffe; labels may be of any type.
 
-    `weights` are arrays by layer name (copied) or the path of their file (read without a second copy). What the file
-    lacks, holds too much, or holds in another shape is one WeightsError that lists all of it, or with strict=False one
-    warning: what fits is loaded, the rest stays as initialised. A Deconvolution with a bilinear filler may always be
+    `weights` are arrays by layer name (copied) or the path of their file (read without a second copy). One WeightsError
+    lists everything that is missing, unused or of another shape; with strict=False it is one warning, what fits is
+    loaded, and the rest is filled as without weights. A Deconvolution with a bilinear filler may always be
     absent. Without weights every blob is filled as the network says, with torch's random numbers; weights for which it
     says nothing are filled by `msra`.
 
     `module.meta["caffe"]["preprocessing"]` has, by top, what data layers would do to their images: mean_values in the
     order of channels or mean_file, scale (after the mean), crop and resize as (height, width), mirror.
 
-    With phase TEST the module comes in eval(), with TRAIN in train(). UnsupportedError lists all layers that cannot
-    be done, before any weight is read.
+    With phase TEST the module comes in eval(), with TRAIN in train(). UnsupportedError lists all layers that are
+    not supported, before any weight is read.
     """
     selected = select_phase(net, phase, level=net.state.level)
     rows = trace(selected, input_shapes)
@@ -126,7 +126,7 @@ def to_torch(
 
 
 def weights_of(module: nn.Module) -> Weights:
-    """The blobs of every layer of the network that `to_torch` made the module of, float32 in Caffe's order and shape.
+    """The blobs of every layer of a network that `to_torch` has made a module of, float32 in Caffe's order and shape.
 
     A batch norm gives the three blobs of its BatchNorm, with the factor 1, and the two of its Scale. Layers that no
     output needs keep the blobs that they were given or filled with. NetworkError for any other module.
@@ -137,7 +137,7 @@ def weights_of(module: nn.Module) -> Weights:
         raise NetworkError(f"weights_of: found a {type(module).__name__}, expected a module made by to_torch")
     weights: Weights = {}
     for origin in meta["origins"]:
-        if origin.layer not in weights:  # of two layers of one name Caffe loads the first
+        if origin.layer not in weights:  # of two layers with one name Caffe loads the first
             weights[origin.layer] = blobs_in(module.get_submodule(origin.path), origin)
     for layer, blobs in meta["left_out"].items():
         weights.setdefault(layer, [blob.copy() for blob in blobs])
@@ -161,7 +161,7 @@ def total_loss(module: nn.Module, result: Tensor | Mapping[str, Tensor]) -> Tens
     if missing:
         raise NetworkError(f"total_loss: found the tops {list(tops)}, expected the losses {missing} among them")
     if changed := meta["changed_losses"]:
-        raise UnsupportedError(f"total_loss: layers in place change {list(changed)} after they have counted as losses")
+        raise UnsupportedError(f"total_loss: in-place layers change the losses {list(changed)} after they are computed")
     return torch.stack([weight * tops[top].sum() for top, weight in weights.items()]).sum()
 
 

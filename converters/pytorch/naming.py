@@ -1,4 +1,4 @@
-"""Layer names as module paths and back: `res2.1.conv1` nests; what a module cannot hold is escaped by %."""
+"""Layer names as module paths and back: `res2.1.conv1` nests; what a path cannot hold is escaped by %."""
 
 from __future__ import annotations
 
@@ -17,14 +17,15 @@ _REPEATED = re.compile(r"%~\d+$")
 def module_paths(names: Sequence[str]) -> list[str]:
     """A path for each layer name, all different; `layer_name` gives the name back.
 
-    A dot nests, so that `res2.1.conv1` lies in `res2`, then in `1`. Escaped as %xx, bytes of UTF-8 in hexadecimal, are
+    A dot nests modules: `res2.1.conv1` is in `1`, which is in `res2`. Escaped as %xx (UTF-8, in hexadecimal) are
 
-    1. %, quotes, backslashes and what cannot be printed;
-    2. a dot beside nothing (`.a`, `a..b`), and one behind the name of another layer, whose module is no container;
-    3. the first letter of a part that is an attribute of every module (`forward`, `training`, `graph`) or a word of
-       Python (`in`, `None`), which torch.fx would write into code as it stands.
+    1. %, quotes, backslashes and characters that cannot be printed;
+    2. a dot at either end of a name or beside another dot (`.a`, `a..b`), and a dot after the name of another layer,
+       because the module of a layer does not contain those of others;
+    3. the first letter of a part that is an attribute of every module (`forward`, `training`, `graph`) or a keyword of
+       Python (`in`, `None`), which torch.fx would write into its code unchanged.
 
-    A name that comes again gets %~2, %~3 behind it; the empty name is %.
+    The second and third layer of the same name get %~2 and %~3 at the end; the empty name becomes %.
     """
     leaves = set(names)
     seen: dict[str, int] = {}

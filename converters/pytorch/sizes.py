@@ -1,4 +1,4 @@
-"""Inputs of other sizes than the network states: what Caffe refuses when it reshapes a network is refused here."""
+"""Checks inputs of other sizes than the network's: what Caffe refuses when it reshapes a network is refused here."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from prototxt_gen.layers import Shape, is_input
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.trace import LayerSummary, trace
 
-# More kinds of sizes than one network sees; what is new beyond them is traced every time.
+# More combinations of sizes than a network is used with; any further ones are traced at every call.
 _MOST_KNOWN = 1000
 
 
 class SizeCheck(nn.Module):
     """Called with a module's inputs, before anything is computed: NetworkError for sizes that do not fit the layers.
 
-    PyTorch would broadcast, cut or add up many of them without a word. Sizes that fitted once are known from then on.
-    Nothing is checked while torch traces or compiles: the sizes of those runs are no numbers.
+    PyTorch would silently broadcast, cut or add up many of them. Sizes that fit are remembered. Nothing is checked
+    while torch traces or compiles, when sizes may be symbols instead of numbers.
     """
 
-    _is_impure = True  # torch.fx leaves out calls whose result nobody takes, but for those of such modules
+    _is_impure = True  # torch.fx drops calls whose result is not used, except those of such modules
 
     def __init__(self, name: str, rows: Sequence[LayerSummary], tops: Sequence[str]) -> None:
         """`rows` are the live layers of network `name`, `tops` the names of its inputs in their order."""
@@ -61,6 +61,6 @@ class SizeCheck(nn.Module):
             if row.blob_shapes != shapes:
                 raise NetworkError(
                     f"network {net.name!r}: layer {row.name!r} ({row.type}): bottom[0]: found shape "
-                    f"{row.bottom_shapes[0]}, for which its blobs would be {list(row.blob_shapes)}, "
-                    f"expected one for its blobs {list(shapes)}"
+                    f"{row.bottom_shapes[0]}, which needs blobs of shapes {list(row.blob_shapes)}, "
+                    f"expected one that fits its blobs of shapes {list(shapes)}"
                 )

@@ -1,10 +1,12 @@
-"""PyTorch's own files, .pt and .pth: a state_dict of tensors, and the weights of a network in one."""
+"""PyTorch's own files, .pt and .pth: reading a state_dict of tensors, and reading and writing a network's weights."""
 
 from __future__ import annotations
 
 import io
 import os
 import pickle
+import re
+import warnings
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -14,24 +16,38 @@ from torch import Tensor
 from converters.pytorch.module import to_torch, weights_of
 from converters.weights import Weights
 from prototxt_gen.errors import FormatError, WeightsError
-from prototxt_gen.files import read_bytes, replacing
+from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.proto import NetParameter
 
 # Under which names training scripts put the state_dict into a checkpoint.
 _WRAPPERS = ("state_dict", "model", "model_state_dict")
+# What torch.load raises for damaged files.
+_LOAD_FAULTS = (
+    pickle.UnpicklingError,
+    RuntimeError,
+    EOFError,
+    ValueError,
+    LookupError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+)
 
 
 def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """The state_dict in a .pt or .pth, also one under `state_dict` or `model`. No code in the file is run.
 
-    FormatError when it is no such file, or when it can be read only by running what it holds.
+    FormatError when the file is something else, is cut short or damaged, or cannot be read without running code.
     """
     source = os.fspath(path)
+    data = read_bytes(path)
     try:
-        found = torch.load(io.BytesIO(read_bytes(path)), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError) as fault:
-        text = (str(fault).splitlines() or [type(fault).__name__])[0]
-        raise FormatError(f"{source}: not a checkpoint of tensors alone: {text}") from fault
+        with warnings.catch_warnings():
+            # torch warns about files that it then refuses.
+            warnings.simplefilter("ignore")
+            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+    except _LOAD_FAULTS as fault:
+        raise FormatError(f"{source}: {_why_refused(data, str(fault))}; expected a state_dict of tensors") from fault
     for wrapper in _WRAPPERS:
         if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
             found = found[wrapper]
@@ -60,7 +76,24 @@ def write_module_weights(
     *,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> None:
-    """Writes the state_dict of `to_torch(net, weights)` in one step."""
-    state = to_torch(net, weights, input_shapes=input_shapes).state_dict()
-    with replacing(path) as temporary:
-        torch.save(state, temporary)
+    """Writes the state_dict of `to_torch(net, weights)` in one step. FileError when the disk is full, for example."""
+    # torch.save into a file would hide the system's reason for a failure.
+    file = io.BytesIO()
+    torch.save(to_torch(net, weights, input_shapes=input_shapes).state_dict(), file)
+    write_bytes(path, file.getvalue())
+
+
+def _why_refused(data: bytes, message: str) -> str:
+    """Why torch.load refused the file, in a few words. Its own messages are long, and advise to run the code."""
+    code = re.search(r"GLOBAL (\S+) was not an allowed", message)
+    if code:
+        return f"refused, because loading it would run code in it ({code[1]})"
+    if "TorchScript" in message:
+        return "found a TorchScript program, whose code is not run"
+    if not data:
+        return "the file is empty"
+    if data.startswith(b"PK"):
+        return "a zip archive that is cut short, damaged, or not written by torch.save"
+    if data.startswith(b"\x80"):
+        return "a pickle that is cut short, damaged, or not written by torch.save; no code in it is run"
+    return "not a file that torch.save writes"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ import numpy as np
 
 from converters.weights.blobs import Array
 from prototxt_gen.errors import CaffeError, FileError, FormatError, WeightsError
-from prototxt_gen.files import reason, replacing
+from prototxt_gen.files import reason, write_bytes
 from prototxt_gen.proto import NetParameter
 
 if TYPE_CHECKING:
@@ -67,16 +68,18 @@ def write_hdf5(weights: Mapping[str, Sequence[Array]], path: str | os.PathLike[s
     faults = [fault for name in weights for fault in _name_faults(name, weights)]
     if faults:
         raise WeightsError(f"{path}: not written: {'; '.join(faults)}")
-    with replacing(path) as temporary:
-        try:
-            with h5py.File(temporary, "w") as file:
-                data = file.create_group("data")
-                for name, blobs in weights.items():
-                    group = data.require_group(name)
-                    for index, blob in enumerate(blobs):
-                        group.create_dataset(str(index), data=blob)
-        except (RuntimeError, TypeError, ValueError) as fault:
-            raise WeightsError(f"{path}: not written: {fault}") from fault
+    # Made in memory: on a full disk HDF5 ends the whole process when it cannot close its file.
+    made = io.BytesIO()
+    try:
+        with h5py.File(made, "w") as file:
+            data = file.create_group("data")
+            for name, blobs in weights.items():
+                group = data.require_group(name)
+                for index, blob in enumerate(blobs):
+                    group.create_dataset(str(index), data=blob)
+    except (RuntimeError, TypeError, ValueError) as fault:
+        raise WeightsError(f"{path}: not written: {fault}") from fault
+    write_bytes(path, made.getvalue())
 
 
 @contextmanager

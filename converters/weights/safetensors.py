@@ -11,7 +11,7 @@ import numpy as np
 
 from converters.weights.blobs import Array
 from prototxt_gen.errors import FileError, FormatError, NotInstalledError
-from prototxt_gen.files import reason, replacing
+from prototxt_gen.files import reason, write_bytes
 
 _METADATA = {"format": "caffe"}
 
@@ -53,11 +53,8 @@ def write_safetensors(weights: Mapping[str, Sequence[Array]], path: str | os.Pat
     """Writes checked float32 arrays in one step."""
     library = _library()
     tensors = {f"{layer}.{index}": blob for layer, blobs in weights.items() for index, blob in enumerate(blobs)}
-    with replacing(path) as temporary:
-        try:
-            library.numpy.save_file(tensors, temporary, _METADATA)
-        except library.SafetensorError as fault:
-            raise FileError(f"{path}: cannot be written: {fault}") from fault
+    # Made in memory: what save_file raises on a full disk is no OSError.
+    write_bytes(path, library.numpy.save(tensors, _METADATA))
 
 
 def _library() -> ModuleType:

@@ -57,7 +57,7 @@ def slice_sizes(layer: LayerParameter, bottom: Shape) -> Shape:
     require(tops <= size, "top", tops, f"at most {size}, the size of axis {axis}")
     parts = tuple(end - begin for begin, end in zip([0, *points[:-1]], points, strict=True))
     rising = all(part > 0 for part in parts)
-    require(rising, "slice_param.slice_point", points[:-1], f"rising points from 1 to {size - 1}")
+    require(rising, "slice_param.slice_point", points[:-1], f"rising points from 1 to {size - 1} (no empty part)")
     return parts
 
 

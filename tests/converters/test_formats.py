@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from converters import read_weights, save_weights, write_weights
-from prototxt_gen import WeightsError, write_prototxt
+from prototxt_gen import FileError, WeightsError, write_prototxt
 
 DENSE = 'layer { name: "a" type: "InnerProduct" bottom: "x" top: "a" inner_product_param { num_output: 2 } }\n'
 UP = (
@@ -67,3 +67,23 @@ def test_caffes_own_formats_need_no_torch(net_of, tmp_path):
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=False).returncode == 0
     assert set(read_weights(tmp_path / "new.h5", net)) == {"a", "up"}
+
+
+@pytest.mark.parametrize("name", ["w.caffemodel", "w.h5", "w.safetensors", "w.pt"])
+def test_a_full_disk_leaves_the_old_file_and_ends_in_one_line(name, net_of, tmp_path):
+    """A limit on the size of files stands in for a full disk: the system refuses the same calls."""
+    resource = pytest.importorskip("resource")
+    if name == "w.safetensors":
+        pytest.importorskip("safetensors")
+    net = net_of(DENSE.replace("num_output: 2", "num_output: 2000"), x=(1, 2, 3, 3))
+    weights = {"a": [np.ones((2000, 18), np.float32), np.ones(2000, np.float32)]}
+    (tmp_path / name).write_bytes(b"old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (65536, limits[1]))
+    try:
+        with pytest.raises(FileError) as fault:
+            write_weights(weights, tmp_path / name, net)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert str(fault.value) == f"{tmp_path / name}: cannot be written: File too large"
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [(name, b"old")]

@@ -148,13 +148,18 @@ def test_layers_that_the_network_does_not_have_are_told(pair):
     assert "loss1/fc" in str(found)
 
 
-def test_numbers_that_are_none_are_told(pair):
+def test_blobs_with_nan_fail_and_the_last_line_says_so(pair):
     net, weights = pair
     wrong = changed(weights, "fc")
     wrong["fc"][1][2] = np.nan
     found = verify(net, wrong, against=(net, wrong))
     assert not found.passed and found.first_fault is None
     assert found.not_finite == ("fc[1]",)
+    blobs = sum(len(layer) for layer in wrong.values())
+    sentence = f"FAILED: found NaN or infinite numbers in 1 of {blobs} blobs: fc[1]"
+    assert str(found).splitlines()[-1].startswith(f"{sentence}; agrees with ")
+    alone = verify(net, wrong)
+    assert not alone.passed and str(alone).splitlines()[-1] == sentence
     assert not verify(net, wrong, against=(net, weights)).passed
 
 

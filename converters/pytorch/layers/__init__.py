@@ -1,4 +1,4 @@
-"""Caffe's layers in PyTorch: `BUILDERS` maps every Caffe type to its builder; one file a family fills it."""
+"""Caffe's layers in PyTorch: `BUILDERS` maps every Caffe type to its builder; each family of layers has one file."""
 
 from importlib import import_module
 
@@ -7,5 +7,5 @@ from prototxt_gen.layers import LAYER_FAMILIES
 
 __all__ = ["BUILDERS", "Apply", "Builder"]
 
-for _family in LAYER_FAMILIES:  # importing one enters its builders
+for _family in LAYER_FAMILIES:  # importing it registers its builders
     import_module(f"{__name__}.{_family}")

@@ -1,4 +1,4 @@
-"""Layers that treat every number alone: ReLU, Sigmoid, Power, Dropout and others."""
+"""Layers that work on each number separately: ReLU, Sigmoid, Power, Dropout and others."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def relu(row: Row) -> nn.Module:
 
 @BUILDERS.register("ReLU6")
 def relu6(row: Row) -> nn.Module:
-    """min(max(x, 0), 6), of the forks for mobile networks."""
+    """min(max(x, 0), 6), from the forks for mobile networks."""
     return nn.ReLU6()
 
 
@@ -86,7 +86,7 @@ def _swish(x: Tensor, beta: float) -> Tensor:
 
 @BUILDERS.register("Clip")
 def clip(row: Row) -> nn.Module:
-    """Not above max, then not below min, which wins where it is the greater. Caffe: clip_layer.cpp."""
+    """At most max, then at least min, which wins if it is above max. Caffe: clip_layer.cpp."""
     options = row.layer.clip_param
     return Apply(_clip, min=options.min, max=options.max)
 
@@ -97,7 +97,7 @@ def _clip(x: Tensor, min: float, max: float) -> Tensor:  # noqa: A002
 
 @BUILDERS.register("Threshold")
 def threshold(row: Row) -> nn.Module:
-    """1 where x is greater, 0 elsewhere; no gradient. Caffe: threshold_layer.cpp."""
+    """1 where x is above the threshold, 0 elsewhere; no gradient. Caffe: threshold_layer.cpp."""
     return Apply(_threshold, threshold=row.layer.threshold_param.threshold)
 
 
@@ -113,7 +113,7 @@ def power(row: Row) -> nn.Module:
 
 
 def _power(x: Tensor, power: float, scale: float, shift: float) -> Tensor:
-    if power * scale == 0:  # Caffe does not look at x then, not even at an infinite one
+    if power * scale == 0:  # Caffe ignores x then, even if it is infinite
         return torch.full_like(x, 1.0 if power == 0 else shift).pow(power)
     if scale != 1:
         x = x * scale

@@ -36,9 +36,10 @@ def product(*bottoms: Tensor) -> Tensor:
 
 
 def maximum(*bottoms: Tensor) -> Tensor:
-    """The greatest of the bottoms. Ties give the gradient to one: of the first two to the second, else to the earlier.
+    """The greatest of the bottoms.
 
-    torch.maximum would halve it.
+    Of equal ones, one gets the whole gradient, as in Caffe: the second of the first two, otherwise the earlier one.
+    torch.maximum would divide it between them.
     """
     top = torch.where(bottoms[0] > bottoms[1], bottoms[0], bottoms[1])
     for bottom in bottoms[2:]:
@@ -60,7 +61,7 @@ def weighted(*bottoms: Tensor, coefficients: list[float]) -> Tensor:
 
 
 def spread(factor: Tensor, x: Tensor, axis: int) -> Tensor:
-    """`factor` shaped so that its first axis meets `axis` of x and it broadcasts over the rest."""
+    """`factor` reshaped so that it broadcasts with x and its first axis is `axis` of x."""
     return factor.reshape(factor.shape + (1,) * (x.dim() - axis - factor.dim()))
 
 

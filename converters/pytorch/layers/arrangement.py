@@ -56,7 +56,7 @@ def _slice_equally(x: Tensor, axis: int, parts: int) -> tuple[Tensor, ...]:
 
 @BUILDERS.register("Flatten")
 def flatten(row: Row) -> nn.Module:
-    """The axes from `axis` to `end_axis` as one, of size 1 where `end_axis` lies before. Caffe: flatten_layer.cpp."""
+    """Joins the axes from `axis` to `end_axis`; a new one of size 1 if that is before. Caffe: flatten_layer.cpp."""
     start, end = flattened_axes(row.layer, row.bottom_shapes[0])
     return Apply(_flatten, start=start, end=end)
 
@@ -67,7 +67,7 @@ def _flatten(x: Tensor, start: int, end: int) -> Tensor:
 
 @BUILDERS.register("Reshape")
 def reshape(row: Row) -> nn.Module:
-    """`shape` replaces the axes [axis, axis + num_axes); 0 keeps one, -1 is worked out. Caffe: reshape_layer.cpp."""
+    """`shape` replaces the axes [axis, axis + num_axes); 0 keeps one, -1 is what remains. Caffe: reshape_layer.cpp."""
     start, end = reshaped_axes(row.layer, row.bottom_shapes[0])
     return Apply(_reshape, dims=list(row.layer.reshape_param.shape.dim), start=start, end=end)
 
@@ -79,12 +79,12 @@ def _reshape(x: Tensor, dims: list[int], start: int, end: int) -> Tensor:
 
 @BUILDERS.register("Permute")
 def permute(row: Row) -> nn.Module:
-    """Axes in `order`, those left out behind in their own order. Caffe (SSD fork): permute_layer.cpp."""
+    """Axes in `order`, then those that it leaves out in their old order. Caffe (SSD fork): permute_layer.cpp."""
     return Apply(_permute, order=list(permutation(row.layer, row.bottom_shapes[0])))
 
 
 def _permute(x: Tensor, order: list[int]) -> Tensor:
-    # Contiguous, as every blob of Caffe is: later layers then meet the memory layout that they expect.
+    # Contiguous, as every blob of Caffe is: later layers expect this memory layout.
     return x.permute(order).contiguous()
 
 
@@ -113,7 +113,10 @@ def _crop(x: Tensor, size: Tensor, offsets: dict[int, int]) -> Tensor:
 
 @BUILDERS.register("ShuffleChannel")
 def shuffle_channel(row: Row) -> nn.Module:
-    """Channels dealt out to `group` piles in turn, four axes; of the release's fork (shuffle_channel_layer.cpp)."""
+    """Takes one channel of each of `group` groups in turn; the top has four axes.
+
+    Source: shuffle_channel_layer.cpp of the release's fork.
+    """
     return Apply(_shuffle_channel, groups=row.layer.shuffle_channel_param.group)
 
 
@@ -124,7 +127,7 @@ def _shuffle_channel(x: Tensor, groups: int) -> Tensor:
 
 @BUILDERS.register("BatchReindex")
 def batch_reindex(row: Row) -> nn.Module:
-    """The rows of the first bottom that the second names. Caffe: batch_reindex_layer.cpp."""
+    """The items of the first bottom whose indices the second lists. Caffe: batch_reindex_layer.cpp."""
     return Apply(_batch_reindex, layer=row.name)
 
 
@@ -141,7 +144,7 @@ def _batch_reindex(x: Tensor, rows: Tensor, layer: str) -> Tensor:
 
 @BUILDERS.register("Filter")
 def filter_(row: Row) -> nn.Module:
-    """The rows of every bottom but the last where the last is not 0. Caffe: filter_layer.cpp."""
+    """The items of every bottom but the last for which the last is not 0. Caffe: filter_layer.cpp."""
     return Apply(_filter)
 
 

@@ -25,7 +25,7 @@ A builder gets one row of `prototxt_gen.trace` (the LayerParameter and the shape
 and returns a module that takes the bottoms as positional tensors and returns the top, or a tuple of several. The
 module's own parameters, in the order in which it registers them, are the layer's blobs in Caffe's order; those made on
 the `meta` device (`blob`) are filled by `fillers.py`, others keep what the builder gave them until weights arrive.
-For a combination of parameters it cannot do a builder raises UnsupportedError with the reason only.
+For a combination of options that it does not support a builder raises UnsupportedError with the reason only.
 
 A layer type of your own needs a shape rule and a builder:
 
@@ -62,5 +62,5 @@ def blob(shape: Sequence[int]) -> nn.Parameter:
 
 
 def stated_phase(layer: LayerParameter) -> str | None:
-    """The layer's own `phase`, by which it goes whatever the network's is; None: by mode (Caffe: net.cpp, Init)."""
+    """The layer's own `phase`, which overrides the network's; None: by train() or eval() (Caffe: net.cpp, Init)."""
     return ("TRAIN", "TEST")[layer.phase] if layer.HasField("phase") else None

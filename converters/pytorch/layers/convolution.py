@@ -22,7 +22,7 @@ _DECONVOLUTIONS = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTrans
 
 
 class Leading(nn.Module):
-    """A convolution whose channels do not stand in axis 1: the axes before them are batch axes."""
+    """A convolution whose channels are not in axis 1: all axes before them are batch axes."""
 
     def __init__(self, inner: nn.Module, axis: int) -> None:
         super().__init__()
@@ -71,7 +71,7 @@ def _build(row: Row, transposed: bool) -> nn.Module:
 
 
 def _inside(sizes: Any, kernel: Any, settings: dict[str, Any]) -> bool:
-    """Whether the kernel fits into the padded image; Caffe lets it hang over by less than a stride."""
+    """Whether the kernel fits into the padded image; Caffe allows one that is larger by less than a stride."""
     return all(
         size + 2 * pad > dilation * (k - 1)
         for size, k, pad, dilation in zip(sizes, kernel, settings["padding"], settings["dilation"], strict=True)
@@ -79,7 +79,7 @@ def _inside(sizes: Any, kernel: Any, settings: dict[str, Any]) -> bool:
 
 
 class AnyAxes(nn.Module):
-    """A convolution that torch has no kernel for: over no axis or four and more, over the edge, or of dilation 0."""
+    """A convolution that torch does not have: over no or over four and more axes, too large a kernel, or dilation 0."""
 
     bias: nn.Parameter | None
 

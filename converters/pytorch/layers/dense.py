@@ -40,7 +40,7 @@ def inner_product(row: Row) -> nn.Module:
 
 
 class Embed(nn.Module):
-    """A row of `weight` for every number of the bottom, plus the bias."""
+    """For every index in the bottom that row of `weight`, plus the bias."""
 
     bias: nn.Parameter | None
 

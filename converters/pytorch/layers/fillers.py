@@ -13,7 +13,7 @@ from prototxt_gen.proto import FillerParameter
 
 
 def filled(filler: FillerParameter, shape: Sequence[int]) -> Tensor:
-    """A new tensor of `shape` filled as the FillerParameter says. UnsupportedError where Caffe fills none so."""
+    """A new tensor of `shape` filled as the FillerParameter says. UnsupportedError for fillers that Caffe refuses."""
     values = fixed_values(filler, shape)
     return _RANDOM[filler.type](filler, torch.empty(tuple(shape))) if values is None else torch.from_numpy(values)
 
@@ -24,7 +24,7 @@ def _uniform(filler: FillerParameter, blob: Tensor) -> Tensor:
 
 def _gaussian(filler: FillerParameter, blob: Tensor) -> Tensor:
     blob.normal_(filler.mean, filler.std)
-    if filler.sparse >= 0:  # so many inputs of each output are not zero, on average
+    if filler.sparse >= 0:  # on average this many inputs of each output are not zero
         blob *= torch.bernoulli(torch.full_like(blob, min(1.0, filler.sparse / blob.shape[0])))
     return blob
 

@@ -52,7 +52,7 @@ def _columns(x: Tensor, label: Tensor, axis: int, ignore: int | None) -> tuple[T
 
 
 def _rows(x: Tensor) -> Tensor:
-    """One row for each item; an item without axes of its own is one number."""
+    """One row for each item of the batch, also where an item is a single number."""
     return x.reshape(x.shape[0], math.prod(x.shape[1:]))
 
 
@@ -81,7 +81,7 @@ def _softmax_loss(
 
 @BUILDERS.register("SigmoidCrossEntropyLoss")
 def sigmoid_cross_entropy_loss(row: Row) -> nn.Module:
-    """Divided by the batch unless told otherwise. Caffe: sigmoid_cross_entropy_loss_layer.cpp."""
+    """Divided by the batch size by default. Caffe: sigmoid_cross_entropy_loss_layer.cpp."""
     options = row.layer.loss_param
     return Apply(_sigmoid_loss, ignore=_ignored(options), mode=_normalization(options, "batch"))
 
@@ -157,7 +157,7 @@ def multinomial_logistic_loss(row: Row) -> nn.Module:
 
 def _multinomial_logistic_loss(x: Tensor, label: Tensor) -> Tensor:
     own = _rows(x).gather(1, label.long().reshape(-1, 1))
-    # Caffe limits the probability from below and takes the slope there, which clamp would drop.
+    # Caffe limits the probability from below and uses the gradient at the limit; that of clamp is 0 there.
     limited = own.detach().clamp(min=_LOG_FLOOR)
     return -(limited.log() + (own - own.detach()) / limited).sum() / x.shape[0]
 
@@ -188,21 +188,24 @@ def _hinge_loss(x: Tensor, label: Tensor, squared: bool) -> Tensor:
 
 @BUILDERS.register("ContrastiveLoss")
 def contrastive_loss(row: Row) -> nn.Module:
-    """Squared distance of alike pairs, squared shortfall to the margin of others. Caffe: contrastive_loss_layer.cpp."""
+    """Squared distance of similar pairs; for others the square of what is missing to the margin.
+
+    Caffe: contrastive_loss_layer.cpp.
+    """
     options = row.layer.contrastive_loss_param
     return Apply(_contrastive_loss, margin=options.margin, legacy=options.legacy_version)
 
 
-def _contrastive_loss(a: Tensor, b: Tensor, alike: Tensor, margin: float, legacy: bool) -> Tensor:
+def _contrastive_loss(a: Tensor, b: Tensor, similar: Tensor, margin: float, legacy: bool) -> Tensor:
     difference = _rows(a) - _rows(b)
     squares = difference.square().sum(1)
     if legacy:
         apart = F.relu(margin - squares)
     else:
         distance = squares.detach().sqrt()
-        # Caffe's gradient of the distance divides by distance + 1e-4, so that equal pairs have one.
+        # Caffe's gradient of the distance divides by distance + 1e-4, so that equal items have a gradient, too.
         slope = difference.detach() / (distance + 1e-4)[:, None]
         distance = distance + (difference * slope).sum(1) - (difference.detach() * slope).sum(1)
         apart = F.relu(margin - distance).square()
-    each = torch.where(alike.reshape(-1)[: len(squares)].int() != 0, squares, apart)
+    each = torch.where(similar.reshape(-1)[: len(squares)].int() != 0, squares, apart)
     return each.sum() / (2 * a.shape[0])

@@ -20,7 +20,7 @@ _BATCH_NORMS = {2: nn.BatchNorm1d, 3: nn.BatchNorm1d, 4: nn.BatchNorm2d, 5: nn.B
 
 
 class BatchNorm(nn.BatchNorm2d):
-    """Batch norm where torch's own classes do not serve: any number of axes, or a stated use_global_stats or phase.
+    """Batch norm for what torch's own classes do not cover: any number of axes, or a stated use_global_stats or phase.
 
     `stored` True: the stored statistics, in train() too; False: those of the batch, in eval() too; None: by mode.
     """
@@ -30,11 +30,11 @@ class BatchNorm(nn.BatchNorm2d):
         self.stored = stored
 
     def forward(self, x: Tensor) -> Tensor:
-        """x: (N, C, ...), or one axis, all of which is one channel's."""
+        """x: (N, C, ...), or (N,), which is one channel."""
         training = self.training if self.stored is None else not self.stored
         flat = x.reshape(-1, 1, 1) if x.dim() == 1 else x.reshape(x.shape[0], x.shape[1], -1)
         lone = training and flat.shape[0] * flat.shape[2] == 1
-        if lone:  # torch refuses the statistics of a single number; those of two equal ones are the same
+        if lone:  # torch refuses to compute statistics of a single number; those of two equal ones are the same
             flat = flat.expand(2, -1, -1)
         y = F.batch_norm(
             flat,
@@ -43,7 +43,7 @@ class BatchNorm(nn.BatchNorm2d):
             self.weight,
             self.bias,
             training,
-            # Statistics move in train() alone: eval() leaves the module as it is.
+            # Stored statistics are updated only in train().
             self.momentum if self.training and training else 0.0,  # type: ignore[arg-type]
             self.eps,
         )
@@ -51,10 +51,10 @@ class BatchNorm(nn.BatchNorm2d):
 
 
 def batch_norm(row: Row, scale: Row | None = None) -> nn.Module:
-    """One trainable module for a BatchNorm and the Scale behind it; without a Scale it has no affine part.
+    """One trainable module for a BatchNorm and the Scale after it; without a Scale it has no affine part.
 
     eps is Caffe's, momentum 1 - moving_average_fraction. Caffe: batch_norm_layer.cpp. Unlike Caffe a fresh module has
-    variance 1, so that it passes its input on.
+    variance 1, so that its output is its input.
     """
     options = row.layer.batch_norm_param
     shape = row.bottom_shapes[0]
@@ -110,14 +110,14 @@ def _mvn(x: Tensor, start: int, variance: bool, eps: float) -> Tensor:
     flat = flat - flat.mean(-1, keepdim=True)
     if variance:
         divisor = flat.detach().square().mean(-1, keepdim=True).sqrt() + eps
-        # Caffe's gradient takes the divisor for the deviation, so that an even image has one, too.
+        # Caffe's gradient uses the divisor in place of the deviation, so that a constant image has a gradient, too.
         slope = (flat * (flat.detach() / divisor)).mean(-1, keepdim=True)
         flat = flat / (divisor + (slope - slope.detach()))
     return flat.reshape(*x.shape, *(1,) * (4 - x.dim()))
 
 
 class Normalize(nn.Module):
-    """x over its length, across channels or the whole image, times a learned scale."""
+    """x divided by its L2 norm, across channels or over the whole image, times a learned scale."""
 
     def __init__(self, weight: nn.Parameter, whole: bool, eps: float) -> None:
         super().__init__()

@@ -23,8 +23,8 @@ _LOWEST = torch.finfo(torch.float32).min
 def pooling(row: Row) -> nn.Module:
     """Sizes round up (or down by round_mode), and a last window that starts in the padding is dropped.
 
-    AVE divides by the part of the window inside the padded image; MAX may give a second top, the place of each maximum;
-    STOCHASTIC is the mean weighted by the numbers themselves in eval() and draws one of them in train().
+    AVE divides by the part of the window inside the padded image. MAX may give the positions of the maxima as a second
+    top. STOCHASTIC is the mean weighted by the numbers themselves in eval(), one of them at random in train().
     Caffe: pooling_layer.cpp, pooling_layer.cu (STOCHASTIC).
     """
     options = row.layer.pooling_param
@@ -37,8 +37,8 @@ def pooling(row: Row) -> nn.Module:
     ceil = options.round_mode == options.CEIL
     if options.global_pooling:
         return Pool(method, None, ceil, mask)
-    # torch drops the last window by the same rule, but also without padding, where Caffe does not; and it takes no
-    # padding above half a kernel.
+    # torch drops the last window by the same rule, but also without padding, where Caffe does not; and it refuses
+    # padding of more than half a kernel.
     same = all(2 * p <= k for p, k in zip(pad, kernel, strict=True))
     same = same and (not ceil or any(pad) or all(k >= s for k, s in zip(kernel, stride, strict=True)))
     if same and method == "max" and not mask:
@@ -89,7 +89,7 @@ def pool(x: Tensor, method: str, window: Windows, ceil: bool = True) -> tuple[Te
         y, places = F.max_pool2d(padded, kernel, stride, return_indices=True)
         rows = places.div(padded.shape[3], rounding_mode="floor") - pad[0]
         columns = places.remainder(padded.shape[3]) - pad[1]
-        # Without padding a window may begin behind the image: Caffe finds no place in it.
+        # Without padding a window may begin outside the image: Caffe finds no maximum in it.
         return y, torch.where(y > _LOWEST, rows * x.shape[3] + columns, -1).to(x.dtype)
     area = kernel[0] * kernel[1]
     if method == "ave":
@@ -114,7 +114,7 @@ def _extent(size: int, count: int, kernel: int, stride: int, pad: int) -> list[i
 
 
 def _draw(padded: Tensor, kernel: Shape, stride: Shape, sizes: Shape) -> Tensor:
-    # One number of each window, as likely as it is large.
+    # One number of each window, drawn with a probability in proportion to it.
     n, c = padded.shape[:2]
     columns = F.unfold(padded.reshape(n * c, 1, *padded.shape[2:]), kernel, stride=stride)
     sums = columns.cumsum(1)

@@ -13,7 +13,7 @@ from converters.pytorch.layers.builders import BUILDERS, blob
 if TYPE_CHECKING:
     from converters.pytorch.layers.builders import Row
 
-# Blobs in Caffe's order: as the layers that hold them stand in its unrolled network.
+# Blobs in Caffe's order, which is that of the layers in its unrolled network.
 _LSTM = ("W_xc", "b_c", "W_xc_static", "W_hc")
 _RNN = ("W_xh", "b_h", "W_xh_static", "W_hh", "W_ho", "b_o")
 
@@ -21,8 +21,8 @@ _RNN = ("W_xh", "b_h", "W_xh_static", "W_hh", "W_ho", "b_o")
 class Recurrent(nn.Module):
     """x (T, N, ...), cont (T, N), [x_static (N, ...)], [states (1, N, D) each] -> (T, N, D), [states].
 
-    cont 0 starts a sequence anew. Without expose_hidden every call starts from zeros; Caffe goes on where its last
-    batch ended if cont is 1 at the first step. Expose the states and hand them on to do the same.
+    cont 0 starts a new sequence. Without expose_hidden every call starts from zeros; Caffe continues where its last
+    batch ended if cont is 1 at the first step. To do the same, expose the states and pass them to the next call.
     """
 
     def __init__(self, row: Row, names: tuple[str, ...], states: int) -> None:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def interp(row: Row) -> nn.Module:
     """By shrink_factor, zoom_factor, height and width, or both factors; pads of zero or less crop first.
 
-    The corners of input and output lie on each other. Source: interp_layer.cpp and interp.cpp of the DeepLab fork; a
-    second bottom, whose height and width are taken, is of PSPNet's.
+    The corners of input and output coincide. Source: interp_layer.cpp and interp.cpp of the DeepLab fork. A second
+    bottom, which gives height and width, is an addition of the PSPNet fork.
     """
     options = row.layer.interp_param
     crop = (-options.pad_beg, -options.pad_end)
@@ -53,7 +53,7 @@ def _resize_like(x: Tensor, like: Tensor, crop: tuple[int, int]) -> Tensor:
 
 @BUILDERS.register("InterpHalfPixel")
 def interp_half_pixel(row: Row) -> nn.Module:
-    """Bilinear resizing at pixel centres: what ncnn's Interp computes, and no Caffe layer does (ncnn: interp.cpp)."""
+    """Bilinear resizing at pixel centres, which ncnn's Interp computes (interp.cpp); Caffe has no layer for it."""
     options = row.layer.interp_param
     size = (options.height, options.width) if options.height or options.width else None
     return Apply(_resize_half_pixel, size=size, shrink=options.shrink_factor, zoom=options.zoom_factor)

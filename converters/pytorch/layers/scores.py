@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 @BUILDERS.register("Accuracy")
 def accuracy(row: Row) -> nn.Module:
-    """The share of labels with fewer than top_k other scores as high; a second top has it per class.
+    """The share of labels for which fewer than top_k other scores are as high; a second top has it per class.
 
-    A score equal to the label's counts against it. Caffe: accuracy_layer.cpp.
+    A score equal to the label's counts as higher. Caffe: accuracy_layer.cpp.
     """
     options = row.layer.accuracy_param
     return Apply(
@@ -52,10 +52,10 @@ def _accuracy(
 
 @BUILDERS.register("ArgMax")
 def argmax(row: Row) -> nn.Module:
-    """The top_k places, or values, along an axis or over each image; of equal values the last place comes first.
+    """The top_k positions, or values, along an axis or in each image; of equal values the last one comes first.
 
-    Without `axis` the top is (N, 1, top_k), or (N, 2, top_k) with places and values where out_max_val is set; with
-    more than three axes in the bottom, ones follow. Caffe: argmax_layer.cpp.
+    Without `axis` the top is (N, 1, top_k), or (N, 2, top_k) with positions and values where out_max_val is set; if the
+    bottom has more than three axes, axes of size 1 follow up to that number. Caffe: argmax_layer.cpp.
     """
     options = row.layer.argmax_param
     if options.HasField("axis"):
@@ -65,7 +65,7 @@ def argmax(row: Row) -> nn.Module:
 
 
 def _largest(x: Tensor, axis: int, top_k: int) -> tuple[Tensor, Tensor]:
-    # Caffe sorts (value, place) pairs downwards, so that equal values stand with the last place first.
+    # Caffe sorts pairs (value, position) from high to low, so that of equal values the last position comes first.
     turned = x.flip(axis)
     if top_k == 1:
         places = turned.argmax(axis, keepdim=True)

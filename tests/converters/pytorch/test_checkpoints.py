@@ -219,7 +219,9 @@ def test_weights_that_do_not_fit_are_listed_at_once() -> None:
     weights["conv1"] = []
     weights["conv2"] = [np.zeros((2, 2), np.float32)]
     weights["more"] = [np.zeros(2, np.float32)]
-    with pytest.raises(WeightsError, match=r"'conv1': blob 0 is missing.*'conv2': blob 0: found.*'more': no name"):
+    with pytest.raises(
+        WeightsError, match=r"'conv1': blob 0 is missing.*'conv2': blob 0: found.*'more': no module is mapped"
+    ):
         to_state_dict(weights, "dfnetv1", eps=1e-5)
 
 
@@ -325,7 +327,7 @@ def test_names_that_do_not_fit_are_listed(inverted) -> None:
         apply_mapping(module.state_dict(), mapping, net)
     text = str(fault.value)
     assert "'bn1': its layer 'nowhere' has no weights" in text and "'conv_pw.weight': unexpected" in text
-    assert "layer 'expand': nothing is named for it" in text
+    assert "layer 'expand': no module is mapped to it" in text
 
 
 def test_a_type_without_a_torch_module_is_refused() -> None:

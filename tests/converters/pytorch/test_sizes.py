@@ -29,7 +29,12 @@ LOSS = 'layer { name: "l" type: "SoftmaxWithLoss" bottom: "x" bottom: "z" top: "
         (SLICE, [(1, 6)], [(1, 7)], r"layer 's' \(Slice\): top: found 2, expected a divisor of 7"),
         (SLICE, [(1, 6)], [(3, 8)], None),
         (CUT, [(1, 6)], [(1, 3)], r"layer 's' \(Slice\): slice_param.slice_point"),
-        (DENSE, [(1, 6)], [(1, 7)], r"layer 'f' \(InnerProduct\): .*found shape \(1, 7\).*blobs \[\(2, 6\), \(2,\)\]"),
+        (
+            DENSE,
+            [(1, 6)],
+            [(1, 7)],
+            r"layer 'f' \(InnerProduct\): .*found shape \(1, 7\).*fits its .*\[\(2, 6\), \(2,\)\]",
+        ),
         (DENSE, [(1, 6)], [(5, 2, 3)], None),
         (SCALE, [(2, 3), (2,)], [(2, 3), (1,)], r"layer 'c' \(Scale\): bottom\[1\]: found shape \(1,\)"),
         (CROP, [(1, 4), (1, 3)], [(1, 4), (1, 5)], r"layer 'c' \(Crop\)"),

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -26,18 +29,62 @@ class Evil:
         return (print, ("ran",))
 
 
-def test_code_in_a_checkpoint_does_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    torch.save({"state_dict": Evil()}, tmp_path / "c.pth")
-    with pytest.raises(FormatError, match=r"c\.pth: not a checkpoint of tensors alone"):
+@pytest.mark.parametrize("new_format", [True, False])
+def test_code_in_a_checkpoint_does_not_run(
+    new_format: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torch.save({"state_dict": Evil()}, tmp_path / "c.pth", _use_new_zipfile_serialization=new_format)
+    with pytest.raises(FormatError, match=r"c\.pth: refused, because loading it would run code in it \(print\)"):
         read_state_dict(tmp_path / "c.pth")
     assert "ran" not in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("data", [b"", b"no checkpoint", b"PK\x03\x04" + bytes(100)])
-def test_other_files_are_no_checkpoints(data: bytes, tmp_path: Path) -> None:
-    (tmp_path / "c.pth").write_bytes(data)
-    with pytest.raises(FormatError, match=r"c\.pth"):
+def saved(**options: bool) -> bytes:
+    file = io.BytesIO()
+    torch.save({"a.weight": torch.ones(300)}, file, **options)
+    return file.getvalue()
+
+
+def torch_script() -> bytes:
+    file = io.BytesIO()
+    torch.jit.save(torch.jit.script(torch.nn.ReLU()), file)
+    return file.getvalue()
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (lambda: b"", "the file is empty"),
+        (lambda: b"no checkpoint", "not a file that torch.save writes"),
+        (lambda: bytes(range(255, -1, -1)), "not a file that torch.save writes"),
+        (lambda: b"PK\x03\x04" + bytes(100), "a zip archive that is cut short, damaged"),
+        (lambda: saved()[:700], "a zip archive that is cut short, damaged"),
+        (lambda: saved(_use_new_zipfile_serialization=False)[:-50], "a pickle that is cut short, damaged"),
+        (lambda: pickle.dumps(Evil()), "a pickle .* not written by torch.save; no code in it is run"),
+        (torch_script, "found a TorchScript program, whose code is not run"),
+    ],
+)
+def test_other_files_are_refused_in_words_of_our_own(
+    make: Callable[[], bytes], sentence: str, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    (tmp_path / "c.pth").write_bytes(make())
+    recwarn.clear()
+    with pytest.raises(FormatError, match=rf"c\.pth: {sentence}.*; expected a state_dict of tensors$") as fault:
         read_state_dict(tmp_path / "c.pth")
+    assert "weights_only" not in str(fault.value) and not recwarn.list
+
+
+@pytest.mark.parametrize("new_format", [True, False])
+def test_damaged_files_end_in_one_kind_of_error(new_format: bool, tmp_path: Path) -> None:
+    good = saved(_use_new_zipfile_serialization=new_format)
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        damaged = bytearray(good)
+        damaged[random.integers(min(len(good), 600))] = random.integers(256)
+        (tmp_path / "c.pth").write_bytes(damaged)
+        with suppress(FormatError):
+            read_state_dict(tmp_path / "c.pth")
 
 
 def test_a_list_is_no_state_dict(tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ def test_tops(layer: str, bottoms: list[Shape], tops: list[Shape], apply) -> Non
          [(2, 4)], "slice_point"),
         ('type: "Slice" top: "a" top: "b" slice_param { slice_point: 5 }', [(2, 4)], "slice_point"),
         # Caffe sets the first up, and ends at the first read of the empty top: blob.cpp, "Check failed: data_".
-        ('type: "Slice" top: "a" top: "b" slice_param { slice_point: 4 }', [(2, 4)], "rising points from 1 to 3"),
-        ('type: "Slice" top: "a" top: "b" slice_param { slice_point: 0 }', [(2, 4)], "rising points"),
+        ('type: "Slice" top: "a" top: "b" slice_param { slice_point: 4 }', [(2, 4)], "no empty part"),
+        ('type: "Slice" top: "a" top: "b" slice_param { slice_point: 0 }', [(2, 4)], "rising points from 1 to 3"),
         ('type: "Slice" top: "a" top: "b"', [(2, 0)], "1 number or more"),
         ('type: "Reshape" reshape_param { shape { dim: 0 dim: -1 } }', [(0, 3)], "1 number or more"),
         # In place Caffe reads the bottom by the top's shape, and ends.
