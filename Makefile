@@ -18,7 +18,7 @@ check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/mypy --follow-imports=silent prototxt_gen/proto.py
+	$(BIN)/mypy --follow-imports=silent --cache-dir=.mypy_cache/proto prototxt_gen/proto.py
 	$(BIN)/lint-imports
 	$(BIN)/python tools/compile_proto.py --check
 

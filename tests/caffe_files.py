@@ -14,6 +14,7 @@ from converters import save_weights
 from prototxt_gen import NetParameter, generate, read_prototxt, select_phase, stock_weights, to_stock, write_prototxt
 from prototxt_gen.binary import to_binary
 from prototxt_gen.passes.splits import insert_splits
+from prototxt_gen.proto import BlobProto
 from prototxt_gen.text import parse_text
 from prototxt_gen.wire import field
 from tests.filling import Array, fill_weights
@@ -109,9 +110,9 @@ def spelled_network() -> NetParameter:
     return parse_text(V2, NetParameter())
 
 
-def _four_sizes(blob: Array) -> dict[str, object]:
-    sizes = (1,) * (4 - blob.ndim) + blob.shape
-    return {**dict(zip(("num", "channels", "height", "width"), sizes, strict=True)), "data": blob.ravel().tolist()}
+def _four_sizes(blob: Array) -> BlobProto:
+    num, channels, height, width = (1,) * (4 - blob.ndim) + blob.shape
+    return BlobProto(num=num, channels=channels, height=height, width=width, data=blob.ravel().tolist())
 
 
 def _old_binary(text: str, weights: dict[str, list[Array]]) -> bytes:
@@ -120,7 +121,7 @@ def _old_binary(text: str, weights: dict[str, list[Array]]) -> bytes:
     for layer in net.layers:
         inner = layer.layer if layer.HasField("layer") else layer
         for blob in weights.get(inner.name, []):
-            inner.blobs.add(**_four_sizes(blob))
+            inner.blobs.append(_four_sizes(blob))
     return to_binary(net)
 
 
@@ -145,7 +146,7 @@ def write_spelling(name: str, folder: Path) -> Path:
     elif kind == "four sizes":
         for layer in net.layer:
             for blob in weights.get(layer.name, []):
-                layer.blobs.add(**_four_sizes(blob))
+                layer.blobs.append(_four_sizes(blob))
         path.write_bytes(to_binary(net))
     else:
         layers = [
