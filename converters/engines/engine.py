@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter_ns
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -17,6 +17,10 @@ from prototxt_gen.errors import CaffeError, NetworkError
 from prototxt_gen.layers import Shape
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.registry import Registry
+
+#: A network's weights by layer, and shapes by the name of an input.
+Blobs: TypeAlias = Mapping[str, Sequence[ArrayLike]]
+Shapes: TypeAlias = Mapping[str, Sequence[int]]
 
 
 class Session(ABC):
@@ -72,14 +76,13 @@ class Engine(ABC):
     title: ClassVar[str]
     target: dict[str, Any]
 
-    @abstractmethod
     def load(
         self,
         net: NetParameter,
-        weights: Mapping[str, Sequence[ArrayLike]] | None = None,
+        weights: Blobs | None = None,
         *,
         outputs: Sequence[str] | None = None,
-        input_shapes: Mapping[str, Sequence[int]] | None = None,
+        input_shapes: Shapes | None = None,
     ) -> Session:
         """The network's TEST phase, ready to run with these weights; without weights its fillers give them.
 
@@ -87,6 +90,13 @@ class Engine(ABC):
         shapes of inputs, by name. UnsupportedError for what the engine cannot run, WeightsError for weights that do not
         fit.
         """
+        return self._load(net, weights, outputs, input_shapes)
+
+    @abstractmethod
+    def _load(
+        self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
+    ) -> Session:
+        """What `load` does, in this engine's way."""
 
 
 #: What makes each engine, by its name: a function of the number of threads, 0 for the engine's own choice.

@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from converters.engines.engine import ENGINES, Engine, Session, cpu_name
+from converters.engines.engine import ENGINES, Blobs, Engine, Session, Shapes, cpu_name
 from converters.weights.blobs import Array
 from prototxt_gen.errors import CaffeError, FormatError, NetworkError, NotInstalledError, UnsupportedError
 from prototxt_gen.files import read_bytes
@@ -49,17 +48,12 @@ class OnnxruntimeEngine(Engine):
             },
         }
 
-    def load(
-        self,
-        net: NetParameter,
-        weights: Mapping[str, Sequence[ArrayLike]] | None = None,
-        *,
-        outputs: Sequence[str] | None = None,
-        input_shapes: Mapping[str, Sequence[int]] | None = None,
+    def _load(
+        self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
     ) -> Session:
         from converters.pytorch.module import to_torch
 
-        module = to_torch(net, weights, outputs=outputs, input_shapes=input_shapes)
+        module = to_torch(net, weights, outputs=outputs, input_shapes=shapes)
         meta: dict[str, Any] = module.meta["caffe"]
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "net.onnx"

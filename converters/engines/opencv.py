@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from converters.engines.engine import ENGINES, Engine, Session, cpu_name
+from converters.engines.engine import ENGINES, Blobs, Engine, Session, Shapes, cpu_name
 from converters.weights import save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import NotInstalledError, UnsupportedError
@@ -47,22 +46,17 @@ class OpenCVEngine(Engine):
             "versions": {"opencv": cv2.__version__, "python": platform.python_version()},
         }
 
-    def load(
-        self,
-        net: NetParameter,
-        weights: Mapping[str, Sequence[ArrayLike]] | None = None,
-        *,
-        outputs: Sequence[str] | None = None,
-        input_shapes: Mapping[str, Sequence[int]] | None = None,
+    def _load(
+        self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
     ) -> Session:
         """As for every engine, but without those `outputs` that OpenCV has no name for: tops of layers with several."""
         from converters.pytorch.module import to_torch, weights_of
 
-        module = to_torch(net, weights, outputs=outputs, input_shapes=input_shapes)
+        module = to_torch(net, weights, outputs=outputs, input_shapes=shapes)
         meta: dict[str, Any] = module.meta["caffe"]
         selected = NetParameter()
         selected.CopyFrom(select_phase(net, "TEST", level=net.state.level))
-        makers = _last_makers(trace(selected, input_shapes))
+        makers = _last_makers(trace(selected, shapes))
         for layer in selected.layer:
             layer.ClearField("include")
             layer.ClearField("exclude")

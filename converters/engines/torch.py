@@ -8,9 +8,8 @@ from time import perf_counter_ns
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
-from converters.engines.engine import ENGINES, Engine, Session, cpu_name
+from converters.engines.engine import ENGINES, Blobs, Engine, Session, Shapes, cpu_name
 from converters.weights.blobs import Array
 from prototxt_gen.proto import NetParameter
 
@@ -39,17 +38,12 @@ class TorchEngine(Engine):
             "versions": {"torch": torch.__version__, "python": platform.python_version()},
         }
 
-    def load(
-        self,
-        net: NetParameter,
-        weights: Mapping[str, Sequence[ArrayLike]] | None = None,
-        *,
-        outputs: Sequence[str] | None = None,
-        input_shapes: Mapping[str, Sequence[int]] | None = None,
+    def _load(
+        self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
     ) -> Session:
         from converters.pytorch.module import to_torch
 
-        return TorchSession(to_torch(net, weights, outputs=outputs, input_shapes=input_shapes), self._threads)
+        return TorchSession(to_torch(net, weights, outputs=outputs, input_shapes=shapes), self._threads)
 
 
 class TorchSession(Session):
