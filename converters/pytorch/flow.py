@@ -8,6 +8,7 @@ an in-place layer on one of them changes what later layers read from the others,
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from math import prod
@@ -18,6 +19,9 @@ from prototxt_gen.layers import LAYERS
 from prototxt_gen.layers.arrangement import permutation
 from prototxt_gen.layers.losses import loss_weights
 from prototxt_gen.trace import AUTOMATIC, LayerSummary
+
+# Layers whose top has the diff of the one bottom that they pass on (reshape, concat, slice_layer.cpp: Reshape).
+_SHARE_DIFFS = ("Reshape", "Concat", "Slice")
 
 
 class Value(NamedTuple):
@@ -58,26 +62,26 @@ class Flow:
 
 @dataclass(slots=True)
 class _Memory:
-    """The latest value in a piece of memory, the value whose shape it has, and how often it was written.
-
-    `is_blob`: it is the blob of a Parameter layer.
-    """
+    """The latest value in a piece of memory, the value whose shape it has, and how often it was written."""
 
     value: Value
     shape: Value
     version: int = 0
     spoiled_by: str | None = None
-    is_blob: bool = False
 
 
 @dataclass(slots=True)
 class _Blob:
-    """What a top's name stands for: its memory, a value of its shape, and its content when the memory had `version`."""
+    """What a top's name stands for: its memory, a value of its shape, and its content when the memory had `version`.
+
+    `has_blobs_diff`: its diff is that of a Parameter's blob, in which Caffe loses the weight of a loss.
+    """
 
     memory: _Memory
     shape: Value
     read: Read
     version: int
+    has_blobs_diff: bool = False
 
     def look(self) -> Read:
         memory = self.memory
@@ -94,6 +98,7 @@ def flow_of(rows: Sequence[LayerSummary]) -> Flow:
     blobs: dict[str, _Blob] = {}
     unread: dict[str, None] = {}
     taken = _taken(rows)
+    makers: dict[str, tuple[int, int]] = {}
     for index, row in enumerate(rows):
         kind = LAYERS[row.type]
         reads = [blobs[bottom].look() for bottom in row.bottoms]
@@ -109,15 +114,16 @@ def flow_of(rows: Sequence[LayerSummary]) -> Flow:
             elif is_same or kind.is_view:
                 source = blobs[row.bottoms[0]]
                 shape, read = (source.shape, reads[0]) if is_same else (value, Read(value))
-                blobs[top] = _Blob(source.memory, shape, read, source.version)
+                shared = row.type in _SHARE_DIFFS and taken[makers[row.bottoms[0]]] == 1
+                blobs[top] = _Blob(source.memory, shape, read, source.version, source.has_blobs_diff and shared)
             else:
-                memory = _Memory(value, value, is_blob=row.type == "Parameter")
-                blobs[top] = _Blob(memory, value, Read(value), 0)
+                blobs[top] = _Blob(_Memory(value, value), value, Read(value), 0, row.type == "Parameter")
             if not kind.is_input:
                 unread[top] = None
+        makers.update({top: (index, place) for place, top in enumerate(top_names(row))})
         for name, weight in _minimised(row, index, taken):
-            # Caffe keeps a loss weight in the top's diff. A Parameter replaces that by its blob's: the weight is lost.
-            if weight and not blobs[name].memory.is_blob:
+            # Caffe keeps a loss weight in the top's diff, and where the top is taken in that of a Split.
+            if weight and (makers[name] in taken or not blobs[name].has_blobs_diff):
                 flow.losses.append(Loss(name, weight, blobs[name].look()))
     flow.final = {name: blob.look() for name, blob in blobs.items()}
     flow.unread = sorted(unread)  # Caffe keeps them in a sorted set, too
@@ -154,10 +160,10 @@ def _write(blobs: dict[str, _Blob], row: LayerSummary, place: int, value: Value)
     blobs[row.tops[place]] = _Blob(_Memory(value, value), value, Read(value), 0)
 
 
-def _taken(rows: Sequence[LayerSummary]) -> set[tuple[int, int]]:
+def _taken(rows: Sequence[LayerSummary]) -> Counter[tuple[int, int]]:
     """The tops that bottoms take, by row and index."""
     makers: dict[str, tuple[int, int]] = {}
-    taken: set[tuple[int, int]] = set()
+    taken = Counter[tuple[int, int]]()
     for index, row in enumerate(rows):
         taken.update(makers[bottom] for bottom in row.bottoms)
         makers.update({top: (index, place) for place, top in enumerate(top_names(row))})

@@ -311,3 +311,35 @@ def test_two_layers_of_one_name(net_of):
     assert module(torch.ones(1, 2))["a"].tolist() == [[3, 3, 3]]
     assert module.state_dict()["a%~2.bias"].tolist() == [5, 5]
     assert [blob.shape for blob in weights_of(module)["a"]] == [(3, 2), (3,)]
+
+
+WEIGHED = "loss_weight: 2"
+#: By what stands behind a Parameter with the numbers 1, 2, 3, the loss that BVLC Caffe counts.
+PARAMETERS = {
+    f'layer {{ name: "f" type: "Flatten" bottom: "p" top: "f" flatten_param {{ axis: 0 }} {WEIGHED} }}': 12,
+    f'layer {{ name: "f" type: "Reshape" bottom: "p" top: "f" reshape_param {{ shape {{ dim: -1 }} }} {WEIGHED} }}': 0,
+    f'layer {{ name: "f" type: "Concat" bottom: "p" top: "f" concat_param {{ axis: 0 }} {WEIGHED} }}': 0,
+    f'layer {{ name: "f" type: "Slice" bottom: "p" top: "f" slice_param {{ axis: 0 }} {WEIGHED} }}': 0,
+    f'layer {{ name: "f" type: "ReLU" bottom: "p" top: "p" {WEIGHED} }}': 0,
+    f'layer {{ name: "f" type: "Split" bottom: "p" top: "f" top: "g" {WEIGHED} loss_weight: 0 }}': 12,
+    f"""layer {{ name: "f" type: "Concat" bottom: "p" top: "f" concat_param {{ axis: 0 }} {WEIGHED} }}
+        layer {{ name: "r" type: "Power" bottom: "p" top: "r" }}""": 12,
+    f"""layer {{ name: "f" type: "Flatten" bottom: "p" top: "f" flatten_param {{ axis: 0 }} {WEIGHED} }}
+        layer {{ name: "r" type: "Power" bottom: "f" top: "r" }}""": 12,
+    f"""layer {{ name: "f" type: "Reshape" bottom: "p" top: "f" reshape_param {{ shape {{ dim: -1 }} }} }}
+        layer {{ name: "g" type: "ReLU" bottom: "f" top: "f" {WEIGHED} }}""": 0,
+    f"""layer {{ name: "f" type: "Flatten" bottom: "p" top: "f" flatten_param {{ axis: 0 }} }}
+        layer {{ name: "g" type: "Concat" bottom: "f" top: "g" concat_param {{ axis: 0 }} {WEIGHED} }}""": 12,
+}
+
+
+@pytest.mark.parametrize("layers", PARAMETERS)
+def test_a_loss_weight_in_the_diff_of_a_parameters_blob_is_lost(layers, net_of):
+    parameter = 'layer { name: "p" type: "Parameter" top: "p" parameter_param { shape { dim: 3 } } }\n'
+    module = to_torch(net_of(parameter + layers, x=(2,)), {"p": [np.array([1, 2, 3], np.float32)]}, phase="TRAIN")
+    result = module(torch.zeros(2))
+    if PARAMETERS[layers]:
+        assert float(total_loss(module, result)) == PARAMETERS[layers]
+    else:
+        with pytest.raises(NetworkError, match="found no loss"):
+            total_loss(module, result)
