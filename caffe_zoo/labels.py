@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,6 @@ from prototxt_gen.errors import CaffeError, FormatError
 
 #: What the values of a label file are: Cityscapes' label ids (its own files _labelIds.png), or the network's classes.
 Ids: TypeAlias = Literal["label", "train"]
-IDS: tuple[Ids, ...] = get_args(Ids)
 
 #: The value of pixels to ignore; the loss of our networks has it as ignore_label.
 IGNORED = 255

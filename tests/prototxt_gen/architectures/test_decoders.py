@@ -15,18 +15,10 @@ from prototxt_gen import (
     Stage,
     parse_architecture,
 )
+from tests.architectures import SMALL_DECODERS
 
 CODES = [
-    "s4-8_b8_b8_b16_p4-8_d8-4x2_u8_c5",
-    "s4-8_b8_n8_p4-8.1-3_d8-4_u8_c5",
-    "s4_b8_p4-8_d8_u4_c2",
-    "s4-8_b8_b8_b16_p4-8_d8_u32_c5",
-    "s4-8_b8_b8_b1.16_b16_q4-8_e8-4x2_c5",
-    "t4-8_u8x2_u16x2_u16_q4-8_e8-4x2_u2_c19",
-    "r8_v1.8_v16_v16_v32_p8-16_d8x4_u4_c3",
-    "r8_w1.8_w16_w16_q8-16_d8x3_c3",
-    "m4_i1.4e1_i8e2q_i8k5e2_i1.8e2_i16h9_p4-4_d8-4_u8_c4",
-    "g4_k1.4_k8_i8h12_i8h12_p4-4_d8x4_u2_c4",
+    *SMALL_DECODERS,
     *(str(card.architecture) for card in CARDS.values() if isinstance(card.architecture, Decoder)),
 ]
 

@@ -32,7 +32,6 @@ GPUNET = {
     "p1": "g32_k1.32x2_k64k5_i1.64h512x2_i96k5h512-k5h768_i256k5h768-k5h1920-h2016"
     "_i704k5h2016-k5h5632-h5216-k5h5632_i704k5h5600_h1984_c1000",
 }
-ALL = [*RESNETS.values(), *PONAS.values(), *GPUNET.values()]
 
 
 def numbers(code, without):

@@ -4,33 +4,15 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from prototxt_gen.architectures import BLOCK_KINDS, Block, parse_architecture
+from prototxt_gen.architectures import BLOCK_KINDS, parse_architecture
 from prototxt_gen.binary import from_binary
 from prototxt_gen.generator.blocks import BUILDERS
 from prototxt_gen.generator.elements import Writing
 from prototxt_gen.generator.fragments import stem_fragment
+from tests.architectures import BLOCKS
 from tests.released import FACTS, released
 from tools.reference_facts import block_layers, layers_digest
-
-WRITINGS = st.builds(Writing, st.booleans(), st.booleans(), st.sampled_from([1e-3, 1e-4]), st.booleans())
-ODD = st.sampled_from([1, 3, 5])
-BLOCKS = st.tuples(
-    st.builds(
-        Block,
-        st.just(0),
-        st.just(0),
-        st.sampled_from(sorted(BUILDERS)),
-        *[st.integers(2, 2000)] * 3,
-        st.sampled_from([1, 2]),
-        st.booleans(),
-        ODD,
-        st.integers(1, 2000),
-        st.booleans(),
-    ),
-    WRITINGS,
-)
 
 
 def test_every_kind_of_block_has_a_builder():

@@ -23,6 +23,7 @@ from prototxt_gen import (
 from prototxt_gen.generator.arguments import FORMS
 from prototxt_gen.text import parse_text
 from prototxt_gen.trace import trace
+from tests.architectures import SMALL_DECODERS
 from tests.released import FACTS, NETWORKS, architecture, released
 from tools.reference_facts import digest, shapes_digest
 
@@ -39,19 +40,6 @@ CODES = {
 RELEASED = [name for name in NETWORKS if "seg" in name]
 PL1A = "t8-24_u48x4_u96x8_u192x4_q48-192_e192-96-48_u2_c19"
 PL1A_SHAPE = (1, 3, 384, 640)
-# With decoders on all of their maps or on some, and the score map enlarged in every way.
-SMALL = [
-    "s4-8_b8_b8_b16_p4-8_d8-4x2_u8_c5",
-    "s4-8_b8_n8_p4-8.1-3_d8-4_u8_c5",
-    "s4_b8_p4-8_d8_u4_c2",
-    "s4-8_b8_b8_b16_p4-8_d8_u32_c5",
-    "s4-8_b8_b8_b1.16_b16_q4-8_e8-4x2_c5",
-    "t4-8_u8x2_u16x2_u16_q4-8_e8-4x2_u2_c19",
-    "r8_v1.8_v16_v16_v32_p8-16_d8x4_u4_c3",
-    "r8_w1.8_w16_w16_q8-16_d8x3_c3",
-    "m4_i1.4e1_i8e2q_i8k5e2_i1.8e2_i16h9_p4-4_d8-4_u8_c4",
-    "g4_k1.4_k8_i8h12_i8h12_p4-4_d8x4_u2_c4",
-]
 SIZES = st.tuples(st.integers(1, 3), st.just(3), st.integers(3, 200), st.integers(3, 200))
 
 
@@ -107,7 +95,7 @@ def test_a_logged_network_is_complete_in_its_own_phase(name):
 
 
 @settings(deadline=None)
-@given(st.sampled_from(SMALL), st.sampled_from(["deploy", "train_val"]), SIZES, st.booleans())
+@given(st.sampled_from(SMALL_DECODERS), st.sampled_from(["deploy", "train_val"]), SIZES, st.booleans())
 def test_shapes_are_consistent_and_scores_have_the_promised_size(code, form, shape, merged):
     decoder = parse_architecture(code)
     net = generate(code, form, shape, merged)
@@ -127,7 +115,7 @@ def test_shapes_are_consistent_and_scores_have_the_promised_size(code, form, sha
 
 
 @settings(deadline=None)
-@given(st.sampled_from([*SMALL, CODES["df-lite_seg_d8"]]), st.sampled_from(FORMS), SIZES, st.booleans())
+@given(st.sampled_from([*SMALL_DECODERS, CODES["df-lite_seg_d8"]]), st.sampled_from(FORMS), SIZES, st.booleans())
 def test_text_is_the_text_of_the_network(code, form, shape, merged):
     net = generate(code, form, shape, merged)
     text = generate_text(code, form, shape, merged)

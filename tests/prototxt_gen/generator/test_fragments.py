@@ -12,24 +12,7 @@ from prototxt_gen.generator.elements import Writing
 from prototxt_gen.generator.fragments import block_fragment
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import parse_text, to_text
-
-WRITINGS = st.builds(Writing, st.booleans(), st.booleans(), st.sampled_from([1e-3, 1e-4]), st.booleans())
-ODD = st.sampled_from([1, 3, 5])
-BLOCKS = st.tuples(
-    st.builds(
-        Block,
-        st.just(0),
-        st.just(0),
-        st.sampled_from(sorted(BUILDERS)),
-        *[st.integers(2, 2000)] * 3,
-        st.sampled_from([1, 2]),
-        st.booleans(),
-        ODD,
-        st.integers(1, 2000),
-        st.booleans(),
-    ),
-    WRITINGS,
-)
+from tests.architectures import BLOCKS
 
 
 @settings(deadline=None)
