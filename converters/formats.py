@@ -8,10 +8,10 @@ from pathlib import Path
 
 from numpy.typing import ArrayLike
 
-from converters.pytorch.flow import dead_rows, flow_of, live_rows, output_names
 from converters.weights import Weights, load_weights, save_weights
 from converters.weights.fitting import completed, fit_weights, unused
 from prototxt_gen.errors import WeightsError
+from prototxt_gen.flow import dead_rows, flow_of, live_rows, output_names
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.trace import trace

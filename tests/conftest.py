@@ -1,16 +1,18 @@
-"""Where the outside truth lies, and how tests skip without it."""
+"""Where the outside truth lies, how tests skip without it, and networks from text."""
 
 from __future__ import annotations
 
 import importlib.util
 import lzma
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from converters import change_dialect, save_weights
-from prototxt_gen import generate
+from prototxt_gen import NetParameter, generate
+from prototxt_gen.text import parse_text
 from tests.filling import fill_weights
 from tests.released import architecture
 from tools.reference_facts import REFERENCE
@@ -64,3 +66,17 @@ def unpacked(reference: Path, tmp_path_factory: pytest.TempPathFactory):
         return target
 
     return unpack
+
+
+@pytest.fixture(scope="session")
+def net_of() -> Callable[..., NetParameter]:
+    """A network from its inputs' shapes by top name and the text of its layers."""
+
+    def make(layers: str, **inputs: tuple[int, ...]) -> NetParameter:
+        text = ""
+        for top, shape in inputs.items():
+            dims = " ".join(f"dim: {size}" for size in shape)
+            text += f'layer {{ name: "{top}" type: "Input" top: "{top}" input_param {{ shape {{ {dims} }} }} }}\n'
+        return parse_text(text + layers, NetParameter())
+
+    return make

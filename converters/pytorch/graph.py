@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 from torch import fx, nn
 
-from converters.pytorch.flow import Flow, Read, Value, passes_on
 from converters.pytorch.layers import BUILDERS, Apply, arithmetic, normalization
 from converters.pytorch.layers.builders import blob
 from converters.pytorch.naming import module_paths
 from converters.pytorch.sizes import SizeCheck
 from prototxt_gen.errors import UnsupportedError
+from prototxt_gen.flow import Flow, Read, Value, passes_on
 from prototxt_gen.layers import LAYERS, Shape, is_input
 from prototxt_gen.layers.fillers import check_filler, stated_filler
 from prototxt_gen.layers.layer_types import shared_names

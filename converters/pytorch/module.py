@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 from torch import Tensor, fx, nn
 
 from converters.pytorch.filling import blobs_in, fill, origins_of
-from converters.pytorch.flow import Value, dead_rows, flow_of, live_rows, output_names
 from converters.pytorch.graph import Call, calls_of, graph_module, idle_modules, layer_paths, modules_of
 from converters.pytorch.sizes import SizeCheck
 from converters.weights import Weights, load_weights
 from converters.weights.fitting import Fitted, fit_weights, unused
 from prototxt_gen.errors import NetworkError, UnsupportedError, WeightsError
+from prototxt_gen.flow import Value, dead_rows, flow_of, live_rows, output_names
 from prototxt_gen.layers import LAYERS, is_input
 from prototxt_gen.layers.sources import crop_sizes, resized_sizes
 from prototxt_gen.passes.phase import select_phase

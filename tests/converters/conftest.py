@@ -1,4 +1,4 @@
-"""What the tests of converters share: networks from text, and weights for any network from the filling rule."""
+"""What the tests of converters share: weights for any network from the reference's filling rule."""
 
 from __future__ import annotations
 
@@ -9,22 +9,7 @@ import numpy as np
 import pytest
 
 from prototxt_gen import NetParameter, select_phase
-from prototxt_gen.text import parse_text
 from prototxt_gen.trace import trace
-
-
-@pytest.fixture(scope="session")
-def net_of() -> Callable[..., NetParameter]:
-    """A network from its inputs' shapes by top name and the text of its layers."""
-
-    def make(layers: str, **inputs: tuple[int, ...]) -> NetParameter:
-        text = ""
-        for top, shape in inputs.items():
-            dims = " ".join(f"dim: {size}" for size in shape)
-            text += f'layer {{ name: "{top}" type: "Input" top: "{top}" input_param {{ shape {{ {dims} }} }} }}\n'
-        return parse_text(text + layers, NetParameter())
-
-    return make
 
 
 @pytest.fixture(scope="session")

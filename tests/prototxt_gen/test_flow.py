@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from converters.pytorch.flow import flow_of, live_rows, output_names, passes_on
 from converters.pytorch.module import to_torch, total_loss, weights_of
 from converters.weights import load_weights, save_weights
 from prototxt_gen import NetworkError, UnsupportedError
+from prototxt_gen.flow import flow_of, live_rows, output_names, passes_on
 from prototxt_gen.trace import trace
 
 INPUT = np.float32([-1, 2, -3, 4])
