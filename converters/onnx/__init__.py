@@ -1,0 +1,1 @@
+"""NetParameter to ONNX and back, and PyTorch modules to Caffe through it."""

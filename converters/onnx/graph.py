@@ -1,0 +1,65 @@
+"""A graph of ONNX under construction: unique names, nodes and initializers; a ModelProto at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+OPSET = 17
+IR_VERSION = 8
+
+
+@dataclass(frozen=True)
+class GraphNode:
+    """One node: what it is, the values that it takes ("" where one is left out) and makes, its attributes."""
+
+    operator: str
+    name: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+
+@dataclass
+class Graph:
+    """Nodes in the order in which they run, and constants by name. Names of values and nodes are unique."""
+
+    nodes: list[GraphNode] = field(default_factory=list)
+    constants: dict[str, NDArray[Any]] = field(default_factory=dict)
+    _values: set[str] = field(default_factory=set)
+    _names: set[str] = field(default_factory=set)
+
+    def value(self, name: str) -> str:
+        """A new value called `name`, or with a number behind it where that is taken."""
+        return _unique(name, self._values)
+
+    def node(
+        self, operator: str, inputs: Sequence[str], outputs: Sequence[str], name: str, attributes: Mapping[str, Any]
+    ) -> None:
+        """Adds a node that makes values which `value` has named."""
+        stated = {key: value for key, value in attributes.items() if value is not None}
+        self.nodes.append(GraphNode(operator, _unique(name, self._names), tuple(inputs), tuple(outputs), stated))
+
+    def constant(self, array: NDArray[Any] | Sequence[int] | float, name: str) -> str:
+        """An initializer; lists of whole numbers become int64, other numbers float32."""
+        made = np.asarray(array)
+        if made.dtype.kind in "iu" and not isinstance(array, np.ndarray):
+            made = made.astype(np.int64)
+        elif made.dtype == np.float64:
+            made = made.astype(np.float32)
+        value = self.value(name)
+        self.constants[value] = made
+        return value
+
+
+def _unique(name: str, taken: set[str]) -> str:
+    made, number = name, 1
+    while made in taken:
+        number += 1
+        made = f"{name}_{number}"
+    taken.add(made)
+    return made

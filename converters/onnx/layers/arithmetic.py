@@ -1,0 +1,3 @@
+"""Layers that combine numbers: Eltwise, Scale, Bias, Reduction."""
+
+from __future__ import annotations

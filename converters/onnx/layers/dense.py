@@ -1,0 +1,3 @@
+"""InnerProduct and Embed."""
+
+from __future__ import annotations

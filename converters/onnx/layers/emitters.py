@@ -1,0 +1,66 @@
+"""The table of ONNX emitters by Caffe type, and what every emitter in it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from numpy.typing import NDArray
+
+from converters.onnx.graph import Graph
+from converters.weights.blobs import Array
+from prototxt_gen.proto import LayerParameter
+from prototxt_gen.registry import Registry
+from prototxt_gen.trace import LayerSummary
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer to be written as ONNX nodes.
+
+    `row` is its row of `prototxt_gen.trace`: the LayerParameter and the shapes of bottoms, tops and blobs.
+    `bottoms` and `tops` are the ONNX values that it takes and must make, `blobs` its weights in Caffe's order and
+    shapes. `open_axes` are the axes of the network's inputs whose sizes a caller may change: 0 the batch, 2 and 3
+    height and width. Nodes must not depend on such a size where there is a form that does not; sizes in `row` are then
+    those of one example.
+    """
+
+    graph: Graph
+    row: LayerSummary
+    bottoms: tuple[str, ...]
+    tops: tuple[str, ...]
+    blobs: tuple[Array, ...]
+    open_axes: frozenset[int] = frozenset()
+
+    @property
+    def parameter(self) -> LayerParameter:
+        """The LayerParameter."""
+        return self.row.layer
+
+    def node(self, operator: str, inputs: Sequence[str], output: str | None = None, **attributes: Any) -> str:
+        """Adds a node with one output and returns that value; without `output` it is a new value within the layer.
+
+        The node that makes a top of the layer is named after the layer. Attributes that are None are left out.
+        """
+        made = output if output is not None else self.graph.value(f"{self.row.name}/{operator}")
+        name = self.row.name if made in self.tops else f"{self.row.name}/{operator}"
+        self.graph.node(operator, inputs, [made], name, attributes)
+        return made
+
+    def nodes(self, operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
+        """Adds a node with several outputs; "" leaves one out."""
+        self.graph.node(operator, inputs, outputs, self.row.name, attributes)
+
+    def constant(self, array: NDArray[Any] | Sequence[int] | float, what: str) -> str:
+        """An initializer named after the layer: `what` says what it is, such as "weight" or "axes"."""
+        return self.graph.constant(array, f"{self.row.name}.{what}")
+
+
+Emitter: TypeAlias = Callable[[Layer], None]
+
+EMITTERS: Registry[Emitter] = Registry("ONNX layer")
+"""Caffe layer type -> emitter, which adds nodes that make the layer's tops from its bottoms.
+
+For a combination of options that it does not support an emitter raises UnsupportedError with the reason only.
+"""

@@ -1,0 +1,3 @@
+"""Loss layers."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""BatchNorm, LRN, MVN, Normalize and Softmax."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""Pooling and SPP, with Caffe's windows."""
+
+from __future__ import annotations

@@ -1,0 +1,3 @@
+"""LSTM and RNN."""
+
+from __future__ import annotations

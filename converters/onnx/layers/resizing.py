@@ -1,0 +1,3 @@
+"""Interp with aligned corners, and with pixel centres."""
+
+from __future__ import annotations

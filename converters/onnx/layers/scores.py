@@ -1,0 +1,3 @@
+"""Accuracy and ArgMax."""
+
+from __future__ import annotations

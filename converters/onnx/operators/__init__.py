@@ -1,0 +1,23 @@
+"""What each ONNX operator becomes in Caffe: one file for each family of layers, as in prototxt_gen/layers."""
+
+from importlib import import_module
+
+from converters.onnx.operators.readers import OPERATORS, Call, Reader
+
+OPERATOR_FAMILIES = (
+    "convolution",
+    "pooling",
+    "resizing",
+    "dense",
+    "normalization",
+    "activations",
+    "arithmetic",
+    "arrangement",
+    "scores",
+)
+"""The families of layers that operators become."""
+
+for _family in OPERATOR_FAMILIES:
+    import_module(f"{__name__}.{_family}")
+
+__all__ = ["OPERATORS", "OPERATOR_FAMILIES", "Call", "Reader"]

@@ -1,0 +1,3 @@
+"""Gemm, and MatMul with a constant."""
+
+from __future__ import annotations

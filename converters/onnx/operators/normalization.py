@@ -1,0 +1,3 @@
+"""BatchNormalization, LRN, InstanceNormalization, LayerNormalization, Softmax, LogSoftmax."""
+
+from __future__ import annotations

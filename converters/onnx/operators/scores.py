@@ -1,0 +1,3 @@
+"""ArgMax."""
+
+from __future__ import annotations
