@@ -12,14 +12,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-
-@dataclass(frozen=True)
-class Origin:
-    """Where an exporter says a node came from: the path of its module, the operation there, the line of source."""
-
-    module: str = ""
-    operation: str = ""
-    source: str = ""
+from converters.onnx.origins import NOWHERE, Origin, origin_of
 
 
 @dataclass(frozen=True)
@@ -35,7 +28,7 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    origin: Origin = Origin()
+    origin: Origin = NOWHERE
 
 
 @dataclass(frozen=True)
@@ -88,6 +81,7 @@ def model_of(proto: Any) -> Model:
                 tuple(node.input),
                 tuple(node.output),
                 {one.name: plain(one) for one in node.attribute},
+                origin_of({one.key: one.value for one in node.metadata_props}),
             )
             for node in graph.node
         ),
