@@ -6,13 +6,34 @@ Beside exporting.py, the one file that knows the onnx package.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from numpy.typing import NDArray
 
-from converters.onnx.origins import NOWHERE, Origin, origin_of
+
+@dataclass(frozen=True)
+class Origin:
+    """Where an exporter says a node came from, "" for what it does not say.
+
+    `module`: the path of its module (`layer1.0.conv1`). `kind`: that module's class
+    (`torch.nn.modules.conv.Conv2d`). `operation`: what was done there (`conv2d_3`). `source`: the user's line that led
+    there (`net.py:17`).
+    """
+
+    module: str = ""
+    operation: str = ""
+    source: str = ""
+    kind: str = ""
+
+
+@dataclass(frozen=True)
+class Unread:
+    """An attribute that is not plain, such as a graph: `reason` says what it is."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -28,7 +49,7 @@ class Node:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
-    origin: Origin = NOWHERE
+    origin: Origin = Origin()
 
 
 @dataclass(frozen=True)
@@ -81,7 +102,7 @@ def model_of(proto: Any) -> Model:
                 tuple(node.input),
                 tuple(node.output),
                 {one.name: plain(one) for one in node.attribute},
-                origin_of({one.key: one.value for one in node.metadata_props}),
+                _origin({one.key: one.value for one in node.metadata_props}),
             )
             for node in graph.node
         ),
@@ -89,3 +110,28 @@ def model_of(proto: Any) -> Model:
         {one.name: sizes(one) for one in graph.value_info},
         proto.producer_name,
     )
+
+
+_LONGEST = 1 << 16
+_QUOTED = re.compile(r"""'([^'\\]*)'|"([^"\\]*)\"""")
+_FRAME = re.compile(r'File "([^"\n]*)", line (\d+)')
+_OWN_CODE = re.compile(r"[\\/]torch[\\/](?:nn|_|fx|utils|export|jit|onnx)")
+
+
+def _origin(metadata: Mapping[str, str]) -> Origin:
+    """What PyTorch's exporter leaves in a node's metadata (torch/onnx/_internal/exporter/_core.py)."""
+    scopes = _texts(metadata.get("pkg.torch.onnx.name_scopes", ""))
+    kinds = _texts(metadata.get("pkg.torch.onnx.class_hierarchy", ""))
+    frames = _FRAME.findall(metadata.get("pkg.torch.onnx.stack_trace", "")[:_LONGEST])
+    own = [frame for frame in frames if not _OWN_CODE.search(frame[0])] or frames
+    return Origin(
+        scopes[-2] if len(scopes) > 1 else "",
+        scopes[-1] if scopes else "",
+        ":".join(own[-1]) if own else "",
+        kinds[-2] if len(kinds) > 1 else "",
+    )
+
+
+def _texts(listed: str) -> list[str]:
+    """The texts in a list as Python writes one."""
+    return [one or other for one, other in _QUOTED.findall(listed[:_LONGEST])]

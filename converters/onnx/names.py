@@ -88,6 +88,13 @@ class _Place:
     joint: str
 
 
+def _plain_operation(run: str) -> str:
+    """The operation of a run as people call it: `_native_batch_norm_legit_no_training_2` is `batch_norm`."""
+    name = re.sub(r"_+\d+$", "", run)
+    name = re.sub(r"_with_indices$|_legit(_no_training)?$|(?<=.)_default$", "", name)
+    return re.sub(r"^_?(native_)?", "", name).rstrip("_")
+
+
 def _living(model: Model) -> Iterator[int]:
     """The nodes that compute with the network's inputs; shapes are known when a file is read, so theirs are not."""
     known = set(model.inputs)
@@ -106,7 +113,8 @@ def _place(node: Node) -> _Place | None:
         if node.operator in _WITH_WEIGHTS and "batch_norm" in origin.operation:
             # The exporter folded a batch norm into this node and left it with the batch norm's place.
             module = next((name[:-7] for name in node.inputs[1:2] if name.endswith(".weight")), module)
-        return _Place(tuple(module.split(".")) if module else (), origin.operation, origin.call or node.name, ".")
+        operation = _plain_operation(origin.operation) or node.operator.lower()
+        return _Place(tuple(module.split(".")) if module else (), operation, origin.operation or node.name, ".")
     parts = [part for part in node.name.split("/") if part]
     last = re.sub(r"__\d+$", "", parts[-1]) if parts else ""
     if not ("/" in node.name and _OPERATOR.fullmatch(last)):

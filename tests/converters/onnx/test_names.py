@@ -7,9 +7,8 @@ import re
 
 import pytest
 
-from converters.onnx.model import Model, Node
+from converters.onnx.model import Model, Node, Origin
 from converters.onnx.names import fitted_names, layer_names, renamed
-from converters.onnx.origins import NOWHERE, Origin, origin_of
 from prototxt_gen import NetParameter, to_text
 from prototxt_gen.text import parse_text
 
@@ -28,7 +27,7 @@ def traced(text: str) -> list[tuple[str, str, Origin]]:
     nodes = []
     for index, line in enumerate(text.strip().splitlines()):
         operator, module, operation, *call = line.split()
-        origin = Origin("" if module == "." else module, operation, "", call[0] if call else f"{operation}_{index}")
+        origin = Origin("" if module == "." else module, call[0] if call else f"{operation}_{index}")
         nodes.append((operator, f"node_{index}", origin))
     return nodes
 
@@ -109,7 +108,9 @@ def test_module_paths(case):
 
 
 def test_the_convolution_that_a_batch_norm_was_folded_into():
-    node = Node("n", "Conv", "", ("x", "conv1.weight", "b"), ("y",), {}, Origin("bn1", "batch_norm", "", "batch_norm"))
+    node = Node(
+        "n", "Conv", "", ("x", "conv1.weight", "b"), ("y",), {}, Origin("bn1", "_native_batch_norm_legit_no_training_4")
+    )
     assert layer_names(Model("", {"x": (1,)}, ("y",), {}, (node,), 20)) == ("conv1",)
 
 
@@ -148,62 +149,43 @@ SCOPES = {
 @pytest.mark.parametrize("case", SCOPES)
 def test_scopes(case):
     text, names = SCOPES[case]
-    nodes = [(*line.split(), NOWHERE) for line in text.strip().splitlines()]
+    nodes = [(*line.split(), Origin()) for line in text.strip().splitlines()]
     assert layer_names(chain(*nodes)) == tuple(names.split())
 
 
 def test_a_node_without_a_name_is_named_by_its_output():
-    assert layer_names(chain(("Conv", "", NOWHERE), ("Relu", "", NOWHERE))) == ("v1", "v2")
+    assert layer_names(chain(("Conv", "", Origin()), ("Relu", "", Origin()))) == ("v1", "v2")
 
 
 def test_names_of_our_own_exporter_stay():
-    nodes = [("Conv", "block/Conv", NOWHERE), ("Relu", "block/Relu", NOWHERE)]
+    nodes = [("Conv", "block/Conv", Origin()), ("Relu", "block/Relu", Origin())]
     assert layer_names(chain(*nodes, producer="dongfeng")) == ("block/Conv", "block/Relu")
     assert layer_names(chain(*nodes)) == ("block/conv", "block")
 
 
 def test_arithmetic_on_shapes_takes_no_numbers():
-    place = Origin("", "add", "", "add")
     nodes = (
         Node("s", "Shape", "", ("x",), ("s",)),
-        Node("a", "Add", "", ("s", "one"), ("t",), {}, place),
-        Node("b", "Add", "", ("x", "w"), ("y",), {}, Origin("", "add", "", "add_1")),
+        Node("a", "Add", "", ("s", "one"), ("t",), {}, Origin("", "add")),
+        Node("b", "Add", "", ("x", "w"), ("y",), {}, Origin("", "add_1")),
     )
     assert layer_names(Model("", {"x": (1,)}, ("y",), {}, nodes, 20))[2] == "add"
 
 
-TRACE = """File "/home/me/net.py", line 12, in forward
-    y = self.conv(x)
-  File "/usr/lib/python3.11/site-packages/torch/nn/modules/conv.py", line 565, in forward
-    return self._conv_forward(input, self.weight, self.bias)"""
-
-METADATA = [
-    ("", "", "", NOWHERE),
-    (
-        "['', 'layer1', 'layer1.0', 'layer1.0.conv', 'conv2d_1']",
-        "['N', 'Sequential', 'B', 'Conv2d', 'aten.conv2d.default']",
-        TRACE,
-        Origin("layer1.0.conv", "conv2d", "/home/me/net.py:12", "conv2d_1"),
-    ),
-    (
-        "['', 'bn', '_native_batch_norm_legit_no_training_2']",
-        "['N', 'BatchNorm2d', 'aten._native_batch_norm_legit_no_training.default']",
-        "",
-        Origin("bn", "batch_norm", "", "_native_batch_norm_legit_no_training_2"),
-    ),
-    ("['', 'add_3']", "['N', 'aten.add_.Tensor']", "", Origin("", "add", "", "add_3")),
-    ("['', 'getitem_8']", "['N', '<built-in function getitem>']", "", Origin("", "getitem", "", "getitem_8")),
-    ("['', 'p', 'q']", "['N', 'aten.max_pool2d_with_indices.default']", "", Origin("p", "max_pool2d", "", "q")),
-    ("[" * 5000, "not a list", "", NOWHERE),
-    ("3", "{}", "no line", NOWHERE),
-]
-
-
-@pytest.mark.parametrize(("scopes", "classes", "trace", "origin"), METADATA)
-def test_origins(scopes, classes, trace, origin):
-    names = ("name_scopes", "class_hierarchy", "stack_trace")
-    written = zip(names, (scopes, classes, trace), strict=True)
-    assert origin_of({f"pkg.torch.onnx.{name}": text for name, text in written}) == origin
+@pytest.mark.parametrize(
+    ("run", "name"),
+    [
+        ("relu__1", "relu"),
+        ("conv2d", "conv2d"),
+        ("max_pool2d_with_indices_3", "max_pool2d"),
+        ("_native_batch_norm_legit_no_training_2", "batch_norm"),
+        ("native_group_norm", "group_norm"),
+    ],
+)
+def test_an_operation_that_is_not_a_whole_module(run, name):
+    inner = Node("b", "Relu", "", ("y",), ("z",), {}, Origin("part.act", "relu"))
+    node = Node("a", "Conv", "", ("x",), ("y",), {}, Origin("part", run))
+    assert layer_names(Model("", {"x": (1,)}, ("z",), {}, (node, inner), 20)) == (f"part.{name}", "part.act")
 
 
 FITTED = [
