@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from converters.onnx.model import Model, Node
 from converters.weights import Weights
@@ -38,7 +38,7 @@ def layer_names(model: Model) -> tuple[str, ...]:
         _place(node) if index in living and node.operator not in _PASSING else None
         for index, node in enumerate(model.nodes)
     ]
-    places = _without_root(places)
+    places = _without_root(_completed(places, model.nodes))
     wished = [(name, False) for name in plain]
     for indices, name, exact in _calls(places):
         for index in indices[:-1]:
@@ -129,6 +129,29 @@ def _place(node: Node) -> _Place | None:
             scope.pop()
         scope.append(part)
     return _Place(tuple(".".join(scope).split(".")) if scope else (), operation, node.name, ".")
+
+
+def _completed(places: Sequence[_Place | None], nodes: Sequence[Node]) -> list[_Place | None]:
+    """The places, and those of the nodes that PyTorch's exporter made afterwards and left without one.
+
+    Such a node, a Split for example, has the place that the nodes that take its outputs have in common.
+    """
+    result = list(places)
+    if not any(node.origin.module for node in nodes):
+        return result
+    takers: dict[str, list[tuple[str, ...]]] = {}
+    for index in reversed(range(len(nodes))):
+        node, place = nodes[index], result[index]
+        if place is None and not node.origin.operation and node.operator not in _PASSING:
+            scopes = [scope for output in node.outputs for scope in takers.get(output, [])]
+            if scopes:
+                shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*scopes, strict=False))
+                common = tuple(parts[0] for parts in shared)
+                place = result[index] = _Place(common, node.operator.lower(), node.name, ".")
+        for value in node.inputs:
+            if place is not None:
+                takers.setdefault(value, []).append(place.scope)
+    return result
 
 
 def _without_root(places: list[_Place | None]) -> list[_Place | None]:

@@ -114,6 +114,17 @@ def test_the_convolution_that_a_batch_norm_was_folded_into():
     assert layer_names(Model("", {"x": (1,)}, ("y",), {}, (node,), 20)) == ("conv1",)
 
 
+def test_a_node_without_a_place_has_its_takers():
+    nodes = (
+        Node("node_conv2d", "Conv", "", ("x", "w"), ("a",), {}, Origin("stage.0", "conv2d")),
+        Node("node_Split_8", "Split", "", ("a",), ("b", "c")),
+        Node("node_conv2d_1", "Conv", "", ("b", "w"), ("d",), {}, Origin("stage.1.conv", "conv2d_1")),
+        Node("node_cat", "Concat", "", ("c", "d"), ("e",), {}, Origin("stage.1", "cat")),
+    )
+    names = layer_names(Model("", {"x": (1,)}, ("e",), {}, nodes, 20))
+    assert names == ("stage.0", "stage.1.split", "stage.1.conv", "stage.1.cat")
+
+
 SCOPES = {
     "the tracing exporter": (
         """
