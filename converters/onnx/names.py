@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
 from converters.onnx.model import Model, Node
@@ -45,6 +45,36 @@ def layer_names(model: Model) -> tuple[str, ...]:
             wished[index] = (f"{name}/{model.nodes[index].operator.lower()}", False)
         wished[indices[-1]] = (name, exact)
     return _unique(wished, living, model.inputs)
+
+
+def named(model: Model) -> Model:
+    """The model with every node under its layer's name (see `layer_names`), and its values likewise.
+
+    Inputs, outputs and constants keep their names, and so do values of nodes that compute only with shapes. A node's
+    several outputs are `name_0`, `name_1`, ... Files of our own exporter stay as they are.
+    """
+    if model.producer == OUR_PRODUCER:
+        return model
+    names, living = layer_names(model), set(_living(model))
+    kept = {*model.inputs, *model.outputs, *model.constants}
+    kept |= {value for index, node in enumerate(model.nodes) if index not in living for value in node.outputs}
+    taken = dict.fromkeys(kept, 1)
+    values: dict[str, str] = {}
+    for index, node in enumerate(model.nodes):
+        made = [value for value in node.outputs if value]
+        for place, value in enumerate(made):
+            if value not in kept:
+                values[value] = _numbered(names[index] if len(made) == 1 else f"{names[index]}_{place}", taken, None)
+    nodes = tuple(
+        replace(
+            node,
+            name=name,
+            inputs=tuple(values.get(value, value) for value in node.inputs),
+            outputs=tuple(values.get(value, value) for value in node.outputs),
+        )
+        for node, name in zip(model.nodes, names, strict=True)
+    )
+    return replace(model, nodes=nodes, shapes={values.get(name, name): shape for name, shape in model.shapes.items()})
 
 
 def fitted_names(names: Iterable[str], *, separator: str = "/", limit: int | None = None) -> dict[str, str]:

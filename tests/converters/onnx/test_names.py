@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from converters.onnx.model import Model, Node, Origin
-from converters.onnx.names import fitted_names, layer_names, renamed
+from converters.onnx.names import fitted_names, layer_names, named, renamed
 from prototxt_gen import NetParameter, to_text
 from prototxt_gen.text import parse_text
 
@@ -197,6 +199,26 @@ def test_an_operation_that_is_not_a_whole_module(run, name):
     inner = Node("b", "Relu", "", ("y",), ("z",), {}, Origin("part.act", "relu"))
     node = Node("a", "Conv", "", ("x",), ("y",), {}, Origin("part", run))
     assert layer_names(Model("", {"x": (1,)}, ("z",), {}, (node, inner), 20)) == (f"part.{name}", "part.act")
+
+
+def test_a_named_model_is_the_same_graph():
+    place = Origin("part", "add")
+    nodes = (
+        Node("s", "Shape", "", ("x",), ("add",)),
+        Node("node_add", "Add", "", ("x", "w"), ("v1",), {"a": 1}, place),
+        Node("n0", "Split", "", ("v1", ""), ("v2", "", "v3"), {}, Origin("part", "split")),
+        Node("n1", "Relu", "", ("v2",), ("y",), {}, Origin("act", "relu")),
+    )
+    model = Model("m", {"x": (1,)}, ("y", "add"), {"w": np.ones(1)}, nodes, 20, {"v2": (1,), "y": (1,)}, "pytorch")
+    found = named(model)
+    assert [(node.name, node.inputs, node.outputs) for node in found.nodes] == [
+        ("s", ("x",), ("add",)),
+        ("part.add", ("x", "w"), ("part.add",)),
+        ("part", ("part.add", ""), ("part_0", "", "part_1")),
+        ("act", ("part_0",), ("y",)),
+    ]
+    assert found.shapes == {"part_0": (1,), "y": (1,)} and found.nodes[1].attributes == {"a": 1}
+    assert named(replace(model, producer="dongfeng")).nodes == nodes
 
 
 FITTED = [
