@@ -32,12 +32,13 @@ class Options:
 
 @dataclass
 class Network:
-    """Layers in order. `layer` adds one to what the current node becomes."""
+    """Layers in order. `layer` adds one to what the current node becomes. `views` are those written out, by blob."""
 
     options: Options = field(default_factory=Options)
     net: NetParameter = field(default_factory=NetParameter)
     weights: Weights = field(default_factory=dict)
     stem: str = "layer"
+    views: dict[Any, Tensor] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
     def layer(
