@@ -12,6 +12,7 @@ OPERATOR_FAMILIES = (
     "normalization",
     "activations",
     "arithmetic",
+    "reductions",
     "arrangement",
     "scores",
 )
