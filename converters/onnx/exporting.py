@@ -100,6 +100,6 @@ def to_model(
         helper.make_node(node.operator, list(node.inputs), list(node.outputs), node.name, **node.attributes)
         for node in graph.nodes
     ]
-    constants = [numpy_helper.from_array(np.ascontiguousarray(array), name) for name, array in graph.constants.items()]
+    constants = [numpy_helper.from_array(np.asarray(array, order="C"), name) for name, array in graph.constants.items()]
     body = helper.make_graph(nodes, net.name or "network", inputs, made, constants)
     return helper.make_model(body, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
