@@ -27,6 +27,12 @@ class Layer:
     shapes. `open_axes` are the axes of the network's inputs whose sizes a caller may change: 0 the batch, 2 and 3
     height and width. Nodes must not depend on such a size where there is a form that does not; sizes in `row` are then
     those of one example.
+
+    A BatchNorm comes together with the Scale behind it where the two are one batch norm: `scale` is then the row of
+    the Scale, whose one or two blobs follow the three of the BatchNorm, and whose top is to be made.
+
+    An emitter runs several times: with ones in place of the weights, to find all faults before any are read, at other
+    sizes to see that its nodes stay the same, and at last with the weights.
     """
 
     graph: Graph
@@ -35,6 +41,7 @@ class Layer:
     tops: tuple[str, ...]
     blobs: tuple[Array, ...]
     open_axes: frozenset[int] = frozenset()
+    scale: LayerSummary | None = None
 
     @property
     def parameter(self) -> LayerParameter:
@@ -47,13 +54,14 @@ class Layer:
         The node that makes a top of the layer is named after the layer. Attributes that are None are left out.
         """
         made = output if output is not None else self.graph.value(f"{self.row.name}/{operator}")
-        name = self.row.name if made in self.tops else f"{self.row.name}/{operator}"
+        name = self.row.name or self.row.type if made in self.tops else f"{self.row.name}/{operator}"
         self.graph.node(operator, inputs, [made], name, attributes)
         return made
 
     def nodes(self, operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
-        """Adds a node with several outputs; "" leaves one out. It is named as in `node`."""
-        name = self.row.name if set(outputs) & set(self.tops) else f"{self.row.name}/{operator}"
+        """Adds a node with several outputs. It is named as in `node`."""
+        own = set(outputs) & set(self.tops)
+        name = self.row.name or self.row.type if own else f"{self.row.name}/{operator}"
         self.graph.node(operator, inputs, outputs, name, attributes)
 
     def value(self, what: str) -> str:
@@ -63,6 +71,14 @@ class Layer:
     def constant(self, array: NDArray[Any] | Sequence[int] | float, what: str) -> str:
         """An initializer named after the layer: `what` says what it is, such as "weight" or "axes"."""
         return self.graph.constant(array, f"{self.row.name}.{what}")
+
+    def chain(self, value: str, top: str, steps: Sequence[tuple[str, Sequence[str]]]) -> None:
+        """Nodes one behind the other, from `value` to `top`: operators with their further inputs.
+
+        Without a step the node is an Identity.
+        """
+        for place, (operator, more) in enumerate(steps or [("Identity", ())], 1):
+            value = self.node(operator, [value, *more], top if place == max(len(steps), 1) else None)
 
 
 def on_four_axes(layer: Layer, value: str) -> str:

@@ -13,28 +13,31 @@ from prototxt_gen.passes.phase import stated_phase
 
 @EMITTERS.register("BatchNorm")
 def batch_norm(layer: Layer) -> None:
-    """Stored statistics, or those of the batch. Caffe: batch_norm_layer.cpp."""
+    """Stored statistics, or those of the batch; with the Scale behind it. Caffe: batch_norm_layer.cpp."""
     options = layer.parameter.batch_norm_param
     stored = options.use_global_stats if options.HasField("use_global_stats") else None
     if stored is None:
         stored = stated_phase(layer.parameter) != "TRAIN"
-    if not stored:
-        axes = [axis for axis in range(len(layer.row.bottom_shapes[0])) if axis != 1]
-        centred = _centred(layer, layer.bottoms[0], axes)
-        variance = layer.node("ReduceMean", [layer.node("Mul", [centred, centred])], axes=axes, keepdims=1)
-        deviation = layer.node("Sqrt", [layer.node("Add", [variance, layer.constant(options.eps, "eps")])])
-        layer.node("Div", [centred, deviation], layer.tops[0])
+    mean, variance, factor, *affine = layer.blobs
+    if stored:
+        weight = factor.reshape(-1)[0]
+        blobs = {
+            "scale": affine[0] if affine else np.ones_like(mean),
+            "bias": affine[1] if len(affine) > 1 else np.zeros_like(mean),
+            "mean": mean / weight if weight else np.zeros_like(mean),
+            "variance": variance / weight if weight else np.zeros_like(mean),
+        }
+        constants = [layer.constant(blob, name) for name, blob in blobs.items()]
+        layer.node("BatchNormalization", [layer.bottoms[0], *constants], layer.tops[0], epsilon=options.eps)
         return
-    mean, variance_sum, factor = layer.blobs
-    weight = factor.reshape(-1)[0]
-    blobs = {
-        "scale": np.ones_like(mean),
-        "bias": np.zeros_like(mean),
-        "mean": mean / weight if weight else np.zeros_like(mean),
-        "variance": variance_sum / weight if weight else np.zeros_like(mean),
-    }
-    constants = [layer.constant(blob, name) for name, blob in blobs.items()]
-    layer.node("BatchNormalization", [layer.bottoms[0], *constants], layer.tops[0], epsilon=options.eps)
+    rank = len(layer.row.bottom_shapes[0])
+    axes = [axis for axis in range(rank) if axis != 1]
+    centred = _centred(layer, layer.bottoms[0], axes)
+    spread = layer.node("ReduceMean", [layer.node("Mul", [centred, centred])], axes=axes, keepdims=1)
+    deviation = layer.node("Sqrt", [layer.node("Add", [spread, layer.constant(options.eps, "eps")])])
+    each = [layer.constant(blob.reshape(-1, *(1,) * (rank - 2)), "affine") for blob in affine]
+    steps = [("Div", [deviation]), *(zip(("Mul", "Add"), ([blob] for blob in each), strict=False))]
+    layer.chain(centred, layer.tops[0], steps)
 
 
 def _centred(layer: Layer, value: str, axes: Sequence[int]) -> str:
