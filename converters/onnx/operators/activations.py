@@ -23,7 +23,7 @@ from converters.onnx.operators.blocks import (
     weighted_sum,
 )
 from converters.onnx.operators.readers import OPERATORS, Call
-from converters.onnx.values import Constant, Tensor
+from converters.onnx.values import Tensor
 from prototxt_gen.errors import UnsupportedError, need
 
 
@@ -95,8 +95,6 @@ def prelu(call: Call, net: Network) -> Tensor:
         shape = broadcast_shape(x.shape, slope.shape)
         falling = product(net, _below(net, x), slope, "slope")
         return total(net, net.layer("ReLU", [expanded(net, x, shape)], suffix="above"), falling)
-    if call.opset < 7 and slope.ndim == 1 and len(x.shape) > 1:
-        slope = slope.reshape(-1, *(1,) * (len(x.shape) - 2))
     need(broadcast_shape(x.shape, slope.shape) == x.shape, f"slopes of shape {slope.shape} for {x.shape}")
     own = (1,) * (len(x.shape) - slope.ndim) + slope.shape
     if 2 <= len(x.shape) <= 4:
@@ -231,21 +229,6 @@ def shrink(call: Call, net: Network) -> Tensor:
         gate = net.layer("Threshold", [side], suffix=f"{what}_gate", threshold_param={"threshold": limit})
         sides.append(_gated(net, powered(net, side, shift=-bias, suffix=f"{what}_line"), gate, f"{what}_part"))
     return weighted_sum(net, sides, [1, -1])
-
-
-@OPERATORS.register("Identity")
-def identity(call: Call, net: Network) -> Tensor:
-    """X itself: no layer."""
-    return call.tensor(0)
-
-
-@OPERATORS.register("Dropout")
-def dropout(call: Call, net: Network) -> list[Tensor | Constant]:
-    """X itself, as in inference; the mask is all true."""
-    training = call.constant(2)
-    need(training is None or not np.any(training), "training_mode is set, which drops at random")
-    x = call.tensor(0)
-    return [x, np.ones(x.shape, bool)]
 
 
 def _refused(operator: str, reason: str) -> None:
