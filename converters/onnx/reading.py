@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from converters.onnx.folding import Budget, can_fold, folded
+from converters.onnx.budget import Budget
+from converters.onnx.folding import can_fold, folded
 from converters.onnx.model import Model, Node, Sizes, read_model
+from converters.onnx.names import fitted_names, named, renamed
 from converters.onnx.network import Dialect, Network, Options
 from converters.onnx.operators import OPERATORS, Call
 from converters.onnx.operators.checking import check_node
@@ -38,6 +40,8 @@ def read_onnx(
     *,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     merged: bool = True,
+    separator: str = "/",
+    longest: int | None = None,
 ) -> tuple[NetParameter, Weights]:
     """The network of an ONNX file in Caffe's language, and its weights; it computes the same numbers.
 
@@ -46,6 +50,9 @@ def read_onnx(
     given: `input_shapes` has shapes by the names of inputs. With `merged` batch normalisation is folded into the layer
     before it, without it stays BatchNorm and Scale. Opsets from 7 on are read, weights of other widths become float32.
 
+    Layers and blobs are named by module paths, as `layer1.0.conv1`, or by scopes; inputs and outputs keep their names.
+    `separator` stands in names instead of "/", and no name is longer than `longest` characters.
+
     FileError and FormatError where the file, or one with external data, is missing or broken. NetworkError for shapes
     that are open or do not fit. UnsupportedError lists every node that Caffe cannot do exactly, with what its exporter
     says of where it came from.
@@ -53,11 +60,21 @@ def read_onnx(
     model = read_model(path)
     try:
         net, weights = to_network(model, Options(dialect), input_shapes, merged=merged)
-    except CaffeError as fault:
-        raise type(fault)(f"{os.fspath(path)}: {fault}") from fault
+        names = fitted_names(_names(net), separator=separator, limit=longest)
+    except (CaffeError, ValueError) as fault:
+        kind = type(fault) if isinstance(fault, CaffeError) else NetworkError
+        raise kind(f"{os.fspath(path)}: {fault}") from fault
     if model.name in _NO_NAMES:
         net.name = Path(path).stem
-    return net, weights
+    return renamed(net, weights, names)
+
+
+def _names(net: NetParameter) -> Iterator[str]:
+    """The names that people give or ask for come first, so that these are the last to change."""
+    for layer in net.layer:
+        yield layer.name
+    for layer in net.layer:
+        yield from layer.top
 
 
 def to_network(
@@ -69,14 +86,17 @@ def to_network(
 ) -> tuple[NetParameter, Weights]:
     """A model as a network of Caffe and its weights; arguments and errors are those of `read_onnx`."""
     shapes = _input_shapes(model, input_shapes or {})
-    nodes = live_nodes(model)
-    walk = _Walk(model, Network(options), nodes, Budget.of(model.constants))
+    original = model.nodes
+    model = named(model)
+    live = live_nodes(model)
+    nodes = [model.nodes[index] for index in live]
+    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes)
     needed = {*model.outputs, *(value for node in nodes for value in node.inputs)}
     for name, shape in shapes.items():
         if name in needed:
             walk.input(name, shape)
-    for node in nodes:
-        walk.node(node)
+    for index in live:
+        walk.node(model.nodes[index], original[index])
     walk.outputs()
     if walk.faults:
         number = len(walk.faults)
@@ -86,8 +106,8 @@ def to_network(
     net.net.name = model.name
     net.keep(walk.tops.values())
     # Of several names a blob has the first value's, or before that an output's.
-    named = {tensor.blob: name for name, tensor in reversed(walk.named.items()) if name not in walk.tops}
-    net.rename_tops(named | {tensor.blob: name for name, tensor in walk.tops.items()})
+    within = {tensor.blob: name for name, tensor in reversed(walk.named.items()) if name not in walk.tops}
+    net.rename_tops(within | {tensor.blob: name for name, tensor in walk.tops.items()})
     net.run_in_place()
     made, weights = merge_batchnorm(net.net, net.weights) if merged else (net.net, net.weights)
     _, faults = fit_weights(trace(made), weights)
@@ -96,20 +116,16 @@ def to_network(
     return made, weights
 
 
-def live_nodes(model: Model) -> list[Node]:
-    """The nodes that outputs need, in order."""
+def live_nodes(model: Model) -> list[int]:
+    """The places of the nodes that outputs need, in order."""
     needed = set(model.outputs)
     live = []
-    for node in reversed(model.nodes):
+    for index in reversed(range(len(model.nodes))):
+        node = model.nodes[index]
         if needed.intersection(filter(None, node.outputs)):
-            live.append(node)
+            live.append(index)
             needed.update(node.inputs)
     return live[::-1]
-
-
-def stem_of(node: Node) -> str:
-    """What the layers of a node are called."""
-    return node.name or next(filter(None, node.outputs))
 
 
 def _input_shapes(model: Model, given: Mapping[str, Sequence[int]]) -> dict[str, tuple[int, ...]]:
@@ -154,7 +170,6 @@ class _Walk:
     model: Model
     net: Network
     nodes: Sequence[Node]
-    budget: Budget
 
     def __post_init__(self) -> None:
         self.values: dict[str, Value] = {"": None, **self.model.constants}
@@ -173,21 +188,26 @@ class _Walk:
         self.values[name] = Tensor(tensor.blob, tensor.shape, whole=name in self.model.whole)
         self.named[name] = tensor
 
-    def node(self, node: Node) -> None:
-        """A node becomes constants or layers, or a line in `faults` and stand-ins for what it makes."""
+    def node(self, node: Node, original: Node) -> None:
+        """A node becomes constants or layers, or a line in `faults` and stand-ins for what it makes.
+
+        `original` is the node under the name that it has in the file.
+        """
         inputs = [self.values[value] for value in node.inputs]
-        self.net.stem = stem_of(node)
+        self.net.stem = node.name or next(filter(None, node.outputs))
         try:
             self._refuse_values(node)
             check_node(node, self.model.opset)
             made = self._made(node, inputs)
             self._check_outputs(node, made)
         except UnsupportedError as fault:
-            self._refuse(node, str(fault))
-            self.values.update(stand_ins(node, inputs, self.model, self.model.shapes))
-            return
-        if made is None:  # it takes what a refused node makes
-            self.values.update(stand_ins(node, inputs, self.model, self.model.shapes))
+            self._refuse(original, str(fault))
+            made = None
+        except Exception as fault:  # readers go by ONNX's definitions, which this node's inputs break
+            self._refuse(original, f"found inputs and attributes that do not fit ({type(fault).__name__}: {fault})")
+            made = None
+        if made is None:  # also where the node takes what a refused one makes
+            self.values.update(stand_ins(node, inputs, self.model))
             return
         for name, value in zip(node.outputs, made, strict=False):
             if name:
@@ -233,7 +253,7 @@ class _Walk:
         constants = [value for value in known if not isinstance(value, Tensor)]
         if len(constants) == len(known):
             if can_fold(node):
-                return list(folded(node, constants, self.model.opset, self.budget))
+                return list(folded(node, constants, self.model.opset, self.net.budget))
             if node.operator in OPERATORS and constants and constants[0] is not None:
                 known[0] = self.net.constant(constants[0])
         if node.operator not in OPERATORS:

@@ -45,7 +45,7 @@ _KINDS = {1: "f", 10: "f", 11: "f", 16: "f", 9: "b", **dict.fromkeys((2, 3, 4, 5
 
 
 def kind_of(data_type: int) -> str | None:
-    """ "f" for real numbers, "i" for whole ones, "b" for true and false, None for what Caffe cannot take."""
+    """Whether a type has real numbers (f), whole ones (i) or truth values (b); None: nothing that Caffe can take."""
     return _KINDS.get(data_type)
 
 
