@@ -14,7 +14,7 @@ import numpy as np
 from converters.onnx import layouts, views
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import OPERATORS, Call
-from converters.onnx.values import Constant, Tensor
+from converters.onnx.values import Tensor
 from prototxt_gen.errors import UnsupportedError, need
 from prototxt_gen.layers import Shape
 from prototxt_gen.layers.layer_types import count
@@ -30,24 +30,6 @@ def _axis(axis: int, axes: int) -> int:
     """An axis counted from the front."""
     need(-axes <= axis < axes, f"axis: found {axis}, expected an axis of {axes}")
     return axis % axes
-
-
-# ---------------------------------------------------------------------------------------------------- the same value
-
-
-@OPERATORS.register("Identity")
-def identity(call: Call, net: Network) -> Tensor:
-    """The value itself."""
-    return call.tensor(0)
-
-
-@OPERATORS.register("Dropout")
-def dropout(call: Call, net: Network) -> list[Constant | Tensor]:
-    """Nothing is dropped outside training: the value, and a mask of ones."""
-    training = call.constant(2)
-    need(training is None or not training.any(), "training_mode is on")
-    value = call.tensor(0)
-    return [value, np.ones(value.shape, bool)]
 
 
 # ---------------------------------------------------------------------------------------------------- another shape
