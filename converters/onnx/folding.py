@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from math import prod
 from typing import Any
 
 import numpy as np
 
+from converters.onnx.budget import Budget
 from converters.onnx.model import Node
 from converters.onnx.values import Constant
 from prototxt_gen.errors import UnsupportedError, need
 
-_SPARE = 2**26
-_TIMES = 8
 _MOST_WORK = 2**35
 
 # The result has at most as many numbers as all inputs together.
@@ -47,24 +45,6 @@ _GROWING: Mapping[str, Callable[..., Any]] = {
     "ReduceSum": np.sum,
     "ReduceProd": np.prod,
 }
-
-
-@dataclass
-class Budget:
-    """How many numbers may still be made; `of` gives a file the right to some more than its own weights."""
-
-    numbers: int
-
-    @classmethod
-    def of(cls, constants: Mapping[str, Constant]) -> Budget:
-        """Eight times what the file holds itself, and 2^26."""
-        return cls(_SPARE + _TIMES * sum(array.size for array in constants.values()))
-
-    def take(self, wanted: int) -> None:
-        """UnsupportedError for more numbers than are left."""
-        if wanted > self.numbers:
-            raise UnsupportedError(f"makes a constant of {wanted:,} numbers: more than a file of this size may")
-        self.numbers -= wanted
 
 
 def can_fold(node: Node) -> bool:

@@ -146,8 +146,8 @@ class _Reader:
         refused: dict[str, str] = {}
         constants = {}
         for tensor in graph.initializer:
-            if tensor.name in constants or tensor.name in refused:
-                raise FormatError(f"initializer {tensor.name!r}: found twice, expected one of each name")
+            if tensor.name in constants or tensor.name in refused or not tensor.name:
+                raise FormatError(f"initializer {tensor.name!r}: found twice or without a name")
             try:
                 constants[tensor.name] = array_of(tensor, self.folder, f"{self.source}: initializer {tensor.name!r}")
             except UnsupportedError as fault:
@@ -159,8 +159,8 @@ class _Reader:
         for value in graph.input:
             if value.name in constants or value.name in refused:  # before IR 4 constants were inputs, too
                 continue
-            if value.name in inputs:
-                raise FormatError(f"input {value.name!r}: found twice, expected one of each name")
+            if value.name in inputs or not value.name:
+                raise FormatError(f"input {value.name!r}: found twice or without a name")
             if value.type.WhichOneof("value") not in (None, "tensor_type"):
                 refused[value.name] = f"an input of the kind {value.type.WhichOneof('value')}, expected a tensor"
                 continue

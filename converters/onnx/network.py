@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from converters.onnx.budget import Budget
 from converters.onnx.tensors import single
 from converters.onnx.values import Constant, Tensor
 from converters.weights import Weights
@@ -40,12 +41,16 @@ class Options:
 
 @dataclass
 class Network:
-    """Layers in order. `layer` adds one to what the current node becomes."""
+    """Layers in order. `layer` adds one to what the current node becomes.
+
+    `stem` names the layers of the current node. `budget` is asked before large arrays are made.
+    """
 
     options: Options = field(default_factory=Options)
     net: NetParameter = field(default_factory=NetParameter)
     weights: Weights = field(default_factory=dict)
     stem: str = "layer"
+    budget: Budget = field(default_factory=Budget)
     _taken: set[str] = field(default_factory=set)
 
     def layer(
@@ -100,6 +105,7 @@ class Network:
         for blob, size in zip(blobs, shape.blobs, strict=True):
             if np.size(blob) != count(size):
                 raise UnsupportedError(f"as {kind}: found a blob of shape {np.shape(blob)}, expected {size}")
+            self.budget.take(count(size))
             weights.append(single(np.asarray(blob)).reshape(size))
         self.net.layer.append(made)
         if blobs:

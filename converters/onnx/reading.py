@@ -10,7 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from converters.onnx.folding import Budget, can_fold, folded
+from converters.onnx.budget import Budget
+from converters.onnx.folding import can_fold, folded
 from converters.onnx.model import Model, Node, Sizes, read_model
 from converters.onnx.names import fitted_names, named, renamed
 from converters.onnx.network import Dialect, Network, Options
@@ -89,7 +90,7 @@ def to_network(
     model = named(model)
     live = live_nodes(model)
     nodes = [model.nodes[index] for index in live]
-    walk = _Walk(model, Network(options), nodes, Budget.of(model.constants))
+    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes)
     needed = {*model.outputs, *(value for node in nodes for value in node.inputs)}
     for name, shape in shapes.items():
         if name in needed:
@@ -169,7 +170,6 @@ class _Walk:
     model: Model
     net: Network
     nodes: Sequence[Node]
-    budget: Budget
 
     def __post_init__(self) -> None:
         self.values: dict[str, Value] = {"": None, **self.model.constants}
@@ -202,10 +202,12 @@ class _Walk:
             self._check_outputs(node, made)
         except UnsupportedError as fault:
             self._refuse(original, str(fault))
-            self.values.update(stand_ins(node, inputs, self.model, self.model.shapes))
-            return
-        if made is None:  # it takes what a refused node makes
-            self.values.update(stand_ins(node, inputs, self.model, self.model.shapes))
+            made = None
+        except Exception as fault:  # readers go by ONNX's definitions, which this node's inputs break
+            self._refuse(original, f"found inputs and attributes that do not fit ({type(fault).__name__}: {fault})")
+            made = None
+        if made is None:  # also where the node takes what a refused one makes
+            self.values.update(stand_ins(node, inputs, self.model))
             return
         for name, value in zip(node.outputs, made, strict=False):
             if name:
@@ -251,7 +253,7 @@ class _Walk:
         constants = [value for value in known if not isinstance(value, Tensor)]
         if len(constants) == len(known):
             if can_fold(node):
-                return list(folded(node, constants, self.model.opset, self.budget))
+                return list(folded(node, constants, self.model.opset, self.net.budget))
             if node.operator in OPERATORS and constants and constants[0] is not None:
                 known[0] = self.net.constant(constants[0])
         if node.operator not in OPERATORS:

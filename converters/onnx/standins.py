@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from converters.onnx.model import Model, Node, Sizes
+from converters.onnx.model import Model, Node, Unread
+from converters.onnx.operators.checking import check_node
 from converters.onnx.tensors import kind_of
 from converters.onnx.values import Constant, Tensor
+from prototxt_gen.errors import UnsupportedError
 
 _SHOWN = 2**16
 """Inputs of so many bytes at most are shown to shape inference: it asks for shapes, axes and the like."""
@@ -27,14 +29,13 @@ def stand_ins(
     node: Node,
     inputs: Sequence[Constant | Tensor | StandIn | None],
     model: Model,
-    stated: Mapping[str, Sizes],
 ) -> dict[str, StandIn]:
     """By the names of a node's outputs: shapes as ONNX infers them for this one node, else as the file states them."""
     found = _inferred(node, inputs, model)
     made = {}
     for name in filter(None, node.outputs):
         shape, whole = found.get(name, (None, False))
-        sizes = stated.get(name)
+        sizes = model.shapes.get(name)
         if shape is None and sizes is not None and None not in sizes[1:]:
             shape = tuple(1 if size is None else size for size in sizes)
         made[name] = StandIn(shape, whole)
@@ -46,10 +47,6 @@ def _inferred(
 ) -> dict[str, tuple[tuple[int, ...] | None, bool]]:
     import onnx
     from onnx import helper, numpy_helper
-
-    from converters.onnx.model import Unread
-    from converters.onnx.operators.checking import check_node
-    from prototxt_gen.errors import UnsupportedError
 
     try:
         check_node(node, model.opset)
