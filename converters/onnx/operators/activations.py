@@ -95,8 +95,6 @@ def prelu(call: Call, net: Network) -> Tensor:
         shape = broadcast_shape(x.shape, slope.shape)
         falling = product(net, _below(net, x), slope, "slope")
         return total(net, net.layer("ReLU", [expanded(net, x, shape)], suffix="above"), falling)
-    if call.opset < 7 and slope.ndim == 1 and len(x.shape) > 1:
-        slope = slope.reshape(-1, *(1,) * (len(x.shape) - 2))
     need(broadcast_shape(x.shape, slope.shape) == x.shape, f"slopes of shape {slope.shape} for {x.shape}")
     own = (1,) * (len(x.shape) - slope.ndim) + slope.shape
     if 2 <= len(x.shape) <= 4:

@@ -88,7 +88,7 @@ def _times_right(net: Network, x: Tensor, weight: Constant, bias: Constant | Non
     y = along(net, x, rank - 1, matrix.T, row)
     if weight.ndim == 1:
         return reshaped(net, y, x.shape[:-1])
-    y = _led(net, y, weight.ndim)
+    y = _led(net, y, weight.ndim - (rank == 1))
     return affine(net, y, shift=bias) if bias is not None and row is None else y
 
 
@@ -101,7 +101,7 @@ def _times_left(net: Network, weight: Constant, x: Tensor) -> Tensor:
     y = along(net, x, axis, matrix)
     if weight.ndim == 1:
         return reshaped(net, y, (*y.shape[:axis], *y.shape[axis + 1 :]))
-    return _led(net, y, weight.ndim if rank > 1 else weight.ndim - 1)
+    return _led(net, y, weight.ndim - (rank == 1))
 
 
 def _led(net: Network, y: Tensor, rank: int) -> Tensor:

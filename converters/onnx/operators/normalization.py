@@ -28,8 +28,7 @@ from prototxt_gen.errors import UnsupportedError, need
 @OPERATORS.register("BatchNormalization")
 def batch_normalization(call: Call, net: Network) -> Tensor:
     """(x - mean) / sqrt(variance + epsilon) * scale + shift with stored statistics: BatchNorm and Scale."""
-    training = call.attribute("training_mode", 0) or (call.opset < 7 and not call.attribute("is_test", 0))
-    need(not training, "training_mode: the statistics of the batch; expected stored ones")
+    need(not call.attribute("training_mode", 0), "training_mode: the statistics of the batch; expected stored ones")
     need(call.attribute("spatial", 1) == 1, "spatial 0: statistics for each number; expected for each channel")
     x = call.tensor(0)
     need(len(x.shape) >= 2, f"shape {x.shape}, expected 2 axes or more")
