@@ -43,7 +43,8 @@ class Options:
 class Network:
     """Layers in order. `layer` adds one to what the current node becomes.
 
-    `stem` names the layers of the current node. `budget` is asked before large arrays are made.
+    `stem` names the layers of the current node. `budget` is asked before large arrays are made. `views` are those
+    written out, by blob.
     """
 
     options: Options = field(default_factory=Options)
@@ -51,6 +52,7 @@ class Network:
     weights: Weights = field(default_factory=dict)
     stem: str = "layer"
     budget: Budget = field(default_factory=Budget)
+    views: dict[Any, Tensor] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
     def layer(
