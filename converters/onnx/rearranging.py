@@ -382,13 +382,8 @@ def _by_transposing(net: Network, placement: Placement) -> tuple[Shape, Steps]:
     if net.options.dialect == "fork":
         made, transposing = _permute_steps(net, tuple(split), order)
         return made, [*steps, *_reshape_steps(net, shape, tuple(split)), *transposing]
-    found = _swap_steps(net, shape, tuple(split), order)
-    need(
-        found is not None,
-        f"stock Caffe has no Permute, and each of the axes that change places has over {MOST_PARTS} positions",
-    )
-    assert found is not None
-    return found[0], [*steps, *found[1]]
+    made, swapping = _swap_steps(net, shape, tuple(split), order)
+    return made, [*steps, *swapping]
 
 
 def _permute_steps(net: Network, split: Shape, order: Sequence[int]) -> tuple[Shape, Steps]:
@@ -404,30 +399,43 @@ def _permute_steps(net: Network, split: Shape, order: Sequence[int]) -> tuple[Sh
     return made, [("permute", _plain_step(net, "Permute", permute_param={"order": full}))]
 
 
-def _swap_steps(net: Network, shape: Shape, split: Shape, order: Sequence[int]) -> tuple[Shape, Steps] | None:
-    """A Slice into single positions and a Concat of these on another axis: two neighbouring groups change places."""
-    moving = [axis for axis in range(len(split)) if axis in order]
-    first = next(place for place in range(len(order)) if order[place] != moving[place])
-    turned = moving.index(order[first])
-    second = order.index(moving[first])
-    if list(order[first:second]) != moving[turned : turned + second - first]:
-        return None
-    after = turned + second - first
-    if list(order) != [*moving[:first], *moving[turned:after], *moving[first:turned], *moving[after:]]:
-        return None
-    sizes = [split[axis] for axis in moving]
-    front, back = _kept_front(shape, count(sizes[:first])), sizes[after:]
-    left, right = count(sizes[first:turned]), count(sizes[turned:after])
-    if min(left, right) > MOST_PARTS:
-        return None
+def _swap_steps(net: Network, shape: Shape, split: Shape, order: Sequence[int]) -> tuple[Shape, Steps]:
+    """Neighbouring groups of axes change places, one pair after another, until the axes stand in order."""
+    steps: Steps = []
+    parts, now = 0, [axis for axis in range(len(split)) if axis in order]
+    while now != list(order):
+        first = next(place for place in range(len(now)) if now[place] != order[place])
+        turn = now.index(order[first])
+        length = 1
+        while turn + length < len(now) and now[turn + length] == order[first + length]:
+            length += 1
+        left = count([split[axis] for axis in now[first:turn]])
+        right = count([split[axis] for axis in now[turn : turn + length]])
+        front = _kept_front(shape, count([split[axis] for axis in now[:first]]))
+        back = tuple(split[axis] for axis in now[turn + length :])
+        shape, swapping = _swap(net, shape, front, left, right, back)
+        steps += swapping
+        parts += min(left, right)
+        now = [*now[:first], *now[turn : turn + length], *now[first:turn], *now[turn + length :]]
+    need(
+        parts <= MOST_PARTS,
+        f"stock Caffe has no Permute; Slices into single positions and Concats in its place would take {parts} parts, "
+        f"expected at most {MOST_PARTS}",
+    )
+    return shape, steps
+
+
+def _swap(net: Network, shape: Shape, front: Shape, left: int, right: int, back: Shape) -> tuple[Shape, Steps]:
+    """(front, left, right, back) to (front, right, left, back): the smaller one in single positions, joined again."""
     place = len(front)
     if left <= right:
         flat, made = (*front, left, right, 1, *back), (*front, 1, right, left, *back)
-        cut, join, parts = place, place + 2, left
+        cut, join = place, place + 2
     else:
         flat, made = (*front, 1, left, right, *back), (*front, right, left, 1, *back)
-        cut, join, parts = place + 2, place, right
-    cutting: dict[str, Any] = {"axis": cut, "slice_point": list(range(1, parts))}
+        cut, join = place + 2, place
+    parts = min(left, right)
+    cutting: dict[str, Any] = {} if cut == 1 else {"axis": cut}
 
     def step(value: Tensor, suffix: str) -> Tensor:
         pieces = net.tops("Slice", [value], parts, suffix="slice", slice_param=cutting)
