@@ -8,9 +8,9 @@ So the file is read here first:
 1. A zip of plain records with one program; no compiled libraries, no pickles but the example inputs.
 2. Every operator is one of ATen's or of a few of Python's; names are names; sizes are arithmetic; the structure of
    inputs and outputs is tuples, lists and dicts.
-3. Example inputs are loaded with weights_only and written anew. Guards go, and of what each node says of its origin only
+4. torch.export.load gets an archive written anew from that, and cannot read it differently than it was read here.
    printable text stays.
-4. torch.export.load gets an archive written anew from that: it cannot read the file differently than it was read here.
+4. torch.export.load gets an archive written anew from that, and cannot read the file differently than it was read here.
 """
 
 from __future__ import annotations
@@ -50,7 +50,10 @@ _OPERATORS = re.compile(
 _NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _TEXT = re.compile(r"[\w.+\-/ ]*", re.ASCII)
 _SIZE = re.compile(
-    r"(?:(?!\*\*)[0-9+\-*/(), ]|(?<![\w.])(?:[suz]\d+|Max|Min|Mod|PythonMod|FloorDiv|CeilDiv)\b)*", re.ASCII
+    r"(?:(?!\*\*)[0-9+\-*/(), ]"
+    r"|(?<![\w.])(?:[suz]\d+|Symbol|Integer|Rational|Add|Mul|Max|Min|Mod|PythonMod|FloorDiv|CeilDiv)(?!\w)"
+    r"|'[suz]\d+'|(?<= )(?:integer|positive|nonnegative|nonzero)=(?:True|False))*",
+    re.ASCII,
 )
 _STRUCTURES = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
 _LARGEST = 1 << 31
