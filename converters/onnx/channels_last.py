@@ -37,13 +37,14 @@ def channels_first(model: Model) -> tuple[Model, dict[str, tuple[int, ...]]]:
     orders = {
         name: to_first(len(sizes))
         for name, sizes in model.inputs.items()
-        if len(sizes) >= 3
+        if sizes is not None
+        and len(sizes) >= 3
         and name not in model.outputs
         and readers[name]
         and all(_transposes(node, to_first(len(sizes))) for node in readers[name])
     }
     inputs = {
-        name: tuple(sizes[axis] for axis in orders[name]) if name in orders else sizes
+        name: tuple(sizes[axis] for axis in orders[name]) if sizes is not None and name in orders else sizes
         for name, sizes in model.inputs.items()
     }
     nodes = tuple(
