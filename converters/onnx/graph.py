@@ -56,7 +56,7 @@ class Graph:
         if id(array) in self._held:
             return self._held[id(array)]
         made = np.asarray(array)
-        if made.dtype.kind in "iu" and not isinstance(array, np.ndarray):
+        if not isinstance(array, np.ndarray) and (made.dtype.kind in "iu" or not made.size):
             made = made.astype(np.int64)
         elif made.dtype == np.float64:
             made = made.astype(np.float32)

@@ -72,6 +72,10 @@ class Layer:
         """An initializer named after the layer: `what` says what it is, such as "weight" or "axes"."""
         return self.graph.constant(array, f"{self.row.name}.{what}")
 
+    def hold(self, array: NDArray[Any], top: str) -> None:
+        """Makes a top an initializer."""
+        self.graph.constants[top] = array
+
     def chain(self, value: str, top: str, steps: Sequence[tuple[str, Sequence[str]]]) -> None:
         """Nodes one behind the other, from `value` to `top`: operators with their further inputs.
 

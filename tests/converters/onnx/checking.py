@@ -62,7 +62,7 @@ def run_runtime(exported: Exported, inputs: Mapping[str, np.ndarray]) -> dict[st
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
     session = runtime.InferenceSession(exported.to_bytes(), options, providers=["CPUExecutionProvider"])
-    feed = {value: np.ascontiguousarray(inputs[top], np.float32) for top, value in exported.inputs.items()}
+    feed = {value: np.array(inputs[top], np.float32) for top, value in exported.inputs.items()}
     return dict(zip(exported.outputs, session.run(list(exported.outputs.values()), feed), strict=True))
 
 
@@ -71,7 +71,7 @@ def run_reference(exported: Exported, inputs: Mapping[str, np.ndarray]) -> dict[
     from onnx.reference import ReferenceEvaluator
 
     evaluator = ReferenceEvaluator(onnx.load_from_string(exported.to_bytes()))
-    feed = {value: np.ascontiguousarray(inputs[top], np.float32) for top, value in exported.inputs.items()}
+    feed = {value: np.array(inputs[top], np.float32) for top, value in exported.inputs.items()}
     return dict(zip(exported.outputs, evaluator.run(list(exported.outputs.values()), feed), strict=True))
 
 
@@ -82,9 +82,9 @@ def run_torch(
     module = to_torch(net, weights, outputs=outputs)
     meta: dict[str, Any] = module.meta["caffe"]
     with torch.no_grad():
-        result = module(*(torch.from_numpy(np.ascontiguousarray(inputs[top], np.float32)) for top in meta["inputs"]))
+        result = module(*(torch.from_numpy(np.array(inputs[top], np.float32)) for top in meta["inputs"]))
     tops = result if isinstance(result, Mapping) else {meta["outputs"][0]: result}
-    return {name: top.numpy() for name, top in tops.items()}
+    return {name: top.detach().numpy() for name, top in tops.items()}
 
 
 def close(found: np.ndarray, expected: np.ndarray, limit: float, what: str = "") -> None:
