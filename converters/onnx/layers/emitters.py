@@ -14,6 +14,9 @@ from prototxt_gen.proto import LayerParameter
 from prototxt_gen.registry import Registry
 from prototxt_gen.trace import LayerSummary
 
+# onnx.TensorProto.DataType, for Cast.
+FLOAT, INT64, BOOL = 1, 7, 9
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -56,8 +59,14 @@ class Layer:
         return made
 
     def nodes(self, operator: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any) -> None:
-        """Adds a node with several outputs; "" leaves one out."""
-        self.graph.node(operator, inputs, outputs, self.row.name or self.row.type, attributes)
+        """Adds a node with several outputs. It is named as in `node`."""
+        own = set(outputs) & set(self.tops)
+        name = self.row.name or self.row.type if own else f"{self.row.name}/{operator}"
+        self.graph.node(operator, inputs, outputs, name, attributes)
+
+    def value(self, what: str) -> str:
+        """A new value within the layer, for an output of `nodes`."""
+        return self.graph.value(f"{self.row.name}/{what}")
 
     def constant(self, array: NDArray[Any] | Sequence[int] | float, what: str) -> str:
         """An initializer named after the layer: `what` says what it is, such as "weight" or "axes"."""
@@ -74,6 +83,12 @@ class Layer:
         """
         for place, (operator, more) in enumerate(steps or [("Identity", ())], 1):
             value = self.node(operator, [value, *more], top if place == max(len(steps), 1) else None)
+
+
+def on_four_axes(layer: Layer, value: str) -> str:
+    """The first bottom's `value`, with ones behind its axes where it has fewer than four (Caffe: Blob::LegacyShape)."""
+    rank = len(layer.row.bottom_shapes[0])
+    return value if rank >= 4 else layer.node("Unsqueeze", [value, layer.constant(list(range(rank, 4)), "ones")])
 
 
 Emitter: TypeAlias = Callable[[Layer], None]
