@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -40,6 +40,8 @@ def read_onnx(
     *,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     merged: bool = True,
+    round_mode: bool = True,
+    gelu: Literal["tanh"] | None = None,
     separator: str = "/",
     longest: int | None = None,
 ) -> tuple[NetParameter, Weights]:
@@ -48,7 +50,9 @@ def read_onnx(
     With the dialect "bvlc" it is written in layers that stock BVLC Caffe 1.0 has, with "fork" also in those of the
     known forks (Permute, ReLU6, Interp, ShuffleChannel, ...). An open batch is read as 1; other open sizes must be
     given: `input_shapes` has shapes by the names of inputs. With `merged` batch normalisation is folded into the layer
-    before it, without it stays BatchNorm and Scale. Opsets from 7 on are read, weights of other widths become float32.
+    before it, without it stays BatchNorm and Scale. `round_mode=False` is for a Caffe from before 2018, whose pooling
+    has none. `gelu="tanh"` writes the exact GELU by its tanh form, which differs by up to 5e-4. Opsets from 7 on are
+    read; weights of other widths become float32.
 
     Layers and blobs are named by module paths, as `layer1.0.conv1`, or by scopes; inputs and outputs keep their names.
     `separator` stands in names instead of "/", and no name is longer than `longest` characters.
@@ -59,7 +63,7 @@ def read_onnx(
     """
     model = read_model(path)
     try:
-        net, weights = to_network(model, Options(dialect), input_shapes, merged=merged)
+        net, weights = to_network(model, Options(dialect, round_mode, gelu), input_shapes, merged=merged)
         names = fitted_names(_names(net), separator=separator, limit=longest)
     except (CaffeError, ValueError) as fault:
         kind = type(fault) if isinstance(fault, CaffeError) else NetworkError
