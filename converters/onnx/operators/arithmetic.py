@@ -1,3 +1,174 @@
-"""Operators that combine numbers, with constants and with tensors; reductions."""
+"""Operators that combine numbers, with constants and with tensors: Add, Mul, Max, Pow and others."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import inf
+
+import numpy as np
+
+from converters.onnx.network import Network
+from converters.onnx.operators.blocks import (
+    affine,
+    broadcast_shape,
+    clipped,
+    difference,
+    expanded,
+    filled,
+    float_array,
+    is_whole,
+    largest,
+    marked,
+    negated,
+    number_of,
+    powered,
+    product,
+    quotient,
+    reshaped,
+    total,
+    weighted_sum,
+)
+from converters.onnx.operators.readers import OPERATORS, Call
+from converters.onnx.values import Constant, Tensor, ValueOf
+from prototxt_gen.errors import UnsupportedError, need
+
+
+def operands(call: Call, net: Network) -> list[ValueOf]:
+    """The node's inputs. Before opset 7 the second one was laid on axes from `axis`, where `broadcast` said so."""
+    found = [value for value in call.inputs if value is not None]
+    need(len(found) == len(call.inputs), "an input that is left out")
+    axis = call.attribute("axis")
+    if call.opset < 7 and call.attribute("broadcast", 0) and axis is not None and len(found) == 2:
+        first, second = found
+        behind = len(first.shape) - (axis + len(first.shape) if axis < 0 else axis) - len(second.shape)
+        need(behind >= 0, f"axis {axis}: found shapes {first.shape} and {second.shape}")
+        shape = (*second.shape, *(1,) * behind)
+        found[1] = reshaped(net, second, shape) if isinstance(second, Tensor) else second.reshape(shape)
+    return found
+
+
+def folded(
+    found: Sequence[ValueOf], constants: Callable[[Constant, Constant], Constant]
+) -> tuple[list[Tensor], Constant | None]:
+    """The tensors among the operands, and the constants taken together."""
+    tensors = [value for value in found if isinstance(value, Tensor)]
+    known: Constant | None = None
+    for value in found:
+        if not isinstance(value, Tensor):
+            known = value if known is None else constants(known, value)
+    return tensors, known
+
+
+@OPERATORS.register("Add", "Sum", "Mean")
+def add(call: Call, net: Network) -> Tensor:
+    """The sum, or mean, of the inputs."""
+    found = operands(call, net)
+    tensors, known = folded(found, np.add)
+    share = 1 / len(found) if call.operator == "Mean" else 1
+    if known is None and len(tensors) > 1 and len({term.shape for term in tensors}) == 1:
+        y = weighted_sum(net, tensors, [share] * len(tensors))
+    else:
+        y = tensors[0]
+        for term in tensors[1:]:
+            last = term is tensors[-1] and known is None and share == 1
+            y = total(net, y, term, "" if last else "sum")
+        if known is not None or share != 1:
+            shift = None if known is None else float_array(known) * np.float32(share)
+            y = affine(net, y, scale=np.float32(share) if share != 1 else None, shift=shift)
+    return marked(y, all(map(is_whole, found)))
+
+
+@OPERATORS.register("Sub")
+def sub(call: Call, net: Network) -> Tensor:
+    """A - b."""
+    found = operands(call, net)
+    return marked(difference(net, found[0], found[1]), all(map(is_whole, found)))
+
+
+@OPERATORS.register("Mul")
+def mul(call: Call, net: Network) -> Tensor:
+    """A * b."""
+    found = operands(call, net)
+    return marked(product(net, found[0], found[1]), all(map(is_whole, found)))
+
+
+@OPERATORS.register("Div")
+def div(call: Call, net: Network) -> Tensor:
+    """A / b: times the inverse, which is right to float rounding."""
+    found = operands(call, net)
+    need(not all(map(is_whole, found)), "a division of whole numbers, which drops the rest; Caffe has floats only")
+    return quotient(net, found[0], found[1])
+
+
+@OPERATORS.register("Max", "Min")
+def extreme(call: Call, net: Network) -> Tensor:
+    """The greatest or least of the inputs. Eltwise has the greatest only, so min(a, b) is -max(-a, -b)."""
+    found = operands(call, net)
+    up = call.operator == "Max"
+    tensors, known = folded(found, np.maximum if up else np.minimum)
+    number = None if known is None else number_of(known)
+    shape = broadcast_shape(*(value.shape for value in found))
+    if number is not None and len(tensors) == 1:
+        y = clipped(net, tensors[0], low=number) if up else clipped(net, tensors[0], high=number)
+        return marked(expanded(net, y, shape), all(map(is_whole, found)))
+    terms = list(tensors)
+    if known is not None:
+        base = expanded(net, terms[0], shape)
+        terms.append(filled(net, base, number) if number is not None else constant_beside(net, base, known))
+    if not up:
+        terms = [negated(net, term) for term in terms]
+    y = largest(net, terms, "" if up else "max")
+    return marked(y if up else negated(net, y, ""), all(map(is_whole, found)))
+
+
+def constant_beside(net: Network, x: Tensor, value: Constant) -> Tensor:
+    """A blob of x's shape that holds a constant which broadcasts to it."""
+    return affine(net, filled(net, x, 0, "zeros"), shift=value, suffix="constant")
+
+
+@OPERATORS.register("Pow")
+def pow_(call: Call, net: Network) -> Tensor:
+    """X ^ constant by Power, constant ^ x by Exp."""
+    base, exponent = operands(call, net)
+    if isinstance(exponent, Tensor):
+        need(not isinstance(base, Tensor), "a tensor to the power of a tensor; Caffe's Power takes one number")
+        assert not isinstance(base, Tensor)
+        number = number_of(base)
+        need(number is not None and 0 < number < inf and number != 1, "powers of a base that is not one number above 0")
+        assert number is not None
+        y = net.layer("Exp", [exponent], exp_param={"base": number})
+        return expanded(net, y, broadcast_shape(base.shape, exponent.shape))
+    assert isinstance(base, Tensor)
+    number = number_of(exponent)
+    if number is None and np.unique(float_array(exponent)).size == 1:
+        number = float(float_array(exponent).flat[0])
+    if number is None:
+        raise UnsupportedError(f"exponents of shape {exponent.shape}; Caffe's Power takes one number")
+    need(not (base.whole and is_whole(exponent)), "a power of whole numbers; Caffe has floats only")
+    shape = broadcast_shape(base.shape, exponent.shape)
+    return expanded(net, powered(net, base, number), shape)
+
+
+@OPERATORS.register("caffe.Affine")
+def affine_node(call: Call, net: Network) -> Tensor:
+    """Input 0 times input 1 plus input 2, both constants: what patterns.py makes of a Mul and the Add behind it."""
+    return affine(net, call.tensor(0), scale=call.constant(1), shift=call.constant(2))
+
+
+@OPERATORS.register("Neg")
+def neg(call: Call, net: Network) -> Tensor:
+    """-x."""
+    x = call.tensor(0)
+    return marked(negated(net, x, ""), x.whole)
+
+
+@OPERATORS.register("Reciprocal")
+def reciprocal(call: Call, net: Network) -> Tensor:
+    """1 / x."""
+    return powered(net, call.tensor(0), -1)
+
+
+@OPERATORS.register("Sqrt")
+def sqrt(call: Call, net: Network) -> Tensor:
+    """X ^ 0.5."""
+    return powered(net, call.tensor(0), 0.5)
