@@ -91,10 +91,8 @@ def to_network(
     live = live_nodes(model)
     nodes = [model.nodes[index] for index in live]
     walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes)
-    needed = {*model.outputs, *(value for node in nodes for value in node.inputs)}
     for name, shape in shapes.items():
-        if name in needed:
-            walk.input(name, shape)
+        walk.input(name, shape)
     for index in live:
         walk.node(model.nodes[index], original[index])
     walk.outputs()
@@ -104,7 +102,7 @@ def to_network(
         raise UnsupportedError(f"Caffe cannot do {number} {'node' if number == 1 else 'nodes'} exactly:\n{listed}")
     net = walk.net
     net.net.name = model.name
-    net.keep(walk.tops.values())
+    net.keep([*walk.tops.values(), *walk.sources])
     # Of several names a blob has the first value's, or before that an output's.
     within = {tensor.blob: name for name, tensor in reversed(walk.named.items()) if name not in walk.tops}
     net.rename_tops(within | {tensor.blob: name for name, tensor in walk.tops.items()})
@@ -178,6 +176,8 @@ class _Walk:
         self.faults: list[str] = []
         self.named: dict[str, Tensor] = {}
         """By value the tensor that the last layer of its node made."""
+        self.sources: list[Tensor] = []
+        """The inputs' blobs: they stay, also where only their shape is asked for."""
         self.tops: dict[str, Tensor] = {}
         """The outputs' blobs."""
 
@@ -187,6 +187,7 @@ class _Walk:
         tensor = self.net.layer("Input", [], input_param={"shape": [{"dim": list(shape)}]})
         self.values[name] = Tensor(tensor.blob, tensor.shape, whole=name in self.model.whole)
         self.named[name] = tensor
+        self.sources.append(tensor)
 
     def node(self, node: Node, original: Node) -> None:
         """A node becomes constants or layers, or a line in `faults` and stand-ins for what it makes.

@@ -30,6 +30,9 @@ MOST_PARTS = 32
 MOST_FACTORS = 1 << 24
 """Weights of one layer that only moves numbers: 64 MB."""
 
+MOST_CHANNELS = 1 << 16
+"""Channels of such a layer."""
+
 Step = Callable[[Tensor, str], Tensor]
 Steps = list[tuple[str, Step]]
 """Layers to come, each with the suffix that it gets where it is not the last one."""
@@ -130,9 +133,11 @@ def _inferred(old: Shape, new: list[int]) -> list[int]:
 def _cuts(placement: Placement) -> Iterator[tuple[int, int, int]]:
     """Axis, first position and number of positions, where the positions used are a part of an axis without gaps."""
     for axis, size in enumerate(placement.blob):
-        used = sorted(positions([atom for atom in placement.atoms if atom.axis == axis], placement.starts[axis]))
-        if len(used) < size and used[-1] - used[0] == len(used) - 1:
-            yield axis, int(used[0]), len(used)
+        run = 1
+        for atom in sorted(_on(placement, axis), key=lambda atom: atom.step):
+            run = run * atom.size if atom.step == run else 0
+        if 0 < run < size:
+            yield axis, placement.starts[axis], run
 
 
 def _part_steps(net: Network, placement: Placement) -> Steps:
@@ -194,19 +199,24 @@ def _is_in_order(placement: Placement) -> bool:
     return axes == sorted(axes)
 
 
-def _is_identity(used: NDArray[Any], size: int) -> bool:
-    return np.array_equal(used, np.arange(size))
+def _is_whole(placement: Placement, axis: int) -> bool:
+    """Whether all positions of an axis are used, in their order."""
+    run = 1
+    for atom in reversed(_on(placement, axis)):
+        if atom.backwards or atom.step != run:
+            return False
+        run *= atom.size
+    return run == placement.blob[axis]
 
 
 def _is_complete(placement: Placement) -> bool:
-    """Whether every axis has all of its positions in their order."""
-    return all(_is_identity(_used(placement, axis), size) for axis, size in enumerate(placement.blob))
+    return all(_is_whole(placement, axis) for axis in range(len(placement.blob)))
 
 
 def _shuffled_groups(placement: Placement) -> int:
     """The group of the ShuffleChannel that does this, 0 where none does."""
     blob = placement.blob
-    moved = [axis for axis, size in enumerate(blob) if not _is_identity(_used(placement, axis), size)]
+    moved = [axis for axis in range(len(blob)) if not _is_whole(placement, axis)]
     atoms = _on(placement, 1)
     if len(blob) != 4 or moved != [1] or len(atoms) != 2:
         return 0
@@ -264,6 +274,9 @@ def _by_windows(net: Network, placement: Placement, channel: int, in_order: bool
         kernel.append(max(starts[axis] + reach + 1, blob[axis] - step * size + 1))
         if kernel[-1] > blob[axis] - step * (size - 1):
             return None
+    outputs = count([atom.size for atom in rest])
+    if max(outputs, blob[channel]) > MOST_CHANNELS:
+        return None
     window = (blob[channel], *kernel)
     strides = dict(zip((channel, *spatial), (count(window[place + 1 :]) for place in range(len(window))), strict=True))
     taken = np.array([sum(starts[axis] * stride for axis, stride in strides.items())])
@@ -273,12 +286,12 @@ def _by_windows(net: Network, placement: Placement, channel: int, in_order: bool
     sources, inside = np.divmod(taken, count(kernel))
     group = _groups(sources, blob[channel])
     share = blob[channel] // group
-    if len(taken) * share * count(kernel) > MOST_FACTORS:
+    if outputs * share * count(kernel) > MOST_FACTORS:
         return None
-    weight = np.zeros((len(taken), share, count(kernel)), np.float32)
-    weight[np.arange(len(taken)), sources % share, inside] = 1
-    options = _kernel_options(len(taken), kernel, [outer[axis].step for axis in spatial], group, channel)
-    made = (*blob[:channel], len(taken), *(outer[axis].size for axis in spatial))
+    weight = np.zeros((outputs, share, count(kernel)), np.float32)
+    weight[np.arange(outputs), sources % share, inside] = 1
+    options = _kernel_options(outputs, kernel, [outer[axis].step for axis in spatial], group, channel)
+    made = (*blob[:channel], outputs, *(outer[axis].size for axis in spatial))
     return made, [("select", _fixed(net, "Convolution", weight, convolution_param=options))]
 
 
@@ -299,6 +312,8 @@ def _by_deconvolution(net: Network, placement: Placement, channel: int) -> tuple
         if blob[axis] > 1 and (not rest or rest.pop(0) != Placed(axis, blob[axis], 1)):
             return None
     if any(atom.axis != channel for atom in rest):
+        return None
+    if blob[channel] > MOST_CHANNELS:
         return None
     taken = positions([*rest, *(atom for axis in spatial for atom in inner[axis])], placement.starts[channel])
     kernel = [count([atom.size for atom in inner[axis]]) for axis in spatial]
@@ -335,18 +350,25 @@ def _axis_by_axis(net: Network, placement: Placement) -> tuple[Shape, Steps]:
     """Every axis brought into order by itself."""
     steps, shape = [], list(placement.blob)
     for axis in range(len(shape)):
-        used = _used(placement, axis)
-        if not _is_identity(used, shape[axis]):
-            steps.append(_linear_step(net, tuple(shape), axis, used))
-            shape[axis] = len(used)
+        if not _is_whole(placement, axis):
+            made = count([atom.size for atom in _on(placement, axis)])
+            _check_factors(made, shape[axis])
+            steps.append(_linear_step(net, tuple(shape), axis, _used(placement, axis)))
+            shape[axis] = made
     return tuple(shape), steps
+
+
+def _check_factors(made: int, size: int) -> None:
+    fits = made * size <= MOST_FACTORS
+    need(
+        fits, f"{made} of {size} positions in another order need {made}x{size} factors, expected at most {MOST_FACTORS}"
+    )
 
 
 def _linear_step(net: Network, blob: Shape, axis: int, picked: NDArray[Any]) -> tuple[str, Step]:
     """The positions `picked` of one axis by a layer that is linear along it."""
-    factors = len(picked) * blob[axis]
-    need(axis > 0, "items of the batch in another order")
-    need(factors <= MOST_FACTORS, f"a matrix of {factors} factors, expected at most {MOST_FACTORS}, to order {axis=}")
+    need(axis > 0, "no layer of Caffe takes the items of a batch in another order")
+    _check_factors(len(picked), blob[axis])
     last = axis == len(blob) - 1
     group = 1 if last else _groups(picked, blob[axis])
     share = blob[axis] // group
