@@ -17,6 +17,7 @@ from converters.onnx.names import fitted_names, named, renamed
 from converters.onnx.network import Dialect, Network, Options
 from converters.onnx.operators import OPERATORS, Call
 from converters.onnx.operators.checking import check_node
+from converters.onnx.patterns import recognised
 from converters.onnx.standins import StandIn, stand_ins
 from converters.onnx.values import Constant, Tensor
 from converters.weights import Weights
@@ -86,6 +87,7 @@ def to_network(
 ) -> tuple[NetParameter, Weights]:
     """A model as a network of Caffe and its weights; arguments and errors are those of `read_onnx`."""
     shapes = _input_shapes(model, input_shapes or {})
+    model = recognised(model)
     original = model.nodes
     model = named(model)
     live = live_nodes(model)
@@ -198,7 +200,8 @@ class _Walk:
         self.net.stem = node.name or next(filter(None, node.outputs))
         try:
             self._refuse_values(node)
-            check_node(node, self.model.opset)
+            if not node.made:
+                check_node(node, self.model.opset)
             made = self._made(node, inputs)
             self._check_outputs(node, made)
         except UnsupportedError as fault:
