@@ -19,6 +19,7 @@ from converters.onnx.names import fitted_names, named, renamed
 from converters.onnx.network import Dialect, Network, Options
 from converters.onnx.operators import OPERATORS, Call
 from converters.onnx.operators.checking import check_node
+from converters.onnx.patterns import recognised
 from converters.onnx.slicing import join_slices
 from converters.onnx.standins import StandIn, stand_ins
 from converters.onnx.values import Constant, Tensor
@@ -97,6 +98,7 @@ def to_network(
     for name, shape in turned.items():
         if shape != shapes[name]:
             _say_channels_first("input", name, shapes[name], shape)
+    model = recognised(model)
     original = model.nodes
     model = named(model)
     live = live_nodes(model)
@@ -220,7 +222,8 @@ class _Walk:
         self.net.stem = node.name or next(filter(None, node.outputs))
         try:
             self._refuse_values(node)
-            check_node(node, self.model.opset)
+            if not node.made:
+                check_node(node, self.model.opset)
             made = self._made(node, inputs)
             self._check_outputs(node, made)
         except UnsupportedError as fault:
