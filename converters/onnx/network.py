@@ -20,6 +20,9 @@ from prototxt_gen.proto import LayerParameter, NetParameter
 
 Dialect = Literal["bvlc", "fork"]
 
+MOST_LAYERS = 1024
+"""What one node may become at most: an axis of thousands must not end in a layer for each of its positions."""
+
 _IN_PLACE = frozenset(
     ("AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Exp", "Log", "PReLU", "Power", "ReLU", "ReLU6",
      "Scale", "Sigmoid", "Softmax", "Swish", "TanH")
@@ -43,7 +46,7 @@ class Options:
 class Network:
     """Layers in order. `layer` adds one to what the current node becomes.
 
-    `stem` names the layers of the current node. `budget` is asked before large arrays are made. `views` are the blobs
+    `stem` names the layers of the current node, `room` is how many layers there may be behind it. `budget` is asked before large arrays are made. `views` are the blobs
     of views that are written out, by blob and view.
     """
 
@@ -52,6 +55,7 @@ class Network:
     weights: Weights = field(default_factory=dict)
     stem: str = "layer"
     budget: Budget = field(default_factory=Budget)
+    room: int = 2**31
     views: dict[Any, Tensor] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
@@ -87,6 +91,8 @@ class Network:
         where Caffe would refuse the layer.
         """
         plain = [self.plain(bottom) for bottom in bottoms]
+        if len(self.net.layer) >= self.room or number > MOST_LAYERS:
+            raise UnsupportedError(f"would take more than {MOST_LAYERS} layers, or a layer with as many tops")
         name = self._name(suffix)
         try:
             made = LayerParameter(name=name, type=kind, bottom=[bottom.blob for bottom in plain], **options)

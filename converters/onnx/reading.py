@@ -16,7 +16,7 @@ from converters.onnx.channels_last import channels_first, first_again
 from converters.onnx.folding import can_fold, folded
 from converters.onnx.model import Model, Node, Sizes, read_model
 from converters.onnx.names import fitted_names, named, renamed
-from converters.onnx.network import Dialect, Network, Options
+from converters.onnx.network import MOST_LAYERS, Dialect, Network, Options
 from converters.onnx.operators import OPERATORS, Call
 from converters.onnx.operators.checking import check_node
 from converters.onnx.patterns import recognised
@@ -220,6 +220,7 @@ class _Walk:
         """
         inputs = [self.values[value] for value in node.inputs]
         self.net.stem = node.name or next(filter(None, node.outputs))
+        self.net.room = len(self.net.net.layer) + MOST_LAYERS
         try:
             self._refuse_values(node)
             if not node.made:
@@ -248,6 +249,7 @@ class _Walk:
         for name in self.model.outputs:
             value = self.values[name]
             self.net.stem = name
+            self.net.room = len(self.net.net.layer) + MOST_LAYERS
             try:
                 if name in self.model.refused:
                     raise UnsupportedError(self.model.refused[name])
