@@ -151,6 +151,14 @@ def affine_node(call: Call, net: Network) -> Tensor:
     return affine(net, call.tensor(0), scale=call.constant(1), shift=call.constant(2))
 
 
+@OPERATORS.register("caffe.Power")
+def power_node(call: Call, net: Network) -> Tensor:
+    """(shift + scale * x) ^ power: what patterns.py makes of these in pieces."""
+    power, scale, shift = (call.attribute(name) for name in ("power", "scale", "shift"))
+    need(None not in (power, scale, shift), "no power, scale or shift")
+    return powered(net, call.tensor(0), power, scale=scale, shift=shift)
+
+
 @OPERATORS.register("Neg")
 def neg(call: Call, net: Network) -> Tensor:
     """-x."""
