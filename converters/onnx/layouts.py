@@ -120,11 +120,17 @@ def transposed(layout: Layout, order: Sequence[int]) -> Layout:
 
 def picked(layout: Layout, axis: int, indices: Sequence[int]) -> Layout | None:
     """The numbers at `indices` of an axis, in that order; None where they do not lie in a regular grid."""
-    offsets = Layout((layout.axes[axis],)).places()[list(indices)]
-    atoms = _grid(offsets)
+    own = layout.axes[axis]
+    if isinstance(indices, range) and len(own) < 2:
+        stride = own[0].stride if own else 0
+        atoms: Axis | None = joined([Atom(len(indices), stride * indices.step)])
+        first = stride * indices.start
+    else:
+        offsets = Layout((own,)).places()[list(indices)]
+        atoms, first = _grid(offsets), int(offsets[0])
     if atoms is None:
         return None
-    return Layout((*layout.axes[:axis], atoms, *layout.axes[axis + 1 :]), layout.offset + int(offsets[0]))
+    return Layout((*layout.axes[:axis], atoms, *layout.axes[axis + 1 :]), layout.offset + first)
 
 
 def expanded(layout: Layout, shape: Sequence[int]) -> Layout:

@@ -43,8 +43,8 @@ class Options:
 class Network:
     """Layers in order. `layer` adds one to what the current node becomes.
 
-    `stem` names the layers of the current node. `budget` is asked before large arrays are made. `views` are those
-    written out, by blob.
+    `stem` names the layers of the current node. `budget` is asked before large arrays are made. `views` are the blobs
+    of views that are written out, by blob and view.
     """
 
     options: Options = field(default_factory=Options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +12,21 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from converters.onnx.budget import Budget
+from converters.onnx.channels_last import channels_first, first_again
 from converters.onnx.folding import can_fold, folded
 from converters.onnx.model import Model, Node, Sizes, read_model
 from converters.onnx.names import fitted_names, named, renamed
 from converters.onnx.network import Dialect, Network, Options
 from converters.onnx.operators import OPERATORS, Call
 from converters.onnx.operators.checking import check_node
+from converters.onnx.slicing import join_slices
 from converters.onnx.standins import StandIn, stand_ins
 from converters.onnx.values import Constant, Tensor
 from converters.weights import Weights
 from converters.weights.fitting import fit_weights
 from converters.weights.merge import merge_batchnorm
 from prototxt_gen.errors import CaffeError, NetworkError, UnsupportedError
-from prototxt_gen.layers import is_input
+from prototxt_gen.layers import Shape, is_input
 from prototxt_gen.layers.layer_types import checked_shape
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.trace import trace
@@ -86,13 +89,17 @@ def to_network(
 ) -> tuple[NetParameter, Weights]:
     """A model as a network of Caffe and its weights; arguments and errors are those of `read_onnx`."""
     shapes = _input_shapes(model, input_shapes or {})
+    model, turned = channels_first(model, shapes)
+    for name, shape in turned.items():
+        if shape != shapes[name]:
+            _say_channels_first("input", name, shapes[name], shape)
     original = model.nodes
     model = named(model)
     live = live_nodes(model)
     nodes = [model.nodes[index] for index in live]
     walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes)
     needed = {*model.outputs, *(value for node in nodes for value in node.inputs)}
-    for name, shape in shapes.items():
+    for name, shape in turned.items():
         if name in needed:
             walk.input(name, shape)
     for index in live:
@@ -105,6 +112,7 @@ def to_network(
     net = walk.net
     net.net.name = model.name
     net.keep(walk.tops.values())
+    join_slices(net.net, {tensor.blob for tensor in walk.tops.values()})
     # Of several names a blob has the first value's, or before that an output's.
     within = {tensor.blob: name for name, tensor in reversed(walk.named.items()) if name not in walk.tops}
     net.rename_tops(within | {tensor.blob: name for name, tensor in walk.tops.items()})
@@ -114,6 +122,14 @@ def to_network(
     if faults:
         raise NetworkError(f"weights do not fit: {'; '.join(faults)}")
     return made, weights
+
+
+def _say_channels_first(kind: str, name: str, old: Shape, new: Shape) -> None:
+    warnings.warn(
+        f"{kind} {name!r}: in the file {old} with channels last, in the network {new} with channels first",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def live_nodes(model: Model) -> list[int]:
@@ -226,7 +242,7 @@ class _Walk:
                 if name in self.model.refused:
                     raise UnsupportedError(self.model.refused[name])
                 if isinstance(value, (Tensor, np.ndarray)):
-                    tensor = self.net.plain(value) if isinstance(value, Tensor) else self.net.constant(value, "")
+                    tensor = self._plain(name, value) if isinstance(value, Tensor) else self.net.constant(value, "")
                     plain.setdefault(tensor.blob, []).append(name)
                     tensors[tensor.blob] = tensor
             except UnsupportedError as fault:
@@ -239,6 +255,14 @@ class _Walk:
                 self.net.stem = names[0]
                 made = self.net.tops("Split", made, len(names), suffix="output")
             self.tops.update(zip(names, made, strict=True))
+
+    def _plain(self, name: str, value: Tensor) -> Tensor:
+        """An output's blob; in stock Caffe, which has no Permute, a map with its channels moved to the end stays."""
+        kept = first_again(value) if self.net.options.dialect == "bvlc" else None
+        if kept is None:
+            return self.net.plain(value)
+        _say_channels_first("output", name, value.shape, kept.shape)
+        return kept
 
     def _made(self, node: Node, inputs: list[Value]) -> list[Constant | Tensor] | None:
         """The outputs of a node, None where that cannot be known."""

@@ -30,6 +30,9 @@ MOST_PARTS = 32
 MOST_FACTORS = 1 << 24
 """Weights of one layer that only moves numbers: 64 MB."""
 
+MOST_CHANNELS = 1 << 16
+"""Channels of such a layer."""
+
 Step = Callable[[Tensor, str], Tensor]
 Steps = list[tuple[str, Step]]
 """Layers to come, each with the suffix that it gets where it is not the last one."""
@@ -130,9 +133,11 @@ def _inferred(old: Shape, new: list[int]) -> list[int]:
 def _cuts(placement: Placement) -> Iterator[tuple[int, int, int]]:
     """Axis, first position and number of positions, where the positions used are a part of an axis without gaps."""
     for axis, size in enumerate(placement.blob):
-        used = sorted(positions([atom for atom in placement.atoms if atom.axis == axis], placement.starts[axis]))
-        if len(used) < size and used[-1] - used[0] == len(used) - 1:
-            yield axis, int(used[0]), len(used)
+        run = 1
+        for atom in sorted(_on(placement, axis), key=lambda atom: atom.step):
+            run = run * atom.size if atom.step == run else 0
+        if 0 < run < size:
+            yield axis, placement.starts[axis], run
 
 
 def _part_steps(net: Network, placement: Placement) -> Steps:
@@ -194,19 +199,24 @@ def _is_in_order(placement: Placement) -> bool:
     return axes == sorted(axes)
 
 
-def _is_identity(used: NDArray[Any], size: int) -> bool:
-    return np.array_equal(used, np.arange(size))
+def _is_whole(placement: Placement, axis: int) -> bool:
+    """Whether all positions of an axis are used, in their order."""
+    run = 1
+    for atom in reversed(_on(placement, axis)):
+        if atom.backwards or atom.step != run:
+            return False
+        run *= atom.size
+    return run == placement.blob[axis]
 
 
 def _is_complete(placement: Placement) -> bool:
-    """Whether every axis has all of its positions in their order."""
-    return all(_is_identity(_used(placement, axis), size) for axis, size in enumerate(placement.blob))
+    return all(_is_whole(placement, axis) for axis in range(len(placement.blob)))
 
 
 def _shuffled_groups(placement: Placement) -> int:
     """The group of the ShuffleChannel that does this, 0 where none does."""
     blob = placement.blob
-    moved = [axis for axis, size in enumerate(blob) if not _is_identity(_used(placement, axis), size)]
+    moved = [axis for axis in range(len(blob)) if not _is_whole(placement, axis)]
     atoms = _on(placement, 1)
     if len(blob) != 4 or moved != [1] or len(atoms) != 2:
         return 0
@@ -264,6 +274,9 @@ def _by_windows(net: Network, placement: Placement, channel: int, in_order: bool
         kernel.append(max(starts[axis] + reach + 1, blob[axis] - step * size + 1))
         if kernel[-1] > blob[axis] - step * (size - 1):
             return None
+    outputs = count([atom.size for atom in rest])
+    if max(outputs, blob[channel]) > MOST_CHANNELS:
+        return None
     window = (blob[channel], *kernel)
     strides = dict(zip((channel, *spatial), (count(window[place + 1 :]) for place in range(len(window))), strict=True))
     taken = np.array([sum(starts[axis] * stride for axis, stride in strides.items())])
@@ -273,12 +286,12 @@ def _by_windows(net: Network, placement: Placement, channel: int, in_order: bool
     sources, inside = np.divmod(taken, count(kernel))
     group = _groups(sources, blob[channel])
     share = blob[channel] // group
-    if len(taken) * share * count(kernel) > MOST_FACTORS:
+    if outputs * share * count(kernel) > MOST_FACTORS:
         return None
-    weight = np.zeros((len(taken), share, count(kernel)), np.float32)
-    weight[np.arange(len(taken)), sources % share, inside] = 1
-    options = _kernel_options(len(taken), kernel, [outer[axis].step for axis in spatial], group, channel)
-    made = (*blob[:channel], len(taken), *(outer[axis].size for axis in spatial))
+    weight = np.zeros((outputs, share, count(kernel)), np.float32)
+    weight[np.arange(outputs), sources % share, inside] = 1
+    options = _kernel_options(outputs, kernel, [outer[axis].step for axis in spatial], group, channel)
+    made = (*blob[:channel], outputs, *(outer[axis].size for axis in spatial))
     return made, [("select", _fixed(net, "Convolution", weight, convolution_param=options))]
 
 
@@ -299,6 +312,8 @@ def _by_deconvolution(net: Network, placement: Placement, channel: int) -> tuple
         if blob[axis] > 1 and (not rest or rest.pop(0) != Placed(axis, blob[axis], 1)):
             return None
     if any(atom.axis != channel for atom in rest):
+        return None
+    if blob[channel] > MOST_CHANNELS:
         return None
     taken = positions([*rest, *(atom for axis in spatial for atom in inner[axis])], placement.starts[channel])
     kernel = [count([atom.size for atom in inner[axis]]) for axis in spatial]
@@ -335,18 +350,25 @@ def _axis_by_axis(net: Network, placement: Placement) -> tuple[Shape, Steps]:
     """Every axis brought into order by itself."""
     steps, shape = [], list(placement.blob)
     for axis in range(len(shape)):
-        used = _used(placement, axis)
-        if not _is_identity(used, shape[axis]):
-            steps.append(_linear_step(net, tuple(shape), axis, used))
-            shape[axis] = len(used)
+        if not _is_whole(placement, axis):
+            made = count([atom.size for atom in _on(placement, axis)])
+            _check_factors(made, shape[axis])
+            steps.append(_linear_step(net, tuple(shape), axis, _used(placement, axis)))
+            shape[axis] = made
     return tuple(shape), steps
+
+
+def _check_factors(made: int, size: int) -> None:
+    fits = made * size <= MOST_FACTORS
+    need(
+        fits, f"{made} of {size} positions in another order need {made}x{size} factors, expected at most {MOST_FACTORS}"
+    )
 
 
 def _linear_step(net: Network, blob: Shape, axis: int, picked: NDArray[Any]) -> tuple[str, Step]:
     """The positions `picked` of one axis by a layer that is linear along it."""
-    factors = len(picked) * blob[axis]
-    need(axis > 0, "items of the batch in another order")
-    need(factors <= MOST_FACTORS, f"a matrix of {factors} factors, expected at most {MOST_FACTORS}, to order {axis=}")
+    need(axis > 0, "no layer of Caffe takes the items of a batch in another order")
+    _check_factors(len(picked), blob[axis])
     last = axis == len(blob) - 1
     group = 1 if last else _groups(picked, blob[axis])
     share = blob[axis] // group
@@ -382,13 +404,8 @@ def _by_transposing(net: Network, placement: Placement) -> tuple[Shape, Steps]:
     if net.options.dialect == "fork":
         made, transposing = _permute_steps(net, tuple(split), order)
         return made, [*steps, *_reshape_steps(net, shape, tuple(split)), *transposing]
-    found = _swap_steps(net, shape, tuple(split), order)
-    need(
-        found is not None,
-        f"stock Caffe has no Permute, and each of the axes that change places has over {MOST_PARTS} positions",
-    )
-    assert found is not None
-    return found[0], [*steps, *found[1]]
+    made, swapping = _swap_steps(net, shape, tuple(split), order)
+    return made, [*steps, *swapping]
 
 
 def _permute_steps(net: Network, split: Shape, order: Sequence[int]) -> tuple[Shape, Steps]:
@@ -404,30 +421,43 @@ def _permute_steps(net: Network, split: Shape, order: Sequence[int]) -> tuple[Sh
     return made, [("permute", _plain_step(net, "Permute", permute_param={"order": full}))]
 
 
-def _swap_steps(net: Network, shape: Shape, split: Shape, order: Sequence[int]) -> tuple[Shape, Steps] | None:
-    """A Slice into single positions and a Concat of these on another axis: two neighbouring groups change places."""
-    moving = [axis for axis in range(len(split)) if axis in order]
-    first = next(place for place in range(len(order)) if order[place] != moving[place])
-    turned = moving.index(order[first])
-    second = order.index(moving[first])
-    if list(order[first:second]) != moving[turned : turned + second - first]:
-        return None
-    after = turned + second - first
-    if list(order) != [*moving[:first], *moving[turned:after], *moving[first:turned], *moving[after:]]:
-        return None
-    sizes = [split[axis] for axis in moving]
-    front, back = _kept_front(shape, count(sizes[:first])), sizes[after:]
-    left, right = count(sizes[first:turned]), count(sizes[turned:after])
-    if min(left, right) > MOST_PARTS:
-        return None
+def _swap_steps(net: Network, shape: Shape, split: Shape, order: Sequence[int]) -> tuple[Shape, Steps]:
+    """Neighbouring groups of axes change places, one pair after another, until the axes stand in order."""
+    steps: Steps = []
+    parts, now = 0, [axis for axis in range(len(split)) if axis in order]
+    while now != list(order):
+        first = next(place for place in range(len(now)) if now[place] != order[place])
+        turn = now.index(order[first])
+        length = 1
+        while turn + length < len(now) and now[turn + length] == order[first + length]:
+            length += 1
+        left = count([split[axis] for axis in now[first:turn]])
+        right = count([split[axis] for axis in now[turn : turn + length]])
+        front = _kept_front(shape, count([split[axis] for axis in now[:first]]))
+        back = tuple(split[axis] for axis in now[turn + length :])
+        shape, swapping = _swap(net, shape, front, left, right, back)
+        steps += swapping
+        parts += min(left, right)
+        now = [*now[:first], *now[turn : turn + length], *now[first:turn], *now[turn + length :]]
+    need(
+        parts <= MOST_PARTS,
+        f"stock Caffe has no Permute; Slices into single positions and Concats in its place would take {parts} parts, "
+        f"expected at most {MOST_PARTS}",
+    )
+    return shape, steps
+
+
+def _swap(net: Network, shape: Shape, front: Shape, left: int, right: int, back: Shape) -> tuple[Shape, Steps]:
+    """(front, left, right, back) to (front, right, left, back): the smaller one in single positions, joined again."""
     place = len(front)
     if left <= right:
         flat, made = (*front, left, right, 1, *back), (*front, 1, right, left, *back)
-        cut, join, parts = place, place + 2, left
+        cut, join = place, place + 2
     else:
         flat, made = (*front, 1, left, right, *back), (*front, right, left, 1, *back)
-        cut, join, parts = place + 2, place, right
-    cutting: dict[str, Any] = {"axis": cut, "slice_point": list(range(1, parts))}
+        cut, join = place + 2, place
+    parts = min(left, right)
+    cutting: dict[str, Any] = {} if cut == 1 else {"axis": cut}
 
     def step(value: Tensor, suffix: str) -> Tensor:
         pieces = net.tops("Slice", [value], parts, suffix="slice", slice_param=cutting)

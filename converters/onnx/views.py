@@ -146,6 +146,11 @@ def below(value: Tensor, constant: Constant) -> Constant:
     Axes of the blob along which the constant does not change have size 1. The value's view has each number once.
     """
     view = view_of(value)
+    order = axis_order(value)
+    if order is not None:
+        return constant.reshape((1,) * (len(order) - constant.ndim) + constant.shape).transpose(np.argsort(order))
+    if constant.size == 1:
+        return constant.reshape((1,) * len(view.blob))
     spread = np.broadcast_to(constant, value.shape)
     made = np.empty(count(view.blob), spread.dtype)
     made[view.layout.places().reshape(-1)] = spread.reshape(-1)
