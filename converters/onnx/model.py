@@ -127,7 +127,7 @@ def model_of(proto: Any, source: str = "model", folder: Path | None = None) -> M
     try:
         return _Reader(source, folder).model(proto)
     except CaffeError as fault:
-        if str(fault).startswith(source):
+        if str(fault).startswith(f"{source}: "):
             raise
         raise type(fault)(f"{source}: {fault}") from fault
 

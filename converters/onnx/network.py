@@ -46,8 +46,8 @@ class Options:
 class Network:
     """Layers in order. `layer` adds one to what the current node becomes.
 
-    `stem` names the layers of the current node, `room` is how many layers there may be behind it. `budget` is asked before large arrays are made. `views` are the blobs
-    of views that are written out, by blob and view.
+    `stem` names the layers of the current node, `room` is how many layers there may be behind it. `budget` is asked
+    before large arrays are made. `views` are the blobs of views that are written out, by blob and view.
     """
 
     options: Options = field(default_factory=Options)

@@ -117,9 +117,11 @@ def to_network(
     net.net.name = model.name
     net.keep([*walk.tops.values(), *walk.sources])
     join_slices(net.net, {tensor.blob for tensor in walk.tops.values()})
-    # Of several names a blob has the first value's, or before that an output's.
-    within = {tensor.blob: name for name, tensor in reversed(walk.named.items()) if name not in walk.tops}
-    net.rename_tops(within | {tensor.blob: name for name, tensor in walk.tops.items()})
+    # Of several names a blob has the first value's, or before that an output's. An output that is an input, too, cannot
+    # have its name.
+    tops = {name: tensor for name, tensor in walk.tops.items() if name not in model.inputs}
+    within = {tensor.blob: name for name, tensor in reversed(walk.named.items()) if name not in tops}
+    net.rename_tops(within | {tensor.blob: name for name, tensor in tops.items()})
     net.run_in_place()
     made, weights = merge_batchnorm(net.net, net.weights) if merged else (net.net, net.weights)
     _, faults = fit_weights(trace(made), weights)
