@@ -7,12 +7,13 @@ an output's Transpose moves to the end stays as it is, since stock Caffe has no 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from converters.onnx import views
 from converters.onnx.model import Model, Node
 from converters.onnx.values import Tensor
+from prototxt_gen.layers import Shape
 
 
 def to_first(axes: int) -> tuple[int, ...]:
@@ -25,34 +26,29 @@ def to_last(axes: int) -> tuple[int, ...]:
     return (0, *range(2, axes), 1)
 
 
-def channels_first(model: Model) -> tuple[Model, dict[str, tuple[int, ...]]]:
-    """The model with the inputs of maps that it only transposes given with channels first, and these inputs' orders.
+def channels_first(model: Model, shapes: Mapping[str, Shape]) -> tuple[Model, dict[str, Shape]]:
+    """The model with the inputs of maps that it only transposes given with channels first, and the inputs' shapes then.
 
-    Axis i of such an input is axis `order[i]` of the file's.
+    `shapes` are those of the file. The nodes keep their places: a Transpose that is done already is an Identity.
     """
-    readers: dict[str, list[Node]] = {name: [] for name in model.inputs}
+    readers: dict[str, list[Node]] = {name: [] for name in shapes}
     for node in model.nodes:
         for value in set(node.inputs) & set(readers):
             readers[value].append(node)
-    orders = {
-        name: to_first(len(sizes))
-        for name, sizes in model.inputs.items()
-        if len(sizes) >= 3
-        and name not in model.outputs
-        and readers[name]
-        and all(_transposes(node, to_first(len(sizes))) for node in readers[name])
-    }
-    inputs = {
-        name: tuple(sizes[axis] for axis in orders[name]) if name in orders else sizes
-        for name, sizes in model.inputs.items()
+    turned = {
+        name
+        for name, shape in shapes.items()
+        if len(shape) in (4, 5) and readers[name] and name not in model.outputs and name not in model.refused
+        if all(_transposes(node, to_first(len(shape))) for node in readers[name])
     }
     nodes = tuple(
-        replace(node, operator="Identity", attributes={})
-        if node.operator == "Transpose" and node.inputs[0] in orders
-        else node
-        for node in model.nodes
+        replace(node, operator="Identity", attributes={}) if set(node.inputs) & turned else node for node in model.nodes
     )
-    return replace(model, inputs=inputs, nodes=nodes), orders
+    made = {
+        name: tuple(shape[axis] for axis in to_first(len(shape))) if name in turned else shape
+        for name, shape in shapes.items()
+    }
+    return replace(model, nodes=nodes) if turned else model, made
 
 
 def _transposes(node: Node, order: Sequence[int]) -> bool:

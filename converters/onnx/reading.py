@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from converters.onnx.budget import Budget
+from converters.onnx.channels_last import channels_first, first_again
 from converters.onnx.folding import can_fold, folded
 from converters.onnx.model import Model, Node, Sizes, read_model
 from converters.onnx.names import fitted_names, named, renamed
@@ -18,13 +20,14 @@ from converters.onnx.network import Dialect, Network, Options
 from converters.onnx.operators import OPERATORS, Call
 from converters.onnx.operators.checking import check_node
 from converters.onnx.patterns import recognised
+from converters.onnx.slicing import join_slices
 from converters.onnx.standins import StandIn, stand_ins
 from converters.onnx.values import Constant, Tensor
 from converters.weights import Weights
 from converters.weights.fitting import fit_weights
 from converters.weights.merge import merge_batchnorm
 from prototxt_gen.errors import CaffeError, NetworkError, UnsupportedError
-from prototxt_gen.layers import is_input
+from prototxt_gen.layers import Shape, is_input
 from prototxt_gen.layers.layer_types import checked_shape
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.trace import trace
@@ -41,6 +44,8 @@ def read_onnx(
     *,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     merged: bool = True,
+    round_mode: bool = True,
+    gelu: Literal["tanh"] | None = None,
     separator: str = "/",
     longest: int | None = None,
 ) -> tuple[NetParameter, Weights]:
@@ -49,7 +54,9 @@ def read_onnx(
     With the dialect "bvlc" it is written in layers that stock BVLC Caffe 1.0 has, with "fork" also in those of the
     known forks (Permute, ReLU6, Interp, ShuffleChannel, ...). An open batch is read as 1; other open sizes must be
     given: `input_shapes` has shapes by the names of inputs. With `merged` batch normalisation is folded into the layer
-    before it, without it stays BatchNorm and Scale. Opsets from 7 on are read, weights of other widths become float32.
+    before it, without it stays BatchNorm and Scale. `round_mode=False` is for a Caffe from before 2018, whose pooling
+    has none. `gelu="tanh"` writes the exact GELU by its tanh form, which differs by up to 5e-4. Opsets from 7 on are
+    read; weights of other widths become float32.
 
     Layers and blobs are named by module paths, as `layer1.0.conv1`, or by scopes; inputs and outputs keep their names.
     `separator` stands in names instead of "/", and no name is longer than `longest` characters.
@@ -60,7 +67,7 @@ def read_onnx(
     """
     model = read_model(path)
     try:
-        net, weights = to_network(model, Options(dialect), input_shapes, merged=merged)
+        net, weights = to_network(model, Options(dialect, round_mode, gelu), input_shapes, merged=merged)
         names = fitted_names(_names(net), separator=separator, limit=longest)
     except (CaffeError, ValueError) as fault:
         kind = type(fault) if isinstance(fault, CaffeError) else NetworkError
@@ -87,13 +94,17 @@ def to_network(
 ) -> tuple[NetParameter, Weights]:
     """A model as a network of Caffe and its weights; arguments and errors are those of `read_onnx`."""
     shapes = _input_shapes(model, input_shapes or {})
+    model, turned = channels_first(model, shapes)
+    for name, shape in turned.items():
+        if shape != shapes[name]:
+            _say_channels_first("input", name, shapes[name], shape)
     model = recognised(model)
     original = model.nodes
     model = named(model)
     live = live_nodes(model)
     nodes = [model.nodes[index] for index in live]
-    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes)
-    for name, shape in shapes.items():
+    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes, turned != shapes)
+    for name, shape in turned.items():
         walk.input(name, shape)
     for index in live:
         walk.node(model.nodes[index], original[index])
@@ -105,6 +116,7 @@ def to_network(
     net = walk.net
     net.net.name = model.name
     net.keep([*walk.tops.values(), *walk.sources])
+    join_slices(net.net, {tensor.blob for tensor in walk.tops.values()})
     # Of several names a blob has the first value's, or before that an output's.
     within = {tensor.blob: name for name, tensor in reversed(walk.named.items()) if name not in walk.tops}
     net.rename_tops(within | {tensor.blob: name for name, tensor in walk.tops.items()})
@@ -114,6 +126,14 @@ def to_network(
     if faults:
         raise NetworkError(f"weights do not fit: {'; '.join(faults)}")
     return made, weights
+
+
+def _say_channels_first(kind: str, name: str, old: Shape, new: Shape) -> None:
+    warnings.warn(
+        f"{kind} {name!r}: in the file {old} with channels last, in the network {new} with channels first",
+        UserWarning,
+        stacklevel=4,
+    )
 
 
 def live_nodes(model: Model) -> list[int]:
@@ -170,6 +190,8 @@ class _Walk:
     model: Model
     net: Network
     nodes: Sequence[Node]
+    channels_last: bool
+    """Whether inputs of the file have channels last, and channels first here: its outputs are treated alike then."""
 
     def __post_init__(self) -> None:
         self.values: dict[str, Value] = {"": None, **self.model.constants}
@@ -230,7 +252,7 @@ class _Walk:
                 if name in self.model.refused:
                     raise UnsupportedError(self.model.refused[name])
                 if isinstance(value, (Tensor, np.ndarray)):
-                    tensor = self.net.plain(value) if isinstance(value, Tensor) else self.net.constant(value, "")
+                    tensor = self._plain(name, value) if isinstance(value, Tensor) else self.net.constant(value, "")
                     plain.setdefault(tensor.blob, []).append(name)
                     tensors[tensor.blob] = tensor
             except UnsupportedError as fault:
@@ -243,6 +265,14 @@ class _Walk:
                 self.net.stem = names[0]
                 made = self.net.tops("Split", made, len(names), suffix="output")
             self.tops.update(zip(names, made, strict=True))
+
+    def _plain(self, name: str, value: Tensor) -> Tensor:
+        """An output's blob; where the file's maps have channels last, a map with its channels moved there stays."""
+        kept = first_again(value) if self.channels_last and self.net.options.dialect == "bvlc" else None
+        if kept is None:
+            return self.net.plain(value)
+        _say_channels_first("output", name, value.shape, kept.shape)
+        return kept
 
     def _made(self, node: Node, inputs: list[Value]) -> list[Constant | Tensor] | None:
         """The outputs of a node, None where that cannot be known."""

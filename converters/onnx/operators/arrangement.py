@@ -249,10 +249,8 @@ def split(call: Call, net: Network) -> list[Tensor]:
 def _cut(net: Network, value: Tensor, order: Sequence[int], axis: int, sizes: Sequence[int]) -> list[Tensor]:
     """One Slice of the blob; its tops are seen as the value is."""
     options: dict[str, Any] = {} if order[axis] == 1 else {"axis": order[axis]}
-    if len(set(sizes)) > 1:
-        options["slice_point"] = np.cumsum(sizes)[:-1].tolist()
-    stated: dict[str, Any] = {"slice_param": options} if options else {}
-    tops = net.tops("Slice", [views.base(value)], len(sizes), **stated)
+    options["slice_point"] = np.cumsum(sizes)[:-1].tolist()
+    tops = net.tops("Slice", [views.base(value)], len(sizes), slice_param=options)
     return [replace(_turned(net, top, order, value), whole=value.whole) for top in tops]
 
 

@@ -10,11 +10,15 @@ from converters.onnx.operators.readers import Call
 from converters.onnx.values import Tensor
 from prototxt_gen.errors import need
 from prototxt_gen.layers import Shape
+from prototxt_gen.stock import Step
 
 
 @dataclass(frozen=True)
 class Axis:
-    """Windows along one axis of a map: window i begins at `i * stride - begin` and there are `outputs` of them."""
+    """Windows along one axis of a map: window i begins at `i * stride - begin` and there are `outputs` of them.
+
+    `margin` is the padding behind the map, which windows need not reach, and may reach beyond where sizes round up.
+    """
 
     size: int
     kernel: int
@@ -22,6 +26,7 @@ class Axis:
     dilation: int
     begin: int
     outputs: int
+    margin: int = 0
 
     @property
     def extent(self) -> int:
@@ -59,13 +64,15 @@ def window_axes(call: Call, sizes: Shape, kernel: Sequence[int], ceil: bool = Fa
     pads, automatic = spatial(call, "pads", axes, [0] * 2 * axes), call.attribute("auto_pad", "NOTSET")
     need(automatic in ("NOTSET", "", "VALID", "SAME_UPPER", "SAME_LOWER"), f"auto_pad {automatic!r}")
     made = []
-    for place, (size, window, stride, dilation) in enumerate(zip(sizes, kernel, strides, dilations, strict=True)):
+    for place, (size, window, stride, stated) in enumerate(zip(sizes, kernel, strides, dilations, strict=True)):
+        dilation = stated if window > 1 else 1
         extent = dilation * (window - 1) + 1
         begin, end = pads[place], pads[place + axes]
         if automatic.startswith("SAME"):
             outputs = -(-size // stride)
             total = max((outputs - 1) * stride + extent - size, 0)
             begin = total // 2 if automatic == "SAME_UPPER" else -(-total // 2)
+            end = total - begin
         else:
             if automatic == "VALID":
                 begin = end = 0
@@ -74,7 +81,7 @@ def window_axes(call: Call, sizes: Shape, kernel: Sequence[int], ceil: bool = Fa
             if ceil and (outputs - 1) * stride >= size + begin:
                 outputs -= 1
         need(outputs > 0, f"windows {list(kernel)}: none fits a map of {list(sizes)} padded by {pads}")
-        made.append(Axis(size, window, stride, dilation, begin, outputs))
+        made.append(Axis(size, window, stride, dilation, begin, outputs, end))
     return made
 
 
@@ -104,4 +111,12 @@ def cut(
         tops = net.tops("Slice", [value], len(points) + 1, suffix=name, slice_param=param)
         value = tops.pop(1 if begin else 0)
         net.tops("Silence", tops, 0, suffix=f"{name}_rest" if name else "rest")
+    return value
+
+
+def write_steps(net: Network, value: Tensor, steps: Sequence[Step], what: str, last: bool = True) -> Tensor:
+    """The value after layers with fixed weights; with `last` the last of them makes what the node makes."""
+    for place, step in enumerate(steps):
+        suffix = "" if last and step is steps[-1] else f"{what}_{step.what}" if place else what
+        value = net.layer(step.kind, [value], blobs=step.blobs, suffix=suffix, fixed=True, **step.options)
     return value

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from converters import to_torch
-from prototxt_gen import NetParameter, UnsupportedError, generate, read_prototxt, summarize
+from prototxt_gen import LayerParameter, NetParameter, UnsupportedError, generate, read_prototxt, summarize
 from prototxt_gen.passes.phase import PHASES, phase_of, select_phase
 from prototxt_gen.passes.stock import FORK_TYPES, stock_weights, to_stock
 from prototxt_gen.text import parse_text
@@ -110,10 +110,11 @@ def test_an_interp_between_any_sizes_is_exact(sizes, flat):
     height, width, made_h, made_w = sizes
     dims = [2, 3] if flat else [2, 3, height, width]
     net = parse_text(
-        f"""layer {{ name: "x" type: "Input" top: "x" input_param {{ shape {{ {" ".join(f"dim: {d}" for d in dims)} }} }} }}
-        layer {{ name: "i" type: "Interp" bottom: "x" top: "i" interp_param {{ height: {made_h} width: {made_w} }} }}""",
+        f"""layer {{ name: "i" type: "Interp" bottom: "x" top: "i"
+                     interp_param {{ height: {made_h} width: {made_w} }} }}""",
         NetParameter(),
     )
+    net.layer.insert(0, LayerParameter(name="x", type="Input", top=["x"], input_param={"shape": [{"dim": dims}]}))
     x = np.random.default_rng(sizes).normal(size=dims).astype(np.float32)
     with torch.no_grad():
         wanted = to_torch(net)(torch.from_numpy(x))
