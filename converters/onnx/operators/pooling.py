@@ -138,7 +138,7 @@ def _by_pairs(net: Network, bottom: Tensor, axes: list[Axis], pair: Pair) -> Ten
     """Pools any number of axes by pooling two: a line is a map of height 1, further axes follow one by one."""
     if len(axes) == 2:
         return pair(bottom, axes, "")
-    batch, channels, *sizes = bottom.shape
+    _, channels, *sizes = bottom.shape
     if len(axes) == 1:
         line = Axis(1, 1, 1, 1, 0, 1)
         made = pair(_reshape(net, bottom, (0, 0, 1, -1), "map"), [line, *axes], "pool")

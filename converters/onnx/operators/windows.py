@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import Call
+from converters.onnx.rearranging import part
 from converters.onnx.values import Tensor
 from prototxt_gen.errors import need
 from prototxt_gen.layers import Shape
@@ -94,9 +95,9 @@ def cut(
 ) -> Tensor:
     """The value with `size` positions from `begin` on left of some axes: `parts` is axis -> (begin, size).
 
-    One Crop where `like` is a blob of the sizes wanted, else a Slice for each axis whose other tops a Silence takes.
+    One Crop where `like` is a blob of the sizes wanted, else a Slice for each axis.
     """
-    parts = {axis: part for axis, part in parts.items() if part != (0, value.shape[axis])}
+    parts = {axis: kept for axis, kept in parts.items() if kept != (0, value.shape[axis])}
     if not parts:
         return value
     wanted = tuple(parts[axis][1] if axis in parts else size for axis, size in enumerate(value.shape))
@@ -105,12 +106,8 @@ def cut(
         offsets = [parts[axis][0] if axis in parts else 0 for axis in range(first, len(wanted))]
         return net.layer("Crop", [value, like], suffix=suffix, crop_param={"axis": first, "offset": offsets})
     for axis, (begin, size) in parts.items():
-        points = [point for point in (begin, begin + size) if 0 < point < value.shape[axis]]
-        name = suffix if axis == max(parts) else f"{suffix}_{axis}" if suffix else f"cut_{axis}"
-        param = {"axis": axis, "slice_point": points}
-        tops = net.tops("Slice", [value], len(points) + 1, suffix=name, slice_param=param)
-        value = tops.pop(1 if begin else 0)
-        net.tops("Silence", tops, 0, suffix=f"{name}_rest" if name else "rest")
+        name = suffix if axis == max(parts) else f"{suffix}_cut_{axis}" if suffix else f"cut_{axis}"
+        value = part(net, value, axis, begin, size, name)
     return value
 
 
