@@ -177,6 +177,16 @@ class Network:
             if bottom == f"{top}/{maker.name}" and takers[bottom] == 1 and not LAYERS[maker.type].is_input:
                 layer.bottom[0] = renamed[bottom] = top
 
+    def name_last(self, values: Iterable[Constant | Tensor], first: int) -> None:
+        """Of the layers from `first` on, the one that makes a value gets the name without a suffix, if none has it."""
+        blobs = {value.blob for value in values if isinstance(value, Tensor)}
+        for layer in reversed(self.net.layer[first:]):
+            if self.stem not in self._taken and blobs.intersection(layer.top):
+                if layer.name in self.weights:
+                    self.weights[self.stem] = self.weights.pop(layer.name)
+                layer.name = self.stem
+                self._taken.add(self.stem)
+
     def _name(self, suffix: str) -> str:
         stem = f"{self.stem}/{suffix}" if suffix else self.stem
         name, number = stem, 1

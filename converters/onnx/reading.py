@@ -222,7 +222,8 @@ class _Walk:
         """
         inputs = [self.values[value] for value in node.inputs]
         self.net.stem = node.name or next(filter(None, node.outputs))
-        self.net.room = len(self.net.net.layer) + MOST_LAYERS
+        first = len(self.net.net.layer)
+        self.net.room = first + MOST_LAYERS
         try:
             self._refuse_values(node)
             if not node.made:
@@ -238,6 +239,7 @@ class _Walk:
         if made is None:  # also where the node takes what a refused one makes
             self.values.update(stand_ins(node, inputs, self.model))
             return
+        self.net.name_last(made, first)
         for name, value in zip(node.outputs, made, strict=False):
             if name:
                 self.values[name] = value
