@@ -117,6 +117,7 @@ def to_network(
     net.net.name = model.name
     net.keep([*walk.tops.values(), *walk.sources])
     join_slices(net.net, {tensor.blob for tensor in walk.tops.values()})
+    net.rename_results(node.name for node in nodes)
     # Of several names a blob has the first value's, or before that an output's.
     within = {tensor.blob: name for name, tensor in reversed(walk.named.items()) if name not in walk.tops}
     net.rename_tops(within | {tensor.blob: name for name, tensor in walk.tops.items()})
