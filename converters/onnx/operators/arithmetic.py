@@ -7,6 +7,7 @@ from math import inf
 
 import numpy as np
 
+from converters.onnx import views
 from converters.onnx.network import Network
 from converters.onnx.operators.blocks import (
     affine,
@@ -21,6 +22,7 @@ from converters.onnx.operators.blocks import (
     marked,
     negated,
     number_of,
+    pointwise,
     powered,
     product,
     quotient,
@@ -58,7 +60,8 @@ def add(call: Call, net: Network) -> Tensor:
     tensors, known = folded(found, np.add)
     share = 1 / len(found) if call.operator == "Mean" else 1
     if known is None and len(tensors) > 1 and len({term.shape for term in tensors}) == 1:
-        y = weighted_sum(net, tensors, [share] * len(tensors))
+        blobs, wrap = views.common(net, tensors)
+        y = wrap(weighted_sum(net, blobs, [share] * len(blobs)))
     else:
         y = tensors[0]
         for term in tensors[1:]:
@@ -152,6 +155,7 @@ def affine_node(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("caffe.Power")
+@pointwise
 def power_node(call: Call, net: Network) -> Tensor:
     """(shift + scale * x) ^ power: what patterns.py makes of these in pieces."""
     power, scale, shift = (call.attribute(name) for name in ("power", "scale", "shift"))
@@ -160,6 +164,7 @@ def power_node(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Neg")
+@pointwise
 def neg(call: Call, net: Network) -> Tensor:
     """-x."""
     x = call.tensor(0)
@@ -167,12 +172,14 @@ def neg(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Reciprocal")
+@pointwise
 def reciprocal(call: Call, net: Network) -> Tensor:
     """1 / x."""
     return powered(net, call.tensor(0), -1)
 
 
 @OPERATORS.register("Sqrt")
+@pointwise
 def sqrt(call: Call, net: Network) -> Tensor:
     """X ^ 0.5."""
     return powered(net, call.tensor(0), 0.5)
