@@ -160,6 +160,17 @@ class Network:
             layer.bottom[:] = [made[bottom] for bottom in layer.bottom]
             layer.top[:] = [made[top] for top in layer.top]
 
+    def rename_results(self, stems: Iterable[str]) -> None:
+        """Gives the last layer of a node the node's name where none has it, as when a view of that is the result."""
+        names = {layer.name for layer in self.net.layer}
+        last = {layer.name.rpartition("/")[0]: layer for layer in self.net.layer}
+        for stem in stems:
+            if stem in last and stem not in names:
+                layer = last[stem]
+                if layer.name in self.weights:
+                    self.weights[stem] = self.weights.pop(layer.name)
+                layer.name = stem
+
     def run_in_place(self) -> None:
         """Puts layers in place again that our exporter found so: it names what a blob held before `blob/layer`.
 

@@ -117,6 +117,7 @@ def to_network(
     net.net.name = model.name
     net.keep([*walk.tops.values(), *walk.sources])
     join_slices(net.net, {tensor.blob for tensor in walk.tops.values()})
+    net.rename_results(node.name for node in nodes)
     # Of several names a blob has the first value's, or before that an output's. An output that is an input, too, cannot
     # have its name.
     tops = {name: tensor for name, tensor in walk.tops.items() if name not in model.inputs}
