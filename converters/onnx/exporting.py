@@ -7,10 +7,11 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from numpy.typing import ArrayLike
 
+from converters.onnx import caffe2onnx
 from converters.onnx.emission import Emission, Traced, emit, ones
 from converters.onnx.graph import Graph, Sizes
 from converters.onnx.sizes import AXES, Dynamic, check_sizes, open_sizes
@@ -20,6 +21,7 @@ from converters.weights.blobs import Array
 from converters.weights.fitting import fit_weights, unused
 from converters.weights.merge import fold_weights
 from prototxt_gen.errors import NetworkError, UnsupportedError, WeightsError
+from prototxt_gen.files import write_bytes
 from prototxt_gen.flow import dead_rows, flow_of, live_rows, output_names
 from prototxt_gen.layers import LAYERS, Shape, is_input
 from prototxt_gen.layers.fillers import filler_parameter, fixed_values
@@ -62,6 +64,8 @@ def export_onnx(
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     metadata: Mapping[str, str] | None = None,
     strict: bool = True,
+    backend: Literal["dongfeng", "caffe2onnx"] = "dongfeng",
+    python: str | os.PathLike[str] | None = None,
 ) -> None:
     """Writes the network's TEST phase as an ONNX file that computes what Caffe computes: opset 17, IR 8.
 
@@ -85,8 +89,21 @@ def export_onnx(
     UnsupportedError lists every layer that ONNX cannot say, before any weight is read; WeightsError everything that is
     missing, unused or of another shape. A model of 2 GB or more has its weights in PATH.data beside it. Files are
     written in one step: an interruption leaves the old ones. NotInstalledError where the package onnx is absent.
+
+    With `backend` "caffe2onnx" the published package of that name writes the model, run by `python`, the Python of an
+    environment that has it (`caffe2onnx.py` says how to make one). It takes no `outputs`, `dynamic` or `metadata`, and
+    batch norm stays. Its numbers are compared with ours: NetworkError names the first layer that it gets wrong.
     """
     onnx_package("export to ONNX")
+    if backend == "caffe2onnx":
+        if outputs is not None or dynamic is not None or metadata is not None:
+            raise NetworkError("backend 'caffe2onnx': found outputs, dynamic or metadata, expected none of them")
+        arrays: Any = load_weights(weights, net) if isinstance(weights, (str, os.PathLike)) else weights
+        ours = to_model(net, arrays, merged=False, input_shapes=input_shapes, strict=strict)
+        write_bytes(path, caffe2onnx.convert(net, arrays, ours, python, input_shapes).SerializeToString())
+        return
+    if backend != "dongfeng":
+        raise NetworkError(f"backend: found {backend!r}, expected 'dongfeng' or 'caffe2onnx'")
     made = to_graph(
         net, weights, outputs=outputs, merged=merged, dynamic=dynamic, input_shapes=input_shapes,
         metadata=metadata, strict=strict,
