@@ -215,10 +215,12 @@ def _blobs(
         blobs = []
         for place, (blob, shape) in enumerate(zip(given, row.blob_shapes, strict=True)):
             name = row.layer.param[place].name if place < len(row.layer.param) else ""
-            if name not in shared and blob is None:
+            if name in shared:
+                blob = shared[name]
+            elif blob is None:
                 blob = fixed_values(filler_parameter(row.layer, row.fillers, place), shape)
-            if name and blob is not None:
-                blob = shared.setdefault(name, blob)
+                if name and blob is not None:
+                    shared[name] = blob
             if blob is not None:
                 blobs.append(blob if blob.shape == shape else blob.reshape(shape))
         if index not in live:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from torch import Tensor, fx, nn
 from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
+from converters.onnx.exported_programs import quiet
 from converters.onnx.model import Model, model_of
 from converters.onnx.names import named, with_outputs
 from converters.onnx.network import Dialect, Options
@@ -59,7 +59,8 @@ def from_torch(
     traced = _traced(module, example_inputs)
     options = Options(dialect, round_mode, gelu)
     try:
-        net, weights = to_network(traced.model, options, merged=merged)
+        shapes = {name: tuple(one.shape) for name, one in zip(traced.model.inputs, traced.inputs, strict=True)}
+        net, weights = to_network(traced.model, options, shapes, merged=merged)
     except (NetworkError, UnsupportedError) as fault:
         raise type(fault)(f"{traced.name}: {fault}") from fault
     net.name = traced.name
@@ -177,25 +178,9 @@ def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
         yield from (("", leaf) for leaf in pytree.tree_leaves(value))
 
 
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without the exporter's warnings."""
-    loggers = [logging.getLogger(name) for name in ("torch.onnx", "torch.export", "onnxscript", "onnx_ir")]
-    levels = [logger.level for logger in loggers]
-    try:
-        for logger in loggers:
-            logger.setLevel(logging.CRITICAL)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)
-
-
 def _exported(module: nn.Module, name: str, inputs: Sequence[Tensor]) -> ExportedProgram:
     try:
-        with _quiet():
+        with quiet():
             return torch.export.export(module, tuple(inputs), strict=False)
     except Exception as fault:
         raise UnsupportedError(f"{name}: torch.export cannot export it: {_reason(fault)}") from fault
@@ -204,7 +189,7 @@ def _exported(module: nn.Module, name: str, inputs: Sequence[Tensor]) -> Exporte
 def _in_onnx(program: ExportedProgram, name: str) -> Any:
     """The torch.onnx.ONNXProgram, as the operations stand in the program: batch norm is folded by us, in float64."""
     try:
-        with _quiet(), torch.no_grad():
+        with quiet(), torch.no_grad():
             return torch.onnx.export(program, (), dynamo=True, optimize=False, verbose=False)
     except Exception as fault:
         raise UnsupportedError(f"{name}: torch.onnx cannot write it: {_reason(fault)}") from fault
@@ -222,7 +207,7 @@ def _reason(fault: BaseException) -> str:
 def _model(onnx_program: Any) -> Model:
     """The program as plain data, constants folded, so that sequences of tensors become plain Splits."""
     optimizer = import_module("onnxscript.optimizer")
-    with _quiet():
+    with quiet():
         optimizer.fold_constants_ir(onnx_program.model)
         optimizer.remove_unused_nodes(onnx_program.model)
         return model_of(onnx_program.model_proto)
@@ -315,7 +300,7 @@ def _ran(traced: _Traced, wanted: set[str]) -> dict[str, Array]:
                 found[n.name] = _array(result).copy()
             return result
 
-    with torch.no_grad(), _quiet():
+    with torch.no_grad(), quiet():
         module = traced.program.module()
         assert isinstance(module, fx.GraphModule)
         Recorder(module).run(*(one.clone() for one in traced.inputs))

@@ -3,7 +3,7 @@
 1. A part of an axis: Slice. The same numbers in another shape: Flatten or Reshape, which copy open sizes with 0.
 2. Channels in another order, every n-th position, space to depth, patches: one Convolution of fixed ones and zeros.
 3. Depth to space: one Deconvolution. Any order along one other axis: a Convolution or an InnerProduct along that axis.
-4. Two groups of axes that change places: Permute in the forks' dialect, else a Slice of at most 32 parts and a Concat.
+4. Groups of axes that change places: Permute in the forks' dialect, else a Deconvolution or a Convolution for each two.
 5. Numbers that are repeated: Tile, last.
 """
 
@@ -19,13 +19,10 @@ from converters.onnx.layouts import Layout, Placed, Placement, placed, positions
 from converters.onnx.values import Tensor
 from prototxt_gen.errors import need
 from prototxt_gen.layers import Shape
-from prototxt_gen.layers.layer_types import count
+from prototxt_gen.layers.layer_types import INT_MAX, count
 
 if TYPE_CHECKING:
     from converters.onnx.network import Network
-
-MOST_PARTS = 32
-"""A Slice and a Concat change the places of two groups of axes if one of them has at most so many positions."""
 
 MOST_FACTORS = 1 << 24
 """Weights of one layer that only moves numbers: 64 MB."""
@@ -61,7 +58,7 @@ def _steps(net: Network, blob: Shape, layout: Layout) -> Steps:
     steps = _reshape_steps(net, blob, placement.blob)
     steps += _part_steps(net, placement)
     placement = _without_cuts(placement)
-    made, arranging = _arranging_steps(net, placement)
+    made, arranging = _arranging_steps(net, placement, layout.shape)
     steps += arranging
     return steps + _repeating_steps(net, made, layout)
 
@@ -166,23 +163,23 @@ def _without_cuts(placement: Placement) -> Placement:
 # ---------------------------------------------------------------------------------------------------- another order
 
 
-def _arranging_steps(net: Network, placement: Placement) -> tuple[Shape, Steps]:
-    """The layers that bring the atoms into their order, and the shape that they make."""
-    in_order = _is_in_order(placement)
-    if in_order and _is_complete(placement):
+def _arranging_steps(net: Network, placement: Placement, shape: Shape) -> tuple[Shape, Steps]:
+    """The layers that bring the atoms into their order, and the shape that they make; `shape` is that of the value."""
+    if _is_complete(placement) and _is_in_order(placement):
         return placement.blob, []
-    if in_order and net.options.dialect == "fork" and (group := _shuffled_groups(placement)):
-        return placement.blob, [("shuffle", _plain_step(net, "ShuffleChannel", shuffle_channel_param={"group": group}))]
-    for channel in range(1, len(placement.blob) - 1):
-        found = _by_windows(net, placement, channel, in_order)
-        if found is not None:
-            return found
-    if in_order:
-        return _axis_by_axis(net, placement)
-    for channel in range(1, len(placement.blob) - 1):
-        found = _by_deconvolution(net, placement, channel)
-        if found is not None:
-            return found
+    channels, fork = range(1, len(placement.blob) - 1), net.options.dialect == "fork"
+    if _is_in_order(placement):
+        if fork and (group := _shuffled_groups(placement)):
+            return placement.blob, [
+                ("shuffle", _plain_step(net, "ShuffleChannel", shuffle_channel_param={"group": group}))
+            ]
+        made = next(filter(None, (_by_windows(net, placement, channel) for channel in channels)), None)
+        return made or _axis_by_axis(net, placement)
+    for form in (_by_windows, _by_deconvolution):
+        made = next(filter(None, (form(net, placement, channel) for channel in channels)), None)
+        # A Permute says shorter what would need a Reshape too.
+        if made and (not fork or made[0] == shape):
+            return made
     return _by_transposing(net, placement)
 
 
@@ -250,7 +247,7 @@ def _kernel_options(
     return options
 
 
-def _by_windows(net: Network, placement: Placement, channel: int, in_order: bool) -> tuple[Shape, Steps] | None:
+def _by_windows(net: Network, placement: Placement, channel: int) -> tuple[Shape, Steps] | None:
     """A Convolution: its windows start at every n-th position, each output channel takes one number of a window."""
     blob, starts = placement.blob, placement.starts
     rest, spatial = list(placement.atoms), range(channel + 1, len(blob))
@@ -264,7 +261,7 @@ def _by_windows(net: Network, placement: Placement, channel: int, in_order: bool
     if any(atom.axis < channel for atom in rest):
         return None
     on_channel = all(atom.axis == channel for atom in rest)
-    if not (on_channel if in_order else any(outer[axis].size > 1 for axis in spatial)):
+    if not (on_channel if _is_in_order(placement) else any(outer[axis].size > 1 for axis in spatial)):
         return None
     kernel = []
     for axis in spatial:
@@ -424,55 +421,48 @@ def _permute_steps(net: Network, split: Shape, order: Sequence[int]) -> tuple[Sh
 def _swap_steps(net: Network, shape: Shape, split: Shape, order: Sequence[int]) -> tuple[Shape, Steps]:
     """Neighbouring groups of axes change places, one pair after another, until the axes stand in order."""
     steps: Steps = []
-    parts, now = 0, [axis for axis in range(len(split)) if axis in order]
+    now = [axis for axis in range(len(split)) if axis in order]
+
+    def size(begin: int, end: int) -> int:
+        return count([split[axis] for axis in now[begin:end]])
+
     while now != list(order):
         first = next(place for place in range(len(now)) if now[place] != order[place])
         turn = now.index(order[first])
-        length = 1
-        while turn + length < len(now) and now[turn + length] == order[first + length]:
-            length += 1
-        left = count([split[axis] for axis in now[first:turn]])
-        right = count([split[axis] for axis in now[turn : turn + length]])
-        front = _kept_front(shape, count([split[axis] for axis in now[:first]]))
-        back = tuple(split[axis] for axis in now[turn + length :])
-        shape, swapping = _swap(net, shape, front, left, right, back)
+        end = turn + 1
+        while end < len(now) and now[end] == order[first + end - turn]:
+            end += 1
+        items = split[0] if now[0] == 0 else 1
+        need(first > 0 or items == 1, "no layer of Caffe moves items of a batch to another axis")
+        front, back = size(0, first) // items, size(end, len(now))
+        shape, swapping = _swap(net, shape, (items, front, size(first, turn), size(turn, end), back))
         steps += swapping
-        parts += min(left, right)
-        now = [*now[:first], *now[turn : turn + length], *now[first:turn], *now[turn + length :]]
-    need(
-        parts <= MOST_PARTS,
-        f"stock Caffe has no Permute; Slices into single positions and Concats in its place would take {parts} parts, "
-        f"expected at most {MOST_PARTS}",
-    )
+        now = [*now[:first], *now[turn:end], *now[first:turn], *now[end:]]
     return shape, steps
 
 
-def _swap(net: Network, shape: Shape, front: Shape, left: int, right: int, back: Shape) -> tuple[Shape, Steps]:
-    """(front, left, right, back) to (front, right, left, back): the smaller one in single positions, joined again."""
-    place = len(front)
+def _swap(net: Network, shape: Shape, sizes: tuple[int, int, int, int, int]) -> tuple[Shape, Steps]:
+    """(items, front, left, right, back) to (items, front, right, left, back), where one of the two is small.
+
+    A Deconvolution lays `left` channels side by side at each of `right` places, or a Convolution takes them apart.
+    """
+    items, front, left, right, back = sizes
+    size = min(left, right)
+    factors = front * size**2
+    need(
+        factors <= MOST_FACTORS and max(front * size, right) <= INT_MAX,
+        f"axes of {left} and {right} positions, {front} times, change places: found {factors} factors, "
+        f"expected at most {MOST_FACTORS}; the forks' dialect has Permute",
+    )
+    weight = np.broadcast_to(np.eye(size, dtype=np.float32), (front, size, size)).reshape(front * size, 1, size, 1)
     if left <= right:
-        flat, made = (*front, left, right, 1, *back), (*front, 1, right, left, *back)
-        cut, join = place, place + 2
+        kind, outputs = "Deconvolution", front
+        flat, made = (items, front * left, right, back), (items, front, right * left, back)
     else:
-        flat, made = (*front, 1, left, right, *back), (*front, right, left, 1, *back)
-        cut, join = place + 2, place
-    parts = min(left, right)
-    cutting: dict[str, Any] = {} if cut == 1 else {"axis": cut}
-
-    def step(value: Tensor, suffix: str) -> Tensor:
-        pieces = net.tops("Slice", [value], parts, suffix="slice", slice_param=cutting)
-        return net.layer("Concat", pieces, suffix=suffix, concat_param={"axis": join})
-
-    return made, [*_reshape_steps(net, shape, flat), ("swap", step)]
-
-
-def _kept_front(shape: Shape, numbers: int) -> Shape:
-    """The front axes of a shape that hold so many numbers; the batch is always among them."""
-    kept = max(kept for kept in range(len(shape)) if numbers % count(shape[:kept]) == 0)
-    while kept > 1 and shape[kept - 1] == 1:
-        kept -= 1
-    rest = numbers // count(shape[:kept])
-    return shape[:kept] if rest == 1 else (*shape[:kept], rest)
+        kind, outputs = "Convolution", front * right
+        flat, made = (items, front, left * right, back), (items, front * right, left, back)
+    options = _kernel_options(outputs, [size, 1], [size, 1], front, 1)
+    return made, [*_reshape_steps(net, shape, flat), ("swap", _fixed(net, kind, weight, convolution_param=options))]
 
 
 # ---------------------------------------------------------------------------------------------------- repeating

@@ -85,10 +85,51 @@ def transposed(net: Network, value: Tensor, order: Sequence[int], step: str) -> 
 def picked(net: Network, value: Tensor, axis: int, indices: Sequence[int], step: str) -> Tensor:
     """The positions `indices` of an axis, in that order."""
     found = layouts.picked(view_of(value).layout, axis, indices)
-    if found is None:
-        value = net.plain(value)
-        found = layouts.picked(view_of(value).layout, axis, indices)
-    return along(net, value, axis, indices) if found is None else viewed(value, found, net, step)
+    if found is not None:
+        return viewed(value, found, net, step)
+    view = view_of(value)
+    below = _blob_axis(view, axis)
+    if below is None:
+        order = _blob_order(view)
+        plain = net.plain(transposed(net, value, order, step))
+        made = along(net, plain, order.index(axis), indices)
+        return transposed(
+            net, replace(made, whole=value.whole), [order.index(place) for place in range(len(order))], ""
+        )
+    made = along(net, base(value), below, indices)
+    stride, before = count(view.blob[below + 1 :]), view.blob[below]
+
+    def moved(atom: Atom) -> Atom:
+        return atom if atom.stride <= stride else Atom(atom.size, atom.stride // before * len(indices))
+
+    axes = [tuple(map(moved, own)) for own in view.layout.axes]
+    axes[axis] = layouts.joined([Atom(len(indices), stride)])
+    result = viewed(made, Layout(tuple(axes)), net)
+    return replace(result, view=result.view and replace(result.view, history=view.history), whole=value.whole)
+
+
+def _blob_order(view: View) -> list[int]:
+    """The view's axes in an order like the blob's: the batch first, then those that go further in the blob."""
+    reach = [max((abs(atom.stride) for atom in atoms), default=0) for atoms in view.layout.axes]
+    order = sorted(range(len(reach)), key=lambda axis: -reach[axis])
+    single = [axis for axis in order if not view.layout.axes[axis]]
+    batch = single[:1] if view.blob[:1] == (1,) else []
+    return batch + [axis for axis in order if axis not in batch]
+
+
+def _blob_axis(view: View, axis: int) -> int | None:
+    """The blob's axis that an axis of the view is, where the view has each number of the blob once."""
+    if view.layout.offset or not layouts.is_rearranged(view.layout, count(view.blob)):
+        return None
+    wanted = layouts.whole(view.blob).axes
+    found = [place for place, atoms in enumerate(wanted) if atoms and atoms == view.layout.axes[axis]]
+    return found[0] if found else None
+
+
+def turned(net: Network, made: Tensor, order: Sequence[int], steps: Sequence[str]) -> Tensor:
+    """A blob with its axes in another order, which `steps` brought about."""
+    value = viewed(made, layouts.transposed(layouts.whole(made.shape), order), net)
+    return value if value.view is None else replace(value, view=replace(value.view, history=tuple(steps)))
 
 
 def expanded(net: Network, value: Tensor, shape: Sequence[int], step: str) -> Tensor:
@@ -221,6 +262,7 @@ def written(net: Network, value: Tensor) -> Tensor:
         return replace(net.views[key], whole=value.whole)
     stem, net.stem = net.stem, view.stem or net.stem
     try:
+        _check_channels(net, value)
         made = write(net, base(value), view.layout)
     except UnsupportedError as fault:
         raise UnsupportedError(f"{history(value)}: {fault}") from fault
@@ -228,6 +270,16 @@ def written(net: Network, value: Tensor) -> Tensor:
         net.stem = stem
     net.views[key] = made
     return replace(made, whole=value.whole)
+
+
+def _check_channels(net: Network, value: Tensor) -> None:
+    """UnsupportedError for a map that a layer would take with its channels elsewhere, where there is no Permute."""
+    order = axis_order(value) if len(value.shape) in (4, 5) else None
+    reordered = not layouts.is_reshaped(view_of(value).layout, count(value.shape))
+    need(
+        net.options.dialect == "fork" or order is None or order[:2] == (0, 1) or not reordered,
+        "stock Caffe has no Permute: a layer takes maps with items on axis 0 and channels on axis 1",
+    )
 
 
 def history(value: Tensor) -> str:

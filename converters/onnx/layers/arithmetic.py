@@ -73,12 +73,15 @@ def reduction(layer: Layer) -> None:
     """SUM, ASUM, SUMSQ or MEAN over all axes from `axis`, times coeff. Caffe: reduction_layer.cpp."""
     options, shape = layer.parameter.reduction_param, layer.row.bottom_shapes[0]
     axes = list(range(axis_of(layer.parameter, "reduction_param", shape), len(shape)))
-    operators = {options.ASUM: "ReduceL1", options.SUMSQ: "ReduceSumSquare", options.MEAN: "ReduceMean"}
     scaled = options.coeff != 1
     top = None if scaled else layer.tops[0]
-    if options.operation == options.SUM:
-        value = layer.node("ReduceSum", [layer.bottoms[0], layer.constant(axes, "axes")], top, keepdims=0)
+    if options.operation in (options.SUM, options.ASUM):
+        value = layer.bottoms[0]
+        if options.operation == options.ASUM:  # OpenVINO 2026.4 takes ReduceL1 of this opset over all axes
+            value = layer.node("Abs", [value])
+        value = layer.node("ReduceSum", [value, layer.constant(axes, "axes")], top, keepdims=0)
     else:
-        value = layer.node(operators[options.operation], layer.bottoms, top, axes=axes, keepdims=0)
+        operator = "ReduceMean" if options.operation == options.MEAN else "ReduceSumSquare"
+        value = layer.node(operator, layer.bottoms, top, axes=axes, keepdims=0)
     if scaled:
         layer.node("Mul", [value, layer.constant(options.coeff, "coeff")], layer.tops[0])

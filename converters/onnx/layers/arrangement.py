@@ -79,7 +79,12 @@ def _reshape(layer: Layer, front: Sequence[int], back: Sequence[int]) -> None:
     if count(layer.row.bottom_shapes[0]) == 0:  # sizes of 0 are not for keeping then, and nothing remains
         made = list(layer.row.top_shapes[0])
     allowed = 1 if 0 in layer.row.top_shapes[0] else None
-    layer.node("Reshape", [layer.bottoms[0], layer.constant(made, "shape")], layer.tops[0], allowzero=allowed)
+    layer.node(
+        "Reshape",
+        [layer.bottoms[0], layer.constant(np.array(made, np.int64), "shape")],
+        layer.tops[0],
+        allowzero=allowed,
+    )
 
 
 @EMITTERS.register("Permute")

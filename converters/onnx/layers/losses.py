@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from converters.onnx.layers.emitters import EMITTERS, FLOAT, INT64, Layer
-from converters.onnx.layers.scores import labels_of, one_at, total
+from converters.onnx.layers.scores import labels_of, one_at, reshaped, total
 from converters.weights.blobs import read_blob
 from prototxt_gen.errors import CaffeError, UnsupportedError, need
 from prototxt_gen.layers import Shape
@@ -60,9 +60,7 @@ def _of_items(layer: Layer, each: str, rank: int, top: str | None = None) -> str
 def _as_first(layer: Layer, place: int) -> str:
     """A bottom in the shape of the first."""
     wanted, found = layer.row.bottom_shapes[0], layer.row.bottom_shapes[place]
-    if found == wanted:
-        return layer.bottoms[place]
-    return layer.node("Reshape", [layer.bottoms[place], layer.constant(list(wanted), "shape")])
+    return layer.bottoms[place] if found == wanted else reshaped(layer, layer.bottoms[place], found, wanted)
 
 
 def _item_labels(layer: Layer, place: int) -> str:

@@ -51,8 +51,14 @@ def lrn(layer: Layer) -> None:
     options = layer.parameter.lrn_param
     across = options.norm_region == options.ACROSS_CHANNELS
     size, bottom = options.local_size, layer.bottoms[0]
-    if across and options.alpha > 0 and options.beta > 0:  # onnxruntime takes no others
-        layer.node("LRN", [bottom], layer.tops[0], size=size, alpha=options.alpha, beta=options.beta, bias=options.k)
+    if across and options.alpha > 0 and options.beta > 0 and options.k > 0:  # onnxruntime takes no others
+        # OpenVINO computes a k other than 1 wrong; (k + y)^b = k^b * (1 + y / k)^b.
+        plain = options.k == 1
+        top = layer.tops[0] if plain else None
+        alpha = options.alpha / options.k
+        value = layer.node("LRN", [bottom], top, size=size, alpha=alpha, beta=options.beta, bias=1.0)
+        if not plain:
+            layer.node("Mul", [value, layer.constant(options.k**-options.beta, "factor")], layer.tops[0])
         return
     squares = layer.node("Mul", [bottom, bottom])
     around, kernel, axes = (size - 1) // 2, [size, size], None

@@ -91,8 +91,22 @@ def _others(layer: Layer) -> tuple[str | None, tuple[str, ...]]:
 
 def _starts(layer: Layer) -> Array | None:
     """For each stream 0 where the first step begins a sequence, else 1; None where that can happen later."""
-    cont = layer.graph.constants.get(layer.bottoms[1])
+    cont = _constant(layer, layer.bottoms[1])
     return None if cont is None or not (cont[1:] == 1).all() else cont[0]
+
+
+def _constant(layer: Layer, value: str) -> Array | None:
+    """What a value always is, as a Parameter or DummyData makes it; None where that depends on an input."""
+    constants = layer.graph.constants
+    if value in constants:
+        return constants[value]
+    for node in layer.graph.nodes:
+        if value in node.outputs and node.inputs[0] in constants:
+            if node.operator == "Identity":
+                return constants[node.inputs[0]]
+            if node.operator == "Expand" and node.inputs[1] in constants:
+                return np.broadcast_to(constants[node.inputs[0]], constants[node.inputs[1]])
+    return None
 
 
 def _operator_blobs(layer: Layer, weight: Array, hidden: Array, bias: Array) -> list[str]:

@@ -20,11 +20,17 @@ def labels_of(layer: Layer, axis: int, ignore: int | None) -> tuple[str, str | N
     if shape == (*scores[:axis], *scores[axis + 1 :]):
         label = layer.node("Unsqueeze", [label, layer.constant([axis], "axes")])
     elif shape != wanted:
-        label = layer.node("Reshape", [label, layer.constant(list(wanted), "labels")])
+        label = reshaped(layer, label, shape, wanted)
     if ignore is None:
         return label, None
     ignored = layer.node("Equal", [label, layer.constant([ignore], "ignore_label")])
     return layer.node("Where", [ignored, layer.constant([0], "zero"), label]), ignored
+
+
+def reshaped(layer: Layer, value: str, found: Shape, wanted: Shape) -> str:
+    """A value in another shape; the first size is kept where it is the same, as that of the batch may be open."""
+    kept = [0] if found[:1] == wanted[:1] else list(wanted[:1])
+    return layer.node("Reshape", [value, layer.constant(np.array([*kept, *wanted[1:]], np.int64), "shape")])
 
 
 def one_at(layer: Layer, label: str, classes: int, axis: int, rank: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from converters.onnx import views
 from converters.onnx.network import Network
 from converters.onnx.operators.blocks import (
     affine,
@@ -17,13 +18,14 @@ from converters.onnx.operators.blocks import (
     marked,
     negated,
     number_of,
+    pointwise,
     powered,
     product,
     total,
     weighted_sum,
 )
 from converters.onnx.operators.readers import OPERATORS, Call
-from converters.onnx.values import Tensor
+from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import UnsupportedError, need
 
 
@@ -34,7 +36,7 @@ def _plain(operator: str, kind: str, says: str) -> None:
         return net.layer(kind, [call.tensor(0)])
 
     read.__doc__ = says
-    OPERATORS.register(operator)(read)
+    OPERATORS.register(operator)(pointwise(read))
 
 
 for _operator, _kind, _says in (
@@ -49,6 +51,7 @@ for _operator, _kind, _says in (
 
 
 @OPERATORS.register("Abs")
+@pointwise
 def abs_(call: Call, net: Network) -> Tensor:
     """|x|."""
     x = call.tensor(0)
@@ -56,6 +59,7 @@ def abs_(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Clip")
+@pointwise
 def clip(call: Call, net: Network) -> Tensor:
     """min(max(x, low), high); the limits are attributes before opset 11."""
     x = call.tensor(0)
@@ -79,6 +83,7 @@ _END = float(np.finfo(np.float32).max)
 
 
 @OPERATORS.register("LeakyRelu")
+@pointwise
 def leaky_relu(call: Call, net: Network) -> Tensor:
     """Max(x, 0) + alpha * min(x, 0)."""
     return net.layer("ReLU", [call.tensor(0)], relu_param={"negative_slope": call.attribute("alpha", 0.01)})
@@ -95,9 +100,15 @@ def prelu(call: Call, net: Network) -> Tensor:
         shape = broadcast_shape(x.shape, slope.shape)
         falling = product(net, _below(net, x), slope, "slope")
         return total(net, net.layer("ReLU", [expanded(net, x, shape)], suffix="above"), falling)
-    if call.opset < 7 and slope.ndim == 1 and len(x.shape) > 1:
-        slope = slope.reshape(-1, *(1,) * (len(x.shape) - 2))
     need(broadcast_shape(x.shape, slope.shape) == x.shape, f"slopes of shape {slope.shape} for {x.shape}")
+    if x.view is not None:
+        blob, wrap = views.through(net, x)
+        slope = views.below(x, slope) if blob.blob == x.blob else slope
+        return wrap(_prelu(net, blob, slope))
+    return _prelu(net, x, slope)
+
+
+def _prelu(net: Network, x: Tensor, slope: Constant) -> Tensor:
     own = (1,) * (len(x.shape) - slope.ndim) + slope.shape
     if 2 <= len(x.shape) <= 4:
         if slope.size == 1:
@@ -116,6 +127,7 @@ def _below(net: Network, x: Tensor) -> Tensor:
 
 
 @OPERATORS.register("ThresholdedRelu")
+@pointwise
 def thresholded_relu(call: Call, net: Network) -> Tensor:
     """X above alpha, 0 elsewhere."""
     x = call.tensor(0)
@@ -128,12 +140,14 @@ def _gated(net: Network, x: Tensor, gate: Tensor, suffix: str = "") -> Tensor:
 
 
 @OPERATORS.register("Elu")
+@pointwise
 def elu(call: Call, net: Network) -> Tensor:
     """X above zero, alpha * (exp(x) - 1) below."""
     return net.layer("ELU", [call.tensor(0)], elu_param={"alpha": call.attribute("alpha", 1.0)})
 
 
 @OPERATORS.register("Selu")
+@pointwise
 def selu(call: Call, net: Network) -> Tensor:
     """Gamma times ELU."""
     alpha = call.attribute("alpha", 1.67326319217681884765625)
@@ -142,6 +156,7 @@ def selu(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Celu")
+@pointwise
 def celu(call: Call, net: Network) -> Tensor:
     """X above zero, alpha * (exp(x / alpha) - 1) below: alpha * ELU(x / alpha)."""
     alpha = call.attribute("alpha", 1.0)
@@ -153,6 +168,7 @@ def celu(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("HardSigmoid")
+@pointwise
 def hard_sigmoid(call: Call, net: Network) -> Tensor:
     """Alpha * x + beta, limited to 0..1."""
     return _hard_sigmoid(net, call.tensor(0), call.attribute("alpha", 0.2), call.attribute("beta", 0.5))
@@ -163,6 +179,7 @@ def _hard_sigmoid(net: Network, x: Tensor, alpha: float, beta: float, suffix: st
 
 
 @OPERATORS.register("HardSwish")
+@pointwise
 def hard_swish(call: Call, net: Network) -> Tensor:
     """X * HardSigmoid(x) with alpha 1/6; patterns.py may state others."""
     x = call.tensor(0)
@@ -171,6 +188,7 @@ def hard_swish(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Swish")
+@pointwise
 def swish(call: Call, net: Network) -> Tensor:
     """X * Sigmoid(alpha * x). The Swish layer is of 2018: older Caffes and forks get Sigmoid and Eltwise."""
     x, alpha = call.tensor(0), call.attribute("alpha", 1.0)
@@ -182,6 +200,7 @@ def swish(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Mish")
+@pointwise
 def mish(call: Call, net: Network) -> Tensor:
     """X * tanh(log(1 + exp(x)))."""
     x = call.tensor(0)
@@ -190,6 +209,7 @@ def mish(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Softsign")
+@pointwise
 def softsign(call: Call, net: Network) -> Tensor:
     """X / (1 + |x|)."""
     x = call.tensor(0)
@@ -197,6 +217,7 @@ def softsign(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Gelu")
+@pointwise
 def gelu(call: Call, net: Network) -> Tensor:
     """0.5 x (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))), which ONNX states by name; that by erf only if asked for."""
     if call.attribute("approximate", "none") != "tanh":
@@ -212,6 +233,7 @@ def gelu(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Sign")
+@pointwise
 def sign(call: Call, net: Network) -> Tensor:
     """1, 0 or -1: whether x is above 0, less whether -x is."""
     x = call.tensor(0)
@@ -221,6 +243,7 @@ def sign(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Shrink")
+@pointwise
 def shrink(call: Call, net: Network) -> Tensor:
     """X - bias above lambd, x + bias below -lambd, 0 between."""
     x, limit, bias = call.tensor(0), call.attribute("lambd", 0.5), call.attribute("bias", 0.0)

@@ -7,6 +7,7 @@ from math import inf
 
 import numpy as np
 
+from converters.onnx import views
 from converters.onnx.network import Network
 from converters.onnx.operators.blocks import (
     affine,
@@ -21,10 +22,10 @@ from converters.onnx.operators.blocks import (
     marked,
     negated,
     number_of,
+    pointwise,
     powered,
     product,
     quotient,
-    reshaped,
     total,
     weighted_sum,
 )
@@ -33,17 +34,10 @@ from converters.onnx.values import Constant, Tensor, ValueOf
 from prototxt_gen.errors import UnsupportedError, need
 
 
-def operands(call: Call, net: Network) -> list[ValueOf]:
-    """The node's inputs. Before opset 7 the second one was laid on axes from `axis`, where `broadcast` said so."""
+def operands(call: Call) -> list[ValueOf]:
+    """The node's inputs."""
     found = [value for value in call.inputs if value is not None]
     need(len(found) == len(call.inputs), "an input that is left out")
-    axis = call.attribute("axis")
-    if call.opset < 7 and call.attribute("broadcast", 0) and axis is not None and len(found) == 2:
-        first, second = found
-        behind = len(first.shape) - (axis + len(first.shape) if axis < 0 else axis) - len(second.shape)
-        need(behind >= 0, f"axis {axis}: found shapes {first.shape} and {second.shape}")
-        shape = (*second.shape, *(1,) * behind)
-        found[1] = reshaped(net, second, shape) if isinstance(second, Tensor) else second.reshape(shape)
     return found
 
 
@@ -62,11 +56,12 @@ def folded(
 @OPERATORS.register("Add", "Sum", "Mean")
 def add(call: Call, net: Network) -> Tensor:
     """The sum, or mean, of the inputs."""
-    found = operands(call, net)
+    found = operands(call)
     tensors, known = folded(found, np.add)
     share = 1 / len(found) if call.operator == "Mean" else 1
     if known is None and len(tensors) > 1 and len({term.shape for term in tensors}) == 1:
-        y = weighted_sum(net, tensors, [share] * len(tensors))
+        blobs, wrap = views.common(net, tensors)
+        y = wrap(weighted_sum(net, blobs, [share] * len(blobs)))
     else:
         y = tensors[0]
         for term in tensors[1:]:
@@ -81,21 +76,21 @@ def add(call: Call, net: Network) -> Tensor:
 @OPERATORS.register("Sub")
 def sub(call: Call, net: Network) -> Tensor:
     """A - b."""
-    found = operands(call, net)
+    found = operands(call)
     return marked(difference(net, found[0], found[1]), all(map(is_whole, found)))
 
 
 @OPERATORS.register("Mul")
 def mul(call: Call, net: Network) -> Tensor:
     """A * b."""
-    found = operands(call, net)
+    found = operands(call)
     return marked(product(net, found[0], found[1]), all(map(is_whole, found)))
 
 
 @OPERATORS.register("Div")
 def div(call: Call, net: Network) -> Tensor:
     """A / b: times the inverse, which is right to float rounding."""
-    found = operands(call, net)
+    found = operands(call)
     need(not all(map(is_whole, found)), "a division of whole numbers, which drops the rest; Caffe has floats only")
     return quotient(net, found[0], found[1])
 
@@ -103,7 +98,7 @@ def div(call: Call, net: Network) -> Tensor:
 @OPERATORS.register("Max", "Min")
 def extreme(call: Call, net: Network) -> Tensor:
     """The greatest or least of the inputs. Eltwise has the greatest only, so min(a, b) is -max(-a, -b)."""
-    found = operands(call, net)
+    found = operands(call)
     up = call.operator == "Max"
     tensors, known = folded(found, np.maximum if up else np.minimum)
     number = None if known is None else number_of(known)
@@ -129,24 +124,28 @@ def constant_beside(net: Network, x: Tensor, value: Constant) -> Tensor:
 @OPERATORS.register("Pow")
 def pow_(call: Call, net: Network) -> Tensor:
     """X ^ constant by Power, constant ^ x by Exp."""
-    base, exponent = operands(call, net)
+    base, exponent = operands(call)
     if isinstance(exponent, Tensor):
-        need(not isinstance(base, Tensor), "a tensor to the power of a tensor; Caffe's Power takes one number")
-        assert not isinstance(base, Tensor)
-        number = number_of(base)
-        need(number is not None and 0 < number < inf and number != 1, "powers of a base that is not one number above 0")
-        assert number is not None
+        if isinstance(base, Tensor):
+            raise UnsupportedError("a tensor to the power of a tensor; Caffe's Power takes one number")
+        number = _one_number(base)
+        if number is None or not 0 < number < inf:
+            raise UnsupportedError("powers of a base that is not one number above 0")
         y = net.layer("Exp", [exponent], exp_param={"base": number})
         return expanded(net, y, broadcast_shape(base.shape, exponent.shape))
     assert isinstance(base, Tensor)
-    number = number_of(exponent)
-    if number is None and np.unique(float_array(exponent)).size == 1:
-        number = float(float_array(exponent).flat[0])
+    number = _one_number(exponent)
     if number is None:
         raise UnsupportedError(f"exponents of shape {exponent.shape}; Caffe's Power takes one number")
     need(not (base.whole and is_whole(exponent)), "a power of whole numbers; Caffe has floats only")
     shape = broadcast_shape(base.shape, exponent.shape)
     return expanded(net, powered(net, base, number), shape)
+
+
+def _one_number(value: Constant) -> float | None:
+    """The number of which the constant consists, once or often."""
+    numbers = np.unique(float_array(value))
+    return float(numbers[0]) if numbers.size == 1 else None
 
 
 @OPERATORS.register("caffe.Affine")
@@ -155,7 +154,17 @@ def affine_node(call: Call, net: Network) -> Tensor:
     return affine(net, call.tensor(0), scale=call.constant(1), shift=call.constant(2))
 
 
+@OPERATORS.register("caffe.Power")
+@pointwise
+def power_node(call: Call, net: Network) -> Tensor:
+    """(shift + scale * x) ^ power: what patterns.py makes of these in pieces."""
+    power, scale, shift = (call.attribute(name) for name in ("power", "scale", "shift"))
+    need(None not in (power, scale, shift), "no power, scale or shift")
+    return powered(net, call.tensor(0), power, scale=scale, shift=shift)
+
+
 @OPERATORS.register("Neg")
+@pointwise
 def neg(call: Call, net: Network) -> Tensor:
     """-x."""
     x = call.tensor(0)
@@ -163,12 +172,14 @@ def neg(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Reciprocal")
+@pointwise
 def reciprocal(call: Call, net: Network) -> Tensor:
     """1 / x."""
     return powered(net, call.tensor(0), -1)
 
 
 @OPERATORS.register("Sqrt")
+@pointwise
 def sqrt(call: Call, net: Network) -> Tensor:
     """X ^ 0.5."""
     return powered(net, call.tensor(0), 0.5)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.onnx import layouts, views
+from converters.onnx import views
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import OPERATORS, Call
 from converters.onnx.values import Tensor
@@ -212,6 +212,25 @@ def gather(call: Call, net: Network) -> Tensor:
     return value if made == value.shape else views.reshaped(net, value, made, "")
 
 
+@OPERATORS.register("GatherND")
+def gather_nd(call: Call, net: Network) -> Tensor:
+    """The places on the first axes that the last axis of a constant names."""
+    value, indices = call.tensor(0), call.constant(1)
+    assert indices is not None
+    need(not call.attribute("batch_dims", 0), f"batch_dims: found {call.attribute('batch_dims')}, expected 0")
+    axes = indices.shape[-1]
+    need(indices.size > 0 and axes <= len(value.shape), f"indices of shape {indices.shape}")
+    sizes = np.array(value.shape[:axes])
+    need(bool(((indices >= -sizes) & (indices < sizes)).all()), f"indices: found places outside of {value.shape}")
+    wanted = np.ravel_multi_index(tuple(np.moveaxis(indices % sizes, -1, 0)), tuple(sizes)).reshape(-1)
+    rest = value.shape[axes:]
+    step = _step(call, f"{len(wanted)} of {count(value.shape[:axes])} positions")
+    flat = value if axes == 1 else views.reshaped(net, value, (count(value.shape[:axes]), *rest), step)
+    found = views.picked(net, flat, 0, wanted.tolist(), step)
+    made = (*indices.shape[:-1], *rest)
+    return found if made == found.shape else views.reshaped(net, found, made, step)
+
+
 def _embedded(call: Call, net: Network) -> Tensor:
     table = call.constant(0)
     assert table is not None
@@ -251,13 +270,7 @@ def _cut(net: Network, value: Tensor, order: Sequence[int], axis: int, sizes: Se
     options: dict[str, Any] = {} if order[axis] == 1 else {"axis": order[axis]}
     options["slice_point"] = np.cumsum(sizes)[:-1].tolist()
     tops = net.tops("Slice", [views.base(value)], len(sizes), slice_param=options)
-    return [replace(_turned(net, top, order, value), whole=value.whole) for top in tops]
-
-
-def _turned(net: Network, made: Tensor, order: Sequence[int], like: Tensor) -> Tensor:
-    """A blob seen with its axes in this order, as `like` is."""
-    layout = layouts.transposed(layouts.whole(made.shape), order)
-    return views.viewed(made, layout, net, views.view_of(like).history[-1] if views.view_of(like).history else "")
+    return [replace(views.turned(net, top, order, views.view_of(value).history), whole=value.whole) for top in tops]
 
 
 @OPERATORS.register("Concat")
@@ -284,7 +297,7 @@ def concat(call: Call, net: Network) -> Tensor:
         return _joined(net, bottoms, axis)
     back = np.argsort(order)
     bottoms = [views.base(one) if isinstance(one, Tensor) else net.constant(one.transpose(back)) for one in given]
-    return _turned(net, _joined(net, bottoms, order[axis]), order, first)
+    return views.turned(net, _joined(net, bottoms, order[axis]), order, views.view_of(first).history)
 
 
 def _joined(net: Network, bottoms: Sequence[Tensor], axis: int) -> Tensor:

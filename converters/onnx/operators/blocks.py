@@ -7,13 +7,16 @@ does; Caffe's Scale and Bias take factors and summands that lie on a run of axes
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from math import inf
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from converters.onnx import views
 from converters.onnx.network import Network
+from converters.onnx.operators.readers import Call
 from converters.onnx.values import Constant, Tensor, ValueOf
 from prototxt_gen.errors import UnsupportedError, need
 from prototxt_gen.layers import Shape
@@ -54,27 +57,52 @@ def broadcast_shape(*shapes: Shape) -> Shape:
 
 
 def reshaped(net: Network, x: Tensor, shape: Shape, suffix: str = "reshaped") -> Tensor:
-    """The tensor in another shape. The layer states as few sizes as it can, so that it holds for other batches."""
-    if x.shape == shape:
-        return x
-    same = 0
-    for old, new in zip(x.shape, shape, strict=False):
-        if old != new:
-            break
-        same += 1
-    sizes = [0] * same + list(shape[same:])
-    if same == 0 and sizes:
-        sizes[0] = -1
-    return marked(net.layer("Reshape", [x], suffix=suffix, reshape_param={"shape": {"dim": sizes}}), x.whole)
+    """The tensor in another shape, as a view; `suffix` is for the layer that writes it, should one be needed."""
+    return x if x.shape == shape else _named(net, views.reshaped(net, x, shape, f"shape {shape}"), suffix)
 
 
 def expanded(net: Network, x: Tensor, shape: Shape, suffix: str = "tiled") -> Tensor:
-    """The tensor repeated where `shape` is longer, as numpy's broadcast_to."""
-    y = reshaped(net, x, (1,) * (len(shape) - len(x.shape)) + x.shape)
-    for axis, (old, new) in enumerate(zip(y.shape, shape, strict=True)):
-        if old != new:
-            y = net.layer("Tile", [y], suffix=suffix, tile_param={"axis": axis, "tiles": new})
-    return marked(y, x.whole)
+    """The tensor repeated where `shape` is longer, as numpy's broadcast_to: a view."""
+    return x if x.shape == shape else _named(net, views.expanded(net, x, shape, f"repeated to {shape}"), suffix)
+
+
+def _named(net: Network, x: Tensor, suffix: str) -> Tensor:
+    if x.view is None or not suffix:
+        return x
+    return dataclasses.replace(x, view=dataclasses.replace(x.view, stem=f"{net.stem}/{suffix}"))
+
+
+def upright(x: Tensor) -> tuple[Tensor, tuple[int, ...]]:
+    """A tensor, and the order in which its axes are those of x: the blob where x is a transposition, else x itself."""
+    order = views.axis_order(x) if x.view is not None else None
+    return (x, tuple(range(len(x.shape)))) if order is None else (views.base(x), order)
+
+
+def turned(net: Network, x: Tensor, order: Sequence[int]) -> Tensor:
+    """The tensor with its axes in another order, as a view."""
+    return x if list(order) == sorted(order) else views.transposed(net, x, order, f"axes {tuple(order)}")
+
+
+def turned_back(order: Sequence[int]) -> tuple[int, ...]:
+    """The order that undoes an order."""
+    return tuple(int(place) for place in np.argsort(order))
+
+
+def pointwise(reader: PointReader) -> PointReader:
+    """The reader of an operator that changes each number of its first input alone: it is applied below a view."""
+
+    @functools.wraps(reader)
+    def read(call: Call, net: Network) -> Tensor:
+        x = call.tensor(0)
+        if x.view is None:
+            return reader(call, net)
+        blob, wrap = views.through(net, x)
+        return wrap(reader(dataclasses.replace(call, inputs=(blob, *call.inputs[1:])), net))
+
+    return read
+
+
+PointReader: TypeAlias = "Callable[[Call, Network], Tensor]"
 
 
 # --- numbers by themselves
@@ -139,17 +167,27 @@ def affine(
     """Scale * x + shift, either of which is any constant that broadcasts with x: Power, Scale or Bias."""
     given = {name: float_array(value) for name, value in (("scale", scale), ("shift", shift)) if value is not None}
     shape = broadcast_shape(x.shape, *(value.shape for value in given.values()))
-    lean = {name: _lean(value, len(shape)) for name, value in given.items()}
-    if all(value.size == 1 for value in lean.values()):
-        numbers = {name: float(value.reshape(())) for name, value in lean.items()}
+    if x.view is not None:
+        lean = views.unrepeated(net, x)
+        if lean.shape != x.shape and broadcast_shape(lean.shape, *(value.shape for value in given.values())) != shape:
+            return expanded(net, affine(net, lean, scale, shift, suffix), shape)
+        if shape == x.shape:
+            blob, wrap = views.through(net, x)
+            if blob.blob == x.blob:
+                moved = {name: views.below(x, value) for name, value in given.items()}
+                return wrap(affine(net, blob, moved.get("scale"), moved.get("shift"), suffix))
+            x = blob
+    lined = {name: _lean(value, len(shape)) for name, value in given.items()}
+    if all(value.size == 1 for value in lined.values()):
+        numbers = {name: float(value.reshape(())) for name, value in lined.items()}
         y = powered(net, x, scale=numbers.get("scale", 1), shift=numbers.get("shift", 0), suffix=suffix)
         return expanded(net, y, shape)
     y = expanded(net, x, shape)
-    axes = [axis for axis in range(len(shape)) if any(value.shape[axis] > 1 for value in lean.values())]
+    axes = [axis for axis in range(len(shape)) if any(value.shape[axis] > 1 for value in lined.values())]
     start, stop = min(axes), max(axes) + 1
     blobs = {
         name: np.broadcast_to(value.reshape(tuple(value.shape[start:stop])), shape[start:stop])
-        for name, value in lean.items()
+        for name, value in lined.items()
     }
     stated = {"axis": start, "num_axes": stop - start}
     options: dict[str, Any] = {name: value for name, value in stated.items() if value != 1}
@@ -200,7 +238,8 @@ def difference(net: Network, a: ValueOf, b: ValueOf, suffix: str = "") -> Tensor
     if not isinstance(a, Tensor):
         return affine(net, b, scale=np.float32(-1), shift=a, suffix=suffix)
     if a.shape == b.shape:
-        return weighted_sum(net, [a, b], [1, -1], suffix)
+        blobs, wrap = views.common(net, [a, b])
+        return wrap(weighted_sum(net, blobs, [1, -1], suffix))
     return total(net, a, negated(net, b), suffix)
 
 
@@ -216,7 +255,10 @@ def largest(net: Network, terms: Sequence[Tensor], suffix: str = "") -> Tensor:
     """The greatest of the tensors, which broadcast."""
     shape = broadcast_shape(*(term.shape for term in terms))
     same = [expanded(net, term, shape) for term in terms]
-    return net.layer("Eltwise", same, suffix=suffix, eltwise_param={"operation": "MAX"}) if len(same) > 1 else same[0]
+    if len(same) == 1:
+        return same[0]
+    blobs, wrap = views.common(net, same)
+    return wrap(net.layer("Eltwise", blobs, suffix=suffix, eltwise_param={"operation": "MAX"}))
 
 
 def _joined(net: Network, a: Tensor, b: Tensor, kind: str, suffix: str) -> Tensor:
@@ -226,7 +268,16 @@ def _joined(net: Network, a: Tensor, b: Tensor, kind: str, suffix: str) -> Tenso
     as one that it has if it is of the batch: the layers hold for other batches then.
     """
     shape = broadcast_shape(a.shape, b.shape)
+    if a.shape != b.shape:
+        lean = [views.unrepeated(net, x) for x in (a, b)]
+        if broadcast_shape(lean[0].shape, lean[1].shape) != shape:
+            return expanded(net, _joined(net, lean[0], lean[1], kind, suffix), shape)
+        a, b = lean
     axes = len(shape)
+    options: dict[str, Any] = {"eltwise_param": {"operation": "PROD"}} if kind == "Scale" else {}
+    if a.shape == b.shape:
+        blobs, wrap = views.common(net, [a, b])
+        return wrap(net.layer("Eltwise", blobs, suffix=suffix, **options))
 
     def missing(x: Tensor) -> int:
         own = (1,) * (axes - len(x.shape)) + x.shape
@@ -234,12 +285,15 @@ def _joined(net: Network, a: Tensor, b: Tensor, kind: str, suffix: str) -> Tenso
 
     large, small = (a, b) if missing(a) <= missing(b) else (b, a)
     large = expanded(net, large, shape)
-    options: dict[str, Any] = {}
     own = (1,) * (axes - len(small.shape)) + small.shape
     if own == shape:
-        if kind == "Scale":
-            options["eltwise_param"] = {"operation": "PROD"}
-        return net.layer("Eltwise", [large, reshaped(net, small, shape)], suffix=suffix, **options)
+        return _joined(net, large, reshaped(net, small, shape), kind, suffix)
+    blob, order = upright(large)
+    if blob is not large:
+        there = turned_back(order)
+        small = turned(net, reshaped(net, small, own), there)
+        return turned(net, _joined(net, blob, small, kind, suffix), order)
+    options = {}
     taken = [axis for axis, size in enumerate(own) if size > 1]
     if len(small.shape) == axes and own[0] == shape[0]:
         taken.insert(0, 0)

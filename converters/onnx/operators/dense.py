@@ -3,11 +3,23 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
 import numpy as np
 
+from converters.onnx import views
 from converters.onnx.network import Network
-from converters.onnx.operators.blocks import affine, along, broadcast_shape, float_array, powered, reshaped, total
+from converters.onnx.operators.blocks import (
+    affine,
+    along,
+    broadcast_shape,
+    float_array,
+    powered,
+    reshaped,
+    total,
+    turned,
+    upright,
+)
 from converters.onnx.operators.readers import OPERATORS, Call
 from converters.onnx.values import Constant, Tensor, ValueOf
 from prototxt_gen.errors import UnsupportedError, need
@@ -39,13 +51,33 @@ def gemm(call: Call, net: Network) -> Tensor:
     matrix = matrix if alpha == 1 else matrix * alpha
     shape = (x.shape[0], matrix.shape[0]) if axis else (matrix.shape[0], x.shape[1])
     if c is None or beta == 0:
-        return along(net, x, axis, matrix)
+        return weighted(net, x, axis, matrix)
     if not isinstance(c, Tensor):
         bias = bias_of(c, shape, axis)
         if bias is not None:
-            return along(net, x, axis, matrix, bias if beta == 1 else bias * beta)
-        return affine(net, along(net, x, axis, matrix, suffix="product"), shift=float_array(c) * beta)
-    return total(net, along(net, x, axis, matrix, suffix="product"), powered(net, c, scale=float(beta), suffix="beta"))
+            return weighted(net, x, axis, matrix, bias if beta == 1 else bias * beta)
+        return affine(net, weighted(net, x, axis, matrix, suffix="product"), shift=float_array(c) * beta)
+    y = weighted(net, x, axis, matrix, suffix="product")
+    return total(net, y, powered(net, c, scale=float(beta), suffix="beta"))
+
+
+def weighted(
+    net: Network, x: Tensor, axis: int, matrix: Constant, bias: Constant | None = None, suffix: str = ""
+) -> Tensor:
+    """The matrix (outputs, inputs) times x along an axis, plus a bias.
+
+    The weights take up the order in which a view has the numbers: of a flattened map they are those of an InnerProduct
+    of the map itself, of a transposed tensor they lie along the axis that the blob has there.
+    """
+    places = views.flattened_order(x) if x.view is not None and axis == len(x.shape) - 1 else None
+    if places is not None and len(views.base(x).shape) > 1:
+        weight = np.empty_like(matrix)
+        weight[:, places.reshape(-1)] = matrix
+        blobs = [weight] if bias is None else [weight, bias]
+        options: dict[str, Any] = {"num_output": len(matrix), **({"bias_term": False} if bias is None else {})}
+        return net.layer("InnerProduct", [views.base(x)], blobs=blobs, suffix=suffix, inner_product_param=options)
+    blob, order = upright(x)
+    return turned(net, along(net, blob, order[axis], matrix, bias, suffix), order)
 
 
 def bias_of(value: Constant, shape: tuple[int, ...], axis: int) -> Constant | None:
@@ -85,10 +117,10 @@ def _times_right(net: Network, x: Tensor, weight: Constant, bias: Constant | Non
     matrix: Constant = weight.reshape(weight.shape[-2:]) if weight.ndim > 1 else weight[:, None]
     shape = (*x.shape[:-1], matrix.shape[1])
     row = None if bias is None else bias_of(bias, shape, rank - 1)
-    y = along(net, x, rank - 1, matrix.T, row)
+    y = weighted(net, x, rank - 1, matrix.T, row)
     if weight.ndim == 1:
-        return reshaped(net, y, x.shape[:-1])
-    y = _led(net, y, weight.ndim)
+        return reshaped(net, y, x.shape[:-1], "")
+    y = _led(net, y, weight.ndim - (rank == 1))
     return affine(net, y, shift=bias) if bias is not None and row is None else y
 
 
@@ -98,12 +130,12 @@ def _times_left(net: Network, weight: Constant, x: Tensor) -> Tensor:
     need(rank > 0, "a tensor without axes")
     matrix: Constant = weight.reshape(weight.shape[-2:]) if weight.ndim > 1 else weight[None]
     axis = max(rank - 2, 0)
-    y = along(net, x, axis, matrix)
+    y = weighted(net, x, axis, matrix)
     if weight.ndim == 1:
-        return reshaped(net, y, (*y.shape[:axis], *y.shape[axis + 1 :]))
-    return _led(net, y, weight.ndim if rank > 1 else weight.ndim - 1)
+        return reshaped(net, y, (*y.shape[:axis], *y.shape[axis + 1 :]), "")
+    return _led(net, y, weight.ndim - (rank == 1))
 
 
 def _led(net: Network, y: Tensor, rank: int) -> Tensor:
     """The tensor on at least `rank` axes, with ones in front."""
-    return reshaped(net, y, broadcast_shape(y.shape, (1,) * rank))
+    return reshaped(net, y, broadcast_shape(y.shape, (1,) * rank), "")

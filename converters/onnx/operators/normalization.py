@@ -18,6 +18,8 @@ from converters.onnx.operators.blocks import (
     powered,
     product,
     reshaped,
+    turned,
+    upright,
 )
 from converters.onnx.operators.readers import OPERATORS, Call
 from converters.onnx.operators.reductions import centred, greatest, summed
@@ -28,8 +30,7 @@ from prototxt_gen.errors import UnsupportedError, need
 @OPERATORS.register("BatchNormalization")
 def batch_normalization(call: Call, net: Network) -> Tensor:
     """(x - mean) / sqrt(variance + epsilon) * scale + shift with stored statistics: BatchNorm and Scale."""
-    training = call.attribute("training_mode", 0) or (call.opset < 7 and not call.attribute("is_test", 0))
-    need(not training, "training_mode: the statistics of the batch; expected stored ones")
+    need(not call.attribute("training_mode", 0), "training_mode: the statistics of the batch; expected stored ones")
     need(call.attribute("spatial", 1) == 1, "spatial 0: statistics for each number; expected for each channel")
     x = call.tensor(0)
     need(len(x.shape) >= 2, f"shape {x.shape}, expected 2 axes or more")
@@ -76,7 +77,7 @@ def instance_normalization(call: Call, net: Network) -> Tensor:
     """
     x = call.tensor(0)
     need(len(x.shape) >= 3, f"shape {x.shape}, expected 3 axes or more")
-    y = centred(net, x, 2, call.attribute("epsilon", 1e-5))
+    y = centred(net, x, range(2, len(x.shape)), call.attribute("epsilon", 1e-5))
     return _by_channel(net, y, call.constant(1), call.constant(2))
 
 
@@ -101,7 +102,7 @@ def group_normalization(call: Call, net: Network) -> Tensor:
     if scale.size == groups:
         scale, shift = (np.repeat(value, x.shape[1] // groups) for value in (scale, shift))
     y = reshaped(net, x, (x.shape[0], groups, prod(x.shape[1:]) // groups), "groups")
-    y = reshaped(net, centred(net, y, 2, call.attribute("epsilon", 1e-5)), x.shape, "channels")
+    y = reshaped(net, centred(net, y, [2], call.attribute("epsilon", 1e-5)), x.shape, "channels")
     return _by_channel(net, y, scale, shift)
 
 
@@ -115,7 +116,9 @@ def layer_normalization(call: Call, net: Network) -> Tensor:
     need(-len(x.shape) <= axis < len(x.shape), f"axis {axis} of shape {x.shape}")
     axis %= len(x.shape)
     mean = call.operator == "LayerNormalization"
-    y = centred(net, x, axis, call.attribute("epsilon", 1e-5), mean=mean)
+    blob, order = upright(x)
+    axes = sorted(order[place] for place in range(axis, len(x.shape)))
+    y = turned(net, centred(net, blob, axes, call.attribute("epsilon", 1e-5), mean=mean), order)
     scale, shift = call.constant(1), call.constant(2) if mean else None
     return y if scale is None and shift is None else affine(net, y, scale, shift)
 
@@ -137,7 +140,11 @@ def lp_normalization(call: Call, net: Network) -> Tensor:
     """X divided by its norm of order 1 or 2 along an axis; zeros stay zeros."""
     x, axis, order = call.tensor(0), call.attribute("axis", -1), call.attribute("p", 2)
     need(-len(x.shape) <= axis < len(x.shape), f"axis {axis} of shape {x.shape}")
-    axes = [axis % len(x.shape)]
+    blob, places = upright(x)
+    return turned(net, _by_norm(net, blob, [places[axis % len(x.shape)]], order), places)
+
+
+def _by_norm(net: Network, x: Tensor, axes: list[int], order: int) -> Tensor:
     if order == 1:
         norm = summed(net, net.layer("AbsVal", [x], suffix="abs"), axes)
         return product(net, x, powered(net, clipped(net, norm, _TINY, suffix="norm"), -1, suffix="factor"))
@@ -154,13 +161,15 @@ def softmax(call: Call, net: Network) -> Tensor:
     """exp(x) over its sum along an axis; before opset 13 along all from `axis`, as one."""
     x = call.tensor(0)
     axes = _softmax_axes(call, x)
-    y = _merged(net, x, axes)
-    top = net.layer("Softmax", [y], **({} if axes[0] == 1 else {"softmax_param": _axis(axes[0])}))
-    return reshaped(net, top, x.shape)
+    if len(axes) == 1:
+        blob, order = upright(x)
+        return turned(net, _softmax(net, blob, order[axes[0]]), order)
+    return reshaped(net, _softmax(net, _merged(net, x, axes), axes[0]), x.shape, "")
 
 
-def _axis(axis: int) -> Any:
-    return {"axis": axis}
+def _softmax(net: Network, x: Tensor, axis: int) -> Tensor:
+    options: dict[str, Any] = {} if axis == 1 else {"softmax_param": {"axis": axis}}
+    return net.layer("Softmax", [x], **options)
 
 
 @OPERATORS.register("LogSoftmax")
@@ -168,10 +177,16 @@ def log_softmax(call: Call, net: Network) -> Tensor:
     """X less log(sum(exp(x))), with the greatest taken out. Not the logarithm of Softmax, whose small values are 0."""
     x = call.tensor(0)
     axes = _softmax_axes(call, x)
-    y = _merged(net, x, axes)
-    below = difference(net, y, greatest(net, y, axes[:1]), "below")
-    powers = summed(net, net.layer("Exp", [below], suffix="exp"), axes[:1])
-    return reshaped(net, difference(net, below, net.layer("Log", [powers], suffix="log")), x.shape)
+    if len(axes) == 1:
+        blob, order = upright(x)
+        return turned(net, _log_softmax(net, blob, order[axes[0]]), order)
+    return reshaped(net, _log_softmax(net, _merged(net, x, axes), axes[0]), x.shape, "")
+
+
+def _log_softmax(net: Network, x: Tensor, axis: int) -> Tensor:
+    below = difference(net, x, greatest(net, x, [axis]), "below")
+    powers = summed(net, net.layer("Exp", [below], suffix="exp"), [axis])
+    return difference(net, below, net.layer("Log", [powers], suffix="log"))
 
 
 def _softmax_axes(call: Call, x: Tensor) -> list[int]:

@@ -12,12 +12,14 @@ from converters.onnx.network import Network
 from converters.onnx.operators.blocks import (
     along,
     difference,
-    expanded,
     marked,
     negated,
     powered,
+    product,
     reshaped,
     total,
+    turned,
+    upright,
 )
 from converters.onnx.operators.readers import OPERATORS, Call
 from converters.onnx.values import Tensor
@@ -155,9 +157,10 @@ def reduce(call: Call, net: Network) -> Tensor:
         axes = []
         if kind in ("Mean", "Sum", "Max", "Min", "Prod"):
             return x
-    y = _reduced(net, x, axes, kind)
+    blob, order = upright(x)
+    y = turned(net, _reduced(net, blob, sorted(order[axis] for axis in axes), kind), order)
     if not call.attribute("keepdims", 1):
-        y = reshaped(net, y, tuple(size for axis, size in enumerate(x.shape) if axis not in axes))
+        y = reshaped(net, y, tuple(size for axis, size in enumerate(x.shape) if axis not in axes), "")
     return marked(y, x.whole)
 
 
@@ -194,17 +197,24 @@ def cumulative_sum(call: Call, net: Network) -> Tensor:
     assert axis is not None
     place = axis[0] % len(x.shape)
     size = x.shape[place]
+    x, order = upright(x)
     matrix = np.tri(size, size, -1 if call.attribute("exclusive", 0) else 0, np.float32)
     if call.attribute("reverse", 0):
         matrix = matrix[::-1, ::-1]
-    return marked(along(net, x, place, matrix, fixed=True), x.whole)
+    return turned(net, marked(along(net, x, order[place], matrix, fixed=True), x.whole), order)
 
 
-def centred(net: Network, x: Tensor, start: int, eps: float, *, mean: bool = True) -> Tensor:
-    """(x - mean) / sqrt(variance + eps) over the axes from `start`; without `mean`, x / sqrt(mean of squares + eps).
+def centred(net: Network, x: Tensor, axes: Sequence[int], eps: float, *, mean: bool = True) -> Tensor:
+    """(x - mean) / sqrt(variance + eps) over some axes; without `mean`, x / sqrt(mean of squares + eps).
 
-    Reductions leave the axes before `start`, which are those that Bias and Scale take from axis 0 on.
+    Over the last axes Reduction leaves those before, which Bias and Scale take from axis 0 on.
     """
+    start = len(x.shape) - len(axes)
+    if list(axes) != list(range(start, len(x.shape))):
+        if mean:
+            x = total(net, x, summed(net, x, axes, mean=True, factor=-1), "centred")
+        squares = summed(net, x, axes, mean=True, squares=True)
+        return product(net, x, powered(net, squares, -0.5, shift=eps, suffix="factor"), "normalized")
     axis = {"axis": start} if start else {}
     if mean:
         middle = net.layer("Reduction", [x], suffix="mean", reduction_param={"operation": "MEAN", "coeff": -1, **axis})
@@ -213,14 +223,3 @@ def centred(net: Network, x: Tensor, start: int, eps: float, *, mean: bool = Tru
     variance = net.layer("Reduction", [x], suffix="variance", reduction_param=options)
     factor = powered(net, variance, -0.5, shift=eps, suffix="factor")
     return net.layer("Scale", [x, factor], suffix="normalized", scale_param={"axis": 0})
-
-
-def centred_over(net: Network, x: Tensor, axes: Sequence[int], eps: float, *, mean: bool = True) -> Tensor:
-    """`centred` over any axes."""
-    if mean:
-        x = total(net, x, expanded(net, summed(net, x, axes, mean=True, factor=-1), x.shape), "centred")
-    factor = powered(net, summed(net, x, axes, mean=True, squares=True), -0.5, shift=eps, suffix="factor")
-    shape = x.shape
-    return net.layer(
-        "Eltwise", [x, expanded(net, factor, shape)], suffix="normalized", eltwise_param={"operation": "PROD"}
-    )

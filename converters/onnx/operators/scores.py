@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from converters.onnx.network import Network
-from converters.onnx.operators.blocks import along, marked, negated, powered, reshaped
+from converters.onnx.operators.blocks import along, marked, negated, powered, reshaped, turned, upright
 from converters.onnx.operators.readers import OPERATORS, Call
 from converters.onnx.values import Tensor
 from prototxt_gen.errors import UnsupportedError, need
@@ -22,16 +22,19 @@ def argmax(call: Call, net: Network) -> Tensor:
     need(-len(x.shape) <= axis < len(x.shape), f"axis {axis} of shape {x.shape}")
     axis %= len(x.shape)
     size = x.shape[axis]
+    x, order = upright(x)
+    place = order[axis]
     first = not call.attribute("select_last_index", 0) and size > 1
     if call.operator == "ArgMin":
         x = negated(net, x)
     if first:
-        x = along(net, x, axis, np.eye(size, dtype=np.float32)[::-1], suffix="reversed", fixed=True)
-    y = net.layer("ArgMax", [x], suffix="place" if first else "", argmax_param={"axis": axis})
+        x = along(net, x, place, np.eye(size, dtype=np.float32)[::-1], suffix="reversed", fixed=True)
+    y = net.layer("ArgMax", [x], suffix="place" if first else "", argmax_param={"axis": place})
     if first:
         y = powered(net, y, scale=-1, shift=size - 1)
+    y = turned(net, y, order)
     if not call.attribute("keepdims", 1):
-        y = reshaped(net, y, (*y.shape[:axis], *y.shape[axis + 1 :]), "places")
+        y = reshaped(net, y, (*y.shape[:axis], *y.shape[axis + 1 :]), "")
     return marked(y, whole=True)
 
 

@@ -33,12 +33,12 @@ COMBINED = list(
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_combination_over_two_axes(kind):
     """Many layers beside one another in one network: each combination of options is one."""
-    text = "".join(
-        f'layer {{ name: "{place}" type: "{kind}" bottom: "x" top: "{place}" convolution_param {{ num_output: 8 '
-        f'bias_term: {bias} group: {group} {" ".join(options)} weight_filler {{ type: "gaussian" std: 1 }} '
-        f'bias_filler {{ type: "gaussian" std: 1 }} }} }}\n'
-        for place, (*options, group) in enumerate(COMBINED)
-    )
+    fillers = 'weight_filler { type: "gaussian" std: 1 } bias_filler { type: "gaussian" std: 1 }'
+    text = ""
+    for place, (*options, group) in enumerate(COMBINED):
+        stated = f"{' '.join(options)} group: {group} bias_term: {('false', 'true')[place % 2]} num_output: 8 {fillers}"
+        text += f'layer {{ name: "{place}" type: "{kind}" bottom: "x" top: "{place}" '
+        text += f"convolution_param {{ {stated} }} }}\n"
     found = check(net_of(text, x=(2, 4, 7, 9)))
     assert operators(found) == [KINDS[kind]] * len(COMBINED)
 
