@@ -44,7 +44,7 @@ class Network:
     """Layers in order. `layer` adds one to what the current node becomes.
 
     `stem` names the layers of the current node. `budget` is asked before large arrays are made. `views` are the blobs
-    of views that are written out, by blob and view.
+    of views that are written out, by blob and view. `padded` says of blobs what they are with zeros around which axes.
     """
 
     options: Options = field(default_factory=Options)
@@ -53,6 +53,7 @@ class Network:
     stem: str = "layer"
     budget: Budget = field(default_factory=Budget)
     views: dict[Any, Tensor] = field(default_factory=dict)
+    padded: dict[str, tuple[Tensor, dict[int, tuple[int, int]]]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
     def layer(
