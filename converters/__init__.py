@@ -1,4 +1,4 @@
-"""Caffe weights and networks in PyTorch and back, with Caffe's numbers."""
+"""Caffe weights and networks in PyTorch and back, and in ONNX, with Caffe's numbers."""
 
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from converters.weights.upgrading import upgrade_caffemodel
 from prototxt_gen.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from converters.onnx.exporting import export_onnx
+    from converters.onnx.reading import read_onnx
     from converters.pytorch.checkpoints import (
         apply_mapping,
         batch_norm_eps,
@@ -28,15 +30,17 @@ if TYPE_CHECKING:
     from converters.pytorch.module import to_torch, total_loss, weights_of
     from converters.pytorch.state_dict import read_state_dict
 else:
-    # These bring torch, which takes seconds to import; weights and networks should not wait for it.
+    # Most bring torch, which takes seconds to import; weights and networks should not wait for it.
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "apply_mapping": "converters.pytorch.checkpoints",
             "batch_norm_eps": "converters.pytorch.checkpoints",
+            "export_onnx": "converters.onnx.exporting",
             "from_state_dict": "converters.pytorch.checkpoints",
             "propose_mapping": "converters.pytorch.checkpoints",
             "read_mapping": "converters.pytorch.checkpoints",
+            "read_onnx": "converters.onnx.reading",
             "read_state_dict": "converters.pytorch.state_dict",
             "to_state_dict": "converters.pytorch.checkpoints",
             "to_torch": "converters.pytorch.module",
@@ -56,6 +60,7 @@ __all__ = [
     "batch_norm_eps",
     "caffe_interp",
     "change_dialect",
+    "export_onnx",
     "from_state_dict",
     "load_mean",
     "load_weights",
@@ -65,6 +70,7 @@ __all__ = [
     "read_mapping",
     "read_ncnn",
     "read_network",
+    "read_onnx",
     "read_solver_state",
     "read_state_dict",
     "read_weights",

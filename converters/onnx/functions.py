@@ -9,8 +9,10 @@ from typing import Any
 from converters.onnx.model import Node, Origin
 from prototxt_gen.errors import FormatError
 
-MOST_NODES = 1_000_000
-"""Functions that call functions can make nodes without end."""
+MOST_NODES = 50_000
+"""Functions that call functions can make nodes without end: so many beyond those that the graph has itself."""
+
+_DEEPEST = 32
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,8 @@ Key = tuple[str, str, str]
 def written_out(nodes: Sequence[Node], functions: Mapping[Key, Function]) -> list[Node]:
     """The nodes with every call of a function replaced by that function's own nodes.
 
-    Values within get the call's name before their own. FormatError for functions that call each other in a circle, and
-    for more than a million nodes.
+    Values within get the call's name before their own. FormatError for functions that call each other in a circle or
+    very deep, and for more than MOST_NODES nodes.
     """
     made: list[Node] = []
     if not functions:
@@ -50,14 +52,14 @@ def written_out(nodes: Sequence[Node], functions: Mapping[Key, Function]) -> lis
     while coming:
         node, callers = coming.pop()
         steps += 1
-        if steps > MOST_NODES:
-            raise FormatError(f"found functions that come to more than {MOST_NODES} nodes")
+        if steps > len(nodes) + MOST_NODES:
+            raise FormatError(f"found functions that make more than {MOST_NODES} nodes")
         key = (node.domain, node.operator, str(node.attributes.get("", "")))
         if key not in functions:
             made.append(node)
             continue
-        if key in callers:
-            raise FormatError(f"{node}: found a function that calls itself")
+        if key in callers or len(callers) >= _DEEPEST:
+            raise FormatError(f"{node}: found a function that calls itself, or more than {_DEEPEST} within each other")
         inner = body(node, functions[key], taken)
         coming.extend((one, (*callers, key)) for one in reversed(inner))
     return made

@@ -53,7 +53,7 @@ class Node:
     """A node: its operator, the values that it takes ("" where one is left out) and makes, its attributes.
 
     `domain` is "" for ONNX's own operators. Attributes are plain: numbers, text, lists of them, numpy arrays for
-    tensors; `Unread` for all others.
+    tensors; `Unread` for all others. `made`: patterns.py made it of others, and it may go beyond ONNX's definition.
     """
 
     name: str
@@ -63,6 +63,7 @@ class Node:
     outputs: tuple[str, ...]
     attributes: Mapping[str, Any] = field(default_factory=dict)
     origin: Origin = Origin()
+    made: bool = False
 
     def __str__(self) -> str:
         """Where a message says it happened."""

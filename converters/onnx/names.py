@@ -77,6 +77,32 @@ def named(model: Model) -> Model:
     return replace(model, nodes=nodes, shapes={values.get(name, name): shape for name, shape in model.shapes.items()})
 
 
+def with_outputs(model: Model, names: Sequence[str]) -> Model:
+    """The model with its outputs under other names, in order; an empty name stands for that of the output's layer.
+
+    An output whose new name another value has keeps its own, and so do inputs and constants that are outputs.
+    """
+    layers = {value: name for node, name in zip(model.nodes, layer_names(model), strict=True) for value in node.outputs}
+    taken = {*model.inputs, *model.constants, *(value for node in model.nodes for value in node.outputs)}
+    values: dict[str, str] = {}
+    for old, wished in zip(model.outputs, names, strict=True):
+        new = wished or layers.get(old, old)
+        if old in layers and old not in values and new not in taken:
+            values[old] = new
+            taken.add(new)
+    nodes = tuple(
+        replace(
+            node,
+            inputs=tuple(values.get(value, value) for value in node.inputs),
+            outputs=tuple(values.get(value, value) for value in node.outputs),
+        )
+        for node in model.nodes
+    )
+    outputs = tuple(values.get(value, value) for value in model.outputs)
+    shapes = {values.get(name, name): shape for name, shape in model.shapes.items()}
+    return replace(model, nodes=nodes, outputs=outputs, shapes=shapes)
+
+
 def fitted_names(names: Iterable[str], *, separator: str = "/", limit: int | None = None) -> dict[str, str]:
     """Each name with `separator` for "/", at most `limit` characters long. Different names stay different.
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -19,6 +19,7 @@ from converters.onnx.names import fitted_names, named, renamed
 from converters.onnx.network import Dialect, Network, Options
 from converters.onnx.operators import OPERATORS, Call
 from converters.onnx.operators.checking import check_node
+from converters.onnx.patterns import recognised
 from converters.onnx.slicing import join_slices
 from converters.onnx.standins import StandIn, stand_ins
 from converters.onnx.values import Constant, Tensor
@@ -43,6 +44,8 @@ def read_onnx(
     *,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     merged: bool = True,
+    round_mode: bool = True,
+    gelu: Literal["tanh"] | None = None,
     separator: str = "/",
     longest: int | None = None,
 ) -> tuple[NetParameter, Weights]:
@@ -51,7 +54,9 @@ def read_onnx(
     With the dialect "bvlc" it is written in layers that stock BVLC Caffe 1.0 has, with "fork" also in those of the
     known forks (Permute, ReLU6, Interp, ShuffleChannel, ...). An open batch is read as 1; other open sizes must be
     given: `input_shapes` has shapes by the names of inputs. With `merged` batch normalisation is folded into the layer
-    before it, without it stays BatchNorm and Scale. Opsets from 7 on are read, weights of other widths become float32.
+    before it, without it stays BatchNorm and Scale. `round_mode=False` is for a Caffe from before 2018, whose pooling
+    has none. `gelu="tanh"` writes the exact GELU by its tanh form, which differs by up to 5e-4. Opsets from 7 on are
+    read; weights of other widths become float32.
 
     Layers and blobs are named by module paths, as `layer1.0.conv1`, or by scopes; inputs and outputs keep their names.
     `separator` stands in names instead of "/", and no name is longer than `longest` characters.
@@ -62,7 +67,7 @@ def read_onnx(
     """
     model = read_model(path)
     try:
-        net, weights = to_network(model, Options(dialect), input_shapes, merged=merged)
+        net, weights = to_network(model, Options(dialect, round_mode, gelu), input_shapes, merged=merged)
         names = fitted_names(_names(net), separator=separator, limit=longest)
     except (CaffeError, ValueError) as fault:
         kind = type(fault) if isinstance(fault, CaffeError) else NetworkError
@@ -93,15 +98,14 @@ def to_network(
     for name, shape in turned.items():
         if shape != shapes[name]:
             _say_channels_first("input", name, shapes[name], shape)
+    model = recognised(model)
     original = model.nodes
     model = named(model)
     live = live_nodes(model)
     nodes = [model.nodes[index] for index in live]
-    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes)
-    needed = {*model.outputs, *(value for node in nodes for value in node.inputs)}
+    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes, turned != shapes)
     for name, shape in turned.items():
-        if name in needed:
-            walk.input(name, shape)
+        walk.input(name, shape)
     for index in live:
         walk.node(model.nodes[index], original[index])
     walk.outputs()
@@ -111,7 +115,7 @@ def to_network(
         raise UnsupportedError(f"Caffe cannot do {number} {'node' if number == 1 else 'nodes'} exactly:\n{listed}")
     net = walk.net
     net.net.name = model.name
-    net.keep(walk.tops.values())
+    net.keep([*walk.tops.values(), *walk.sources])
     join_slices(net.net, {tensor.blob for tensor in walk.tops.values()})
     # Of several names a blob has the first value's, or before that an output's.
     within = {tensor.blob: name for name, tensor in reversed(walk.named.items()) if name not in walk.tops}
@@ -186,6 +190,8 @@ class _Walk:
     model: Model
     net: Network
     nodes: Sequence[Node]
+    channels_last: bool
+    """Whether inputs of the file have channels last, and channels first here: its outputs are treated alike then."""
 
     def __post_init__(self) -> None:
         self.values: dict[str, Value] = {"": None, **self.model.constants}
@@ -194,6 +200,8 @@ class _Walk:
         self.faults: list[str] = []
         self.named: dict[str, Tensor] = {}
         """By value the tensor that the last layer of its node made."""
+        self.sources: list[Tensor] = []
+        """The inputs' blobs: they stay, also where only their shape is asked for."""
         self.tops: dict[str, Tensor] = {}
         """The outputs' blobs."""
 
@@ -203,6 +211,7 @@ class _Walk:
         tensor = self.net.layer("Input", [], input_param={"shape": [{"dim": list(shape)}]})
         self.values[name] = Tensor(tensor.blob, tensor.shape, whole=name in self.model.whole)
         self.named[name] = tensor
+        self.sources.append(tensor)
 
     def node(self, node: Node, original: Node) -> None:
         """A node becomes constants or layers, or a line in `faults` and stand-ins for what it makes.
@@ -213,7 +222,8 @@ class _Walk:
         self.net.stem = node.name or next(filter(None, node.outputs))
         try:
             self._refuse_values(node)
-            check_node(node, self.model.opset)
+            if not node.made:
+                check_node(node, self.model.opset)
             made = self._made(node, inputs)
             self._check_outputs(node, made)
         except UnsupportedError as fault:
@@ -257,8 +267,8 @@ class _Walk:
             self.tops.update(zip(names, made, strict=True))
 
     def _plain(self, name: str, value: Tensor) -> Tensor:
-        """An output's blob; in stock Caffe, which has no Permute, a map with its channels moved to the end stays."""
-        kept = first_again(value) if self.net.options.dialect == "bvlc" else None
+        """An output's blob; where the file's maps have channels last, a map with its channels moved there stays."""
+        kept = first_again(value) if self.channels_last and self.net.options.dialect == "bvlc" else None
         if kept is None:
             return self.net.plain(value)
         _say_channels_first("output", name, value.shape, kept.shape)

@@ -19,10 +19,10 @@ from converters.weights.fitting import Fitted, fit_weights, unused
 from prototxt_gen.errors import NetworkError, UnsupportedError, WeightsError
 from prototxt_gen.flow import Value, dead_rows, flow_of, live_rows, output_names
 from prototxt_gen.layers import LAYERS, is_input
-from prototxt_gen.layers.sources import crop_sizes, resized_sizes
+from prototxt_gen.layers.sources import preprocessing
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.proto import NetParameter
-from prototxt_gen.trace import LayerSummary, trace
+from prototxt_gen.trace import trace
 
 
 def to_torch(
@@ -117,7 +117,7 @@ def to_torch(
         "loss_weights": {loss.top: loss.weight for loss in flow.losses},
         "changed_losses": tuple(loss.top for loss in flow.losses if loss.read != flow.final[loss.top]),
         "preprocessing": {
-            row.tops[0]: _preprocessing(row) for row in rows if "transform_param" in LAYERS[row.type].options
+            row.tops[0]: preprocessing(row.layer) for row in rows if "transform_param" in LAYERS[row.type].options
         },
         "origins": tuple(origins_of(rows, [*calls, *idle_calls])),
         "left_out": left_out,
@@ -163,16 +163,3 @@ def total_loss(module: nn.Module, result: Tensor | Mapping[str, Tensor]) -> Tens
     if changed := meta["changed_losses"]:
         raise UnsupportedError(f"total_loss: in-place layers change the losses {list(changed)} after they are computed")
     return torch.stack([weight * tops[top].sum() for top, weight in weights.items()]).sum()
-
-
-def _preprocessing(row: LayerSummary) -> dict[str, Any]:
-    """What a data layer does to its images. Caffe: data_transformer.cpp."""
-    transform = row.layer.transform_param
-    return {
-        "mean_values": tuple(transform.mean_value),
-        "mean_file": transform.mean_file or None,
-        "scale": transform.scale,
-        "crop": crop_sizes(row.layer),
-        "mirror": transform.mirror,
-        "resize": resized_sizes(row.layer),
-    }

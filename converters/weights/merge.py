@@ -27,6 +27,11 @@ def merge_batchnorm(net: NetParameter, weights: Mapping[str, Sequence[ArrayLike]
     not fit together.
     """
     merged, merges = merge_structure(net)
+    return merged, fold_weights(net, merges, weights)
+
+
+def fold_weights(net: NetParameter, merges: Sequence[Merge], weights: Mapping[str, Sequence[ArrayLike]]) -> Weights:
+    """The weights of a network after `merges`, which are those of `prototxt_gen.passes.merging` for it."""
     layers = {layer.name: layer for layer in upgrade(net).layer}
     arrays = {name: [as_blob(blob, f"layer {name!r}: blob") for blob in blobs] for name, blobs in weights.items()}
     faults = []
@@ -40,7 +45,7 @@ def merge_batchnorm(net: NetParameter, weights: Mapping[str, Sequence[ArrayLike]
     if faults:
         raise WeightsError(f"network {net.name!r}: {'; '.join(faults)}")
     gone = {name for merge in merges for name in merge[1:]}
-    return merged, {name: blobs for name, blobs in arrays.items() if name not in gone}
+    return {name: blobs for name, blobs in arrays.items() if name not in gone}
 
 
 def _folded(merge: Merge, layers: Mapping[str, Any], arrays: Weights) -> list[NDArray[np.float32]]:

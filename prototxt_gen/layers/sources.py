@@ -1,12 +1,14 @@
 """Layers without bottoms: inputs, data layers, DummyData, Parameter.
 
-`crop_sizes` and `resized_sizes` say what a data layer does to the sizes of its images.
+`crop_sizes` and `resized_sizes` say what a data layer does to the sizes of its images, `preprocessing` all that it does
+to them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers.layer_types import LayerShape, Shape, layer_type, require
@@ -38,6 +40,19 @@ def resized_sizes(layer: LayerParameter) -> Shape | None:
     sizes = (options.new_height, options.new_width)
     require(all(sizes) or not any(sizes), "image_data_param.new_height", sizes, "both sizes or neither")
     return sizes if any(sizes) else None
+
+
+def preprocessing(layer: LayerParameter) -> dict[str, Any]:
+    """What a data layer does to its images (Caffe: data_transformer.cpp)."""
+    transform = layer.transform_param
+    return {
+        "mean_values": tuple(transform.mean_value),
+        "mean_file": transform.mean_file or None,
+        "scale": transform.scale,
+        "crop": crop_sizes(layer),
+        "mirror": transform.mirror,
+        "resize": resized_sizes(layer),
+    }
 
 
 @layer_type(

@@ -13,6 +13,7 @@ OPERATOR_FAMILIES = (
     "normalization",
     "activations",
     "arithmetic",
+    "reductions",
     "arrangement",
     "scores",
 )

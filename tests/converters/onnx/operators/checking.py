@@ -94,7 +94,7 @@ def run(net: NetParameter, weights: Any, inputs: Arrays, names: Sequence[str]) -
 
     module = to_torch(net, weights).eval()
     with torch.no_grad():
-        made = module(*(torch.from_numpy(np.ascontiguousarray(array, np.float32)) for array in inputs.values()))
+        made = module(*(torch.from_numpy(np.array(array, np.float32, order="C")) for array in inputs.values()))
     tops = {"": made} if isinstance(made, torch.Tensor) else made
     assert len(tops) == len(names), f"found outputs {list(tops)}, expected {list(names)}"
     by_name = all(name in tops for name in names)
