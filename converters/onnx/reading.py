@@ -117,6 +117,7 @@ def to_network(
     net.net.name = model.name
     net.keep([*walk.tops.values(), *walk.sources])
     join_slices(net.net, {tensor.blob for tensor in walk.tops.values()})
+    net.rename_results(node.name for node in nodes)
     # Of several names a blob has the first value's, or before that an output's. An output that is an input, too, cannot
     # have its name.
     tops = {name: tensor for name, tensor in walk.tops.items() if name not in model.inputs}
@@ -226,7 +227,8 @@ class _Walk:
         """
         inputs = [self._value(name) for name in node.inputs]
         self.net.stem = node.name or next(filter(None, node.outputs))
-        self.net.room = len(self.net.net.layer) + MOST_LAYERS
+        first = len(self.net.net.layer)
+        self.net.room = first + MOST_LAYERS
         try:
             self._refuse_values(node)
             if not node.made:
@@ -242,6 +244,7 @@ class _Walk:
         if made is None:  # also where the node takes what a refused one makes
             self.values |= {name: stated_stand_in(self.model.shapes.get(name)) for name in node.outputs if name}
             return
+        self.net.name_last(made, first)
         for name, value in zip(node.outputs, made, strict=False):
             if name:
                 self.values[name] = value
