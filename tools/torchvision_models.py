@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 # The smallest sizes that networks take; and where 96 would leave a map of one pixel to all the last layers.
-_SIZES = {"alexnet": 128, "inception_v3": 128, "vgg": 64, "vit_": 224, "swin_": 128, "maxvit": 224}
+_SIZES = {"alexnet": 224, "inception_v3": 128, "vgg": 224, "vit_": 224, "swin_": 128, "maxvit": 224}
 _BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
