@@ -95,7 +95,7 @@ def binaries() -> Iterator[bytes]:
 
 
 def models() -> Iterator[bytes]:
-    """ONNX files: each operator that is read, with all its attributes, in a small graph; a function; shape arithmetic."""
+    """ONNX files: each operator that is read, with all its attributes and none, in a small graph; a function."""
     import onnx
     from onnx import helper
 

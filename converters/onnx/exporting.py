@@ -36,12 +36,16 @@ WeightsSource: TypeAlias = Mapping[str, Sequence[ArrayLike]] | str | os.PathLike
 
 @dataclass(frozen=True)
 class Exported:
-    """A network as a graph of ONNX. `inputs` and `outputs` have the graph's value for each top."""
+    """A network as a graph of ONNX. `inputs` and `outputs` have the graph's value for each top.
+
+    `input_shapes` are those of the inputs by top, with which the network was set up.
+    """
 
     graph: Graph
     name: str
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
+    input_shapes: Mapping[str, Shape]
     metadata: Mapping[str, str]
 
     def to_bytes(self) -> bytes:
@@ -146,7 +150,7 @@ def to_graph(
         if dynamic and not faults:
             found, faults = check_sizes(traced, trial, names, shapes, sizes)
     except UnsupportedError as fault:
-        raise UnsupportedError(f"{label}: {fault}") from fault
+        raise UnsupportedError(f"{label}: {str(fault).replace(f'{label}: ', '')}") from fault
     _refuse(label, traced, trial, faults)
 
     path = os.fspath(weights) if isinstance(weights, (str, os.PathLike)) else None
@@ -161,7 +165,14 @@ def to_graph(
     made = emit(traced, names, AXES[dynamic], _folded(whole, merges, traced.rows, blobs).__getitem__)
     made.graph.inputs = {made.inputs[top]: sizes[top] for top in made.inputs}
     made.graph.outputs = {made.outputs[name]: size for name, size in zip(names, found, strict=True)}
-    return Exported(made.graph, net.name, made.inputs, made.outputs, _preprocessing(rows) | dict(metadata or {}))
+    return Exported(
+        made.graph,
+        net.name,
+        made.inputs,
+        made.outputs,
+        {top: shapes[top] for top in made.inputs},
+        _preprocessing(rows) | dict(metadata or {}),
+    )
 
 
 def _cut(selected: NetParameter, rows: Sequence[LayerSummary], names: Sequence[str]) -> NetParameter:

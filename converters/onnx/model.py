@@ -127,9 +127,16 @@ def model_of(proto: Any, source: str = "model", folder: Path | None = None) -> M
     try:
         return _Reader(source, folder).model(proto)
     except CaffeError as fault:
-        if str(fault).startswith(source):
+        if str(fault).startswith(f"{source}: "):
             raise
         raise type(fault)(f"{source}: {fault}") from fault
+
+
+def _text(found: Any) -> str:
+    """Text of a message: protobuf gives bytes where a file's are no UTF-8."""
+    if isinstance(found, bytes):
+        raise FormatError(f"found {found[:40]!r}, expected text in UTF-8")
+    return str(found)
 
 
 class _Reader:
@@ -147,6 +154,7 @@ class _Reader:
         refused: dict[str, str] = {}
         constants = {}
         for tensor in graph.initializer:
+            _text(tensor.name)
             if tensor.name in constants or tensor.name in refused or not tensor.name:
                 raise FormatError(f"initializer {tensor.name!r}: found twice or without a name")
             try:
@@ -154,10 +162,11 @@ class _Reader:
             except UnsupportedError as fault:
                 refused[tensor.name] = str(fault)
         for tensor in graph.sparse_initializer:
-            refused[tensor.values.name] = "a sparse tensor"
+            refused[_text(tensor.values.name)] = "a sparse tensor"
         inputs: dict[str, Sizes | None] = {}
         whole = set()
         for value in graph.input:
+            _text(value.name)
             if value.name in constants or value.name in refused:  # before IR 4 constants were inputs, too
                 continue
             if value.name in inputs or not value.name:
@@ -173,7 +182,7 @@ class _Reader:
             if kind != "f":
                 whole.add(value.name)
         nodes = written_out([self._node(node, "") for node in graph.node], self._functions(proto.functions))
-        outputs = tuple(value.name for value in graph.output)
+        outputs = tuple(_text(value.name) for value in graph.output)
         known = {*inputs, *constants, *refused}
         ordered = _in_order(nodes, known)
         made = known.union(*(node.outputs for node in ordered))
@@ -184,9 +193,9 @@ class _Reader:
             raise FormatError(f"outputs: found {list(outputs)}, expected one or more, each once")
         shapes = {value.name: _sizes(value) for value in (*graph.value_info, *graph.output)}
         return Model(
-            graph.name, inputs, outputs, constants, ordered, opset,
+            _text(graph.name), inputs, outputs, constants, ordered, opset,
             {name: sizes for name, sizes in shapes.items() if sizes is not None},
-            proto.producer_name, frozenset(whole), refused,
+            _text(proto.producer_name), frozenset(whole), refused,
         )  # fmt: skip
 
     def _functions(self, protos: Iterable[Any]) -> dict[tuple[str, str, str], Any]:
@@ -194,13 +203,13 @@ class _Reader:
 
         functions = {}
         for proto in protos:
-            key = (_domain(proto.domain), proto.name, getattr(proto, "overload", ""))
+            key = (_domain(proto.domain), _text(proto.name), _text(getattr(proto, "overload", "")))
             if key in functions:
                 raise FormatError(f"function {proto.name!r}: found twice, expected one of each name")
             where = f"function {proto.name!r}: "
             functions[key] = Function(
-                tuple(proto.input),
-                tuple(proto.output),
+                tuple(map(_text, proto.input)),
+                tuple(map(_text, proto.output)),
                 dict(self._attributes(proto.attribute_proto, where)),
                 tuple(self._node(node, where) for node in proto.node),
             )
@@ -208,25 +217,26 @@ class _Reader:
 
     def _node(self, proto: Any, where: str) -> Node:
         node = Node(
-            proto.name, proto.op_type, _domain(proto.domain), tuple(proto.input), tuple(proto.output),
-            origin=_origin({entry.key: entry.value for entry in proto.metadata_props}),
+            _text(proto.name), _text(proto.op_type), _domain(proto.domain),
+            tuple(map(_text, proto.input)), tuple(map(_text, proto.output)),
+            origin=_origin({_text(entry.key): _text(entry.value) for entry in proto.metadata_props}),
         )  # fmt: skip
         attributes = dict(self._attributes(proto.attribute, f"{where}{node}: "))
-        overload = getattr(proto, "overload", "")
+        overload = _text(getattr(proto, "overload", ""))
         if overload:
             attributes[""] = overload
         return Node(node.name, node.operator, node.domain, node.inputs, node.outputs, attributes, node.origin)
 
     def _attributes(self, protos: Iterable[Any], where: str) -> Iterator[tuple[str, Any]]:
         for proto in protos:
-            yield proto.name, self._attribute(proto, f"{where}attribute {proto.name!r}")
+            yield _text(proto.name), self._attribute(proto, f"{where}attribute {proto.name!r}")
 
     def _attribute(self, proto: Any, where: str) -> Any:
         """ONNX: onnx.proto, AttributeProto."""
         if proto.ref_attr_name:
             from converters.onnx.functions import Reference
 
-            return Reference(proto.ref_attr_name)
+            return Reference(_text(proto.ref_attr_name))
         # The first IR versions left the type out.
         kind = proto.AttributeType.Name(proto.type) if proto.type in proto.AttributeType.values() else "UNDEFINED"
         if kind == "UNDEFINED":
@@ -256,8 +266,8 @@ _ATTRIBUTES = {
 }  # fmt: skip
 
 
-def _domain(name: str) -> str:
-    return "" if name == "ai.onnx" else name
+def _domain(name: Any) -> str:
+    return "" if name == "ai.onnx" else _text(name)
 
 
 def _opset(proto: Any) -> int:

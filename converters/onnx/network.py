@@ -20,6 +20,9 @@ from prototxt_gen.proto import LayerParameter, NetParameter
 
 Dialect = Literal["bvlc", "fork"]
 
+MOST_LAYERS = 1024
+"""What one node may become at most: an axis of thousands must not end in a layer for each of its positions."""
+
 _IN_PLACE = frozenset(
     ("AbsVal", "BNLL", "BatchNorm", "Bias", "Clip", "Dropout", "ELU", "Exp", "Log", "PReLU", "Power", "ReLU", "ReLU6",
      "Scale", "Sigmoid", "Softmax", "Swish", "TanH")
@@ -43,8 +46,8 @@ class Options:
 class Network:
     """Layers in order. `layer` adds one to what the current node becomes.
 
-    `stem` names the layers of the current node. `budget` is asked before large arrays are made. `views` are the blobs
-    of views that are written out, by blob and view.
+    `stem` names the layers of the current node, `room` is how many layers there may be behind it. `budget` is asked
+    before large arrays are made. `views` are the blobs of views that are written out, by blob and view.
     """
 
     options: Options = field(default_factory=Options)
@@ -52,6 +55,7 @@ class Network:
     weights: Weights = field(default_factory=dict)
     stem: str = "layer"
     budget: Budget = field(default_factory=Budget)
+    room: int = 2**31
     views: dict[Any, Tensor] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
@@ -87,6 +91,8 @@ class Network:
         where Caffe would refuse the layer.
         """
         plain = [self.plain(bottom) for bottom in bottoms]
+        if len(self.net.layer) >= self.room or number > MOST_LAYERS:
+            raise UnsupportedError(f"would take more than {MOST_LAYERS} layers, or a layer with as many tops")
         name = self._name(suffix)
         try:
             made = LayerParameter(name=name, type=kind, bottom=[bottom.blob for bottom in plain], **options)
@@ -181,6 +187,16 @@ class Network:
             maker = makers[bottom]
             if bottom == f"{top}/{maker.name}" and takers[bottom] == 1 and not LAYERS[maker.type].is_input:
                 layer.bottom[0] = renamed[bottom] = top
+
+    def name_last(self, values: Iterable[Constant | Tensor], first: int) -> None:
+        """Of the layers from `first` on, the one that makes a value gets the name without a suffix, if none has it."""
+        blobs = {value.blob for value in values if isinstance(value, Tensor)}
+        for layer in reversed(self.net.layer[first:]):
+            if self.stem not in self._taken and blobs.intersection(layer.top):
+                if layer.name in self.weights:
+                    self.weights[self.stem] = self.weights.pop(layer.name)
+                layer.name = self.stem
+                self._taken.add(self.stem)
 
     def _name(self, suffix: str) -> str:
         stem = f"{self.stem}/{suffix}" if suffix else self.stem

@@ -25,6 +25,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.onnx.model import Model, Node
+from converters.onnx.operators.checking import check_node
+from prototxt_gen.errors import UnsupportedError
 
 Made = tuple[str, tuple[str, ...], Mapping[str, Any]]
 """The operator, inputs and attributes of the node that replaces another."""
@@ -35,7 +37,7 @@ def recognised(model: Model) -> Model:
     graph = _Graph.of(model)
     nodes = list(model.nodes)
     for place, node in enumerate(nodes):
-        if node.domain or not node.outputs:
+        if not _is_sound(node, model.opset):
             continue
         while True:
             found = next((made for rule in _RULES if (made := rule(graph, node)) is not None), None)
@@ -52,6 +54,15 @@ def recognised(model: Model) -> Model:
     return replace(model, nodes=tuple(reversed(kept)), constants={**model.constants, **graph.added})
 
 
+def _is_sound(node: Node, opset: int) -> bool:
+    """Whether a node is as ONNX defines it, and makes something; others are left for the walk to name."""
+    try:
+        check_node(node, opset)
+    except UnsupportedError:
+        return False
+    return bool(node.outputs)
+
+
 @dataclass
 class _Graph:
     """Who makes and who takes each value; constants, also those of Constant nodes."""
@@ -66,7 +77,8 @@ class _Graph:
 
     @classmethod
     def of(cls, model: Model) -> _Graph:
-        makers = {value: node for node in model.nodes if not node.domain for value in node.outputs if value}
+        sound = [node for node in model.nodes if _is_sound(node, model.opset)]
+        makers = {value: node for node in sound for value in node.outputs if value}
         constants = dict(model.constants)
         for node in model.nodes:
             value = node.attributes.get("value") if node.operator == "Constant" and not node.domain else None

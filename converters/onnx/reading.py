@@ -16,7 +16,7 @@ from converters.onnx.channels_last import channels_first, first_again
 from converters.onnx.folding import can_fold, folded
 from converters.onnx.model import Model, Node, Sizes, read_model
 from converters.onnx.names import fitted_names, named, renamed
-from converters.onnx.network import Dialect, Network, Options
+from converters.onnx.network import MOST_LAYERS, Dialect, Network, Options
 from converters.onnx.operators import OPERATORS, Call
 from converters.onnx.operators.checking import check_node
 from converters.onnx.patterns import recognised
@@ -118,9 +118,11 @@ def to_network(
     net.keep([*walk.tops.values(), *walk.sources])
     join_slices(net.net, {tensor.blob for tensor in walk.tops.values()})
     net.rename_results(node.name for node in nodes)
-    # Of several names a blob has the first value's, or before that an output's.
-    within = {tensor.blob: name for name, tensor in reversed(walk.named.items()) if name not in walk.tops}
-    net.rename_tops(within | {tensor.blob: name for name, tensor in walk.tops.items()})
+    # Of several names a blob has the first value's, or before that an output's. An output that is an input, too, cannot
+    # have its name.
+    tops = {name: tensor for name, tensor in walk.tops.items() if name not in model.inputs}
+    within = {tensor.blob: name for name, tensor in reversed(walk.named.items()) if name not in tops}
+    net.rename_tops(within | {tensor.blob: name for name, tensor in tops.items()})
     net.run_in_place()
     made, weights = merge_batchnorm(net.net, net.weights) if merged else (net.net, net.weights)
     _, faults = fit_weights(trace(made), weights)
@@ -221,6 +223,8 @@ class _Walk:
         """
         inputs = [self.values[value] for value in node.inputs]
         self.net.stem = node.name or next(filter(None, node.outputs))
+        first = len(self.net.net.layer)
+        self.net.room = first + MOST_LAYERS
         try:
             self._refuse_values(node)
             if not node.made:
@@ -236,6 +240,7 @@ class _Walk:
         if made is None:  # also where the node takes what a refused one makes
             self.values.update(stand_ins(node, inputs, self.model))
             return
+        self.net.name_last(made, first)
         for name, value in zip(node.outputs, made, strict=False):
             if name:
                 self.values[name] = value
@@ -249,6 +254,7 @@ class _Walk:
         for name in self.model.outputs:
             value = self.values[name]
             self.net.stem = name
+            self.net.room = len(self.net.net.layer) + MOST_LAYERS
             try:
                 if name in self.model.refused:
                     raise UnsupportedError(self.model.refused[name])

@@ -70,9 +70,9 @@ def _inferred(
         for name, value in node.attributes.items()
         if not isinstance(value, Unread)
     }
-    proto = helper.make_node(node.operator, node.inputs, node.outputs, **attributes)
     schema = onnx.defs.get_schema(node.operator, model.opset, "")
     try:
+        proto = helper.make_node(node.operator, node.inputs, node.outputs, **attributes)
         made = onnx.shape_inference.infer_node_outputs(
             schema, proto, types, data, opset_imports=[helper.make_opsetid("", model.opset)]
         )

@@ -126,7 +126,8 @@ def single(array: NDArray[Any]) -> NDArray[np.float32]:
 
 def _external(tensor: Any, stored: np.dtype[Any], numbers: int, folder: Path | None, where: str) -> NDArray[Any]:
     """Numbers from a file beside the model (ONNX: ExternalData.md)."""
-    entries = {entry.key: entry.value for entry in tensor.external_data}
+    # Bytes that are no UTF-8 come as bytes; as text they name no file and no number.
+    entries = {str(entry.key): str(entry.value) for entry in tensor.external_data}
     location = entries.get("location", "")
     if folder is None:
         raise FileError(f"{where}: its data are in the file {location!r}, but a model in memory has no folder")

@@ -103,8 +103,10 @@ def prelu(call: Call, net: Network) -> Tensor:
     need(broadcast_shape(x.shape, slope.shape) == x.shape, f"slopes of shape {slope.shape} for {x.shape}")
     if x.view is not None:
         blob, wrap = views.through(net, x)
-        slope = views.below(x, slope) if blob.blob == x.blob else slope
-        return wrap(_prelu(net, blob, slope))
+        moved = views.below(x, slope) if blob.blob == x.blob else None
+        if moved is not None and moved.size <= slope.size:
+            return wrap(_prelu(net, blob, moved))
+        x = net.plain(x)
     return _prelu(net, x, slope)
 
 
@@ -264,6 +266,25 @@ def _refused(operator: str, reason: str) -> None:
     OPERATORS.register(operator)(read)
 
 
+@OPERATORS.register("Where")
+def where(call: Call, net: Network) -> Tensor | Constant:
+    """One of two values by a constant that is the same everywhere. A computed choice is refused.
+
+    To multiply by 0 and 1 is not the same: what is not chosen may be infinite or no number.
+    """
+    choice = call.inputs[0]
+    if choice is None or isinstance(choice, Tensor):
+        raise UnsupportedError("a choice between two values that the network computes; Caffe has no layer for it")
+    need(np.unique(choice).size == 1, "a choice that differs from place to place; Caffe has no layer for it")
+    chosen = call.inputs[1 if choice.reshape(-1)[0] else 2]
+    shapes = [value.shape for value in call.inputs if value is not None]
+    need(chosen is not None and len(shapes) == 3, "an input that is left out")
+    assert chosen is not None
+    shape = broadcast_shape(*shapes)
+    return expanded(net, chosen, shape) if isinstance(chosen, Tensor) else np.broadcast_to(chosen, shape)
+
+
+_CHOICE = "Caffe has no truth values, and nothing that chooses by them"
 _ROUNDING = "Caffe has no layer that rounds"
 _MISSING = "Caffe has no layer for it, and no layers make it exactly"
 
@@ -272,6 +293,10 @@ for _name, _reason in {
     "Floor": _ROUNDING,
     "Ceil": _ROUNDING,
     "Round": _ROUNDING,
+    **dict.fromkeys(
+        ("And", "Or", "Xor", "Not", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual"),
+        _CHOICE,
+    ),
     **dict.fromkeys(
         ("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan", "Mod"), _MISSING
     ),

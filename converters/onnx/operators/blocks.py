@@ -173,10 +173,10 @@ def affine(
             return expanded(net, affine(net, lean, scale, shift, suffix), shape)
         if shape == x.shape:
             blob, wrap = views.through(net, x)
-            if blob.blob == x.blob:
-                moved = {name: views.below(x, value) for name, value in given.items()}
+            moved = {name: views.below(x, value) for name, value in given.items()} if blob.blob == x.blob else {}
+            if moved and all(moved[name].size <= value.size for name, value in given.items()):
                 return wrap(affine(net, blob, moved.get("scale"), moved.get("shift"), suffix))
-            x = blob
+            x = net.plain(x)
     lined = {name: _lean(value, len(shape)) for name, value in given.items()}
     if all(value.size == 1 for value in lined.values()):
         numbers = {name: float(value.reshape(())) for name, value in lined.items()}

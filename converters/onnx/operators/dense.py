@@ -139,3 +139,29 @@ def _times_left(net: Network, weight: Constant, x: Tensor) -> Tensor:
 def _led(net: Network, y: Tensor, rank: int) -> Tensor:
     """The tensor on at least `rank` axes, with ones in front."""
     return reshaped(net, y, broadcast_shape(y.shape, (1,) * rank), "")
+
+
+@OPERATORS.register("Einsum")
+def einsum(call: Call, net: Network) -> Tensor:
+    """A tensor and a matrix that share one axis, as "nchw,cd->ndhw"; the new axis may stand anywhere."""
+    need(len(call.inputs) == 2, f"{len(call.inputs)} operands, expected a tensor and a constant")
+    equation = str(call.attribute("equation", "")).replace(" ", "")
+    terms, arrow, result = equation.partition("->")
+    subscripts = terms.split(",")
+    plain = bool(arrow) and len(subscripts) == 2 and all(text.isalpha() for text in (*subscripts, result))
+    need(plain and all(len(set(text)) == len(text) for text in (*subscripts, result)), f"the equation {equation!r}")
+    constants = [place for place, value in enumerate(call.inputs) if not isinstance(value, Tensor)]
+    if not constants:
+        raise UnsupportedError(_TWO_TENSORS)
+    x, weight = call.tensor(1 - constants[0]), call.constant(constants[0])
+    of_x, of_weight = subscripts[1 - constants[0]], subscripts[constants[0]]
+    shared, made = set(of_x) & set(of_weight) - set(result), set(of_weight) - set(of_x)
+    fits = len(of_weight) == 2 and len(shared) == len(made) == 1 and len(of_x) == len(x.shape)
+    need(fits and set(result) == set(of_x) - shared | made, f"the equation {equation!r}: expected one axis of a matrix")
+    assert weight is not None
+    need(weight.ndim == 2, f"a constant of shape {weight.shape} in {equation!r}")
+    old, new = shared.pop(), made.pop()
+    matrix = float_array(weight) if of_weight[0] == new else float_array(weight).T
+    y = weighted(net, x, of_x.index(old), matrix)
+    axes = of_x.replace(old, new)
+    return turned(net, y, [axes.index(letter) for letter in result])
