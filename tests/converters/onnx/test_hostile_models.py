@@ -27,7 +27,7 @@ from prototxt_gen.errors import CaffeError, FormatError  # noqa: E402
 from prototxt_gen.trace import trace  # noqa: E402
 from tests.converters.onnx.operators.checking import model, node, normal  # noqa: E402
 
-quick = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LARGEST = 512 << 20
 
 
@@ -121,7 +121,7 @@ def test_bytes(tmp_path, data):
     survives(tmp_path / "net.onnx", data)
 
 
-@settings(quick, max_examples=200)
+@settings(quick, max_examples=120)
 @given(data=mutated(), dialect=st.sampled_from(["bvlc", "fork"]))
 def test_models(tmp_path, monkeypatch, data, dialect):
     # It has a process of its own, which takes a third of a second to start.
@@ -130,17 +130,13 @@ def test_models(tmp_path, monkeypatch, data, dialect):
 
 
 def test_a_file_that_crashes_shape_inference_is_refused_as_any_other(tmp_path):
-    nodes = [
-        node("Sin", "x", "a"),
-        node("Relu", "a", "b"),
-        node("Split", "z", "y", num_outputs=1),
-        node("Sin", "b", "c"),
-    ]
-    proto = model(nodes, {"x": normal(1, 2), "z": np.zeros((0, 2), np.float32)}, outputs="c y", opset=18)
-    read = model_of(proto)
-    assert inferred_stand_ins(read, {"x": (1, 2), "z": (1, 2)})["a"] == StandIn((1, 2))
-    assert inferred_stand_ins(read, {"x": (1, 2), "z": (0, 2)}) == {}
-    assert survives(tmp_path / "net.onnx", proto.SerializeToString()) is None
+    for number in (2, 1):
+        nodes = [node("Sin", "x", "a"), node("Relu", "a", "b"), node("Split", "b", "c d", num_outputs=number)]
+        proto = model(nodes, {"x": normal(2, 2)}, outputs="c d", opset=18)
+        shapes = {"a": (2, 2), "b": (2, 2), "c": (1, 2), "d": (1, 2)} if number == 2 else {}
+        found = inferred_stand_ins(model_of(proto), {"x": (2, 2)})
+        assert found == {name: StandIn(shape) for name, shape in shapes.items()}
+        assert survives(tmp_path / "net.onnx", proto.SerializeToString()) is None
 
 
 def claiming(numbers: int) -> dict[str, onnx.ModelProto]:
@@ -180,7 +176,7 @@ def claiming(numbers: int) -> dict[str, onnx.ModelProto]:
     return made | {"weights": weights}
 
 
-@pytest.mark.parametrize("numbers", [2**14, 2**24, 2**31 - 2, 2**31, 2**40, 2**62])
+@pytest.mark.parametrize("numbers", [2**16, 2**31 - 2, 2**62])
 @pytest.mark.parametrize("name", claiming(1))
 def test_a_small_file_asks_for_no_large_memory(tmp_path, name, numbers):
     for dialect in ("bvlc", "fork"):
@@ -209,9 +205,9 @@ def test_text_that_is_none_is_refused(tmp_path):
 
 
 def test_a_long_chain_is_read_quickly(tmp_path):
-    nodes = [node("Relu", f"v{index}", f"v{index + 1}") for index in range(1000)]
+    nodes = [node("Relu", f"v{index}", f"v{index + 1}") for index in range(500)]
     proto = model(nodes, {"v0": normal(1, 2)})
     net = survives(tmp_path / "net.onnx", proto.SerializeToString())
-    assert net is not None and len(net.layer) == 1001
+    assert net is not None and len(net.layer) == 501
     proto.graph.node.sort(key=lambda one: -int(one.output[0][1:]))
     assert to_text(survives(tmp_path / "net.onnx", proto.SerializeToString())) == to_text(net)
