@@ -126,7 +126,10 @@ def picked(layout: Layout, axis: int, indices: Sequence[int]) -> Layout | None:
         atoms: Axis | None = joined([Atom(len(indices), stride * indices.step)])
         first = stride * indices.start
     else:
-        offsets = Layout((own,)).places()[list(indices)]
+        where = np.unravel_index(np.array(indices, np.int64), [atom.size for atom in own] or [1])
+        offsets = sum(
+            (at * atom.stride for at, atom in zip(where, own, strict=False)), np.zeros(len(indices), np.int64)
+        )
         atoms, first = _grid(offsets), int(offsets[0])
     if atoms is None:
         return None
