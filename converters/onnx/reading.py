@@ -22,7 +22,7 @@ from converters.onnx.operators import OPERATORS, Call
 from converters.onnx.operators.checking import check_node
 from converters.onnx.patterns import recognised
 from converters.onnx.slicing import join_slices
-from converters.onnx.standins import StandIn, stand_ins
+from converters.onnx.standins import StandIn, inferred_stand_ins, stated_stand_in
 from converters.onnx.values import Constant, Tensor
 from converters.weights import Weights
 from converters.weights.fitting import fit_weights
@@ -201,6 +201,9 @@ class _Walk:
         self.values |= {name: StandIn() for name in self.model.refused}
         self.taken = {*self.model.outputs, *(value for node in self.nodes for value in node.inputs)}
         self.faults: list[str] = []
+        self.shapes: dict[str, Shape] = {}
+        """The inputs' shapes."""
+        self.inferred: dict[str, StandIn] | None = None
         self.named: dict[str, Tensor] = {}
         """By value the tensor that the last layer of its node made."""
         self.sources: list[Tensor] = []
@@ -218,13 +221,14 @@ class _Walk:
         self.values[name] = value
         self.named[name] = tensor
         self.sources.append(tensor)
+        self.shapes[name] = shape
 
     def node(self, node: Node, original: Node) -> None:
         """A node becomes constants or layers, or a line in `faults` and stand-ins for what it makes.
 
         `original` is the node under the name that it has in the file.
         """
-        inputs = [self.values[value] for value in node.inputs]
+        inputs = [self._value(name) for name in node.inputs]
         self.net.stem = node.name or next(filter(None, node.outputs))
         first = len(self.net.net.layer)
         self.net.room = first + MOST_LAYERS
@@ -241,7 +245,7 @@ class _Walk:
             self._refuse(original, f"found inputs and attributes that do not fit ({type(fault).__name__}: {fault})")
             made = None
         if made is None:  # also where the node takes what a refused one makes
-            self.values.update(stand_ins(node, inputs, self.model))
+            self.values |= {name: stated_stand_in(self.model.shapes.get(name)) for name in node.outputs if name}
             return
         self.net.name_last(made, first)
         for name, value in zip(node.outputs, made, strict=False):
@@ -304,6 +308,15 @@ class _Walk:
             raise UnsupportedError("no layer of Caffe does this")
         result = OPERATORS[node.operator](Call(node, tuple(known), self.model.opset), self.net)
         return [result] if isinstance(result, (Tensor, np.ndarray)) else list(result)
+
+    def _value(self, name: str) -> Value:
+        """What has become of a value so far; the shape of a stand-in is inferred when it is first taken."""
+        value = self.values[name]
+        if isinstance(value, StandIn) and value.shape is None and name not in self.model.refused:
+            if self.inferred is None:
+                self.inferred = inferred_stand_ins(self.model, self.shapes)
+            value = self.values[name] = self.inferred.get(name, value)
+        return value
 
     def _refuse_values(self, node: Node) -> None:
         found = [
