@@ -193,6 +193,12 @@ def test_batch_norm_is_folded_where_no_output_needs_what_lies_between(blobs, out
     assert operators(check(net, weights, outputs=outputs, merged=False)) == kept.split()
 
 
+def test_a_folded_layer_makes_the_blob_of_the_last_that_it_absorbed():
+    text = conv("c", "x", "y") + plain("BatchNorm", "bn", "y", "n") + plain("Scale", "sc", "n", "s")
+    found = check(net_of(text + plain("ReLU", "r", "s", "s") + plain("ReLU", "q", "s", "z"), x=(1, 3, 2, 2)))
+    assert values(found) == ["s/c", "s", "z"]
+
+
 @pytest.mark.parametrize("name", SPELLINGS)
 def test_old_networks_are_upgraded(name, tmp_path):
     path = write_spelling(name, tmp_path)
