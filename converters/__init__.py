@@ -16,6 +16,7 @@ from prototxt_gen.lazy import lazy_names
 
 if TYPE_CHECKING:
     from converters.onnx.exporting import export_onnx
+    from converters.onnx.reading import read_onnx
     from converters.pytorch.checkpoints import (
         apply_mapping,
         batch_norm_eps,
@@ -39,6 +40,7 @@ else:
             "from_state_dict": "converters.pytorch.checkpoints",
             "propose_mapping": "converters.pytorch.checkpoints",
             "read_mapping": "converters.pytorch.checkpoints",
+            "read_onnx": "converters.onnx.reading",
             "read_state_dict": "converters.pytorch.state_dict",
             "to_state_dict": "converters.pytorch.checkpoints",
             "to_torch": "converters.pytorch.module",
@@ -68,6 +70,7 @@ __all__ = [
     "read_mapping",
     "read_ncnn",
     "read_network",
+    "read_onnx",
     "read_solver_state",
     "read_state_dict",
     "read_weights",

@@ -151,7 +151,7 @@ def verify(
         raise NetworkError(f"{said}: found tops {', '.join(expected) or 'none'}, expected some of {', '.join(found)}")
     outputs = set(ours.outputs)
     tops = [
-        _compare(
+        compare_top(
             top,
             tuple(f"{row.name} ({row.type})" for row in ours.makers[top]),
             array,
@@ -278,7 +278,10 @@ def _matched(inputs: Mapping[str, Array], side: _Side) -> Mapping[str, Array]:
     return dict(zip(side.inputs, inputs.values(), strict=True))
 
 
-def _compare(top: str, layers: tuple[str, ...], found: Array, expected: Array | None, counts: bool) -> TopCheck:
+def compare_top(
+    top: str, layers: tuple[str, ...], found: Array, expected: Array | None, counts: bool = True
+) -> TopCheck:
+    """How the numbers of a top compare with those expected, in the same order and perhaps another shape."""
     largest = float(np.abs(found).max(initial=0))
     if expected is None:
         return TopCheck(top, layers, found.shape, largest)

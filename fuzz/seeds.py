@@ -94,6 +94,44 @@ def binaries() -> Iterator[bytes]:
             yield to_binary(net, "release")
 
 
+def models() -> Iterator[bytes]:
+    """ONNX files: each operator that is read, with all its attributes and none, in a small graph; a function."""
+    import onnx
+    from onnx import helper
+
+    from converters.onnx.operators import OPERATORS
+
+    def info(name: str, shape: tuple[int | str, ...] | None) -> onnx.ValueInfoProto:
+        return helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape)
+
+    def model(nodes: list[onnx.NodeProto], opset: int, functions: list[onnx.FunctionProto]) -> bytes:
+        constants = [
+            helper.make_tensor("w", onnx.TensorProto.FLOAT, (2, 2, 3, 3), [0.5] * 36),
+            helper.make_tensor("b", onnx.TensorProto.FLOAT, (2,), [1, 2]),
+            helper.make_tensor("k", onnx.TensorProto.INT64, (4,), [0, 1, 2, 3]),
+            helper.make_tensor("h", onnx.TensorProto.FLOAT16, (1,), [0.5]),
+        ]
+        graph = helper.make_graph(nodes, "net", [info("x", ("N", 2, 6, 6))], [info("y", None)], constants)
+        opsets = [helper.make_opsetid("", opset), helper.make_opsetid("own", 1)]
+        return helper.make_model(graph, functions=functions, opset_imports=opsets).SerializeToString()
+
+    for operator in OPERATORS:
+        for opset in (7, 11, 13, 18, onnx.defs.onnx_opset_version()):
+            try:
+                schema = onnx.defs.get_schema(operator, opset, "")
+            except onnx.defs.SchemaError:
+                continue
+            values = {"INT": 1, "FLOAT": 0.5, "STRING": "linear", "INTS": [1, 1], "FLOATS": [1.0, 1.0]}
+            attributes = {name: values.get(str(one.type)[9:]) for name, one in schema.attributes.items()}
+            for inputs in (["x"], ["x", "w", "b"], ["x", "k"], ["x", "x"], ["x", "b", "b", "b", "b"], ["b", "k"]):
+                if schema.min_input <= len(inputs) <= schema.max_input:
+                    yield model([helper.make_node(operator, inputs, ["y"], "n", **attributes)], opset, [])
+                    yield model([helper.make_node(operator, inputs, ["y"], "n")], opset, [])
+    inner = [helper.make_node("Shape", ["a"], ["s"]), helper.make_node("Reshape", ["a", "s"], ["c"])]
+    function = helper.make_function("own", "Same", ["a"], ["c"], inner, [helper.make_opsetid("", 17)])
+    yield model([helper.make_node("Same", ["x"], ["y"], "call", domain="own")], 17, [function])
+
+
 def words() -> Iterator[str]:
     """Names of fields, enums and types of layers, of which libFuzzer makes new texts."""
     yield from LAYERS

@@ -1,4 +1,4 @@
-"""dongfeng convert: weights in another format, and networks in the words of stock Caffe."""
+"""dongfeng convert: weights in another format, networks in the words of stock Caffe, ONNX to Caffe."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from caffe_zoo.commands import models
 from caffe_zoo.commands.networks import input_shapes, read_network, write_pair
 from caffe_zoo.commands.options import add_input_shapes, add_phase, add_strict
 from caffe_zoo.commands.paths import check_outputs
@@ -19,7 +20,8 @@ from prototxt_gen.proto import NetParameter
 EXAMPLE = (
     "dongfeng convert df1.prototxt df1.caffemodel df1.pt\n"
     "  dongfeng convert df1seg_mergebn.caffemodel for_stock_caffe.caffemodel --dialect bvlc\n"
-    "  dongfeng convert pl1a_seg.prototxt pl1a_seg.caffemodel stock.caffemodel --stock stock.prototxt"
+    "  dongfeng convert pl1a_seg.prototxt pl1a_seg.caffemodel stock.caffemodel --stock stock.prototxt\n"
+    "  dongfeng convert net.onnx net.prototxt net.caffemodel"
 )
 
 
@@ -29,14 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "prototxt",
         type=Path,
         nargs="?",
-        help="the network; .pt needs it, and with it all weights are checked against their layers",
+        help="the network; .pt needs it, and with it all weights are checked against their layers; "
+        "or an .onnx, before the prototxt and the weights to write",
     )
-    parser.add_argument("weights", type=Path, help="its weights, in any format")
+    parser.add_argument("weights", type=Path, help="its weights, in any format; behind an .onnx the prototxt to write")
     parser.add_argument("output", type=Path, help="the file to write, in the format of its suffix")
     parser.add_argument(
         "--dialect",
-        choices=("bvlc", "release"),
-        help="write a .caffemodel for stock Caffe (bvlc, default), or for the fork of the DF release (release)",
+        choices=("bvlc", "release", "fork"),
+        help="write a .caffemodel for stock Caffe (bvlc, default), or for the fork of the DF release (release); "
+        "an .onnx in layers of stock Caffe (bvlc), or also in those of forks such as Permute and Interp (fork)",
     )
     parser.add_argument(
         "--stock",
@@ -48,12 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_phase(parser, "the phase whose layers --stock writes")
     add_input_shapes(parser)
     add_strict(parser)
+    models.add_reading(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the files and says what is in them."""
     _check(args)
-    if args.stock is not None:
+    if _is_model(args):
+        weights = models.pair(args.prototxt, args.weights, args.output, args)
+    elif args.stock is not None:
         weights = _for_stock_caffe(args)
     elif args.prototxt is not None:
         weights = _with_network(args)
@@ -64,8 +71,33 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _is_model(args: argparse.Namespace) -> bool:
+    """Whether the network is in another framework's file."""
+    return args.prototxt is not None and args.prototxt.suffix in models.SUFFIXES
+
+
+def _check_model(args: argparse.Namespace) -> None:
+    """CaffeError for arguments that do not go together with another framework's file, or only with one."""
+    if not _is_model(args):
+        if args.prototxt is None and args.weights.suffix in models.SUFFIXES:
+            raise CaffeError(
+                f"{args.weights}: expected two outputs: dongfeng convert {args.weights} NET.prototxt NET.caffemodel"
+            )
+        for option in ("unmerged", "no_round_mode", "gelu", "longest_name"):
+            if getattr(args, option):
+                raise CaffeError(f"--{option.replace('_', '-')} is for reading {', '.join(models.SUFFIXES)} alone")
+        if args.separator != "/" or args.dialect == "fork":
+            option = "--dialect fork" if args.dialect == "fork" else "--separator"
+            raise CaffeError(f"{option} is for reading {', '.join(models.SUFFIXES)} alone")
+    elif args.stock or args.phase or args.strict or args.dialect == "release":
+        raise CaffeError(f"{args.prototxt}: --stock, --phase, --strict and --dialect release are for networks of Caffe")
+
+
 def _check(args: argparse.Namespace) -> None:
     """CaffeError for arguments that do not go together."""
+    _check_model(args)
+    if _is_model(args):
+        return
     if args.dialect and args.output.suffix != ".caffemodel":
         raise CaffeError(
             f"--dialect: found {args.output}, expected an output .caffemodel: other files have no dialects"

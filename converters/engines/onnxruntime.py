@@ -1,15 +1,12 @@
-"""The engine `onnxruntime`: networks by PyTorch's own export to ONNX, and ONNX files of others."""
+"""The engine `onnxruntime`: networks as ONNX, and ONNX files of others."""
 
 from __future__ import annotations
 
 import os
 import platform
-import tempfile
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,65 +17,52 @@ from prototxt_gen.files import read_bytes
 from prototxt_gen.layers import Shape
 from prototxt_gen.proto import NetParameter
 
-if TYPE_CHECKING:
-    from torch import fx
-
 
 @ENGINES.register("onnxruntime")
 class OnnxruntimeEngine(Engine):
-    """onnxruntime on the CPU."""
+    """onnxruntime on the CPU, by default with a thread for each processor that this process may use."""
 
     name = title = "onnxruntime"
 
     def __init__(self, threads: int = 0) -> None:
         runtime = _package("onnxruntime")
-        _package("onnx")  # PyTorch's export needs it
-        import torch
-
-        self._threads = threads or torch.get_num_threads()
+        _package("onnx")  # the export needs it
+        self._threads = threads or _processors()
         self.target = {
             "engine": self.name,
             "device": cpu_name(),
             "threads": self._threads,
             "precision": "float32",
-            "versions": {
-                "onnxruntime": runtime.__version__,
-                "torch": torch.__version__,
-                "python": platform.python_version(),
-            },
+            "versions": {"onnxruntime": runtime.__version__, "python": platform.python_version()},
         }
 
     def _load(
         self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
     ) -> Session:
-        from converters.pytorch.module import to_torch
+        """A graph for any batch where the network allows that, else for the one that it states."""
+        from converters.onnx.exporting import to_graph
 
-        module = to_torch(net, weights, outputs=outputs, input_shapes=shapes)
-        meta: dict[str, Any] = module.meta["caffe"]
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "net.onnx"
-            try:
-                _export(module, path)
-                session = _session(str(path), self._threads)
-            except CaffeError:
-                raise
-            except Exception as fault:  # both raise exceptions of their own kinds
-                raise UnsupportedError(
-                    f"network {net.name!r}: onnxruntime cannot run it: {_first_line(fault)}"
-                ) from fault
-        taken = {value.name for value in session.get_inputs()}
-        places = {f"input{place}": name for place, name in enumerate(meta["inputs"])}
-        return OnnxruntimeSession(
-            session,
-            {name: inner for inner, name in places.items() if inner in taken},
-            {name: f"output{place}" for place, name in enumerate(meta["outputs"])},
-            meta["inputs"],
-            f"network {net.name!r}",
-        )
+        if weights is None:  # the fillers' random numbers are torch's
+            from converters.pytorch.module import to_torch, weights_of
+
+            weights = weights_of(to_torch(net, outputs=outputs, input_shapes=shapes))
+        # onnxruntime folds batch norm itself, in a fraction of the time.
+        try:
+            graph = to_graph(net, weights, outputs=outputs, merged=False, dynamic="batch", input_shapes=shapes)
+        except UnsupportedError:
+            graph = to_graph(net, weights, outputs=outputs, merged=False, input_shapes=shapes)
+        try:
+            session = _session(graph.to_bytes(), self._threads)
+        except Exception as fault:  # it raises exceptions of its own kinds
+            raise UnsupportedError(f"network {net.name!r}: onnxruntime cannot run it: {_first_line(fault)}") from fault
+        return OnnxruntimeSession(session, graph.inputs, graph.outputs, graph.input_shapes, f"network {net.name!r}")
 
 
 class OnnxruntimeSession(Session):
-    """A graph in onnxruntime; `inputs` and `outputs` map our names to those in the graph."""
+    """A graph in onnxruntime; `inputs` and `outputs` map our names to those in the graph.
+
+    Where the graph keeps one batch size, a batch that is a multiple of it runs in pieces.
+    """
 
     def __init__(
         self,
@@ -93,9 +77,9 @@ class OnnxruntimeSession(Session):
         self._inputs = dict(inputs)
         self._outputs = dict(outputs)
         self._label = label
+        self._fixed = all(isinstance(size, int) for value in session.get_inputs() for size in value.shape[:1])
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """The export keeps the batch size it was made with: a batch that is a multiple of it runs in pieces."""
         given = {name: np.ascontiguousarray(array, np.float32) for name, array in self._given(inputs).items()}
         pieces = self._pieces(given)
         results = (
@@ -116,6 +100,8 @@ class OnnxruntimeSession(Session):
     def _pieces(self, inputs: Mapping[str, Array]) -> int:
         """How many batches of the network's size the inputs hold; 1 where that is not a whole number."""
         times = set()
+        if not self._fixed:
+            return 1
         for name, shape in self.inputs.items():
             found = inputs[name].shape
             if not shape or not shape[0] or len(found) != len(shape) or found[0] % shape[0]:
@@ -159,32 +145,18 @@ def open_onnx(path: str | os.PathLike[str], tops: Iterable[str] = (), threads: i
     )
 
 
-def _export(module: fx.GraphModule, path: Path) -> None:
-    """Writes the module as ONNX, its inputs and outputs named by their places."""
-    import torch
-
-    meta: dict[str, Any] = module.meta["caffe"]
-    output = next(node for node in module.graph.nodes if node.op == "output")
-    if isinstance(output.args[0], Mapping):
-        output.args = (tuple(output.args[0][name] for name in meta["outputs"]),)
-        module.recompile()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the export that needs no further package is deprecated
-        torch.onnx.export(
-            module,
-            tuple(torch.zeros(shape) for shape in meta["inputs"].values()),
-            str(path),
-            input_names=[f"input{place}" for place in range(len(meta["inputs"]))],
-            output_names=[f"output{place}" for place in range(len(meta["outputs"]))],
-            dynamo=False,
-        )
-
-
 def _session(model: str | bytes, threads: int) -> Any:
     runtime = _package("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
     return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _package(name: str) -> Any:

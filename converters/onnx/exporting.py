@@ -7,10 +7,11 @@ import os
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from numpy.typing import ArrayLike
 
+from converters.onnx import caffe2onnx
 from converters.onnx.emission import Emission, Traced, emit, ones
 from converters.onnx.graph import Graph, Sizes
 from converters.onnx.sizes import AXES, Dynamic, check_sizes, open_sizes
@@ -20,6 +21,7 @@ from converters.weights.blobs import Array
 from converters.weights.fitting import fit_weights, unused
 from converters.weights.merge import fold_weights
 from prototxt_gen.errors import NetworkError, UnsupportedError, WeightsError
+from prototxt_gen.files import write_bytes
 from prototxt_gen.flow import dead_rows, flow_of, live_rows, output_names
 from prototxt_gen.layers import LAYERS, Shape, is_input
 from prototxt_gen.layers.fillers import filler_parameter, fixed_values
@@ -34,12 +36,16 @@ WeightsSource: TypeAlias = Mapping[str, Sequence[ArrayLike]] | str | os.PathLike
 
 @dataclass(frozen=True)
 class Exported:
-    """A network as a graph of ONNX. `inputs` and `outputs` have the graph's value for each top."""
+    """A network as a graph of ONNX. `inputs` and `outputs` have the graph's value for each top.
+
+    `input_shapes` are those of the inputs by top, with which the network was set up.
+    """
 
     graph: Graph
     name: str
     inputs: Mapping[str, str]
     outputs: Mapping[str, str]
+    input_shapes: Mapping[str, Shape]
     metadata: Mapping[str, str]
 
     def to_bytes(self) -> bytes:
@@ -58,6 +64,8 @@ def export_onnx(
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     metadata: Mapping[str, str] | None = None,
     strict: bool = True,
+    backend: Literal["dongfeng", "caffe2onnx"] = "dongfeng",
+    python: str | os.PathLike[str] | None = None,
 ) -> None:
     """Writes the network's TEST phase as an ONNX file that computes what Caffe computes: opset 17, IR 8.
 
@@ -81,8 +89,21 @@ def export_onnx(
     UnsupportedError lists every layer that ONNX cannot say, before any weight is read; WeightsError everything that is
     missing, unused or of another shape. A model of 2 GB or more has its weights in PATH.data beside it. Files are
     written in one step: an interruption leaves the old ones. NotInstalledError where the package onnx is absent.
+
+    With `backend` "caffe2onnx" the published package of that name writes the model, run by `python`, the Python of an
+    environment that has it (`caffe2onnx.py` says how to make one). It takes no `outputs`, `dynamic` or `metadata`, and
+    batch norm stays. Its numbers are compared with ours: NetworkError names the first layer that it gets wrong.
     """
     onnx_package("export to ONNX")
+    if backend == "caffe2onnx":
+        if outputs is not None or dynamic is not None or metadata is not None:
+            raise NetworkError("backend 'caffe2onnx': found outputs, dynamic or metadata, expected none of them")
+        arrays: Any = load_weights(weights, net) if isinstance(weights, (str, os.PathLike)) else weights
+        ours = to_model(net, arrays, merged=False, input_shapes=input_shapes, strict=strict)
+        write_bytes(path, caffe2onnx.convert(net, arrays, ours, python, input_shapes).SerializeToString())
+        return
+    if backend != "dongfeng":
+        raise NetworkError(f"backend: found {backend!r}, expected 'dongfeng' or 'caffe2onnx'")
     made = to_graph(
         net, weights, outputs=outputs, merged=merged, dynamic=dynamic, input_shapes=input_shapes,
         metadata=metadata, strict=strict,
@@ -129,7 +150,7 @@ def to_graph(
         if dynamic and not faults:
             found, faults = check_sizes(traced, trial, names, shapes, sizes)
     except UnsupportedError as fault:
-        raise UnsupportedError(f"{label}: {fault}") from fault
+        raise UnsupportedError(f"{label}: {str(fault).replace(f'{label}: ', '')}") from fault
     _refuse(label, traced, trial, faults)
 
     path = os.fspath(weights) if isinstance(weights, (str, os.PathLike)) else None
@@ -144,7 +165,14 @@ def to_graph(
     made = emit(traced, names, AXES[dynamic], _folded(whole, merges, traced.rows, blobs).__getitem__)
     made.graph.inputs = {made.inputs[top]: sizes[top] for top in made.inputs}
     made.graph.outputs = {made.outputs[name]: size for name, size in zip(names, found, strict=True)}
-    return Exported(made.graph, net.name, made.inputs, made.outputs, _preprocessing(rows) | dict(metadata or {}))
+    return Exported(
+        made.graph,
+        net.name,
+        made.inputs,
+        made.outputs,
+        {top: shapes[top] for top in made.inputs},
+        _preprocessing(rows) | dict(metadata or {}),
+    )
 
 
 def _cut(selected: NetParameter, rows: Sequence[LayerSummary], names: Sequence[str]) -> NetParameter:
@@ -198,10 +226,12 @@ def _blobs(
         blobs = []
         for place, (blob, shape) in enumerate(zip(given, row.blob_shapes, strict=True)):
             name = row.layer.param[place].name if place < len(row.layer.param) else ""
-            if name not in shared and blob is None:
+            if name in shared:
+                blob = shared[name]
+            elif blob is None:
                 blob = fixed_values(filler_parameter(row.layer, row.fillers, place), shape)
-            if name and blob is not None:
-                blob = shared.setdefault(name, blob)
+                if name and blob is not None:
+                    shared[name] = blob
             if blob is not None:
                 blobs.append(blob if blob.shape == shape else blob.reshape(shape))
         if index not in live:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from converters.weights.blobs import as_blob
+from converters.weights.blobs import Array, as_blob
 from converters.weights.load_save import Weights
 from prototxt_gen.errors import WeightsError
 from prototxt_gen.passes.merging import Merge
@@ -51,31 +51,36 @@ def fold_weights(net: NetParameter, merges: Sequence[Merge], weights: Mapping[st
 def _folded(merge: Merge, layers: Mapping[str, Any], arrays: Weights) -> list[NDArray[np.float32]]:
     """The weight and the bias of the layer that has absorbed the others."""
     layer, norm = layers[merge.layer], layers[merge.batch_norm]
-    weight, *bias = (blob.astype(np.float64) for blob in arrays[merge.layer])
+    weight, *bias = arrays[merge.layer]
     mean, variance, count = (blob.astype(np.float64).reshape(-1) for blob in arrays[merge.batch_norm])
     if count[0] != 0:  # Caffe takes sums over no batches for zeros
         mean, variance = mean / count[0], variance / count[0]
     else:
         mean, variance = mean * 0, variance * 0
     factor = 1 / np.sqrt(variance + norm.batch_norm_param.eps)
-    shift: Doubles = (bias[0].reshape(-1) - mean if bias else -mean) * factor
+    shift: Doubles = (bias[0].astype(np.float64).reshape(-1) - mean if bias else -mean) * factor
     if merge.scale is not None:
         scale, *added = (blob.astype(np.float64).reshape(-1) for blob in arrays[merge.scale])
         factor, shift = factor * scale, shift * scale + (added[0] if added else 0)
     if shift.shape != factor.shape or np.broadcast_shapes(shift.shape, mean.shape) != mean.shape:
         raise ValueError("found numbers of channels that differ")
-    product = _times_outputs(layer, weight, factor)
-    return [product.astype(np.float32), shift.astype(np.float32)]
+    return [_times_outputs(layer, weight, factor), shift.astype(np.float32)]
 
 
-def _times_outputs(layer: Any, weight: Doubles, factor: Doubles) -> Doubles:
+def _times_outputs(layer: Any, weight: Array, factor: Doubles) -> Array:
     """Every weight times the factor of the output that it contributes to."""
     if layer.type == "InnerProduct":
         # Old files hold an inner product's weight as (1, 1, outputs, inputs).
         plane = weight.reshape(weight.shape[-2:])
-        return plane * (factor if layer.inner_product_param.transpose else factor[:, None])
+        return _product(plane, factor if layer.inner_product_param.transpose else factor[:, None])
     if layer.type == "Deconvolution":  # (inputs, outputs / group, kernel): each group has outputs of its own
         groups = layer.convolution_param.group
         parts = weight.reshape(groups, weight.shape[0] // groups, weight.shape[1], -1)
-        return (parts * factor.reshape(groups, 1, weight.shape[1], 1)).reshape(weight.shape)
-    return weight * factor.reshape(-1, *(1,) * (weight.ndim - 1))
+        return _product(parts, factor.reshape(groups, 1, weight.shape[1], 1)).reshape(weight.shape)
+    return _product(weight, factor.reshape(-1, *(1,) * (weight.ndim - 1)))
+
+
+def _product(weight: Array, factor: Doubles) -> Array:
+    """In float64, rounded once, piece by piece without a whole array of doubles."""
+    made = np.empty(np.broadcast_shapes(weight.shape, factor.shape), np.float32)
+    return np.multiply(weight, factor, out=made, dtype=np.float64, casting="same_kind")

@@ -1,4 +1,4 @@
-"""Interp, and InterpHalfPixel, a type of our own that Caffe does not have.
+"""Interp, Upsample, and InterpHalfPixel, a type of our own that Caffe does not have.
 
 `interp_sizes` and `half_pixel_sizes` are their rules for sizes.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from prototxt_gen.layers.layer_types import LayerShape, Shape, layer_type, legacy_shape, require
+from prototxt_gen.layers.layer_types import LayerShape, Shape, check_in_place, layer_type, legacy_shape, require
 from prototxt_gen.proto import LayerParameter
 
 
@@ -92,3 +92,20 @@ def interp_half_pixel(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerS
     for field in ("pad_beg", "pad_end"):
         require(not getattr(options, field), f"interp_param.{field}", getattr(options, field), "0: nothing is cropped")
     return LayerShape((bottom[:2] + half_pixel_sizes(layer, bottom),))
+
+
+@layer_type(
+    "Upsample",
+    options=("upsample_param",),
+    source="upsample_layer.cpp",
+    does="of forks for YOLO: each pixel `scale` times on both axes",
+    differs="SegNet's layer of this name, which takes a mask",
+)
+def upsample(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """Height and width times a whole factor (forks for YOLO: upsample_layer.cpp)."""
+    bottom, scale = bottoms[0], layer.upsample_param.scale
+    require(len(bottom) == 4, "bottom[0]", f"shape {bottom}", "4 axes")
+    require(scale > 0, "upsample_param.scale", scale, "1 or more")
+    top = (*bottom[:2], bottom[2] * scale, bottom[3] * scale)
+    check_in_place(layer, bottom, top)
+    return LayerShape((top,))

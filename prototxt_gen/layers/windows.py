@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,3 +49,22 @@ def stated(options: Any, field: str) -> list[int]:
     if isinstance(value, int):
         return [value] if options.HasField(field) else []
     return list(value)
+
+
+def spatial_options(**sizes: Sequence[int]) -> dict[str, Any]:
+    """How a layer states sizes by field, in the fewest words: what `spatial_sizes` reads, the other way round.
+
+    Equal sizes are one number, two different ones *_h and *_w (of dilation, which has none, two numbers), more are
+    listed. Defaults are left out: stride 1, pad 0, dilation 1.
+    """
+    defaults = {"stride": 1, "pad": 0, "dilation": 1}
+    made: dict[str, Any] = {}
+    for field, values in sizes.items():
+        stem = field.removesuffix("_size")
+        if set(values) == {defaults.get(field)}:
+            continue
+        if len(set(values)) > 1 and len(values) == 2 and field != "dilation":
+            made[f"{stem}_h"], made[f"{stem}_w"] = values
+        else:
+            made[field] = list(values[:1] if len(set(values)) == 1 else values)
+    return made

@@ -15,7 +15,7 @@ It takes any network, also one for both phases. Everything that the network comp
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from prototxt_gen.layers.layer_types import shared_names
@@ -52,6 +52,7 @@ def merge_batchnorm(net: NetParameter) -> tuple[NetParameter, list[Merge]]:
     shared = shared_names(layers)
     names = Counter(layer.name for layer in layers)
     phase = phase_of(new)
+    made, taken = _plain_names(layers)
     renamed_later: dict[int, str] = {}
     merges = []
     for index, layer in enumerate(layers):
@@ -66,9 +67,12 @@ def merge_batchnorm(net: NetParameter) -> tuple[NetParameter, list[Merge]]:
         absorbed = [norm] if scale is None else [norm, scale]
         if any(names[layers[place].name] > 1 for place in (index, *absorbed)):
             continue
-        others = [other for place, other in enumerate(layers) if place not in (index, *absorbed)]
-        if _keeps_its_name(layers[absorbed[-1]], others, new):
-            layer.top[0] = layers[absorbed[-1]].top[0]
+        last, own = layers[absorbed[-1]], {index, *absorbed}
+        name = last.top[0]
+        if made[name] - own or _is_output(last, [layers[taker] for taker in taken[name] - own], new):
+            made[layer.top[0]].discard(index)
+            made[name].add(index)
+            layer.top[0] = name
         renamed_later.update(dict.fromkeys(absorbed, layer.top[0]))
         options = getattr(layer, _PARAMS[layer.type])
         if not options.bias_term:
@@ -95,16 +99,20 @@ def merge_batchnorm(net: NetParameter) -> tuple[NetParameter, list[Merge]]:
     return new, merges
 
 
-def _keeps_its_name(last: LayerParameter, others: list[LayerParameter], net: NetParameter) -> bool:
-    """Whether the top of the last absorbed layer is an output in some phase, or is made by another layer, too.
+def _plain_names(layers: list[LayerParameter]) -> tuple[defaultdict[str, set[int]], defaultdict[str, set[int]]]:
+    """By the name of a blob the layers that make it, and those that take it; layers in place are in neither."""
+    made, taken = defaultdict[str, set[int]](set), defaultdict[str, set[int]](set)
+    for index, layer in enumerate(layers):
+        tops, bottoms = set(layer.top), set(layer.bottom)
+        for name in tops - bottoms:
+            made[name].add(index)
+        for name in bottoms - tops:
+            taken[name].add(index)
+    return made, taken
 
-    `others` are the layers of the network that stay.
-    """
-    name = last.top[0]
-    plain = [layer for layer in others if not (name in layer.top and name in layer.bottom)]  # not in place
-    if any(name in layer.top for layer in plain):
-        return True
-    takers = [layer for layer in plain if name in layer.bottom]
+
+def _is_output(last: LayerParameter, takers: list[LayerParameter], net: NetParameter) -> bool:
+    """Whether no layer takes the top of the last absorbed layer in some phase; `takers` are those that may."""
     states = [_state(net, phase) for phase in PHASES]
     return any(is_included(last, state) and not any(is_included(taker, state) for taker in takers) for state in states)
 

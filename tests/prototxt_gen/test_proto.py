@@ -23,12 +23,15 @@ DESCRIPTOR = resources.files("prototxt_gen").joinpath("caffe.desc").read_bytes()
 (FILE,) = descriptor_pb2.FileDescriptorSet.FromString(DESCRIPTOR).file
 TRUTH = json.loads(SCHEMA.read_text("utf-8"))
 INTERP_HERE, INTERP_THERE = 20148, 148
-# What the SSD fork adds to the language: (number, label, type, default, packed) by field, by message.
-SSD = {
+# What the SSD fork and forks for YOLO add to the language: (number, label, type, default, packed) by field and message.
+ADDED = {
     "LayerParameter": {
         "permute_param": [202, "optional", "PermuteParameter", None, False],
         "norm_param": [206, "optional", "NormalizeParameter", None, False],
+        # Forks do not agree on a number: this is ours.
+        "upsample_param": [20160, "optional", "UpsampleParameter", None, False],
     },
+    "UpsampleParameter": {"scale": [1, "optional", "int32", 1, False]},
     "PermuteParameter": {"order": [1, "repeated", "uint32", None, False]},
     "NormalizeParameter": {
         "across_spatial": [1, "optional", "bool", "true", False],
@@ -51,18 +54,18 @@ def _row(field: descriptor_pb2.FieldDescriptorProto) -> list[object]:
 
 
 def _rows_of_forks(message: str) -> list[str]:
-    return [*TRUTH["fork"].get(message, {"fields": []})["fields"], *SSD.get(message, {})]
+    return [*TRUTH["fork"].get(message, {"fields": []})["fields"], *ADDED.get(message, {})]
 
 
 def test_messages_are_those_of_caffe_and_its_forks():
-    assert {message.name for message in FILE.message_type} == {*TRUTH["messages"], *TRUTH["fork"], *SSD}
+    assert {message.name for message in FILE.message_type} == {*TRUTH["messages"], *TRUTH["fork"], *ADDED}
 
 
 @pytest.mark.parametrize("message", FILE.message_type, ids=lambda message: message.name)
 def test_fields_numbers_types_labels_defaults_and_packing(message):
     """tests/truths/schema.json has the digests of BVLC's rows and of those that the release's fork adds."""
     rows = {field.name: _row(field) for field in message.field}
-    assert {name: rows[name] for name in SSD.get(message.name, {})} == SSD.get(message.name, {})
+    assert {name: rows[name] for name in ADDED.get(message.name, {})} == ADDED.get(message.name, {})
     if message.name == "LayerParameter":
         assert rows["interp_param"][0] == INTERP_HERE
         assert rows["clip_param"][0] == INTERP_THERE

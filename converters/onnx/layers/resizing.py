@@ -1,4 +1,4 @@
-"""Interp with aligned corners, and with pixel centres."""
+"""Interp and Upsample."""
 
 from __future__ import annotations
 
@@ -89,3 +89,12 @@ def interp_half_pixel(layer: Layer) -> None:
         "Resize", [layer.bottoms[0], "", *wanted], layer.tops[0], mode="linear",
         coordinate_transformation_mode="half_pixel",
     )  # fmt: skip
+
+
+@EMITTERS.register("Upsample")
+def upsample(layer: Layer) -> None:
+    """Each pixel `scale` times on both axes (forks for YOLO: upsample_layer.cpp)."""
+    scale = float(layer.parameter.upsample_param.scale)
+    scales = layer.constant(np.array([1, 1, scale, scale], np.float32), "scales")
+    modes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+    layer.node("Resize", [layer.bottoms[0], "", scales], layer.tops[0], **modes)

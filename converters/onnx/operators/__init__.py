@@ -5,17 +5,20 @@ from importlib import import_module
 from converters.onnx.operators.readers import OPERATORS, Call, Reader
 
 OPERATOR_FAMILIES = (
+    "passing",
     "convolution",
     "pooling",
+    "padding",
     "resizing",
     "dense",
     "normalization",
     "activations",
     "arithmetic",
+    "reductions",
     "arrangement",
     "scores",
 )
-"""The families of layers that operators become."""
+"""The families of layers that operators become, and first those that become none."""
 
 for _family in OPERATOR_FAMILIES:
     import_module(f"{__name__}.{_family}")

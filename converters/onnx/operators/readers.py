@@ -11,7 +11,7 @@ import numpy as np
 from converters.onnx.model import Node
 from converters.onnx.network import Network
 from converters.onnx.values import Constant, Tensor
-from prototxt_gen.errors import UnsupportedError
+from prototxt_gen.errors import UnsupportedError, need
 from prototxt_gen.registry import Registry
 
 
@@ -54,6 +54,7 @@ class Call:
         """Whole numbers of a constant input, or of the attribute that older opsets have in its place; None: neither."""
         found = self.constant(place)
         if found is not None:
+            need(found.dtype.kind in "iu", f"input {place}: found real numbers, expected whole ones")
             return [int(number) for number in np.asarray(found).reshape(-1)]
         stated = self.attribute(attribute) if attribute else None
         return None if stated is None else [int(number) for number in stated]

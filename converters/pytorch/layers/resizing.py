@@ -1,4 +1,4 @@
-"""Interp: bilinear resizing with aligned corners; InterpHalfPixel: the same at pixel centres."""
+"""Interp: bilinear resizing with aligned corners; InterpHalfPixel: the same at pixel centres; Upsample: nearest."""
 
 from __future__ import annotations
 
@@ -62,3 +62,9 @@ def interp_half_pixel(row: Row) -> nn.Module:
 def _resize_half_pixel(x: Tensor, size: tuple[int, int] | None, shrink: int, zoom: int) -> Tensor:
     height, width = size or (edge * zoom // shrink for edge in x.shape[2:])
     return F.interpolate(x, (height, width), mode="bilinear", align_corners=False)
+
+
+@BUILDERS.register("Upsample")
+def upsample(row: Row) -> nn.Module:
+    """Each pixel `scale` times on both axes (forks for YOLO: upsample_layer.cpp)."""
+    return nn.UpsamplingNearest2d(scale_factor=row.layer.upsample_param.scale)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from converters import make_engine
-from prototxt_gen.errors import FileError, FormatError, NetworkError
+from prototxt_gen.errors import FileError, FormatError, NetworkError, UnsupportedError
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
@@ -40,10 +45,49 @@ def test_files_that_are_none(tmp_path):
         open_onnx(tmp_path / "none.onnx")
 
 
+LOSS = 'layer { name: "l" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "loss" }'
+# Caffe refuses another batch at a Reshape that states it.
+FIXED = 'layer { name: "r" type: "Reshape" bottom: "x" top: "y" reshape_param { shape { dim: 2 dim: 3 } } }'
+
+
+def test_any_batch_runs_where_the_network_allows_it(net_of):
+    net = net_of(LOSS, x=(2, 3), t=(2, 3))
+    x = np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32)
+    for batch in (1, 2, 5):
+        given = {"x": x[:batch], "t": 0 * x[:batch]}
+        expected = make_engine("torch").load(net, {}).run(given)
+        assert make_engine("onnxruntime").load(net, {}).run(given)["loss"] == pytest.approx(expected["loss"])
+
+
+def test_else_a_multiple_of_its_batch_runs_in_pieces(net_of):
+    session = make_engine("onnxruntime").load(net_of(FIXED, x=(2, 3)), {})
+    x = np.arange(12, dtype=np.float32).reshape(4, 3)
+    np.testing.assert_array_equal(session.run({"x": x})["y"], x)
+    with pytest.raises(UnsupportedError, match="onnxruntime cannot run it"):
+        session.run({"x": x[:3]})
+
+
 def test_a_batch_without_a_place_in_the_output_is_refused(net_of):
-    net = net_of('layer { name: "l" type: "EuclideanLoss" bottom: "x" bottom: "t" top: "loss" }', x=(2, 3), t=(2, 3))
+    net = net_of(f"{FIXED} {LOSS}".replace('"x" bottom: "t"', '"y" bottom: "t"'), x=(2, 3), t=(2, 3))
     session = make_engine("onnxruntime").load(net, {})
     x = np.ones((2, 3), np.float32)
     assert session.run({"x": x, "t": 0 * x})["loss"] == pytest.approx(1.5)
     with pytest.raises(NetworkError, match="batch 2 times"):
         session.run({"x": np.ones((4, 3), np.float32), "t": np.zeros((4, 3), np.float32)})
+
+
+def test_no_torch_is_needed_with_weights():
+    code = """
+import sys
+import numpy as np
+from converters import make_engine
+from prototxt_gen import generate
+from prototxt_gen.trace import trace
+net = generate("s8-8_b8_c4", input_shape=(1, 3, 32, 32))
+weights = {row.name: [np.ones(shape, np.float32) for shape in row.blob_shapes] for row in trace(net) if row.blob_shapes}
+engine = make_engine("onnxruntime")
+assert engine.load(net, weights).time() > 0 and engine.target["threads"] > 0
+assert "torch" not in sys.modules and "torch" not in engine.target["versions"]
+"""
+    root = Path(__file__).resolve().parents[3]
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(root)}, check=True)

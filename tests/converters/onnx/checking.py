@@ -82,7 +82,8 @@ def run_torch(
     module = to_torch(net, weights, outputs=outputs)
     meta: dict[str, Any] = module.meta["caffe"]
     with torch.no_grad():
-        result = module(*(torch.from_numpy(np.array(inputs[top], np.float32)) for top in meta["inputs"]))
+        given = (inputs.get(top, np.zeros(shape)) for top, shape in meta["inputs"].items())
+        result = module(*(torch.from_numpy(np.array(array, np.float32)) for array in given))
     tops = result if isinstance(result, Mapping) else {meta["outputs"][0]: result}
     return {name: top.detach().numpy() for name, top in tops.items()}
 

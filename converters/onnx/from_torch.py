@@ -1,0 +1,323 @@
+"""A PyTorch module to a network of Caffe, by torch.export and ONNX in memory; and where the two differ."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, fx, nn
+from torch.export import ExportedProgram
+from torch.utils import _pytree as pytree
+
+from converters.onnx.exported_programs import quiet
+from converters.onnx.model import Model, model_of
+from converters.onnx.names import named, with_outputs
+from converters.onnx.network import Dialect, Options
+from converters.onnx.reading import to_network
+from converters.pytorch.module import to_torch
+from converters.verify import Verification, compare_top
+from converters.weights import Weights
+from converters.weights.blobs import Array
+from prototxt_gen.errors import NetworkError, NotInstalledError, UnsupportedError
+from prototxt_gen.layers import is_input
+from prototxt_gen.proto import NetParameter
+
+
+def from_torch(
+    module: nn.Module | ExportedProgram,
+    example_inputs: Tensor | Sequence[Tensor] | None = None,
+    *,
+    dialect: Dialect = "bvlc",
+    merged: bool = True,
+    round_mode: bool = True,
+    gelu: Literal["tanh"] | None = None,
+    check: bool = True,
+    tolerance: float = 1e-4,
+) -> tuple[NetParameter, Weights]:
+    """A network of Caffe that computes what the module computes in eval(), and its weights.
+
+    `example_inputs` are the module's positional arguments: a tensor, or several. Their shapes are the network's. A
+    torch.export.ExportedProgram may bring its own. Inputs are named as the arguments of forward(); layers and tops by
+    module path (`layer1.0.conv1`); outputs that the module returns in a dict by their keys. The module stays as it is.
+
+    With the dialect "bvlc" the network consists of layers that stock BVLC Caffe 1.0 has, with "fork" also of those that
+    known forks have. With `merged` batch normalisation is folded into the layer before it, without it stays BatchNorm
+    and Scale. `round_mode=False` is for a Caffe from before 2018, whose pooling always rounds up. `gelu="tanh"` writes
+    the exact GELU by its tanh form, which differs by up to 5e-4.
+
+    With `check` the result is loaded by `to_torch` and compared with the module on the example: NetworkError names the
+    first layer that differs when an output differs by more than `tolerance` of its largest value. UnsupportedError
+    gives torch's reason when it cannot export the module, or lists every operation that Caffe cannot do exactly, with
+    the module and the line of source. NotInstalledError when onnx or onnxscript is missing.
+    """
+    traced = _traced(module, example_inputs)
+    options = Options(dialect, round_mode, gelu)
+    try:
+        shapes = {name: tuple(one.shape) for name, one in zip(traced.model.inputs, traced.inputs, strict=True)}
+        net, weights = to_network(traced.model, options, shapes, merged=merged)
+    except (NetworkError, UnsupportedError) as fault:
+        raise type(fault)(f"{traced.name}: {fault}") from fault
+    net.name = traced.name
+    rounded = [layer.name for layer in net.layer if layer.pooling_param.HasField("round_mode")]
+    if rounded:
+        warnings.warn(
+            f"{traced.name}: sizes divide unevenly at {', '.join(rounded)}, which state round_mode: a Caffe from "
+            "before 2018 does not know it and gives other sizes there; round_mode=False writes layers that it has",
+            stacklevel=2,
+        )
+    if check:
+        _check(traced, net, weights, tolerance if gelu is None else max(tolerance, 5e-3))
+    return net, weights
+
+
+def compare_with_torch(
+    module: nn.Module | ExportedProgram,
+    example_inputs: Tensor | Sequence[Tensor] | None,
+    net: NetParameter,
+    weights: Mapping[str, Sequence[Any]],
+    *,
+    tolerance: float = 1e-4,
+) -> Verification:
+    """A network that `from_torch` has made, against the module it was made from: every top with its difference.
+
+    The module runs by PyTorch, operation by operation, the network by `to_torch`. A layer with which a batch norm was
+    merged is held against the batch norm. NetworkError where the network has none of the module's tops.
+    """
+    return _compared(_traced(module, example_inputs), net, weights, tolerance)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Traced:
+    """A module's operations (`model`, and `program` with the same names of values), and its outputs on the example."""
+
+    name: str
+    model: Model
+    program: ExportedProgram
+    inputs: list[Tensor]
+    outputs: list[Tensor]
+
+
+def _traced(module: nn.Module | ExportedProgram, example_inputs: Tensor | Sequence[Tensor] | None) -> _Traced:
+    _check_packages()
+    if isinstance(module, ExportedProgram):
+        name, program = "exported", module
+        own = None if module.example_inputs is None else module.example_inputs[0]
+        inputs = _inputs(own if example_inputs is None else example_inputs)
+        results = _run(module.module(), inputs)
+    else:
+        module = getattr(module, "_orig_mod", module)  # what torch.compile wraps
+        name = type(module).__name__
+        inputs = _inputs(example_inputs)
+        with _evaluating(module):
+            results = _run(module, inputs)
+            program = _exported(module, name, inputs)
+    leaves = [(key, leaf) for key, leaf in _leaves(results) if isinstance(leaf, Tensor)]
+    onnx_program = _in_onnx(program, name)
+    model = _model(onnx_program)
+    if len(leaves) != len(model.outputs):
+        raise UnsupportedError(
+            f"{name}: found {len(leaves)} tensors in what the module returns, and {len(model.outputs)} outputs of it"
+        )
+    model = with_outputs(model, [key for key, _ in leaves])
+    return _Traced(name, model, onnx_program.exported_program, inputs, [leaf for _, leaf in leaves])
+
+
+def _check_packages() -> None:
+    for package in ("onnx", "onnxscript"):
+        try:
+            import_module(package)
+        except ImportError as fault:
+            raise NotInstalledError(package, "onnx", "from_torch") from fault
+
+
+def _inputs(example_inputs: Tensor | Sequence[Tensor] | None) -> list[Tensor]:
+    found = [example_inputs] if isinstance(example_inputs, Tensor) else list(example_inputs or ())
+    wrong = [type(one).__name__ for one in found if not isinstance(one, Tensor)]
+    if wrong or not found:
+        raise UnsupportedError(
+            f"from_torch: example_inputs: found {', '.join(wrong) or 'none'}, expected a tensor or several"
+        )
+    return found
+
+
+@contextmanager
+def _evaluating(module: nn.Module) -> Iterator[None]:
+    """The module in eval() and without gradients for a while."""
+    modes = {part: part.training for part in module.modules()}
+    try:
+        with torch.no_grad():
+            module.eval()
+            yield
+    finally:
+        for part, training in modes.items():
+            part.training = training
+
+
+def _run(module: nn.Module, inputs: Sequence[Tensor]) -> Any:
+    with torch.no_grad():
+        return module(*(one.clone() for one in inputs))
+
+
+def _leaves(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """What a module returns, in torch's order; with the keys of dicts, "" for what is not in one."""
+    if isinstance(value, Mapping):
+        for inner, one in value.items():
+            yield from _leaves(one, f"{key}.{inner}" if key else str(inner))
+    elif isinstance(value, (list, tuple)):
+        for place, one in enumerate(value):
+            yield from _leaves(one, f"{key}.{place}" if key else "")
+    elif pytree.tree_structure(value).is_leaf():
+        yield key, value
+    else:
+        yield from (("", leaf) for leaf in pytree.tree_leaves(value))
+
+
+def _exported(module: nn.Module, name: str, inputs: Sequence[Tensor]) -> ExportedProgram:
+    try:
+        with quiet():
+            return torch.export.export(module, tuple(inputs), strict=False)
+    except Exception as fault:
+        raise UnsupportedError(f"{name}: torch.export cannot export it: {_reason(fault)}") from fault
+
+
+def _in_onnx(program: ExportedProgram, name: str) -> Any:
+    """The torch.onnx.ONNXProgram, as the operations stand in the program: batch norm is folded by us, in float64."""
+    try:
+        with quiet(), torch.no_grad():
+            return torch.onnx.export(program, (), dynamo=True, optimize=False, verbose=False)
+    except Exception as fault:
+        raise UnsupportedError(f"{name}: torch.onnx cannot write it: {_reason(fault)}") from fault
+
+
+def _reason(fault: BaseException) -> str:
+    """What torch says, of the fault that began it, in one line."""
+    while fault.__cause__ is not None:
+        fault = fault.__cause__
+    lines = [line.strip() for line in str(fault).splitlines() if line.strip()]
+    text = " ".join(lines[:3]) or type(fault).__name__
+    return text if len(text) <= 400 else f"{text[:400]}..."
+
+
+def _model(onnx_program: Any) -> Model:
+    """The program as plain data, constants folded, so that sequences of tensors become plain Splits."""
+    optimizer = import_module("onnxscript.optimizer")
+    with quiet():
+        optimizer.fold_constants_ir(onnx_program.model)
+        optimizer.remove_unused_nodes(onnx_program.model)
+        return model_of(onnx_program.model_proto)
+
+
+def _check(traced: _Traced, net: NetParameter, weights: Weights, tolerance: float) -> None:
+    """NetworkError where an output differs."""
+    found = _compared(traced, net, weights, tolerance)
+    outputs = set(traced.model.outputs)
+    wrong = [
+        top for top in found.tops if top.top in outputs and top.relative is not None and not top.relative <= tolerance
+    ]
+    if wrong:
+        first = found.first_fault or wrong[0]
+        raise NetworkError(
+            f"{traced.name}: the network differs from the module on the example: first at top {first.top!r}, made by "
+            f"{', '.join(first.layers)}: difference {first.difference:.3g}, {first.relative:.3g} of the largest value; "
+            f"at the output {wrong[0].top!r} {wrong[0].relative:.3g}, tolerance {tolerance:g}"
+        )
+
+
+def _compared(
+    traced: _Traced, net: NetParameter, weights: Mapping[str, Sequence[Any]], tolerance: float
+) -> Verification:
+    values = _values_of_tops(traced.model, net)
+    if not values:
+        raise NetworkError(f"{traced.name}: found no top of the module's in network {net.name!r}")
+    expected = _ran(traced, set(values.values()))
+    outputs = dict(zip(traced.model.outputs, traced.outputs, strict=True))
+    found = _tops(net, weights, dict(zip(traced.model.inputs, traced.inputs, strict=True)))
+    makers: dict[str, list[str]] = {}
+    for layer in net.layer:
+        for top in layer.top:
+            if top not in layer.bottom:
+                makers[top] = []
+            makers[top].append(f"{layer.name} ({layer.type})")
+    tops = [
+        compare_top(
+            top,
+            tuple(makers[top]),
+            found[top],
+            _array(outputs[top]) if top in outputs else expected.get(values.get(top, "")),
+        )
+        for top in makers
+        if top in found
+    ]
+    arrays = [
+        (f"{name}[{place}]", np.asarray(blob)) for name, blobs in weights.items() for place, blob in enumerate(blobs)
+    ]
+    return Verification(
+        net.name,
+        len(arrays),
+        sum(blob.size for _, blob in arrays),
+        tuple(tops),
+        tolerance,
+        f"{traced.name} in PyTorch",
+        not_finite=tuple(name for name, blob in arrays if not np.isfinite(blob).all()),
+    )
+
+
+def _values_of_tops(model: Model, net: NetParameter) -> dict[str, str]:
+    """By top, the value of the exporter's that it holds at the end; tops that hold none are left out."""
+    names = named(model)
+    present = {layer.name for layer in net.layer}
+    values = {node.name: original.outputs for node, original in zip(names.nodes, model.nodes, strict=True)}
+    merged = {
+        original.inputs[0]: original.outputs[0]
+        for node, original in zip(names.nodes, model.nodes, strict=True)
+        if original.operator == "BatchNormalization" and node.name not in present
+    }
+    tops: dict[str, str] = {}
+    for layer in net.layer:
+        made = values.get(layer.name, ())
+        for place, top in enumerate(layer.top):
+            tops.pop(top, None)
+            if place < len(made):
+                tops[top] = merged.get(made[place], made[place])
+    return tops
+
+
+def _ran(traced: _Traced, wanted: set[str]) -> dict[str, Array]:
+    """The values of the program's operations on the example, by name."""
+    found: dict[str, Array] = {}
+
+    class Recorder(fx.Interpreter):
+        def run_node(self, n: fx.Node) -> Any:
+            result = super().run_node(n)
+            if n.name in wanted and isinstance(result, Tensor):
+                # A later operation may write into the tensor.
+                found[n.name] = _array(result).copy()
+            return result
+
+    with torch.no_grad(), quiet():
+        module = traced.program.module()
+        assert isinstance(module, fx.GraphModule)
+        Recorder(module).run(*(one.clone() for one in traced.inputs))
+    return found
+
+
+def _tops(net: NetParameter, weights: Mapping[str, Sequence[Any]], inputs: Mapping[str, Tensor]) -> dict[str, Array]:
+    """What `to_torch` gives for every top."""
+    tops = list(dict.fromkeys(top for layer in net.layer for top in layer.top if not is_input(layer.type)))
+    module = to_torch(net, weights, outputs=tops)
+    arguments = [inputs[name].detach().cpu().float() for name in module.meta["caffe"]["inputs"]]
+    with torch.no_grad():
+        result = module(*arguments)
+    results = result if isinstance(result, Mapping) else {tops[0]: result}
+    return {top: _array(value) for top, value in results.items()}
+
+
+def _array(tensor: Tensor) -> Array:
+    array: Array = tensor.detach().cpu().float().numpy()
+    return array
