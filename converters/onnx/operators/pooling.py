@@ -123,10 +123,9 @@ def _windows(call: Call) -> tuple[Tensor, list[Axis]]:
     made = window_axes(call, bottom.shape[2:], kernel, bool(call.attribute("ceil_mode", 0)))
     if call.attribute("auto_pad", "NOTSET").startswith("SAME"):
         dilated = any(size > 1 and step > 1 for size, step in zip(kernel, dilations, strict=True))
-        short = call.operator != "MaxPool" and any(axis.end < 0 for axis in made)
-        need(
-            not dilated and not short, "auto_pad with dilations, or with strides longer than a window: runtimes differ"
-        )
+        # A padding of -1, halved, is none.
+        short = any(axis.end < -1 for axis in made)
+        need(not dilated and not short, "auto_pad with dilations, or strides longer than the windows: runtimes differ")
     return bottom, made
 
 
