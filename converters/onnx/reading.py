@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from converters.onnx import views
 from converters.onnx.budget import Budget
-from converters.onnx.channels_last import channels_first, first_again
+from converters.onnx.channels_last import channels_first, first_again, to_last
 from converters.onnx.folding import can_fold, folded
 from converters.onnx.model import Model, Node, Sizes, read_model
 from converters.onnx.names import fitted_names, named, renamed
@@ -94,18 +95,17 @@ def to_network(
 ) -> tuple[NetParameter, Weights]:
     """A model as a network of Caffe and its weights; arguments and errors are those of `read_onnx`."""
     shapes = _input_shapes(model, input_shapes or {})
-    model, turned = channels_first(model, shapes)
+    turned = channels_first(model, shapes)
     for name, shape in turned.items():
-        if shape != shapes[name]:
-            _say_channels_first("input", name, shapes[name], shape)
+        _say_channels_first("input", name, shapes[name], shape)
     model = recognised(model)
     original = model.nodes
     model = named(model)
     live = live_nodes(model)
     nodes = [model.nodes[index] for index in live]
-    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes, turned != shapes)
-    for name, shape in turned.items():
-        walk.input(name, shape)
+    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes, bool(turned))
+    for name, shape in shapes.items():
+        walk.input(name, shape, turned.get(name))
     for index in live:
         walk.node(model.nodes[index], original[index])
     walk.outputs()
@@ -211,11 +211,14 @@ class _Walk:
         self.tops: dict[str, Tensor] = {}
         """The outputs' blobs."""
 
-    def input(self, name: str, shape: tuple[int, ...]) -> None:
-        """An input of the model becomes a layer."""
+    def input(self, name: str, shape: Shape, channels_first: Shape | None = None) -> None:
+        """An input of the model becomes a layer, of the shape `channels_first` where it is given so."""
         self.net.stem = name
-        tensor = self.net.layer("Input", [], input_param={"shape": [{"dim": list(shape)}]})
-        self.values[name] = Tensor(tensor.blob, tensor.shape, whole=name in self.model.whole)
+        tensor = self.net.layer("Input", [], input_param={"shape": [{"dim": list(channels_first or shape)}]})
+        value = Tensor(tensor.blob, tensor.shape, whole=name in self.model.whole)
+        if channels_first is not None:
+            value = views.transposed(self.net, value, to_last(len(shape)), "channels last")
+        self.values[name] = value
         self.named[name] = tensor
         self.sources.append(tensor)
         self.shapes[name] = shape

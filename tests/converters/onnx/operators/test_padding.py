@@ -60,6 +60,13 @@ def test_a_border_of_zeros_becomes_padding(before, after, layers):
     assert types(check(nodes, {"x": normal(1, 2, 6, 6)}, used))[: len(layers)] == layers
 
 
+def test_caffes_own_mean_comes_back():
+    """Its padding counts, what hangs over behind that does not."""
+    after = node("AveragePool", "t", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+    nodes = [node("Pad", "x p", "t"), after]
+    assert types(check(nodes, {"x": normal(1, 2, 6, 7)}, whole(0, 0, 1, 1, 0, 0, 1, 1))) == ["Pooling"]
+
+
 @pytest.mark.parametrize(
     ("pads", "value", "match"),
     [([1, 0, 0, 0, 0, 0, 0, 0], 0, "the batch is padded"), ([0, 0, 1, 0, 0, 0, 0, 0], -np.inf, "a border of -inf")],

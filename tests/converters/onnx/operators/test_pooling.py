@@ -58,9 +58,14 @@ def test_places_of_maxima_are_refused():
     refused(node("MaxPool", "x", "y i", kernel_shape=[2, 2]), inputs, match="its second output")
 
 
-def test_dilation_with_automatic_padding_is_refused():
+def test_automatic_padding_of_which_runtimes_make_different_things_is_refused():
+    inputs = {"x": normal(1, 2, 5, 5)}
     proto = node("MaxPool", "x", kernel_shape=[2, 2], dilations=[2, 2], auto_pad="SAME_UPPER")
-    refused(proto, {"x": normal(1, 2, 5, 5)}, match="auto_pad with dilations")
+    refused(proto, inputs, match="auto_pad with dilations")
+    # TensorFlow's ResNets.
+    check(node("MaxPool", "x", kernel_shape=[1, 1], strides=[2, 2], auto_pad="SAME_UPPER"), inputs)
+    proto = node("AveragePool", "x", kernel_shape=[1, 1], strides=[3, 3], auto_pad="SAME_UPPER")
+    refused(proto, {"x": normal(1, 2, 6, 6)}, match="strides longer than the windows")
 
 
 @pytest.mark.parametrize("operator", ["MaxPool", "AveragePool", "LpPool"])
