@@ -45,6 +45,7 @@ def pad(call: Call, net: Network) -> Tensor:
         return _constant(net, inner, added, value)
     for axis, (begin, end) in added.items():
         suffix = "" if axis == max(added) else f"axis{axis}"
+        net.budget.take(8 * (inner.shape[axis] + begin + end))
         inner = gathered(net, inner, axis, _indices(inner.shape[axis], begin, end, mode), suffix)
     return inner
 
