@@ -57,12 +57,11 @@ def average_pool(call: Call, net: Network) -> Tensor:
     """The mean of each window (ONNX: AveragePool), over the numbers in the map, or in it and its padding."""
     padded = bool(call.attribute("count_include_pad", 0))
     bottom, axes = _windows(call)
-    # A border of zeros counts as the map does; padding of this node's own may not.
-    if padded or all(axis.begin == axis.margin == 0 for axis in axes):
-        inner, axes = unpadded(net, bottom, axes)
-        bottom, padded = inner, padded or inner is not bottom
+    if padded:
+        axes = [replace(axis, counted=(axis.begin, axis.margin)) for axis in axes]
+    bottom, axes = unpadded(net, bottom, axes)
     if any(axis.dilation > 1 or _held([axis, axis], "AVE", True) is None for axis in axes):
-        matrices = {place: _taps(axis) / _divisors(axis, padded)[:, None] for place, axis in enumerate(axes, 2)}
+        matrices = {place: _taps(axis) / _divisors(axis)[:, None] for place, axis in enumerate(axes, 2)}
         return write_steps(net, bottom, along_axes(bottom.shape, matrices), "mean")
 
     def pair(value: Tensor, two: list[Axis], suffix: str) -> Tensor:
@@ -71,8 +70,9 @@ def average_pool(call: Call, net: Network) -> Tensor:
         pads, firsts, _, _ = held
         factors = np.ones(())
         for axis, pad, first in zip(two, pads, firsts, strict=True):
-            caffes = _divisors(replace(axis, begin=pad, margin=pad, outputs=first + axis.outputs), True)[first:]
-            factors = factors[..., None] * (caffes / _divisors(axis, padded))
+            # Caffe counts its padding, and nothing behind it (Caffe: pooling_layer.cpp).
+            caffes = _divisors(replace(axis, begin=pad, outputs=first + axis.outputs, counted=(pad, pad)))[first:]
+            factors = factors[..., None] * (caffes / _divisors(axis))
         exact = bool((factors == 1).all())
         made = _pooling(net, value, two, "AVE", held, suffix if exact else f"{suffix}_mean" if suffix else "mean")
         return made if exact else scaled(net, made, factors, suffix)
@@ -120,10 +120,13 @@ def _windows(call: Call) -> tuple[Tensor, list[Axis]]:
     need(axes > 0, f"an input of {bottom.shape}, without a map")
     need(call.attribute("kernel_shape") is not None, "no kernel_shape")
     kernel, dilations = spatial(call, "kernel_shape", axes), spatial(call, "dilations", axes)
-    dilated = any(size > 1 and step > 1 for size, step in zip(kernel, dilations, strict=True))
-    same = call.attribute("auto_pad", "NOTSET").startswith("SAME")
-    need(not (dilated and same), "auto_pad with dilations, of which onnxruntime makes something else than ONNX says")
-    return bottom, window_axes(call, bottom.shape[2:], kernel, bool(call.attribute("ceil_mode", 0)))
+    made = window_axes(call, bottom.shape[2:], kernel, bool(call.attribute("ceil_mode", 0)))
+    if call.attribute("auto_pad", "NOTSET").startswith("SAME"):
+        dilated = any(size > 1 and step > 1 for size, step in zip(kernel, dilations, strict=True))
+        # A padding of -1, halved, is none.
+        short = any(axis.end < -1 for axis in made)
+        need(not dilated and not short, "auto_pad with dilations, or strides longer than the windows: runtimes differ")
+    return bottom, made
 
 
 def _powers(net: Network, value: Tensor, norm: int) -> Tensor:
@@ -224,11 +227,10 @@ def _places(axis: Axis) -> Constant:
     return starts[:, None] + np.arange(axis.kernel) * axis.dilation
 
 
-def _divisors(axis: Axis, padded: bool) -> Constant:
-    """How many numbers of each window are in the map, or with `padded` in the map and its padding."""
-    places = _places(axis)
-    margins = (-axis.begin, axis.size + axis.margin) if padded else (0, axis.size)
-    numbers = ((places >= margins[0]) & (places < margins[1])).sum(1)
+def _divisors(axis: Axis) -> Constant:
+    """How many numbers of each window a mean counts."""
+    places, (before, behind) = _places(axis), axis.counted
+    numbers = ((places >= -before) & (places < axis.size + behind)).sum(1)
     need(bool((numbers > 0).all()), "a window without a number")
     return numbers
 
