@@ -23,7 +23,7 @@ from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import NetworkError, need
 from prototxt_gen.layers.pooling import pooled_sizes
 from prototxt_gen.layers.windows import Windows, spatial_options
-from prototxt_gen.stock import along_axes
+from prototxt_gen.stock import MOST_FACTORS, along_axes
 
 Method: TypeAlias = Literal["MAX", "AVE"]
 Pair: TypeAlias = Callable[[Tensor, "list[Axis]", str], Tensor]
@@ -183,7 +183,7 @@ def _held(axes: list[Axis], method: Method, round_mode: bool) -> Held | None:
     choices = [range(axis.begin, max(axis.kernel, 1), axis.stride) for axis in axes]
     sizes = tuple(axis.size for axis in axes)
     kernel, stride = tuple(axis.kernel for axis in axes), tuple(axis.stride for axis in axes)
-    for pads in product(*(list(choice)[:2] + list(choice)[-1:] for choice in choices)):
+    for pads in product(*([*choice[:2], *choice[-1:]] for choice in choices)):
         firsts = tuple((pad - axis.begin) // axis.stride for pad, axis in zip(pads, axes, strict=True))
         for floor in (False, True) if round_mode else (False,):
             try:
@@ -211,11 +211,15 @@ def _pooling(net: Network, value: Tensor, axes: list[Axis], method: Method, held
     return cut(net, top, parts, like=value if value.shape[2:] == wanted else None, suffix=suffix)
 
 
+def _check_size(factors: int) -> None:
+    need(factors <= MOST_FACTORS, f"windows of {factors} numbers along one axis, expected at most {MOST_FACTORS}")
+
+
 def _taps(axis: Axis) -> Constant:
     """(outputs, size): 1 where a window has a number of the map."""
+    _check_size(axis.outputs * axis.size)
     made = np.zeros((axis.outputs, axis.size))
-    places = _places(axis)
-    inside = (places >= 0) & (places < axis.size)
+    places, inside = _places(axis), _inside(axis)
     rows = np.broadcast_to(np.arange(axis.outputs)[:, None], places.shape)
     made[rows[inside], places[inside]] = 1
     return made
@@ -223,6 +227,7 @@ def _taps(axis: Axis) -> Constant:
 
 def _places(axis: Axis) -> Constant:
     """(outputs, kernel): where the windows' numbers lie; less than 0, or the size and more, in the padding."""
+    _check_size(axis.outputs * axis.kernel)
     starts = np.arange(axis.outputs) * axis.stride - axis.begin
     return starts[:, None] + np.arange(axis.kernel) * axis.dilation
 
@@ -249,7 +254,13 @@ def _is_positive(net: Network, value: Tensor) -> bool:
 
 def _all_meet(axes: Sequence[Axis]) -> bool:
     """Whether every window has a number of the map."""
-    return all(_taps(axis).any(1).all() for axis in axes)
+    return all(bool(_inside(axis).any(1).all()) for axis in axes)
+
+
+def _inside(axis: Axis) -> Constant:
+    """(outputs, kernel): which of the windows' numbers are in the map."""
+    places = _places(axis)
+    return (places >= 0) & (places < axis.size)
 
 
 def _must_gather(axis: Axis) -> bool:
@@ -259,9 +270,9 @@ def _must_gather(axis: Axis) -> bool:
 
 def _side_by_side(axis: Axis) -> Constant:
     """(outputs * kernel, size): the windows one after another; what lies in the padding is another number of theirs."""
-    places = _places(axis)
-    inside = (places >= 0) & (places < axis.size)
+    places, inside = _places(axis), _inside(axis)
     need(bool(inside.any(1).all()), "a window without a number, whose maximum Caffe has not")
+    _check_size(axis.outputs * axis.kernel * axis.size)
     first = places[np.arange(axis.outputs), inside.argmax(1)]
     return np.eye(axis.size)[np.where(inside, places, first[:, None]).ravel()]
 
