@@ -26,6 +26,8 @@ from prototxt_gen.layers.layer_types import count
 if TYPE_CHECKING:
     from converters.onnx.network import Network
 
+_MOST_NUMBERS = 1 << 26
+
 Wrap = Callable[[Tensor], Tensor]
 
 
@@ -193,6 +195,10 @@ def below(value: Tensor, constant: Constant) -> Constant:
         return constant.reshape((1,) * (len(order) - constant.ndim) + constant.shape).transpose(np.argsort(order))
     if constant.size == 1:
         return constant.reshape((1,) * len(view.blob))
+    numbers = count(view.blob)
+    need(
+        numbers <= _MOST_NUMBERS, f"a constant for {numbers} numbers in another order, expected at most {_MOST_NUMBERS}"
+    )
     spread = np.broadcast_to(constant, value.shape)
     made = np.empty(count(view.blob), spread.dtype)
     made[view.layout.places().reshape(-1)] = spread.reshape(-1)
