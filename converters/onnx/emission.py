@@ -70,12 +70,12 @@ def emit(
     rows, flow = traced.rows, traced.flow
     done = Emission()
     graph = done.graph
-    values, late = _named(traced, names, done)
-    norms = _norms(traced)
+    values, late = named(traced, names, done)
+    scales = norms(traced)
     for index, row in enumerate(rows[:-1]):
-        if is_input(row.type) or passes_on(row) or index in norms.values():
+        if is_input(row.type) or passes_on(row) or index in scales.values():
             continue
-        norm = norms.get(index)
+        norm = scales.get(index)
         first = index if norm is None else norm
         nodes, constants = len(graph.nodes), len(graph.constants)
         try:
@@ -102,9 +102,7 @@ def emit(
     return done
 
 
-def _named(
-    traced: Traced, names: Sequence[str], done: Emission
-) -> tuple[dict[Value, str], list[tuple[str, Read, str]]]:
+def named(traced: Traced, names: Sequence[str], done: Emission) -> tuple[dict[Value, str], list[tuple[str, Read, str]]]:
     """The name of every value, and the outputs that take a node of their own: name, read and value.
 
     Inputs come first, then outputs, so that these have their names whatever the rest is called.
@@ -147,7 +145,7 @@ def _named(
     return values, late
 
 
-def _norms(traced: Traced) -> dict[int, int]:
+def norms(traced: Traced) -> dict[int, int]:
     """The row of each Scale that is one batch norm with a BatchNorm, and the row of that."""
     rows, flow = traced.rows, traced.flow
     readers: Counter[Value] = Counter()
