@@ -72,7 +72,7 @@ def convert(
     try:
         onnx_package("export to ONNX").checker.check_model(model, full_check=True)
     except Exception as fault:  # onnx raises exceptions of its own and of protobuf's kinds
-        raise UnsupportedError(f"{label}: writes no sound ONNX: {_line(str(fault), given)}") from fault
+        raise UnsupportedError(f"{label} writes no sound ONNX: {_line(str(fault), given)}") from fault
     return model
 
 
@@ -210,7 +210,7 @@ def _run(command: Sequence[str], given: _Given, folder: Path, label: str) -> byt
     if code != 0 or not made.is_file():
         at = re.findall(r"^convert layer: (.*)$", stdout, re.MULTILINE)
         where = f" at {given.layer(at[-1])}" if at and _TOKEN.fullmatch(at[-1]) else ""
-        raise UnsupportedError(f"{label}: fails{where}: {given.said(_reason(stdout, stderr, code))}")
+        raise UnsupportedError(f"{label} fails{where}: {given.said(_reason(stdout, stderr, code))}")
     return read_bytes(made)
 
 
@@ -273,7 +273,7 @@ def _read(data: bytes, given: _Given, label: str) -> Any:
             # It states the newest opset of the onnx package that it found; its operators are those of opset 11.
             opsets[0].version = OPSET
     except Exception as fault:  # onnx raises exceptions of its own and of protobuf's kinds
-        raise UnsupportedError(f"{label}: writes no sound ONNX: {_line(str(fault), given)}") from fault
+        raise UnsupportedError(f"{label} writes no sound ONNX: {_line(str(fault), given)}") from fault
     return model
 
 
@@ -284,12 +284,12 @@ def _reshape(model: Any, given: _Given, label: str) -> None:
     expected = {f"{top}_input" for top in given.inputs}
     if found != expected:
         raise UnsupportedError(
-            f"{label}: writes inputs {given.said(str(sorted(found)))}, expected {given.said(str(sorted(expected)))}"
+            f"{label} writes inputs {given.said(str(sorted(found)))}, expected {given.said(str(sorted(expected)))}"
         )
     made = {value for node in model.graph.node for value in node.output}
     missing = [top for top in given.tops if top not in made]
     if missing:
-        raise NetworkError(f"{label}: leaves out {given.layer(missing[0])}")
+        raise NetworkError(f"{label} leaves out {given.layer(missing[0])}")
     for node in model.graph.node:
         for place, value in enumerate(node.input):
             if value in expected:
@@ -308,11 +308,11 @@ def _compare(model: Any, given: _Given, label: str) -> None:
         try:
             found = _values(model, tops, inputs)
         except Exception as fault:  # onnxruntime's errors have no base class of their own
-            raise UnsupportedError(f"{label}: writes what does not run: {_line(str(fault), given)}") from fault
+            raise UnsupportedError(f"{label} writes what does not run: {_line(str(fault), given)}") from fault
         for top in tops:
             wrong = _difference(found[top], expected[top])
             if wrong:
-                raise NetworkError(f"{label}: gets {given.layer(top)} wrong: {wrong}")
+                raise NetworkError(f"{label} gets {given.layer(top)} wrong: {wrong}")
 
 
 def _portions(tops: Mapping[str, Shape]) -> Iterator[list[str]]:
