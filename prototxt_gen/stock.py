@@ -156,11 +156,13 @@ def along_axis(shape: Shape, axis: int, matrix: Matrix) -> Step:
     import numpy as np
 
     factors = matrix.astype(np.float32)
-    if axis == len(shape) - 1 and axis != 1:
-        dense = {"num_output": len(matrix), "bias_term": False, "axis": axis}
+    if axis == len(shape) - 1:
+        dense: dict[str, Any] = {"num_output": len(matrix), "bias_term": False}
+        if axis != 1:
+            dense["axis"] = axis
         return Step("InnerProduct", f"axis{axis}", {"inner_product_param": dense}, (factors,))
     kernel = (1,) * (len(shape) - axis - 1)
-    param = {"num_output": len(matrix), "bias_term": False, "kernel_size": [1]}
+    param: dict[str, Any] = {"num_output": len(matrix), "bias_term": False, "kernel_size": [1]}
     if axis != 1:
         param["axis"] = axis
     return Step("Convolution", f"axis{axis}", {"convolution_param": param}, (factors.reshape(*factors.shape, *kernel),))

@@ -47,7 +47,8 @@ class Network:
     """Layers in order. `layer` adds one to what the current node becomes.
 
     `stem` names the layers of the current node, `room` is how many layers there may be behind it. `budget` is asked
-    before large arrays are made. `views` are the blobs of views that are written out, by blob and view.
+    before large arrays are made. `views` are the blobs of views that are written out, by blob and view. `padded` says
+    of blobs what they are with zeros around which axes.
     """
 
     options: Options = field(default_factory=Options)
@@ -57,6 +58,7 @@ class Network:
     budget: Budget = field(default_factory=Budget)
     room: int = 2**31
     views: dict[Any, Tensor] = field(default_factory=dict)
+    padded: dict[str, tuple[Tensor, dict[int, tuple[int, int]]]] = field(default_factory=dict)
     _taken: set[str] = field(default_factory=set)
 
     def layer(

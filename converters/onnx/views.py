@@ -71,7 +71,7 @@ def reshaped(net: Network, value: Tensor, shape: Sequence[int], step: str) -> Te
     """The value in another shape of as many numbers."""
     found = layouts.reshaped(view_of(value).layout, shape)
     if found is None:
-        value = net.plain(value)
+        value = _in_blob(net, value)
         found = layouts.reshaped(view_of(value).layout, shape)
     assert found is not None, "a whole blob takes every shape"
     return viewed(value, found, net, step)
@@ -90,8 +90,8 @@ def picked(net: Network, value: Tensor, axis: int, indices: Sequence[int], step:
     view = view_of(value)
     below = _blob_axis(view, axis)
     if below is None:
-        order = _blob_order(view)
-        plain = net.plain(transposed(net, value, order, step))
+        order = _blob_order(view) if axis == 0 or axis_order(value) else list(range(len(value.shape)))
+        plain = _in_blob(net, transposed(net, value, order, ""))
         made = along(net, plain, order.index(axis), indices)
         return transposed(
             net, replace(made, whole=value.whole), [order.index(place) for place in range(len(order))], ""
@@ -254,32 +254,34 @@ def unrepeated(net: Network, value: Tensor) -> Tensor:
 def written(net: Network, value: Tensor) -> Tensor:
     """The value in a blob of its own shape. UnsupportedError, with all that was done to it, where Caffe cannot do that.
 
-    A view that is needed twice is written once. Its layers are named after the node that made it.
+    A view that is needed twice is written once. Its layers are named after the node that made it. Stock Caffe's layers
+    take no maps with their channels elsewhere: these are refused.
     """
+    order = axis_order(value) if len(value.shape) in (4, 5) else None
+    moved = order is not None and order[:2] != (0, 1) and net.options.dialect == "bvlc"
+    if moved and not layouts.is_reshaped(view_of(value).layout, count(value.shape)):
+        raise UnsupportedError(
+            f"{history(value)}: maps have their items on axis 0 and their channels on axis 1, and stock Caffe has no "
+            "Permute"
+        )
+    return _in_blob(net, value)
+
+
+def _in_blob(net: Network, value: Tensor) -> Tensor:
+    """As `written`, in any order: for what is seen in yet another order then."""
+    if value.view is None:
+        return value
     view = view_of(value)
     key = (value.blob, view)
-    if key in net.views:
-        return replace(net.views[key], whole=value.whole)
-    stem, net.stem = net.stem, view.stem or net.stem
-    try:
-        _check_channels(net, value)
-        made = write(net, base(value), view.layout)
-    except UnsupportedError as fault:
-        raise UnsupportedError(f"{history(value)}: {fault}") from fault
-    finally:
-        net.stem = stem
-    net.views[key] = made
-    return replace(made, whole=value.whole)
-
-
-def _check_channels(net: Network, value: Tensor) -> None:
-    """UnsupportedError for a map that a layer would take with its channels elsewhere, where there is no Permute."""
-    order = axis_order(value) if len(value.shape) in (4, 5) else None
-    reordered = not layouts.is_reshaped(view_of(value).layout, count(value.shape))
-    need(
-        net.options.dialect == "fork" or order is None or order[:2] == (0, 1) or not reordered,
-        "stock Caffe has no Permute: a layer takes maps with items on axis 0 and channels on axis 1",
-    )
+    if key not in net.views:
+        stem, net.stem = net.stem, view.stem or net.stem
+        try:
+            net.views[key] = write(net, base(value), view.layout)
+        except UnsupportedError as fault:
+            raise UnsupportedError(f"{history(value)}: {fault}") from fault
+        finally:
+            net.stem = stem
+    return replace(net.views[key], whole=value.whole)
 
 
 def history(value: Tensor) -> str:

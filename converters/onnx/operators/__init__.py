@@ -8,6 +8,7 @@ OPERATOR_FAMILIES = (
     "passing",
     "convolution",
     "pooling",
+    "padding",
     "resizing",
     "dense",
     "normalization",

@@ -15,7 +15,7 @@ import numpy as np
 
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import OPERATORS, Call
-from converters.onnx.operators.windows import Axis, cut, spatial, window_axes
+from converters.onnx.operators.windows import Axis, cut, spatial, unpadded, window_axes
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import need
 from prototxt_gen.layers.windows import spatial_options
@@ -43,7 +43,7 @@ def conv(call: Call, net: Network) -> Tensor:
     group = call.attribute("group", 1)
     fits = group > 0 and weight.shape[1] * group == bottom.shape[1] and weight.shape[0] % group == 0
     need(fits, f"weight {weight.shape} in {group} groups for an input of {bottom.shape}")
-    axes = window_axes(call, bottom.shape[2:], weight.shape[2:])
+    bottom, axes = unpadded(net, bottom, window_axes(call, bottom.shape[2:], weight.shape[2:]))
     held = [_enlarged(axis) for axis in axes]
     if _too_large(held, axes):
         held = [_overlong(axis) for axis in axes]

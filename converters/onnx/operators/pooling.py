@@ -18,7 +18,7 @@ import numpy as np
 
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import OPERATORS, Call
-from converters.onnx.operators.windows import Axis, cut, spatial, window_axes, write_steps
+from converters.onnx.operators.windows import Axis, cut, spatial, unpadded, window_axes, write_steps
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import NetworkError, need
 from prototxt_gen.layers.pooling import pooled_sizes
@@ -34,6 +34,10 @@ def max_pool(call: Call, net: Network) -> Tensor:
     """The largest number of each window (ONNX: MaxPool). Padding is never the largest."""
     need(len(call.node.outputs) < 2 or not call.node.outputs[1], "its second output: Caffe counts places in each plane")
     bottom, axes = _windows(call)
+    inner, windows = unpadded(net, bottom, axes)
+    # A border of zeros changes no maximum where there is nothing below 0, as behind ReLU.
+    if inner is not bottom and _is_positive(net, inner) and _all_meet(windows):
+        bottom, axes = inner, windows
 
     def pair(value: Tensor, two: list[Axis], suffix: str) -> Tensor:
         held = _held(two, "MAX", net.options.round_mode)
@@ -53,6 +57,10 @@ def average_pool(call: Call, net: Network) -> Tensor:
     """The mean of each window (ONNX: AveragePool), over the numbers in the map, or in it and its padding."""
     padded = bool(call.attribute("count_include_pad", 0))
     bottom, axes = _windows(call)
+    # A border of zeros counts as the map does; padding of this node's own may not.
+    if padded or all(axis.begin == axis.margin == 0 for axis in axes):
+        inner, axes = unpadded(net, bottom, axes)
+        bottom, padded = inner, padded or inner is not bottom
     if any(axis.dilation > 1 or _held([axis, axis], "AVE", True) is None for axis in axes):
         matrices = {place: _taps(axis) / _divisors(axis, padded)[:, None] for place, axis in enumerate(axes, 2)}
         return write_steps(net, bottom, along_axes(bottom.shape, matrices), "mean")
@@ -223,6 +231,23 @@ def _divisors(axis: Axis, padded: bool) -> Constant:
     numbers = ((places >= margins[0]) & (places < margins[1])).sum(1)
     need(bool((numbers > 0).all()), "a window without a number")
     return numbers
+
+
+def _is_positive(net: Network, value: Tensor) -> bool:
+    """Whether the layer that makes the blob makes nothing below 0."""
+    made = next((layer for layer in reversed(net.net.layer) if value.blob in layer.top), None)
+    if value.view is not None or made is None:
+        return False
+    if made.type == "ReLU":
+        return made.relu_param.negative_slope == 0
+    if made.type == "Clip":
+        return made.clip_param.min >= 0
+    return made.type in ("ReLU6", "Sigmoid", "Softmax")
+
+
+def _all_meet(axes: Sequence[Axis]) -> bool:
+    """Whether every window has a number of the map."""
+    return all(_taps(axis).any(1).all() for axis in axes)
 
 
 def _must_gather(axis: Axis) -> bool:

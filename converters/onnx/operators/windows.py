@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import Call
@@ -84,6 +84,18 @@ def window_axes(call: Call, sizes: Shape, kernel: Sequence[int], ceil: bool = Fa
         need(outputs > 0, f"windows {list(kernel)}: none fits a map of {list(sizes)} padded by {pads}")
         made.append(Axis(size, window, stride, dilation, begin, outputs, end))
     return made
+
+
+def unpadded(net: Network, value: Tensor, axes: Sequence[Axis]) -> tuple[Tensor, list[Axis]]:
+    """What lies inside a border of zeros, and the windows over that; the value itself where it has none."""
+    if value.view is not None or value.blob not in net.padded:
+        return value, list(axes)
+    inner, added = net.padded[value.blob]
+    made = []
+    for place, axis in enumerate(axes, 2):
+        begin, end = added.get(place, (0, 0))
+        made.append(replace(axis, size=inner.shape[place], begin=axis.begin + begin, margin=axis.margin + end))
+    return inner, made
 
 
 def cut(
