@@ -96,9 +96,7 @@ def write(args: argparse.Namespace) -> None:
     made = to_graph(net, weights, dynamic=args.dynamic, **options)
     made.write(args.output)
     graph = made.graph
-    _say(
-        args.output, len(graph.nodes), [array.size for array in graph.constants.values()], graph.inputs, graph.outputs
-    )
+    _say(args.output, len(graph.nodes), [array.size for array in graph.constants.values()], graph.inputs, graph.outputs)
 
 
 def _say(
