@@ -1,4 +1,4 @@
-"""dongfeng convert: weights in another format, networks in the words of stock Caffe, ONNX to Caffe."""
+"""dongfeng convert: weights in another format, networks in the words of stock Caffe, to ONNX and from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from caffe_zoo.commands import models
+from caffe_zoo.commands import exports, models
 from caffe_zoo.commands.networks import input_shapes, read_network, write_pair
 from caffe_zoo.commands.options import add_input_shapes, add_phase, add_strict
 from caffe_zoo.commands.paths import check_outputs
@@ -21,6 +21,7 @@ EXAMPLE = (
     "dongfeng convert df1.prototxt df1.caffemodel df1.pt\n"
     "  dongfeng convert df1seg_mergebn.caffemodel for_stock_caffe.caffemodel --dialect bvlc\n"
     "  dongfeng convert pl1a_seg.prototxt pl1a_seg.caffemodel stock.caffemodel --stock stock.prototxt\n"
+    "  dongfeng convert net.prototxt net.caffemodel net.onnx --dynamic batch\n"
     "  dongfeng convert net.onnx net.prototxt net.caffemodel"
 )
 
@@ -53,11 +54,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_input_shapes(parser)
     add_strict(parser)
     models.add_reading(parser)
+    exports.add_writing(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Writes the files and says what is in them."""
     _check(args)
+    if not _is_model(args) and args.output.suffix == exports.SUFFIX:
+        exports.write(args)
+        return 0
     if _is_model(args):
         weights = models.pair(args.prototxt, args.weights, args.output, args)
     elif args.stock is not None:
@@ -83,7 +88,8 @@ def _check_model(args: argparse.Namespace) -> None:
             raise CaffeError(
                 f"{args.weights}: expected two outputs: dongfeng convert {args.weights} NET.prototxt NET.caffemodel"
             )
-        for option in ("unmerged", "no_round_mode", "gelu", "longest_name"):
+        writes = args.output.suffix == exports.SUFFIX
+        for option in ("no_round_mode", "gelu", "longest_name", *(() if writes else ("unmerged",))):
             if getattr(args, option):
                 raise CaffeError(f"--{option.replace('_', '-')} is for reading {', '.join(models.SUFFIXES)} alone")
         if args.separator != "/" or args.dialect == "fork":
@@ -96,7 +102,8 @@ def _check_model(args: argparse.Namespace) -> None:
 def _check(args: argparse.Namespace) -> None:
     """CaffeError for arguments that do not go together."""
     _check_model(args)
-    if _is_model(args):
+    exports.check(args)
+    if _is_model(args) or args.output.suffix == exports.SUFFIX:
         return
     if args.dialect and args.output.suffix != ".caffemodel":
         raise CaffeError(

@@ -23,7 +23,7 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
     """The options of reading such a file; `pair` reads them."""
     group = parser.add_argument_group("networks of other frameworks (.onnx)")
     group.add_argument(
-        "--unmerged", action="store_true", help="keep batch norm as BatchNorm and Scale instead of folding it"
+        "--unmerged", action="store_true", help="keep batch norm instead of folding it (also for an .onnx to write)"
     )
     group.add_argument(
         "--no-round-mode",

@@ -143,7 +143,8 @@ def _named(
             for place, top in enumerate(top_names(row)):
                 value = Value(index, place)
                 if value not in values and last == (flow.final[top] == Read(value)):
-                    values[value] = graph.value(top if last else f"{top}/{row.name}")
+                    plain = last and top not in done.inputs
+                    values[value] = graph.value(top if plain else f"{top}/{row.name}")
     return values, late
 
 

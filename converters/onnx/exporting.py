@@ -52,6 +52,10 @@ class Exported:
         """The model as a file would hold it."""
         return model_bytes(self.graph, self.name, self.metadata)
 
+    def write(self, path: str | os.PathLike[str]) -> None:
+        """Writes the file, in one step; PATH.data beside it has the weights of a model of 2 GB or more."""
+        write_model(self.graph, self.name, self.metadata, path)
+
 
 def export_onnx(
     net: NetParameter,
@@ -108,7 +112,7 @@ def export_onnx(
         net, weights, outputs=outputs, merged=merged, dynamic=dynamic, input_shapes=input_shapes,
         metadata=metadata, strict=strict,
     )  # fmt: skip
-    write_model(made.graph, made.name, made.metadata, path)
+    made.write(path)
 
 
 def to_model(net: NetParameter, weights: WeightsSource, **options: Any) -> Any:
@@ -138,7 +142,7 @@ def to_graph(
     live, _ = live_rows(rows, flow, names)
     label = f"network {net.name!r}"
     whole = _cut(selected, [rows[index] for index in live], names)
-    core, merges = merge_batchnorm(whole) if merged else (whole, [])
+    core, merges = _merged(whole) if merged else (whole, [])
     shapes = _input_shapes([rows[index] for index in live])
     traced = Traced.of(core, shapes)
     trial = emit(traced, names, AXES[dynamic], ones(traced.rows))
@@ -186,6 +190,18 @@ def _cut(selected: NetParameter, rows: Sequence[LayerSummary], names: Sequence[s
             net.layer[-1].top.append(row.name)
     net.layer.add(name="", type="Silence", bottom=names)
     return net
+
+
+def _merged(net: NetParameter) -> tuple[NetParameter, list[Merge]]:
+    """Batch norm folded; what a layer makes then has the name of the blob that it is, which the last absorbed made."""
+    core, merges = merge_batchnorm(net)
+    tops = {layer.name: layer.top[0] for layer in net.layer if layer.top}
+    absorbed = {merge.layer: tops[merge.scale or merge.batch_norm] for merge in merges}
+    renamed = {layer.top[0]: absorbed[layer.name] for layer in core.layer if layer.name in absorbed}
+    for layer in core.layer:
+        layer.bottom[:] = [renamed.get(name, name) for name in layer.bottom]
+        layer.top[:] = [renamed.get(name, name) for name in layer.top]
+    return core, merges
 
 
 def _input_shapes(rows: Sequence[LayerSummary]) -> dict[str, Shape]:

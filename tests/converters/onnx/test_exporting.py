@@ -41,6 +41,12 @@ def test_nodes_have_the_names_of_layers_and_values_those_of_blobs():
     assert found.inputs == {"x": "x"} and found.outputs == {"z": "z"}
 
 
+def test_an_input_has_its_name_also_where_layers_write_over_it():
+    text = plain("ReLU", "r", "x", "x") + plain("AbsVal", "a", "x", "y")
+    found = check(net_of(text, x=(2, 3)))
+    assert found.inputs == {"x": "x"} and values(found) == ["x/r", "y"]
+
+
 @pytest.mark.parametrize(
     "text, outputs, expected",
     [
@@ -191,6 +197,12 @@ def test_batch_norm_is_folded_where_no_output_needs_what_lies_between(blobs, out
     net = net_of(text, x=(2, 3, 4, 4))
     assert operators(check(net, weights, outputs=outputs)) == merged.split()
     assert operators(check(net, weights, outputs=outputs, merged=False)) == kept.split()
+
+
+def test_a_folded_layer_makes_the_blob_of_the_last_that_it_absorbed():
+    text = conv("c", "x", "y") + plain("BatchNorm", "bn", "y", "n") + plain("Scale", "sc", "n", "s")
+    found = check(net_of(text + plain("ReLU", "r", "s", "s") + plain("ReLU", "q", "s", "z"), x=(1, 3, 2, 2)))
+    assert values(found) == ["s/c", "s", "z"]
 
 
 @pytest.mark.parametrize("name", SPELLINGS)
