@@ -94,10 +94,10 @@ def picked(net: Network, value: Tensor, axis: int, indices: Sequence[int], step:
     if below is None:
         order = _blob_order(view) if axis == 0 or axis_order(value) else list(range(len(value.shape)))
         plain = _in_blob(net, transposed(net, value, order, ""))
-        made = along(net, plain, order.index(axis), indices)
-        return transposed(
-            net, replace(made, whole=value.whole), [order.index(place) for place in range(len(order))], ""
-        )
+        back = [order.index(place) for place in range(len(order))]
+        found = layouts.picked(layouts.whole(plain.shape), back[axis], indices)
+        made = along(net, plain, back[axis], indices) if found is None else viewed(plain, found, net, step)
+        return transposed(net, replace(made, whole=value.whole), back, "")
     made = along(net, base(value), below, indices)
     stride, before = count(view.blob[below + 1 :]), view.blob[below]
 
