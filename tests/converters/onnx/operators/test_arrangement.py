@@ -308,6 +308,13 @@ def test_a_part_of_a_flattened_transposition():
     assert types(net)[-3:] == ["Slice", "Silence", "ReLU"]
 
 
+def test_parts_of_what_mixes_items():
+    nodes = [node("Reshape", "x s", "r"), node("Slice", "r one five one", "p"), node("Slice", "p one two two", "y")]
+    constants = {"s": whole(3, 8, 4), "one": whole(1), "two": whole(2), "five": whole(5)}
+    net = behind_relu(nodes, {"x": normal(2, 12, 2, 2)}, constants)
+    assert types(net) == ["Reshape", "Slice", "Silence", "Slice", "Silence", "ReLU"]
+
+
 def test_channels_taken_twice_are_spread_over_pixels():
     """Depth to space, of which some channels come twice."""
     nodes = [node("DepthToSpace", "x", "d", blocksize=2), node("Gather", "d i", "y", axis=1)]
