@@ -67,8 +67,8 @@ def mish_nodes(layer):  # nodes from layer.bottoms to layer.tops
     layer.node("Mul", [*layer.bottoms, factor], layer.tops[0])
 ```
 
-A builder or an emitter raises `UnsupportedError("reason")` for what it cannot do. Options that caffe.proto does not have
-are left out of what is read, with a warning: a type with options needs its message there.
+A builder or an emitter raises `UnsupportedError("reason")` for what it cannot do. Options that caffe.proto does not
+have are left out of what is read, with a warning: a type with options needs its message there.
 """
 
 

@@ -55,6 +55,7 @@ def _bordered(call: Call, net: Network, bottom: Tensor, borders: Sequence[tuple[
         return _constant(net, inner, added, value)
     for axis, (begin, end) in added.items():
         suffix = "" if axis == max(added) else f"axis{axis}"
+        net.budget.take(8 * (inner.shape[axis] + begin + end))
         inner = gathered(net, inner, axis, _indices(inner.shape[axis], begin, end, mode), suffix)
     return inner
 

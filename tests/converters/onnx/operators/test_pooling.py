@@ -7,7 +7,7 @@ import random
 import numpy as np
 import pytest
 
-from tests.converters.onnx.operators.checking import check, expected, model, node, normal, refused, types
+from tests.converters.onnx.operators.checking import check, expected, model, node, normal, refused, seeds, types
 
 POOL, CUT, SCALED = ["Pooling"], ["Pooling", "Slice", "Silence"], ["Pooling", "Scale"]
 
@@ -58,13 +58,18 @@ def test_places_of_maxima_are_refused():
     refused(node("MaxPool", "x", "y i", kernel_shape=[2, 2]), inputs, match="its second output")
 
 
-def test_dilation_with_automatic_padding_is_refused():
+def test_automatic_padding_of_which_runtimes_make_different_things_is_refused():
+    inputs = {"x": normal(1, 2, 5, 5)}
     proto = node("MaxPool", "x", kernel_shape=[2, 2], dilations=[2, 2], auto_pad="SAME_UPPER")
-    refused(proto, {"x": normal(1, 2, 5, 5)}, match="auto_pad with dilations")
+    refused(proto, inputs, match="auto_pad with dilations")
+    # TensorFlow's ResNets.
+    check(node("MaxPool", "x", kernel_shape=[1, 1], strides=[2, 2], auto_pad="SAME_UPPER"), inputs)
+    proto = node("AveragePool", "x", kernel_shape=[1, 1], strides=[3, 3], auto_pad="SAME_UPPER")
+    refused(proto, {"x": normal(1, 2, 6, 6)}, match="strides longer than the windows")
 
 
 @pytest.mark.parametrize("operator", ["MaxPool", "AveragePool", "LpPool"])
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", seeds(3))
 def test_any_windows(operator, seed):
     draw, done = random.Random(seed), 0
     while done < 12:
