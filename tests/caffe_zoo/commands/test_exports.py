@@ -43,6 +43,7 @@ def test_batch_norm_may_be_kept_and_sizes_left_open(run, files):
     said = run("convert", *files, "--unmerged", "--dynamic", "batch")
     assert "  input data: batch x 3 x 32 x 32\n  output fc: batch x 4\n" in said
     assert "BatchNormalization" in kinds(files[2])
+    assert "agrees with onnxruntime" in run("verify", *files[:2], "--against", files[2])
     session = runtime.InferenceSession(str(files[2]), providers=["CPUExecutionProvider"])
     assert session.run(None, {"data": np.zeros((5, 3, 32, 32), np.float32)})[0].shape == (5, 4)
 

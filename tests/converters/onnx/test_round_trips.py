@@ -11,11 +11,13 @@ onnx = pytest.importorskip("onnx")
 
 from caffe_zoo import card  # noqa: E402
 from converters import export_onnx, merge_batchnorm, read_onnx  # noqa: E402
-from prototxt_gen import generate, select_phase  # noqa: E402
+from prototxt_gen import UnsupportedError, generate, read_prototxt, select_phase  # noqa: E402
 from prototxt_gen.layers import is_input  # noqa: E402
 from prototxt_gen.trace import trace  # noqa: E402
+from tests.caffe_files import in_reference  # noqa: E402
 from tests.converters.onnx.operators.checking import close  # noqa: E402
 from tests.filling import fill_inputs, fill_weights  # noqa: E402
+from tools.reference_facts import REFERENCE  # noqa: E402
 
 SMALL = {
     "df1": (1, 3, 64, 96),
@@ -78,3 +80,26 @@ def test_networks_with_batch_norm_come_back_with_their_blobs(tmp_path):
     assert layers(back) == layers(select_phase(net, "TEST"))
     assert set(arrays) == set(weights)
     same_numbers(net, weights, (back, arrays))
+
+
+CASES = sorted(path.stem for path in (REFERENCE / "conformance").glob("*.npz"))
+# They take labels or places that the network computes with, for which Caffe has layers and ONNX real operators.
+WITH_LABELS = {"accuracy", "batch_reindex", "embed", "softmax_loss", "softmax_loss_spatial_ignore"}
+
+
+@pytest.mark.parametrize("name", in_reference(*CASES))
+def test_what_caffe_computed_is_computed_after_there_and_back(name, tmp_path):
+    path = REFERENCE / "conformance" / name
+    arrays = dict(np.load(path.with_suffix(".npz")))
+    wanted = {key[5:]: value for key, value in arrays.items() if key.startswith("out__")}
+    files = [path.with_suffix(suffix) for suffix in (".caffemodel", ".caffemodel.h5")]
+    weights = next((file for file in files if file.exists()), {})
+    export_onnx(read_prototxt(path.with_suffix(".prototxt")), weights, tmp_path / "net.onnx", outputs=list(wanted))
+    if name in WITH_LABELS:
+        with pytest.raises(UnsupportedError, match="'op"):
+            read_onnx(tmp_path / "net.onnx")
+        return
+    net, blobs = read_onnx(tmp_path / "net.onnx")
+    inputs = {top: arrays[f"in__{top}"] for row in trace(net) if is_input(row.type) for top in row.tops}
+    found = run_all(net, blobs, inputs)
+    close([found[top] for top in wanted], list(wanted.values()), 1e-4)
