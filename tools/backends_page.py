@@ -293,8 +293,8 @@ def page(
     parts.append(
         "\n## The zoo\n\n"
         "Random weights; segmentation networks at a quarter of their height and width, DF1-Seg also at all of it.\n"
-        "Seconds: `export_onnx` from arrays to the file; caffe2onnx's own command on the same pair in files, alone, until\n"
-        "it has written its file or failed.\n\n"
+        "Seconds: `export_onnx` from arrays to the file; caffe2onnx's own command on the same pair in files, alone,\n"
+        "until it has written its file or failed.\n\n"
         f"{_count(zoo, results)}\n\n"
         "| network | input | ours | caffe2onnx | with batch norm kept | seconds, ours | seconds, caffe2onnx |\n"
         "|---|---|---|---|---|---:|---:|\n"
