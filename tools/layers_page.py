@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from converters.onnx.layers import EMITTERS
 from prototxt_gen.files import write_bytes
-from prototxt_gen.layers import LAYERS
+from prototxt_gen.layers import LAYERS, is_input
 
 PATH = Path(__file__).resolve().parent.parent / "docs" / "layers.md"
 
@@ -28,6 +29,9 @@ keeps it true.
   others. Where it writes over only a part of that memory, later readers are refused.
 - **Other sizes** than the network states may be given at run time. What Caffe refuses when it reshapes the network is a
   NetworkError with the layer and the shapes.
+- **ONNX** says whether [a network goes out as ONNX](caffe-to-onnx.md) with it: by nodes of its own, as an input, or
+  without a node, since it makes no number. Refused there: whatever draws random numbers, that is Dropout and STOCHASTIC
+  pooling whose own phase is TRAIN, and DummyData with a random filler.
 - **Gradients** are torch's, and equal Caffe's wherever Caffe has them.
 - A **type that is not here**, `Python` layers among them, is listed with all others of its network in one
   UnsupportedError. To add your own, see the end of this page.
@@ -36,11 +40,13 @@ keeps it true.
 _OWN = """
 ## A type of your own
 
-A shape rule and a builder, registered before the network is read:
+A shape rule, a builder and an emitter, registered before the network is read; without an emitter it does not go out as
+ONNX:
 
 ```python
 import torch
 
+from converters.onnx.layers import EMITTERS
 from converters.pytorch.layers import BUILDERS
 from prototxt_gen.layers import LayerShape, layer_type
 
@@ -53,22 +59,38 @@ def mish_shape(layer, bottoms):
 @BUILDERS.register("Mish")
 def mish(row):  # row: the LayerParameter and the shapes around it
     return torch.nn.Mish()
+
+
+@EMITTERS.register("Mish")
+def mish_nodes(layer):  # nodes from layer.bottoms to layer.tops
+    factor = layer.node("Tanh", [layer.node("Softplus", layer.bottoms)])
+    layer.node("Mul", [*layer.bottoms, factor], layer.tops[0])
 ```
 
-A builder raises `UnsupportedError("reason")` for what it cannot do. Options that caffe.proto does not have are left out
-of what is read, with a warning: a type with options needs its message there.
+A builder or an emitter raises `UnsupportedError("reason")` for what it cannot do. Options that caffe.proto does not
+have are left out of what is read, with a warning: a type with options needs its message there.
 """
 
 
 def page() -> str:
     """The page as Markdown."""
-    rows = ["| type | here | options | refused, or different | Caffe |", "|---|---|---|---|---|"]
+    rows = ["| type | here | options | refused, or different | ONNX | Caffe |", "|---|---|---|---|---|---|"]
     for kind in LAYERS:
         known = LAYERS[kind]
         options = ", ".join(f"`{name}`" for name in known.options)
         source = f"`{known.source}`" if known.source else ""
-        rows.append(f"| `{kind}` | {known.does or 'as in Caffe'} | {options} | {known.differs} | {source} |")
+        rows.append(
+            f"| `{kind}` | {known.does or 'as in Caffe'} | {options} | {known.differs} | {_onnx(kind)} | {source} |"
+        )
     return _INTRODUCTION.format(known=f"{len(LAYERS)} types") + "\n" + "\n".join(rows) + "\n" + _OWN
+
+
+def _onnx(kind: str) -> str:
+    if kind in EMITTERS:
+        return "yes"
+    if is_input(kind):
+        return "an input"
+    return "no node" if kind in ("HDF5Output", "Silence", "Split") else "no"
 
 
 if __name__ == "__main__":

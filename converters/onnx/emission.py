@@ -71,13 +71,14 @@ def emit(
     done = Emission()
     graph = done.graph
     values, late = named(traced, names, done)
-    scales = norms(traced)
+    scales, filtered = norms(traced), filtered_rows(traced)
     for index, row in enumerate(rows[:-1]):
         if is_input(row.type) or passes_on(row) or index in scales.values():
             continue
         norm = scales.get(index)
         first = index if norm is None else norm
         nodes, constants = len(graph.nodes), len(graph.constants)
+        axes = open_axes | {0} if index in filtered else open_axes
         try:
             if rows[first].type not in EMITTERS:
                 raise UnsupportedError("no ONNX form for this type")
@@ -85,10 +86,10 @@ def emit(
                 Layer(
                     graph,
                     rows[first],
-                    tuple(_seen(graph, traced, values, read, rows[first], open_axes) for read in flow.reads[first]),
+                    tuple(_seen(graph, traced, values, read, rows[first], axes) for read in flow.reads[first]),
                     tuple(values[Value(index, place)] for place in range(len(row.tops))),
                     blobs(first) + (blobs(index) if norm is not None else ()),
-                    open_axes,
+                    axes,
                     None if norm is None else row,
                 )
             )
@@ -97,9 +98,19 @@ def emit(
         done.nodes[index] = graph.nodes[nodes:]
         done.constants[index] = dict(list(graph.constants.items())[constants:])
     for name, read, value in late:
-        seen = _seen(graph, traced, values, read, None, open_axes)
+        axes = open_axes | {0} if read.value.row in filtered else open_axes
+        seen = _seen(graph, traced, values, read, None, axes)
         graph.node("Identity", [seen], [value], name, {})
     return done
+
+
+def filtered_rows(traced: Traced) -> set[int]:
+    """The rows that come out of a Filter: their sizes depend on its numbers, and those of the trace are the most."""
+    found: set[int] = set()
+    for index, (row, reads) in enumerate(zip(traced.rows, traced.flow.reads, strict=True)):
+        if row.type == "Filter" or any(read.value.row in found for read in reads):
+            found.add(index)
+    return found
 
 
 def named(traced: Traced, names: Sequence[str], done: Emission) -> tuple[dict[Value, str], list[tuple[str, Read, str]]]:
@@ -141,7 +152,8 @@ def named(traced: Traced, names: Sequence[str], done: Emission) -> tuple[dict[Va
             for place, top in enumerate(top_names(row)):
                 value = Value(index, place)
                 if value not in values and last == (flow.final[top] == Read(value)):
-                    values[value] = graph.value(top if last else f"{top}/{row.name}")
+                    plain = last and top not in done.inputs
+                    values[value] = graph.value(top if plain else f"{top}/{row.name}")
     return values, late
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias
 from numpy.typing import ArrayLike
 
 from converters.onnx import caffe2onnx
-from converters.onnx.emission import Emission, Traced, emit, ones
+from converters.onnx.emission import Emission, Traced, emit, filtered_rows, ones
 from converters.onnx.graph import Graph, Sizes
 from converters.onnx.sizes import AXES, Dynamic, check_sizes, open_sizes
 from converters.onnx.writing import model_bytes, onnx_package, write_model
@@ -210,6 +210,10 @@ def _made(
     folded = _folded(whole, merges, traced.rows, blobs)
     made = emit(traced, names, AXES[dynamic], folded.__getitem__)
     made.graph.inputs = {made.inputs[top]: sizes[top] for top in made.inputs}
+    filtered = filtered_rows(traced)
+    for place, read in enumerate(traced.outputs()):
+        if read.value.row in filtered:
+            found[place] = (None,) * len(found[place])
     made.graph.outputs = {made.outputs[name]: size for name, size in zip(names, found, strict=True)}
     exported = Exported(
         made.graph,

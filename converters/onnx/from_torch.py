@@ -20,6 +20,7 @@ from converters.onnx.model import Model, model_of
 from converters.onnx.names import named, with_outputs
 from converters.onnx.network import Dialect, Options
 from converters.onnx.reading import to_network
+from converters.onnx.translations import translations
 from converters.pytorch.module import to_torch
 from converters.verify import Verification, compare_top
 from converters.weights import Weights
@@ -190,7 +191,9 @@ def _in_onnx(program: ExportedProgram, name: str) -> Any:
     """The torch.onnx.ONNXProgram, as the operations stand in the program: batch norm is folded by us, in float64."""
     try:
         with quiet(), torch.no_grad():
-            return torch.onnx.export(program, (), dynamo=True, optimize=False, verbose=False)
+            return torch.onnx.export(
+                program, (), dynamo=True, optimize=False, verbose=False, custom_translation_table=translations()
+            )
     except Exception as fault:
         raise UnsupportedError(f"{name}: torch.onnx cannot write it: {_reason(fault)}") from fault
 

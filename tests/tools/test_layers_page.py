@@ -8,6 +8,8 @@ import pytest
 import torch
 
 from converters import to_torch
+from converters.onnx.exporting import to_graph
+from converters.onnx.layers import EMITTERS
 from converters.pytorch.layers import BUILDERS
 from prototxt_gen import NetParameter
 from prototxt_gen.errors import UnsupportedError
@@ -33,6 +35,11 @@ def test_every_type_runs_or_is_an_input_or_has_no_top(kind):
     assert LAYERS[kind].source
 
 
+@pytest.mark.parametrize("kind", sorted(set(LAYERS) | set(EMITTERS)))
+def test_every_type_that_runs_goes_out_as_onnx(kind):
+    assert (kind in EMITTERS) == (kind in BUILDERS)
+
+
 def test_every_message_of_options_belongs_to_a_type():
     fields = fields_of(LayerParameter)
     known = {name for kind in LAYERS for name in LAYERS[kind].options}
@@ -49,6 +56,8 @@ def test_a_type_of_your_own_as_the_page_tells():
     try:
         x = torch.linspace(-1, 1, 3)[None]
         assert torch.equal(to_torch(net)(x), torch.nn.functional.mish(x))
+        assert [node.operator for node in to_graph(net, {}).graph.nodes] == ["Softplus", "Tanh", "Mul"]
     finally:
+        EMITTERS.remove("Mish")
         LAYERS.remove("Mish")
         BUILDERS.remove("Mish")

@@ -127,5 +127,6 @@ def dropout(layer: Layer) -> None:
     """Dropout, which passes its input on unless it is told to train. Caffe: dropout_layer.cpp."""
     trains = layer.parameter.HasField("phase") and layer.parameter.phase == 0
     need(not trains, "phase: found TRAIN, in which it drops other numbers at every run")
-    ratio = layer.constant(layer.parameter.dropout_param.dropout_ratio, "ratio")
-    layer.node("Dropout", [*layer.bottoms, ratio], layer.tops[0])
+    ratio = layer.parameter.dropout_param.dropout_ratio
+    stated = [layer.constant(ratio, "ratio")] if 0 <= ratio < 1 else []  # others are refused, though they do nothing
+    layer.node("Dropout", [*layer.bottoms, *stated], layer.tops[0])

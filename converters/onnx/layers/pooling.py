@@ -39,7 +39,7 @@ def pooling(layer: Layer) -> None:
 def _method(layer: Layer, options: Any) -> str:
     """MAX, AVE or STOCHASTIC; UnsupportedError for what is drawn at random."""
     if options.pool == options.STOCHASTIC and stated_phase(layer.parameter) == "TRAIN":
-        raise UnsupportedError("STOCHASTIC with phase TRAIN draws numbers at random, which no ONNX operator does so")
+        raise UnsupportedError("STOCHASTIC with phase TRAIN draws numbers at random, which no ONNX operator does")
     names: dict[int, str] = {options.MAX: "MAX", options.AVE: "AVE", options.STOCHASTIC: "STOCHASTIC"}
     return names[options.pool]
 
@@ -109,8 +109,12 @@ def _ends(layer: Layer, window: Windows, ceil: bool) -> Shape:
 def _maximum(layer: Layer, window: Windows, ends: Shape, tops: Sequence[str]) -> None:
     attributes: dict[str, Any] = {"kernel_shape": window.kernel, "strides": window.stride}
     pads = (*window.pad, *ends)
+    sizes = layer.row.bottom_shapes[0][2:]
+    fixed = zip(window.pad, window.stride, window.kernel, sizes, strict=True)
+    # No window begins in the padding; and OpenVINO refuses a kernel larger than the padded map.
     if ends != window.pad and all(
-        pad + stride <= kernel for pad, stride, kernel in zip(window.pad, window.stride, window.kernel, strict=True)
+        pad + stride <= kernel and (layer.open_axes & {2, 3} or kernel <= size + 2 * pad)
+        for pad, stride, kernel, size in fixed
     ):
         pads, attributes["ceil_mode"] = window.pad * 2, 1
     attributes["pads"] = pads if any(pads) else None
@@ -120,7 +124,10 @@ def _maximum(layer: Layer, window: Windows, ends: Shape, tops: Sequence[str]) ->
     places = layer.value("places")
     layer.nodes("MaxPool", [layer.bottoms[0]], [tops[0], places], **attributes)
     # ONNX counts places through the whole batch, Caffe within a plane.
-    plane = layer.constant(count(layer.row.bottom_shapes[0][2:]), "plane")
+    if layer.open_axes & {2, 3}:
+        plane = layer.node("ReduceProd", [layer.node("Shape", [layer.bottoms[0]], start=2)], keepdims=0)
+    else:
+        plane = layer.constant(count(sizes), "plane")
     layer.node("Cast", [layer.node("Mod", [places, plane])], tops[1], to=FLOAT)
 
 

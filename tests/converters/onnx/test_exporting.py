@@ -41,6 +41,12 @@ def test_nodes_have_the_names_of_layers_and_values_those_of_blobs():
     assert found.inputs == {"x": "x"} and found.outputs == {"z": "z"}
 
 
+def test_an_input_has_its_name_also_where_layers_write_over_it():
+    text = plain("ReLU", "r", "x", "x") + plain("AbsVal", "a", "x", "y")
+    found = check(net_of(text, x=(2, 3)))
+    assert found.inputs == {"x": "x"} and values(found) == ["x/r", "y"]
+
+
 @pytest.mark.parametrize(
     "text, outputs, expected",
     [

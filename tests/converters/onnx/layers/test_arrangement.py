@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tests.converters.onnx.checking import check, check_layer, net_of, operators
+from converters.onnx.exporting import to_graph
+from tests.converters.onnx.checking import check, check_layer, close, net_of, operators, run_runtime, run_torch
 
 NUMBERS = np.random.default_rng(0)
 
@@ -82,6 +83,23 @@ def test_filter(selector):
     text = 'layer { name: "l" type: "Filter" bottom: "x" bottom: "z" bottom: "s" top: "a" top: "b" }'
     net = net_of(text, x=(4, 3, 2), z=(4,), s=selector)
     check(net, {}, {"x": numbers(4, 3, 2), "z": numbers(4), "s": kept}, dynamic="batch")
+
+
+def test_layers_behind_a_filter_take_what_it_leaves():
+    net = net_of(
+        """layer { name: "f" type: "Filter" bottom: "x" bottom: "s" top: "f" }
+        layer { name: "i" type: "Interp" bottom: "f" top: "i" interp_param { height: 7 width: 3 } }
+        layer { name: "r" type: "Reshape" bottom: "f" top: "r" reshape_param { shape { dim: 0 dim: -1 } } }
+        layer { name: "l" type: "Flatten" bottom: "i" top: "l" flatten_param { axis: 0 } }""",
+        x=(4, 3, 2, 5),
+        s=(4,),
+    )
+    inputs = {"x": numbers(4, 3, 2, 5), "s": np.array([1, 0, 1, 1], np.float32)}
+    exported = to_graph(net, {}, outputs=["i", "r", "l"])
+    assert list(exported.graph.outputs.values()) == [(None,) * 4, (None,) * 2, (None,)]
+    found, expected = run_runtime(exported, inputs), run_torch(net, {}, inputs, ["i", "r", "l"])
+    for name, numbers_of in expected.items():
+        close(found[name], numbers_of, 1e-5, name)
 
 
 def test_layers_without_tops_make_nothing():

@@ -86,7 +86,8 @@ def test_global_pooling(method):
 )
 @pytest.mark.parametrize("method", ["MAX", "AVE"])
 def test_open_sizes(method, kernel, stride, pad, rounding):
-    case = layer(method, (kernel,) * 2, (stride,) * 2, (pad,) * 2, rounding, bottom='bottom: "x"')
+    tops = "ym" if method == "MAX" else "y"
+    case = layer(method, (kernel,) * 2, (stride,) * 2, (pad,) * 2, rounding, tops, 'bottom: "x"')
     net = net_of(f'layer {{ name: "l" {case} }}', x=(1, 2, 9, 10))
     sizes = [(2, 9, 13), (1, 12, 11), (3, 15, 17), (1, 14, 32)]
     check(

@@ -182,19 +182,25 @@ def test_two_slices_of_one_blob_are_one_layer():
 
 @pytest.mark.parametrize(
     "order, written",
-    [((0, 1, 3, 2), "ReLU Convolution Reshape Pooling"), ((0, 2, 3, 1), ""), ((0, 3, 1, 2), ""), ((0, 3, 2, 1), "")],
+    [
+        ((0, 1, 3, 2), "ReLU Concat Convolution Reshape Pooling"),
+        ((0, 2, 3, 1), ""),
+        ((0, 3, 1, 2), ""),
+        ((0, 3, 2, 1), ""),
+    ],
 )
 def test_transpose(order: tuple[int, ...], written: str):
     # Pooling stands for what does not go below a view.
     turned = [
-        node("Relu", "x", "r"),
+        node("Relu", "x", "s"),
+        node("Concat", "s x", "r", axis=2),
         node("Transpose", "r", "t", perm=order),
         node("MaxPool", "t", "y", kernel_shape=[1, 1]),
     ]
     if written:
         assert types(check(turned, MAP)) == written.split()
     else:
-        refused(turned, MAP, match=r"'Relu_r' \(1, 8, 6, 4\) -> Transpose \(0, .*'Transpose_t'.*channels on axis 1")
+        refused(turned, MAP, match=r"'Concat_r' \(1, 8, 12, 4\) -> Transpose \(0, .*'Transpose_t'.*channels on axis 1")
     assert "Permute" in types(check(turned, MAP, dialect="fork"))
 
 
