@@ -122,12 +122,18 @@ def crop(layer: Layer) -> None:
 def shuffle_channel(layer: Layer) -> None:
     """Takes one channel of each of `group` groups in turn; the top has four axes.
 
-    As one Gather by fixed indices, which fits a map of any size. Source: shuffle_channel_layer.cpp of the release's
-    fork.
+    Source: shuffle_channel_layer.cpp of the release's fork.
     """
-    order = np.arange(layer.row.bottom_shapes[0][1]).reshape(layer.parameter.shuffle_channel_param.group, -1)
+    # One Gather would say it, but OpenVINO (2023.3, 2026.4) moves a Gather of channels wrongly behind a convolution.
+    group, sizes = layer.parameter.shuffle_channel_param.group, layer.row.top_shapes[0]
     value = on_four_axes(layer, layer.bottoms[0])
-    layer.node("Gather", [value, layer.constant(order.T.reshape(-1), "order")], layer.tops[0], axis=1)
+    groups = [0, group, sizes[1] // group]
+    if layer.open_axes & {2, 3}:
+        groups, order, last = [*groups, -1], [0, 2, 1, 3], layer.node("Shape", [value])
+    else:
+        groups, order, last = [*groups, *sizes[2:]], [0, 2, 1, 3, 4], layer.constant([0, *sizes[1:]], "shape")
+    apart = layer.node("Reshape", [value, layer.constant(groups, "groups")])
+    layer.node("Reshape", [layer.node("Transpose", [apart], perm=order), last], layer.tops[0])
 
 
 @EMITTERS.register("BatchReindex")

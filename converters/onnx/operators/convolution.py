@@ -170,7 +170,7 @@ def _write(
     parts = {place + 2: (one.first, axis.outputs) for place, (one, axis) in enumerate(zip(ways, axes, strict=True))}
     cuts = any(part != (0, one.size) for part, one in zip(parts.values(), ways, strict=True))
     # Before the zeros are made: a few bytes may ask for many.
-    kernel = [axis.kernel + sum(one.zeros) for one, axis in zip(ways, axes, strict=True)]
+    kernel = [size + sum(one.zeros) for size, one in zip(weight.shape[2:], ways, strict=True)]
     net.budget.check(prod(weight.shape[:2]) * prod(kernel))
     weight = np.pad(weight, [(0, 0), (0, 0), *(one.zeros for one in ways)])
     need(
