@@ -122,7 +122,10 @@ def models() -> Iterator[bytes]:
             except onnx.defs.SchemaError:
                 continue
             values = {"INT": 1, "FLOAT": 0.5, "STRING": "linear", "INTS": [1, 1], "FLOATS": [1.0, 1.0]}
-            attributes = {name: values.get(str(one.type)[9:]) for name, one in schema.attributes.items()}
+            fits = {"perm": [0, 1, 3, 2], "pads": [1, 1, 1, 1], "auto_pad": "NOTSET", "mode": "nearest", "to": 1}
+            attributes = {
+                name: fits.get(name, values.get(str(one.type)[9:])) for name, one in schema.attributes.items()
+            }
             for inputs in (["x"], ["x", "w", "b"], ["x", "k"], ["x", "x"], ["x", "b", "b", "b", "b"], ["b", "k"]):
                 if schema.min_input <= len(inputs) <= schema.max_input:
                     yield model([helper.make_node(operator, inputs, ["y"], "n", **attributes)], opset, [])

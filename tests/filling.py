@@ -32,7 +32,7 @@ def fill_weights(net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | 
         if row.type == "BatchNorm":
             mean, variance, _ = blobs
             blobs = [mean * 2, variance * 4 + 12, np.full((1,), 8, np.float32)]
-        elif row.type in ("Scale", "PReLU", "Normalize"):
+        elif blobs and row.type in ("Scale", "PReLU", "Normalize"):
             blobs[0] = (0.75 + blobs[0] / 4).astype(np.float32)
         elif blobs and blobs[0].ndim > 1:
             fan_in = np.prod(blobs[0].shape[1:], dtype=int)

@@ -48,6 +48,28 @@ def test_bytes_are_weights_means_or_states(tmp_path):
     assert all(count >= 4 for count in read.values())
 
 
+def test_models_are_read_or_refused_by_operator():
+    pytest.importorskip("onnx")
+    from converters.onnx.model import parse_model
+    from converters.onnx.network import Options
+    from converters.onnx.operators import OPERATORS
+    from converters.onnx.reading import to_network
+
+    read, seen = set(), set()
+    for data in dict.fromkeys(seeds.models()):
+        model = parse_model(data, "seed")
+        operators = {node.operator for node in model.nodes}
+        seen |= operators
+        if not operators <= read:
+            try:
+                to_network(model, Options())
+            except CaffeError:
+                continue
+            read |= operators
+    assert seen >= set(OPERATORS) - {"caffe.Affine", "caffe.Power"}
+    assert read >= {"Conv", "Relu", "Reshape", "Transpose", "Softmax"} and len(read) > 50
+
+
 def test_the_command_line(tmp_path):
     made = seeds.arguments(["text.py", "-runs=1"], tmp_path / "seeds", iter([b"a", b"b"]))
     assert made == ["text.py", "-runs=1", str(tmp_path / "seeds"), f"-dict={tmp_path / 'seeds.dict'}"]

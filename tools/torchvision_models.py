@@ -64,20 +64,27 @@ def build(torchvision: ModuleType, name: str) -> tuple[nn.Module, Tensor]:
 
 
 def settle(module: nn.Module, data: Tensor) -> None:
-    """Random factors and shifts for every batch norm of the module, and statistics of the data; then eval()."""
+    """Random factors and shifts for every batch norm of the module, and statistics of the data; then eval().
+
+    To every variance the mean of its layer's is added: where the data happen to vary little, the division would make
+    the rounding of float32 large.
+    """
+
+    def take_statistics(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        axes = [axis for axis in range(inputs[0].ndim) if axis != 1]
+        variance, mean = torch.var_mean(inputs[0], axes)
+        norm.running_mean.copy_(mean)  # type: ignore[operator]
+        norm.running_var.copy_(variance + variance.mean())  # type: ignore[operator]
+
     norms = [part for part in module.modules() if isinstance(part, _BATCH_NORMS)]
     for norm in norms:
         if norm.affine:
-            nn.init.uniform_(norm.weight, 0.7, 1.3)
-            nn.init.uniform_(norm.bias, -0.2, 0.2)
-    for part in module.modules():
-        part.training = isinstance(part, _BATCH_NORMS)
-    if norms:
-        momenta = [norm.momentum for norm in norms]
-        for norm in norms:
-            norm.momentum = 1.0
+            nn.init.uniform_(norm.weight, 0.2, 0.6)
+            nn.init.uniform_(norm.bias, -0.3, 0.3)
+    hooks = [norm.register_forward_pre_hook(take_statistics) for norm in norms if norm.track_running_stats]
+    module.eval()
+    if hooks:
         with torch.no_grad():
             module(data)
-        for norm, momentum in zip(norms, momenta, strict=True):
-            norm.momentum = momentum
-    module.eval()
+    for hook in hooks:
+        hook.remove()

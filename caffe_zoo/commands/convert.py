@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stock",
         type=Path,
         metavar="FILE",
-        help="also write the network for stock Caffe: layers that only forks have (Interp, ShuffleChannel, ReLU6) "
+        help="also write the network for stock Caffe: layers that only forks have (Interp, ReLU6, ...) "
         "become equivalent ones, whose fixed weights go into the output",
     )
     add_phase(parser, "the phase whose layers --stock writes")

@@ -6,6 +6,7 @@ import os
 import platform
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -131,7 +132,7 @@ def open_onnx(path: str | os.PathLike[str], tops: Iterable[str] = (), threads: i
         inside = {name for node in model.graph.node for name in node.output} - set(outputs)
         more = [name for name in tops if name in inside]
         model.graph.output.extend(onnx.ValueInfoProto(name=name) for name in more)
-        session = _session(model.SerializeToString(), threads)
+        session = _session(model.SerializeToString(), threads, str(Path(path).absolute().parent))
     except CaffeError:
         raise
     except Exception as fault:
@@ -145,10 +146,13 @@ def open_onnx(path: str | os.PathLike[str], tops: Iterable[str] = (), threads: i
     )
 
 
-def _session(model: str | bytes, threads: int) -> Any:
+def _session(model: bytes, threads: int, folder: str | None = None) -> Any:
+    """A session for a model; weights that it has in files of their own lie in `folder`."""
     runtime = _package("onnxruntime")
     options = runtime.SessionOptions()
     options.intra_op_num_threads = threads
+    if folder is not None:
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     return runtime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 

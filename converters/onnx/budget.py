@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from converters.onnx.values import Constant
 from prototxt_gen.errors import UnsupportedError
 
-_SPARE = 2**26
+_SPARE = 2**24
 _TIMES = 8
 
 
@@ -20,11 +20,15 @@ class Budget:
 
     @classmethod
     def of(cls, constants: Mapping[str, Constant]) -> Budget:
-        """For a file with these constants eight times as many numbers, and 2^26."""
+        """For a file with these constants eight times as many numbers, and 2^24."""
         return cls(_SPARE + _TIMES * sum(array.size for array in constants.values()))
 
-    def take(self, wanted: int) -> None:
+    def check(self, wanted: int) -> None:
         """Before an array of `wanted` numbers is made: UnsupportedError where that is more than are left."""
         if wanted > self.numbers:
             raise UnsupportedError(f"takes {wanted:,} numbers, which is more than a file of this size may make")
+
+    def take(self, wanted: int) -> None:
+        """Notes that so many numbers are made; UnsupportedError as in `check`."""
+        self.check(wanted)
         self.numbers -= wanted

@@ -1,19 +1,45 @@
 """Files whose maps have channels last, as Keras writes them: their inputs become maps with channels first.
 
-An input all of whose readers are the same Transpose of its channels to the front is given in that order itself: the
-Input layer has the transposed shape, and a warning says so. Outputs are treated alike in reading: a map whose channels
-an output's Transpose moves to the end stays as it is, since stock Caffe has no Permute (`first_again`).
+An input is given with channels first, and a warning says so, where every way from it leads to a Transpose that moves
+its channels to the front, through nothing but operators that change each number alone: scaling of pixels. In such a
+network a map whose channels an output's Transpose moves to the end stays as it is, too (`first_again`): stock Caffe
+has no Permute.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 
 from converters.onnx import views
 from converters.onnx.model import Model, Node
 from converters.onnx.values import Tensor
 from prototxt_gen.layers import Shape
+
+_EACH_ALONE = frozenset(
+    [
+        "Abs",
+        "Add",
+        "Cast",
+        "Clip",
+        "Div",
+        "Exp",
+        "HardSigmoid",
+        "HardSwish",
+        "Identity",
+        "Log",
+        "Max",
+        "Min",
+        "Mul",
+        "Neg",
+        "Pow",
+        "Relu",
+        "Sigmoid",
+        "Sqrt",
+        "Sub",
+        "Tanh",
+    ]
+)
+"""Operators that change each number alone, if all inputs but one are constants."""
 
 
 def to_first(axes: int) -> tuple[int, ...]:
@@ -26,37 +52,42 @@ def to_last(axes: int) -> tuple[int, ...]:
     return (0, *range(2, axes), 1)
 
 
-def channels_first(model: Model, shapes: Mapping[str, Shape]) -> tuple[Model, dict[str, Shape]]:
-    """The model with the inputs of maps that it only transposes given with channels first, and the inputs' shapes then.
-
-    `shapes` are those of the file. The nodes keep their places: a Transpose that is done already is an Identity.
-    """
-    readers: dict[str, list[Node]] = {name: [] for name in shapes}
+def channels_first(model: Model, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
+    """The inputs that are given with channels first, with their shapes then; `shapes` are those of the file."""
+    readers: dict[str, list[Node]] = {}
+    computed = set(shapes)
     for node in model.nodes:
-        for value in set(node.inputs) & set(readers):
-            readers[value].append(node)
-    turned = {
-        name
+        if computed.intersection(node.inputs):
+            computed.update(node.outputs)
+        for value in set(node.inputs):
+            readers.setdefault(value, []).append(node)
+    return {
+        name: tuple(shape[axis] for axis in to_first(len(shape)))
         for name, shape in shapes.items()
-        if len(shape) in (4, 5) and readers[name] and name not in model.outputs and name not in model.refused
-        if all(_transposes(node, to_first(len(shape))) for node in readers[name])
+        if len(shape) in (4, 5) and _leads_to(name, to_first(len(shape)), model, readers, computed)
     }
-    nodes = tuple(
-        replace(node, operator="Identity", attributes={}) if set(node.inputs) & turned else node for node in model.nodes
-    )
-    made = {
-        name: tuple(shape[axis] for axis in to_first(len(shape))) if name in turned else shape
-        for name, shape in shapes.items()
-    }
-    return replace(model, nodes=nodes) if turned else model, made
 
 
-def _transposes(node: Node, order: Sequence[int]) -> bool:
-    return (
-        node.operator == "Transpose"
-        and node.domain in ("", "ai.onnx")
-        and tuple(node.attributes.get("perm", ())) == tuple(order)
-    )
+def _leads_to(
+    name: str, order: tuple[int, ...], model: Model, readers: Mapping[str, list[Node]], computed: set[str]
+) -> bool:
+    """Whether every way from a value leads to a Transpose by `order`."""
+    left, seen = [name], {name}
+    while left:
+        value = left.pop()
+        if value in model.outputs or value in model.refused or value not in readers:
+            return False
+        for node in readers[value]:
+            if node.domain not in ("", "ai.onnx"):
+                return False
+            if node.operator == "Transpose" and tuple(node.attributes.get("perm", ())) == order:
+                continue
+            others = [other for other in node.inputs if other in computed and other != value]
+            if node.operator not in _EACH_ALONE or others:
+                return False
+            left += [made for made in node.outputs if made and made not in seen]
+            seen.update(node.outputs)
+    return True
 
 
 def first_again(value: Tensor) -> Tensor | None:

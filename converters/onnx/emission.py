@@ -70,12 +70,12 @@ def emit(
     rows, flow = traced.rows, traced.flow
     done = Emission()
     graph = done.graph
-    values, late = _named(traced, names, done)
-    norms, filtered = _norms(traced), filtered_rows(traced)
+    values, late = named(traced, names, done)
+    scales, filtered = norms(traced), filtered_rows(traced)
     for index, row in enumerate(rows[:-1]):
-        if is_input(row.type) or passes_on(row) or index in norms.values():
+        if is_input(row.type) or passes_on(row) or index in scales.values():
             continue
-        norm = norms.get(index)
+        norm = scales.get(index)
         first = index if norm is None else norm
         nodes, constants = len(graph.nodes), len(graph.constants)
         axes = open_axes | {0} if index in filtered else open_axes
@@ -113,9 +113,7 @@ def filtered_rows(traced: Traced) -> set[int]:
     return found
 
 
-def _named(
-    traced: Traced, names: Sequence[str], done: Emission
-) -> tuple[dict[Value, str], list[tuple[str, Read, str]]]:
+def named(traced: Traced, names: Sequence[str], done: Emission) -> tuple[dict[Value, str], list[tuple[str, Read, str]]]:
     """The name of every value, and the outputs that take a node of their own: name, read and value.
 
     Inputs come first, then outputs, so that these have their names whatever the rest is called.
@@ -159,7 +157,7 @@ def _named(
     return values, late
 
 
-def _norms(traced: Traced) -> dict[int, int]:
+def norms(traced: Traced) -> dict[int, int]:
     """The row of each Scale that is one batch norm with a BatchNorm, and the row of that."""
     rows, flow = traced.rows, traced.flow
     readers: Counter[Value] = Counter()

@@ -95,16 +95,19 @@ def export_onnx(
     written in one step: an interruption leaves the old ones. NotInstalledError where the package onnx is absent.
 
     With `backend` "caffe2onnx" the published package of that name writes the model, run by `python`, the Python of an
-    environment that has it (`caffe2onnx.py` says how to make one). It takes no `outputs`, `dynamic` or `metadata`, and
-    batch norm stays. Its numbers are compared with ours: NetworkError names the first layer that it gets wrong.
+    environment that has it (`caffe2onnx.py` says how to make one). Names are as ours, sizes are never open. The numbers
+    of every layer are compared with ours: NetworkError names the first layer that it gets wrong, UnsupportedError says
+    where it fails, and nothing is written.
     """
     onnx_package("export to ONNX")
     if backend == "caffe2onnx":
-        if outputs is not None or dynamic is not None or metadata is not None:
-            raise NetworkError("backend 'caffe2onnx': found outputs, dynamic or metadata, expected none of them")
-        arrays: Any = load_weights(weights, net) if isinstance(weights, (str, os.PathLike)) else weights
-        ours = to_model(net, arrays, merged=False, input_shapes=input_shapes, strict=strict)
-        write_bytes(path, caffe2onnx.convert(net, arrays, ours, python, input_shapes).SerializeToString())
+        if dynamic is not None:
+            raise NetworkError(f"dynamic: found {dynamic!r}, expected None with backend 'caffe2onnx'")
+        model = by_caffe2onnx(
+            net, weights, python, outputs=outputs, merged=merged, input_shapes=input_shapes, metadata=metadata,
+            strict=strict,
+        )  # fmt: skip
+        write_bytes(path, model.SerializeToString())
         return
     if backend != "dongfeng":
         raise NetworkError(f"backend: found {backend!r}, expected 'dongfeng' or 'caffe2onnx'")
@@ -133,6 +136,44 @@ def to_graph(
     strict: bool = True,
 ) -> Exported:
     """The network as a graph of ONNX; arguments and errors as in `export_onnx`."""
+    return _made(
+        net, weights, outputs=outputs, merged=merged, dynamic=dynamic, input_shapes=input_shapes,
+        metadata=metadata, strict=strict,
+    ).exported  # fmt: skip
+
+
+def by_caffe2onnx(
+    net: NetParameter, weights: WeightsSource, python: str | os.PathLike[str] | None, **options: Any
+) -> Any:
+    """The onnx.ModelProto that caffe2onnx makes, run by `python`; options, and errors, as in `export_onnx`."""
+    onnx = onnx_package("export to ONNX")
+    made = _made(net, weights, **options)
+    model = caffe2onnx.convert(made.traced, list(made.exported.outputs), made.blobs.__getitem__, python)
+    onnx.helper.set_model_props(model, dict(made.exported.metadata))
+    return model
+
+
+@dataclass(frozen=True)
+class _Made:
+    """A network as a graph, the layers that became it, and the weights of these by row."""
+
+    exported: Exported
+    traced: Traced
+    blobs: Mapping[int, tuple[Array, ...]]
+
+
+def _made(
+    net: NetParameter,
+    weights: WeightsSource,
+    *,
+    outputs: Sequence[str] | None = None,
+    merged: bool = True,
+    dynamic: Dynamic | None = None,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    metadata: Mapping[str, str] | None = None,
+    strict: bool = True,
+) -> _Made:
+    """The network as a graph, and what it was made of; as `to_graph`."""
     if dynamic not in AXES:
         raise NetworkError(f"dynamic: found {dynamic!r}, expected None, 'batch' or 'sizes'")
     selected = select_phase(net, "TEST", level=net.state.level)
@@ -165,15 +206,16 @@ def to_graph(
     if wrong or (strict and spare):
         raise WeightsError(text)
     if spare:
-        warnings.warn(text, stacklevel=3)
-    made = emit(traced, names, AXES[dynamic], _folded(whole, merges, traced.rows, blobs).__getitem__)
+        warnings.warn(text, stacklevel=4)
+    folded = _folded(whole, merges, traced.rows, blobs)
+    made = emit(traced, names, AXES[dynamic], folded.__getitem__)
     made.graph.inputs = {made.inputs[top]: sizes[top] for top in made.inputs}
     filtered = filtered_rows(traced)
     for place, read in enumerate(traced.outputs()):
         if read.value.row in filtered:
             found[place] = (None,) * len(found[place])
     made.graph.outputs = {made.outputs[name]: size for name, size in zip(names, found, strict=True)}
-    return Exported(
+    exported = Exported(
         made.graph,
         net.name,
         made.inputs,
@@ -181,6 +223,7 @@ def to_graph(
         {top: shapes[top] for top in made.inputs},
         _preprocessing(rows) | dict(metadata or {}),
     )
+    return _Made(exported, traced, folded)
 
 
 def _cut(selected: NetParameter, rows: Sequence[LayerSummary], names: Sequence[str]) -> NetParameter:

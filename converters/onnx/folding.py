@@ -19,6 +19,12 @@ from converters.onnx.values import Constant
 from prototxt_gen.errors import UnsupportedError, need
 
 _MOST_WORK = 2**35
+_MOST_STEPS = 2**20
+
+# Those that onnx.reference computes number by number.
+_SLOW = frozenset(
+    {"Compress", "CumSum", "GatherElements", "GatherND", "OneHot", "ScatterElements", "ScatterND", "TopK"}
+)
 
 # The result has at most as many numbers as all inputs together. Softmax is not here: onnx.reference knows only its
 # meaning since opset 13.
@@ -61,6 +67,8 @@ def folded(node: Node, inputs: Sequence[Constant | None], opset: int, budget: Bu
         return [_constant(node)]
     given = [value for value in inputs if value is not None]
     try:
+        steps = sum(value.size for value in given)
+        need(node.operator not in _SLOW or steps <= _MOST_STEPS, f"takes {steps:,} numbers, too many to do so here")
         budget.take(_SIZES[node.operator](node, given))
         _check_range(node.operator, given)
         made = _computed(node, inputs, opset)
@@ -91,6 +99,9 @@ def _computed(node: Node, inputs: Sequence[Constant | None], opset: int) -> Sequ
     from onnx import TensorProto, helper
     from onnx.reference import ReferenceEvaluator
 
+    if node.operator == "Range":  # there a loop in Python
+        start, limit, delta = (value.reshape(())[()] for value in inputs if value is not None)
+        return [start + np.arange(max(0, int(np.ceil((limit - start) / delta))), dtype=start.dtype) * delta]
     names = ["" if value is None else f"x{place}" for place, value in enumerate(inputs)]
     outputs = [f"y{place}" if name else "" for place, name in enumerate(node.outputs)]
     attributes = {name: _message(value) for name, value in node.attributes.items()}

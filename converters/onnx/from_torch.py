@@ -20,6 +20,7 @@ from converters.onnx.model import Model, model_of
 from converters.onnx.names import named, with_outputs
 from converters.onnx.network import Dialect, Options
 from converters.onnx.reading import to_network
+from converters.onnx.translations import translations
 from converters.pytorch.module import to_torch
 from converters.verify import Verification, compare_top
 from converters.weights import Weights
@@ -119,11 +120,16 @@ def _traced(module: nn.Module | ExportedProgram, example_inputs: Tensor | Sequen
             program = _exported(module, name, inputs)
     leaves = [(key, leaf) for key, leaf in _leaves(results) if isinstance(leaf, Tensor)]
     onnx_program = _in_onnx(program, name)
-    model = _model(onnx_program)
-    if len(leaves) != len(model.outputs):
+    values = [value.name for value in onnx_program.model.graph.outputs]
+    if len(leaves) != len(values):
         raise UnsupportedError(
-            f"{name}: found {len(leaves)} tensors in what the module returns, and {len(model.outputs)} outputs of it"
+            f"{name}: found {len(leaves)} tensors in what the module returns, and {len(values)} outputs of its program"
         )
+    # What a module returns twice is one output.
+    once = [place for place, value in enumerate(values) if value not in values[:place]]
+    leaves = [leaves[place] for place in once]
+    onnx_program.model.graph.outputs[:] = [onnx_program.model.graph.outputs[place] for place in once]
+    model = _model(onnx_program)
     model = with_outputs(model, [key for key, _ in leaves])
     return _Traced(name, model, onnx_program.exported_program, inputs, [leaf for _, leaf in leaves])
 
@@ -190,7 +196,9 @@ def _in_onnx(program: ExportedProgram, name: str) -> Any:
     """The torch.onnx.ONNXProgram, as the operations stand in the program: batch norm is folded by us, in float64."""
     try:
         with quiet(), torch.no_grad():
-            return torch.onnx.export(program, (), dynamo=True, optimize=False, verbose=False)
+            return torch.onnx.export(
+                program, (), dynamo=True, optimize=False, verbose=False, custom_translation_table=translations()
+            )
     except Exception as fault:
         raise UnsupportedError(f"{name}: torch.onnx cannot write it: {_reason(fault)}") from fault
 

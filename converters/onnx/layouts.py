@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from prototxt_gen.layers import Shape
 from prototxt_gen.layers.layer_types import count
 
+_MOST_INDICES = 1 << 24
+
 
 class Atom(NamedTuple):
     """`size` numbers of the blob, each `stride` numbers behind the one before."""
@@ -71,7 +73,7 @@ def whole(shape: Sequence[int]) -> Layout:
     """The blob itself."""
     axes, stride = [], count(shape)
     for size in shape:
-        stride //= size
+        stride //= max(size, 1)
         axes.append(joined([Atom(size, stride)]))
     return Layout(tuple(axes))
 
@@ -126,7 +128,12 @@ def picked(layout: Layout, axis: int, indices: Sequence[int]) -> Layout | None:
         atoms: Axis | None = joined([Atom(len(indices), stride * indices.step)])
         first = stride * indices.start
     else:
-        offsets = Layout((own,)).places()[list(indices)]
+        if len(indices) > _MOST_INDICES:
+            return None
+        left, offsets = np.array(indices, np.int64), np.zeros(len(indices), np.int64)
+        for size, step in reversed(own):
+            left, digit = np.divmod(left, size)
+            offsets += digit * step
         atoms, first = _grid(offsets), int(offsets[0])
     if atoms is None:
         return None

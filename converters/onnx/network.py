@@ -176,7 +176,8 @@ class Network:
     def run_in_place(self) -> None:
         """Puts layers in place again that our exporter found so: it names what a blob held before `blob/layer`.
 
-        That is done where no other layer takes the blob, for layers that change each number alone.
+        That is done where no other layer takes the blob, for layers that change each number alone. The Scale behind a
+        BatchNorm always runs in place.
         """
         takers = Counter(bottom for layer in self.net.layer for bottom in layer.bottom)
         makers = {top: layer for layer in self.net.layer for top in layer.top}
@@ -187,7 +188,8 @@ class Network:
                 continue
             bottom, top = layer.bottom[0], layer.top[0]
             maker = makers[bottom]
-            if bottom == f"{top}/{maker.name}" and takers[bottom] == 1 and not LAYERS[maker.type].is_input:
+            alike = bottom == f"{top}/{maker.name}" or (maker.type, layer.type) == ("BatchNorm", "Scale")
+            if alike and takers[bottom] == 1 and not LAYERS[maker.type].is_input:
                 layer.bottom[0] = renamed[bottom] = top
 
     def name_last(self, values: Iterable[Constant | Tensor], first: int) -> None:
@@ -201,7 +203,7 @@ class Network:
                 self._taken.add(self.stem)
 
     def _name(self, suffix: str) -> str:
-        stem = f"{self.stem}/{suffix}" if suffix else self.stem
+        stem = f"{self.stem}{'' if suffix.startswith('_') else '/'}{suffix}" if suffix else self.stem
         name, number = stem, 1
         while name in self._taken:
             number += 1

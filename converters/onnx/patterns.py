@@ -8,8 +8,8 @@ that nobody else takes are left out.
 2. Where(x > c, x, Softplus(x)) with a great c is Softplus. Max(x, c * x) with c up to 1 is LeakyRelu.
 3. A constant added to what a Conv, ConvTranspose or MatMul makes is its bias; a factor for each channel goes into the
    weights of a Conv. Nobody else may take what it makes.
-4. A constant factor and then a summand are one "caffe.Affine"; a number's factor, summand and power one "caffe.Power".
-   These are no operators of ONNX: `Node.made` says that patterns made a node.
+4. A constant factor and then a summand are one "caffe.Affine"; a number's factor, summand and power one "caffe.Power";
+   two tensors, each times a number, one "caffe.Sum". These are no operators of ONNX: `Node.made` says who made a node.
 """
 
 from __future__ import annotations
@@ -36,13 +36,12 @@ def recognised(model: Model) -> Model:
     """The model with every such group as one node."""
     graph = _Graph.of(model)
     nodes = list(model.nodes)
-    for place, node in enumerate(nodes):
-        if not _is_sound(node, model.opset):
+    # Sums within a greater group are not to be taken up by themselves.
+    for rules, place in itertools.product((_GROUPS, _SUMS), range(len(nodes))):
+        node = nodes[place]
+        if not (node.made or _is_sound(node, model.opset)) or node.outputs[0] in graph.grouped:
             continue
-        while True:
-            found = next((made for rule in _RULES if (made := rule(graph, node)) is not None), None)
-            if found is None:
-                break
+        while (found := next((made for rule in rules if (made := rule(graph, node)) is not None), None)) is not None:
             node = nodes[place] = graph.replaced(node, found)
     if not graph.changed:
         return model
@@ -397,6 +396,21 @@ def _affine(graph: _Graph, node: Node) -> Made | None:
     return None
 
 
+def _weighted_sum(graph: _Graph, node: Node) -> Made | None:
+    """The sum or the difference of two tensors, of which numbers are factors."""
+    if node.operator not in ("Add", "Sub") or len(node.inputs) != 2 or any(x in graph.constants for x in node.inputs):
+        return None
+    values, factors = [], []
+    for value in node.inputs:
+        scaled = graph.scaled(value) if graph.takers[value] == 1 else None
+        x, factor = scaled if scaled is not None else (value, 1.0)
+        values.append(x)
+        factors.append(factor)
+    if factors == [1, 1]:
+        return None
+    return "caffe.Sum", tuple(values), {"factors": [factors[0], factors[1] if node.operator == "Add" else -factors[1]]}
+
+
 def _power(graph: _Graph, node: Node) -> Made | None:
     """(scale * x + shift) ^ power of a number each."""
     if node.operator == "Sqrt":
@@ -447,12 +461,6 @@ def _line(graph: _Graph, maker: Node) -> tuple[str, float, float] | None:
     return None
 
 
-_RULES: tuple[Callable[[_Graph, Node], Made | None], ...] = (
-    _product,
-    _softplus,
-    _leaky,
-    _bias,
-    _factor,
-    _affine,
-    _power,
-)
+_Rule = Callable[[_Graph, Node], "Made | None"]
+_GROUPS: tuple[_Rule, ...] = (_product, _softplus, _leaky, _bias, _factor)
+_SUMS: tuple[_Rule, ...] = (_affine, _weighted_sum, _power)

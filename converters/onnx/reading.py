@@ -11,8 +11,9 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from converters.onnx import views
 from converters.onnx.budget import Budget
-from converters.onnx.channels_last import channels_first, first_again
+from converters.onnx.channels_last import channels_first, first_again, to_last
 from converters.onnx.folding import can_fold, folded
 from converters.onnx.model import Model, Node, Sizes, read_model
 from converters.onnx.names import fitted_names, named, renamed
@@ -21,7 +22,7 @@ from converters.onnx.operators import OPERATORS, Call
 from converters.onnx.operators.checking import check_node
 from converters.onnx.patterns import recognised
 from converters.onnx.slicing import join_slices
-from converters.onnx.standins import StandIn, stand_ins
+from converters.onnx.standins import StandIn, inferred_stand_ins, stated_stand_in
 from converters.onnx.values import Constant, Tensor
 from converters.weights import Weights
 from converters.weights.fitting import fit_weights
@@ -94,18 +95,17 @@ def to_network(
 ) -> tuple[NetParameter, Weights]:
     """A model as a network of Caffe and its weights; arguments and errors are those of `read_onnx`."""
     shapes = _input_shapes(model, input_shapes or {})
-    model, turned = channels_first(model, shapes)
+    turned = channels_first(model, shapes)
     for name, shape in turned.items():
-        if shape != shapes[name]:
-            _say_channels_first("input", name, shapes[name], shape)
+        _say_channels_first("input", name, shapes[name], shape)
     model = recognised(model)
     original = model.nodes
     model = named(model)
     live = live_nodes(model)
     nodes = [model.nodes[index] for index in live]
-    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes, turned != shapes)
-    for name, shape in turned.items():
-        walk.input(name, shape)
+    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes, bool(turned))
+    for name, shape in shapes.items():
+        walk.input(name, shape, turned.get(name))
     for index in live:
         walk.node(model.nodes[index], original[index])
     walk.outputs()
@@ -201,6 +201,9 @@ class _Walk:
         self.values |= {name: StandIn() for name in self.model.refused}
         self.taken = {*self.model.outputs, *(value for node in self.nodes for value in node.inputs)}
         self.faults: list[str] = []
+        self.shapes: dict[str, Shape] = {}
+        """The inputs' shapes."""
+        self.inferred: dict[str, StandIn] | None = None
         self.named: dict[str, Tensor] = {}
         """By value the tensor that the last layer of its node made."""
         self.sources: list[Tensor] = []
@@ -208,20 +211,24 @@ class _Walk:
         self.tops: dict[str, Tensor] = {}
         """The outputs' blobs."""
 
-    def input(self, name: str, shape: tuple[int, ...]) -> None:
-        """An input of the model becomes a layer."""
+    def input(self, name: str, shape: Shape, channels_first: Shape | None = None) -> None:
+        """An input of the model becomes a layer, of the shape `channels_first` where it is given so."""
         self.net.stem = name
-        tensor = self.net.layer("Input", [], input_param={"shape": [{"dim": list(shape)}]})
-        self.values[name] = Tensor(tensor.blob, tensor.shape, whole=name in self.model.whole)
+        tensor = self.net.layer("Input", [], input_param={"shape": [{"dim": list(channels_first or shape)}]})
+        value = Tensor(tensor.blob, tensor.shape, whole=name in self.model.whole)
+        if channels_first is not None:
+            value = views.transposed(self.net, value, to_last(len(shape)), "channels last")
+        self.values[name] = value
         self.named[name] = tensor
         self.sources.append(tensor)
+        self.shapes[name] = shape
 
     def node(self, node: Node, original: Node) -> None:
         """A node becomes constants or layers, or a line in `faults` and stand-ins for what it makes.
 
         `original` is the node under the name that it has in the file.
         """
-        inputs = [self.values[value] for value in node.inputs]
+        inputs = [self._value(name) for name in node.inputs]
         self.net.stem = node.name or next(filter(None, node.outputs))
         first = len(self.net.net.layer)
         self.net.room = first + MOST_LAYERS
@@ -238,7 +245,7 @@ class _Walk:
             self._refuse(original, f"found inputs and attributes that do not fit ({type(fault).__name__}: {fault})")
             made = None
         if made is None:  # also where the node takes what a refused one makes
-            self.values.update(stand_ins(node, inputs, self.model))
+            self.values |= {name: stated_stand_in(self.model.shapes.get(name)) for name in node.outputs if name}
             return
         self.net.name_last(made, first)
         for name, value in zip(node.outputs, made, strict=False):
@@ -301,6 +308,15 @@ class _Walk:
             raise UnsupportedError("no layer of Caffe does this")
         result = OPERATORS[node.operator](Call(node, tuple(known), self.model.opset), self.net)
         return [result] if isinstance(result, (Tensor, np.ndarray)) else list(result)
+
+    def _value(self, name: str) -> Value:
+        """What has become of a value so far; the shape of a stand-in is inferred when it is first taken."""
+        value = self.values[name]
+        if isinstance(value, StandIn) and value.shape is None and name not in self.model.refused:
+            if self.inferred is None:
+                self.inferred = inferred_stand_ins(self.model, self.shapes)
+            value = self.values[name] = self.inferred.get(name, value)
+        return value
 
     def _refuse_values(self, node: Node) -> None:
         found = [

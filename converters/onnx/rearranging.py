@@ -20,6 +20,8 @@ from converters.onnx.values import Tensor
 from prototxt_gen.errors import need
 from prototxt_gen.layers import Shape
 from prototxt_gen.layers.layer_types import INT_MAX, count
+from prototxt_gen.layers.windows import spatial_options
+from prototxt_gen.stock import along_axis
 
 if TYPE_CHECKING:
     from converters.onnx.network import Network
@@ -42,7 +44,7 @@ def write(net: Network, blob: Tensor, layout: Layout) -> Tensor:
 
 def along(net: Network, blob: Tensor, axis: int, picked: Sequence[int]) -> Tensor:
     """The positions `picked` of an axis, in this order."""
-    return _run(blob, [_linear_step(net, blob.shape, axis, np.array(picked))])
+    return _run(blob, [_linear_step(net, blob.shape, axis, picked)])
 
 
 def _run(blob: Tensor, steps: Steps) -> Tensor:
@@ -215,7 +217,7 @@ def _shuffled_groups(placement: Placement) -> int:
     blob = placement.blob
     moved = [axis for axis in range(len(blob)) if not _is_whole(placement, axis)]
     atoms = _on(placement, 1)
-    if len(blob) != 4 or moved != [1] or len(atoms) != 2:
+    if len(blob) != 4 or moved != [1] or len(atoms) != 2 or blob[1] > MOST_CHANNELS:
         return 0
     group = atoms[1].size
     order = np.arange(blob[1]).reshape(group, -1).T.reshape(-1) if blob[1] % group == 0 else np.array([])
@@ -237,9 +239,7 @@ def _kernel_options(
     outputs: int, kernel: Sequence[int], stride: Sequence[int], group: int, axis: int
 ) -> dict[str, Any]:
     options: dict[str, Any] = {"num_output": outputs, "bias_term": False}
-    options["kernel_size"] = [kernel[0]] if len(set(kernel)) == 1 else list(kernel)
-    if set(stride) != {1}:
-        options["stride"] = [stride[0]] if len(set(stride)) == 1 else list(stride)
+    options |= spatial_options(kernel_size=kernel, stride=stride)
     if group > 1:
         options["group"] = group
     if axis != 1:
@@ -313,6 +313,8 @@ def _by_deconvolution(net: Network, placement: Placement, channel: int) -> tuple
     if blob[channel] > MOST_CHANNELS:
         return None
     taken = positions([*rest, *(atom for axis in spatial for atom in inner[axis])], placement.starts[channel])
+    if len(np.unique(taken)) < len(taken):
+        return None
     kernel = [count([atom.size for atom in inner[axis]]) for axis in spatial]
     outputs = len(taken) // count(kernel)
     fills = np.full(blob[channel], -1)
@@ -362,20 +364,18 @@ def _check_factors(made: int, size: int) -> None:
     )
 
 
-def _linear_step(net: Network, blob: Shape, axis: int, picked: NDArray[Any]) -> tuple[str, Step]:
+def _linear_step(net: Network, blob: Shape, axis: int, picked: Sequence[int] | NDArray[Any]) -> tuple[str, Step]:
     """The positions `picked` of one axis by a layer that is linear along it."""
     need(axis > 0, "no layer of Caffe takes the items of a batch in another order")
     _check_factors(len(picked), blob[axis])
-    last = axis == len(blob) - 1
-    group = 1 if last else _groups(picked, blob[axis])
+    picked = np.asarray(picked)
+    group = 1 if axis == len(blob) - 1 else _groups(picked, blob[axis])
     share = blob[axis] // group
-    weight = np.zeros((len(picked), share), np.float32)
+    weight = np.zeros((len(picked), share))
     weight[np.arange(len(picked)), picked % share] = 1
-    if last:
-        options: dict[str, Any] = {"num_output": len(picked), "bias_term": False}
-        if axis != 1:
-            options["axis"] = axis
-        return "select", _fixed(net, "InnerProduct", weight, inner_product_param=options)
+    if group == 1:
+        layer = along_axis(blob, axis, weight)
+        return "select", _fixed(net, layer.kind, weight, **layer.options)
     options = _kernel_options(len(picked), [1], [1], group, axis)
     return "select", _fixed(net, "Convolution", weight, convolution_param=options)
 

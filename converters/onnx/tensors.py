@@ -117,11 +117,17 @@ def single(array: NDArray[Any]) -> NDArray[np.float32]:
     with np.errstate(over="ignore"):
         made = np.array(array, np.float32, order="C")
     kind = array.dtype.kind
-    if kind in "iu" and array.size and not np.array_equal(made.astype(object), array.astype(object)):
+    if kind in "iu" and not _is_same(made, array):
         raise UnsupportedError("a constant holds whole numbers that float32 cannot: Caffe's blobs are float32")
     if kind == "f" and array.dtype.itemsize > 4 and not np.array_equal(np.isinf(made), np.isinf(array)):
         raise UnsupportedError("a constant holds numbers beyond float32: Caffe's blobs are float32")
     return made
+
+
+def _is_same(made: NDArray[np.float32], array: NDArray[Any]) -> bool:
+    """Whether whole numbers are the same as float32."""
+    large = (array > 2**24) if array.dtype.kind == "u" else (array > 2**24) | (array < -(2**24))
+    return all(int(one) == int(other) for one, other in zip(made[large], array[large], strict=True))
 
 
 def _external(tensor: Any, stored: np.dtype[Any], numbers: int, folder: Path | None, where: str) -> NDArray[Any]:

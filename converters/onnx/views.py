@@ -26,6 +26,8 @@ from prototxt_gen.layers.layer_types import count
 if TYPE_CHECKING:
     from converters.onnx.network import Network
 
+_MOST_NUMBERS = 1 << 26
+
 Wrap = Callable[[Tensor], Tensor]
 
 
@@ -84,18 +86,22 @@ def transposed(net: Network, value: Tensor, order: Sequence[int], step: str) -> 
 
 def picked(net: Network, value: Tensor, axis: int, indices: Sequence[int], step: str) -> Tensor:
     """The positions `indices` of an axis, in that order."""
-    found = layouts.picked(view_of(value).layout, axis, indices)
+    view = view_of(value)
+    if view.blob[:1] not in ((), (1,), value.shape[:1]) and layouts.is_reshaped(view.layout, count(view.blob)):
+        # Parts of what mixes several items are parts of no axis of their blob.
+        value = _in_blob(net, value)
+        view = view_of(value)
+    found = layouts.picked(view.layout, axis, indices)
     if found is not None:
         return viewed(value, found, net, step)
-    view = view_of(value)
     below = _blob_axis(view, axis)
     if below is None:
         order = _blob_order(view) if axis == 0 or axis_order(value) else list(range(len(value.shape)))
         plain = _in_blob(net, transposed(net, value, order, ""))
-        made = along(net, plain, order.index(axis), indices)
-        return transposed(
-            net, replace(made, whole=value.whole), [order.index(place) for place in range(len(order))], ""
-        )
+        back = [order.index(place) for place in range(len(order))]
+        found = layouts.picked(layouts.whole(plain.shape), back[axis], indices)
+        made = along(net, plain, back[axis], indices) if found is None else viewed(plain, found, net, step)
+        return transposed(net, replace(made, whole=value.whole), back, "")
     made = along(net, base(value), below, indices)
     stride, before = count(view.blob[below + 1 :]), view.blob[below]
 
@@ -134,7 +140,8 @@ def turned(net: Network, made: Tensor, order: Sequence[int], steps: Sequence[str
 
 def expanded(net: Network, value: Tensor, shape: Sequence[int], step: str) -> Tensor:
     """Axes of size 1 repeated up to `shape`; axes that the value lacks in front are added."""
-    value = reshaped(net, value, (1,) * (len(shape) - len(value.shape)) + value.shape, step)
+    if len(shape) > len(value.shape):
+        value = reshaped(net, value, (1,) * (len(shape) - len(value.shape)) + value.shape, "")
     return viewed(value, layouts.expanded(view_of(value).layout, shape), net, step)
 
 
@@ -192,6 +199,10 @@ def below(value: Tensor, constant: Constant) -> Constant:
         return constant.reshape((1,) * (len(order) - constant.ndim) + constant.shape).transpose(np.argsort(order))
     if constant.size == 1:
         return constant.reshape((1,) * len(view.blob))
+    numbers = count(view.blob)
+    need(
+        numbers <= _MOST_NUMBERS, f"a constant for {numbers} numbers in another order, expected at most {_MOST_NUMBERS}"
+    )
     spread = np.broadcast_to(constant, value.shape)
     made = np.empty(count(view.blob), spread.dtype)
     made[view.layout.places().reshape(-1)] = spread.reshape(-1)
@@ -224,7 +235,7 @@ def flattened_order(value: Tensor) -> NDArray[np.int64] | None:
 def axis_order(value: Tensor) -> tuple[int, ...] | None:
     """For each axis of the value the whole axis of the blob that it is; None where it is more than a transposition.
 
-    Axes of size 1 are taken in the order that is left.
+    Axes of size 1 are taken in the order that is left. Axis 0, the batch, stays.
     """
     view = view_of(value)
     if len(view.blob) != len(value.shape) or view.layout.offset:
@@ -238,7 +249,7 @@ def axis_order(value: Tensor) -> tuple[int, ...] | None:
         if not atoms and not free:
             return None
         order.append(wanted.index(atoms) if atoms else free.pop(0))
-    return tuple(order) if sorted(order) == list(range(len(order))) else None
+    return tuple(order) if order[:1] in ([], [0]) and sorted(order) == list(range(len(order))) else None
 
 
 def unrepeated(net: Network, value: Tensor) -> Tensor:

@@ -94,7 +94,7 @@ def interp_half_pixel(layer: Layer) -> None:
 @EMITTERS.register("Upsample")
 def upsample(layer: Layer) -> None:
     """Each pixel `scale` times on both axes (forks for YOLO: upsample_layer.cpp)."""
-    scale = float(layer.parameter.upsample_param.scale)
-    scales = layer.constant(np.array([1, 1, scale, scale], np.float32), "scales")
+    factor = layer.parameter.upsample_param.scale
+    wanted = layer.constant(np.array([1, 1, factor, factor], np.float32), "scales")
     modes = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-    layer.node("Resize", [layer.bottoms[0], "", scales], layer.tops[0], **modes)
+    layer.node("Resize", [layer.bottoms[0], "", wanted], layer.tops[0], **modes)

@@ -284,6 +284,19 @@ def where(call: Call, net: Network) -> Tensor | Constant:
     return expanded(net, chosen, shape) if isinstance(chosen, Tensor) else np.broadcast_to(chosen, shape)
 
 
+@OPERATORS.register("Greater", "Less")
+@pointwise
+def compared(call: Call, net: Network) -> Tensor:
+    """1 where x is above, or below, a number, 0 elsewhere: Threshold."""
+    x, limit = call.tensor(0), call.inputs[1]
+    number = None if limit is None or isinstance(limit, Tensor) else number_of(limit)
+    if number is None or len(limit.shape if limit is not None else ()) > max(1, len(x.shape)):
+        raise UnsupportedError(f"{_CHOICE}; Threshold compares with one number")
+    if call.operator == "Less":
+        x, number = negated(net, x), -number
+    return marked(net.layer("Threshold", [x], threshold_param={"threshold": number}), whole=True)
+
+
 _CHOICE = "Caffe has no truth values, and nothing that chooses by them"
 _ROUNDING = "Caffe has no layer that rounds"
 _MISSING = "Caffe has no layer for it, and no layers make it exactly"
@@ -294,7 +307,7 @@ for _name, _reason in {
     "Ceil": _ROUNDING,
     "Round": _ROUNDING,
     **dict.fromkeys(
-        ("And", "Or", "Xor", "Not", "Equal", "Greater", "GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual"),
+        ("And", "Or", "Xor", "Not", "Equal", "GreaterOrEqual", "IsInf", "IsNaN", "LessOrEqual"),
         _CHOICE,
     ),
     **dict.fromkeys(

@@ -154,6 +154,18 @@ def affine_node(call: Call, net: Network) -> Tensor:
     return affine(net, call.tensor(0), scale=call.constant(1), shift=call.constant(2))
 
 
+@OPERATORS.register("caffe.Sum")
+def sum_node(call: Call, net: Network) -> Tensor:
+    """The sum of two tensors, each times a number: what patterns.py makes of these in pieces."""
+    terms, factors = [call.tensor(0), call.tensor(1)], call.attribute("factors")
+    need(isinstance(factors, list) and len(factors) == 2, "no factors")
+    if terms[0].shape == terms[1].shape:
+        blobs, wrap = views.common(net, terms)
+        return wrap(weighted_sum(net, blobs, factors))
+    scaled = [powered(net, term, scale=factor, suffix="factor") for term, factor in zip(terms, factors, strict=True)]
+    return total(net, scaled[0], scaled[1])
+
+
 @OPERATORS.register("caffe.Power")
 @pointwise
 def power_node(call: Call, net: Network) -> Tensor:

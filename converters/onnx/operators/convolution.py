@@ -169,6 +169,9 @@ def _write(
     ways = [one for one in held if one is not None]
     parts = {place + 2: (one.first, axis.outputs) for place, (one, axis) in enumerate(zip(ways, axes, strict=True))}
     cuts = any(part != (0, one.size) for part, one in zip(parts.values(), ways, strict=True))
+    # Before the zeros are made: a few bytes may ask for many.
+    kernel = [size + sum(one.zeros) for size, one in zip(weight.shape[2:], ways, strict=True)]
+    net.budget.check(prod(weight.shape[:2]) * prod(kernel))
     weight = np.pad(weight, [(0, 0), (0, 0), *(one.zeros for one in ways)])
     need(
         bias is None or bias.size == outputs, f"a bias of {None if bias is None else bias.shape} for {outputs} channels"

@@ -37,8 +37,8 @@ def batch_normalization(call: Call, net: Network) -> Tensor:
     scale, shift, mean, variance = (float_array(_given(call, place)).reshape(-1) for place in (1, 2, 3, 4))
     options = {"use_global_stats": True, "eps": call.attribute("epsilon", 1e-5)}
     blobs = [mean, variance, np.ones(1, np.float32)]
-    y = net.layer("BatchNorm", [x], blobs=blobs, suffix="normalized", batch_norm_param=options)
-    return net.layer("Scale", [y], blobs=[scale, shift], scale_param={"bias_term": True})
+    y = net.layer("BatchNorm", [x], blobs=blobs, batch_norm_param=options)
+    return net.layer("Scale", [y], blobs=[scale, shift], suffix="_scale", scale_param={"bias_term": True})
 
 
 def _given(call: Call, place: int) -> Constant:

@@ -5,11 +5,12 @@ A Conv or a pooling that takes a padded map pads by itself where it can; the bor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
 
+from converters.onnx import views
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import OPERATORS, Call
 from converters.onnx.operators.windows import cut, write_steps
@@ -25,9 +26,18 @@ _MOST_PARTS = 16
 
 @OPERATORS.register("Pad")
 def pad(call: Call, net: Network) -> Tensor:
-    """The input with a border; a negative one cuts (ONNX: Pad)."""
-    bottom = call.tensor(0)
-    borders, value = _borders(call, len(bottom.shape))
+    """The input with a border; a negative one cuts (ONNX: Pad). Of a transposed blob the blob gets the border."""
+    top = call.tensor(0)
+    borders, value = _borders(call, len(top.shape))
+    order = views.axis_order(top)
+    if order is None:
+        return _bordered(call, net, top, borders, value)
+    own = [borders[order.index(axis)] for axis in range(len(order))]
+    return views.turned(net, _bordered(call, net, views.base(top), own, value), order, views.view_of(top).history)
+
+
+def _bordered(call: Call, net: Network, bottom: Tensor, borders: Sequence[tuple[int, int]], value: float) -> Tensor:
+    """A blob with a border of these widths, by the node's mode."""
     mode = call.attribute("mode", "constant")
     need(mode in ("constant", "reflect", "edge", "wrap"), f"mode {mode!r}")
     sizes = [size + begin + end for size, (begin, end) in zip(bottom.shape, borders, strict=True)]
@@ -45,6 +55,7 @@ def pad(call: Call, net: Network) -> Tensor:
         return _constant(net, inner, added, value)
     for axis, (begin, end) in added.items():
         suffix = "" if axis == max(added) else f"axis{axis}"
+        net.budget.take(8 * (inner.shape[axis] + begin + end))
         inner = gathered(net, inner, axis, _indices(inner.shape[axis], begin, end, mode), suffix)
     return inner
 

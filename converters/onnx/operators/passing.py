@@ -29,11 +29,14 @@ def dropout(call: Call, net: Network) -> Tensor:
 
 
 @OPERATORS.register("Cast", "CastLike")
-def cast(call: Call, net: Network) -> Tensor:
+def cast(call: Call, net: Network) -> Constant | Tensor:
     """Numbers of another type: between floats, and from whole numbers to any, they stay the same in a float32 blob.
 
-    What a narrower float would round away is kept.
+    What a narrower float would round away is kept. A constant that becomes like a tensor stays a constant.
     """
+    given, target = call.inputs[0], call.inputs[1] if call.operator == "CastLike" else None
+    if given is not None and not isinstance(given, Tensor) and isinstance(target, Tensor):
+        return given.astype(np.int64 if target.whole else np.float32)
     x = call.tensor(0)
     if call.operator == "CastLike":
         like = call.inputs[1]

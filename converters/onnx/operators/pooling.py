@@ -23,7 +23,7 @@ from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import NetworkError, need
 from prototxt_gen.layers.pooling import pooled_sizes
 from prototxt_gen.layers.windows import Windows, spatial_options
-from prototxt_gen.stock import along_axes
+from prototxt_gen.stock import MOST_FACTORS, along_axes
 
 Method: TypeAlias = Literal["MAX", "AVE"]
 Pair: TypeAlias = Callable[[Tensor, "list[Axis]", str], Tensor]
@@ -57,12 +57,11 @@ def average_pool(call: Call, net: Network) -> Tensor:
     """The mean of each window (ONNX: AveragePool), over the numbers in the map, or in it and its padding."""
     padded = bool(call.attribute("count_include_pad", 0))
     bottom, axes = _windows(call)
-    # A border of zeros counts as the map does; padding of this node's own may not.
-    if padded or all(axis.begin == axis.margin == 0 for axis in axes):
-        inner, axes = unpadded(net, bottom, axes)
-        bottom, padded = inner, padded or inner is not bottom
+    if padded:
+        axes = [replace(axis, counted=(axis.begin, axis.margin)) for axis in axes]
+    bottom, axes = unpadded(net, bottom, axes)
     if any(axis.dilation > 1 or _held([axis, axis], "AVE", True) is None for axis in axes):
-        matrices = {place: _taps(axis) / _divisors(axis, padded)[:, None] for place, axis in enumerate(axes, 2)}
+        matrices = {place: _taps(axis) / _divisors(axis)[:, None] for place, axis in enumerate(axes, 2)}
         return write_steps(net, bottom, along_axes(bottom.shape, matrices), "mean")
 
     def pair(value: Tensor, two: list[Axis], suffix: str) -> Tensor:
@@ -71,8 +70,9 @@ def average_pool(call: Call, net: Network) -> Tensor:
         pads, firsts, _, _ = held
         factors = np.ones(())
         for axis, pad, first in zip(two, pads, firsts, strict=True):
-            caffes = _divisors(replace(axis, begin=pad, margin=pad, outputs=first + axis.outputs), True)[first:]
-            factors = factors[..., None] * (caffes / _divisors(axis, padded))
+            # Caffe counts its padding, and nothing behind it (Caffe: pooling_layer.cpp).
+            caffes = _divisors(replace(axis, begin=pad, outputs=first + axis.outputs, counted=(pad, pad)))[first:]
+            factors = factors[..., None] * (caffes / _divisors(axis))
         exact = bool((factors == 1).all())
         made = _pooling(net, value, two, "AVE", held, suffix if exact else f"{suffix}_mean" if suffix else "mean")
         return made if exact else scaled(net, made, factors, suffix)
@@ -120,10 +120,13 @@ def _windows(call: Call) -> tuple[Tensor, list[Axis]]:
     need(axes > 0, f"an input of {bottom.shape}, without a map")
     need(call.attribute("kernel_shape") is not None, "no kernel_shape")
     kernel, dilations = spatial(call, "kernel_shape", axes), spatial(call, "dilations", axes)
-    dilated = any(size > 1 and step > 1 for size, step in zip(kernel, dilations, strict=True))
-    same = call.attribute("auto_pad", "NOTSET").startswith("SAME")
-    need(not (dilated and same), "auto_pad with dilations, of which onnxruntime makes something else than ONNX says")
-    return bottom, window_axes(call, bottom.shape[2:], kernel, bool(call.attribute("ceil_mode", 0)))
+    made = window_axes(call, bottom.shape[2:], kernel, bool(call.attribute("ceil_mode", 0)))
+    if call.attribute("auto_pad", "NOTSET").startswith("SAME"):
+        dilated = any(size > 1 and step > 1 for size, step in zip(kernel, dilations, strict=True))
+        # A padding of -1, halved, is none.
+        short = any(axis.end < -1 for axis in made)
+        need(not dilated and not short, "auto_pad with dilations, or strides longer than the windows: runtimes differ")
+    return bottom, made
 
 
 def _powers(net: Network, value: Tensor, norm: int) -> Tensor:
@@ -180,7 +183,7 @@ def _held(axes: list[Axis], method: Method, round_mode: bool) -> Held | None:
     choices = [range(axis.begin, max(axis.kernel, 1), axis.stride) for axis in axes]
     sizes = tuple(axis.size for axis in axes)
     kernel, stride = tuple(axis.kernel for axis in axes), tuple(axis.stride for axis in axes)
-    for pads in product(*(list(choice)[:2] + list(choice)[-1:] for choice in choices)):
+    for pads in product(*([*choice[:2], *choice[-1:]] for choice in choices)):
         firsts = tuple((pad - axis.begin) // axis.stride for pad, axis in zip(pads, axes, strict=True))
         for floor in (False, True) if round_mode else (False,):
             try:
@@ -208,11 +211,15 @@ def _pooling(net: Network, value: Tensor, axes: list[Axis], method: Method, held
     return cut(net, top, parts, like=value if value.shape[2:] == wanted else None, suffix=suffix)
 
 
+def _check_size(factors: int) -> None:
+    need(factors <= MOST_FACTORS, f"windows of {factors} numbers along one axis, expected at most {MOST_FACTORS}")
+
+
 def _taps(axis: Axis) -> Constant:
     """(outputs, size): 1 where a window has a number of the map."""
+    _check_size(axis.outputs * axis.size)
     made = np.zeros((axis.outputs, axis.size))
-    places = _places(axis)
-    inside = (places >= 0) & (places < axis.size)
+    places, inside = _places(axis), _inside(axis)
     rows = np.broadcast_to(np.arange(axis.outputs)[:, None], places.shape)
     made[rows[inside], places[inside]] = 1
     return made
@@ -220,15 +227,15 @@ def _taps(axis: Axis) -> Constant:
 
 def _places(axis: Axis) -> Constant:
     """(outputs, kernel): where the windows' numbers lie; less than 0, or the size and more, in the padding."""
+    _check_size(axis.outputs * axis.kernel)
     starts = np.arange(axis.outputs) * axis.stride - axis.begin
     return starts[:, None] + np.arange(axis.kernel) * axis.dilation
 
 
-def _divisors(axis: Axis, padded: bool) -> Constant:
-    """How many numbers of each window are in the map, or with `padded` in the map and its padding."""
-    places = _places(axis)
-    margins = (-axis.begin, axis.size + axis.margin) if padded else (0, axis.size)
-    numbers = ((places >= margins[0]) & (places < margins[1])).sum(1)
+def _divisors(axis: Axis) -> Constant:
+    """How many numbers of each window a mean counts."""
+    places, (before, behind) = _places(axis), axis.counted
+    numbers = ((places >= -before) & (places < axis.size + behind)).sum(1)
     need(bool((numbers > 0).all()), "a window without a number")
     return numbers
 
@@ -247,7 +254,13 @@ def _is_positive(net: Network, value: Tensor) -> bool:
 
 def _all_meet(axes: Sequence[Axis]) -> bool:
     """Whether every window has a number of the map."""
-    return all(_taps(axis).any(1).all() for axis in axes)
+    return all(bool(_inside(axis).any(1).all()) for axis in axes)
+
+
+def _inside(axis: Axis) -> Constant:
+    """(outputs, kernel): which of the windows' numbers are in the map."""
+    places = _places(axis)
+    return (places >= 0) & (places < axis.size)
 
 
 def _must_gather(axis: Axis) -> bool:
@@ -257,9 +270,9 @@ def _must_gather(axis: Axis) -> bool:
 
 def _side_by_side(axis: Axis) -> Constant:
     """(outputs * kernel, size): the windows one after another; what lies in the padding is another number of theirs."""
-    places = _places(axis)
-    inside = (places >= 0) & (places < axis.size)
+    places, inside = _places(axis), _inside(axis)
     need(bool(inside.any(1).all()), "a window without a number, whose maximum Caffe has not")
+    _check_size(axis.outputs * axis.kernel * axis.size)
     first = places[np.arange(axis.outputs), inside.argmax(1)]
     return np.eye(axis.size)[np.where(inside, places, first[:, None]).ravel()]
 

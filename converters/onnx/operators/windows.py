@@ -19,6 +19,7 @@ class Axis:
     """Windows along one axis of a map: window i begins at `i * stride - begin` and there are `outputs` of them.
 
     `margin` is the padding behind the map, which windows need not reach, and may reach beyond where sizes round up.
+    A mean counts `counted` positions before the map and behind it as zeros, and no others that are not in the map.
     """
 
     size: int
@@ -28,6 +29,7 @@ class Axis:
     begin: int
     outputs: int
     margin: int = 0
+    counted: tuple[int, int] = (0, 0)
 
     @property
     def extent(self) -> int:
@@ -94,7 +96,8 @@ def unpadded(net: Network, value: Tensor, axes: Sequence[Axis]) -> tuple[Tensor,
     made = []
     for place, axis in enumerate(axes, 2):
         begin, end = added.get(place, (0, 0))
-        made.append(replace(axis, size=inner.shape[place], begin=axis.begin + begin, margin=axis.margin + end))
+        counted = axis.counted[0] + begin, axis.counted[1] + end
+        made.append(replace(axis, size=inner.shape[place], begin=axis.begin + begin, counted=counted))
     return inner, made
 
 

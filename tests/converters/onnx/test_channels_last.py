@@ -62,6 +62,19 @@ def test_what_a_reshape_says_stays_as_in_the_file():
     close(run(net, weights, {"x": x}, ["y"]), expected(proto, {"x": x}))
 
 
+def test_numbers_may_be_scaled_with_channels_last():
+    """As Keras does it: the scale of each channel follows, and a border is put around where the channels are."""
+    x, constants = normal(1, 6, 5, 3), {"mean": normal(3), "std": 1 + normal(1, 1, 1, 3) ** 2, "half": np.float32(0.5)}
+    nodes = [node("Sub", "x mean", "a"), node("Div", "a std", "b"), node("Mul", "half b", "d")]
+    nodes += [node("Transpose", "d", "first", perm=[0, 3, 1, 2]), CONV, TO_LAST]
+    nodes += [node("Pad", "y pads", "p"), node("Transpose", "p", "q", perm=[0, 3, 1, 2])]
+    constants["pads"] = np.array([0, 0, 1, 0, 0, 1, 0, 2])
+    proto = model(nodes, {"x": x}, WEIGHT | constants)
+    with pytest.warns(UserWarning, match="input 'x'"):
+        net, weights = to_network(model_of(proto), Options())
+    close(run(net, weights, {"x": x.transpose(0, 3, 1, 2)}, ["q"]), expected(proto, {"x": x}))
+
+
 @pytest.mark.parametrize("other", [node("Relu", "x", "r"), node("Transpose", "x", "r", perm=[0, 2, 1, 3])])
 def test_an_input_with_other_readers_stays(other: Any):
     x = normal(1, 6, 5, 3)

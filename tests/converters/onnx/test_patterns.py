@@ -56,6 +56,8 @@ ERF = "Div x root -> d; Erf d -> e; Add e one -> p; "
             "Gelu",
             "Power Eltwise TanH Power Eltwise",
         ),
+        ("Exp x -> e; Mul x two -> m; Mul e half -> n; Add m n -> y", "Exp caffe.Sum", "Exp Eltwise"),
+        ("Exp x -> e; Div e two -> m; Sub x m -> y", "Exp caffe.Sum", "Exp Eltwise"),
         # These stay in pieces: a constant is another, or somebody else takes what would go.
         ("Sigmoid x -> s; Mul x s -> m; Mul m half -> y", "Swish Mul", "Swish Power"),
         ("Add x two -> a; Clip a zero six -> r; Div r six -> y", "Add Clip Div", "Power Clip Power"),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from converters import export_onnx
+from converters.engines.onnxruntime import open_onnx
 from converters.onnx import writing
 from converters.onnx.exporting import to_graph, to_model
 from prototxt_gen.errors import FileError, NotInstalledError, UnsupportedError
@@ -53,6 +54,7 @@ def test_weights_of_large_models_lie_beside(tmp_path, monkeypatch):
     assert {file.name for file in tmp_path.iterdir()} == {path.name, f"{path.name}.data"}
     onnx.checker.check_model(str(path), full_check=True)
     np.testing.assert_array_equal(run(str(path)), expected)
+    assert open_onnx(path, ["y"]).run({"x": np.ones((1, 3, 8, 8), np.float32)})["y"].shape == (1, 40, 6, 6)
     model = onnx.load(path, load_external_data=False)
     beside = {
         tensor.name: {entry.key: entry.value for entry in tensor.external_data} for tensor in model.graph.initializer

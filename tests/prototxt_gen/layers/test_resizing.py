@@ -16,6 +16,7 @@ Shape = tuple[int, ...]
         ('type: "Interp" interp_param { height: 5 width: 4 zoom_factor: 2 }', [(1, 2, 3, 3)], [(1, 2, 5, 5)]),
         ('type: "Interp" interp_param { height: 5 width: 4 zoom_factor: 2 shrink_factor: 2 }',
          [(1, 2, 3, 3)], [(1, 2, 5, 4)]),
+        ('type: "Upsample" upsample_param { scale: 3 }', [(1, 2, 3, 4)], [(1, 2, 9, 12)]),
         ('type: "Interp" interp_param { zoom_factor: 3 shrink_factor: 2 }', [(1, 2, 6, 7)], [(1, 2, 7, 10)]),
         ('type: "Interp" interp_param { zoom_factor: 2 pad_beg: -1 pad_end: -2 }', [(1, 2, 6, 7)], [(1, 2, 5, 7)]),
     ],
@@ -30,6 +31,8 @@ def test_tops(layer: str, bottoms: list[Shape], tops: list[Shape], apply) -> Non
         ('type: "Interp" interp_param { height: 5 }', [(1, 2, 5, 5)], "no size"),
         ('type: "Interp" interp_param { zoom_factor: 2 }', [(1, 2, 5, 5), (1, 2, 9, 9)], "second bottom"),
         ('type: "Interp" interp_param { height: 5 width: 5 pad_beg: 1 }', [(1, 2, 5, 5)], "pad_beg"),
+        ('type: "Upsample" upsample_param { scale: 0 }', [(1, 2, 5, 5)], "upsample_param.scale"),
+        ('type: "Upsample"', [(1, 2, 5)], "4 axes"),
         ('type: "Interp" interp_param { zoom_factor: 0 }', [(1, 2, 5, 5)], "zoom_factor"),
     ],
 )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Interp and InterpHalfPixel, held against to_torch at fixed and at open sizes."""
+"""Interp, InterpHalfPixel and Upsample, held against to_torch at fixed and at open sizes."""
 
 from __future__ import annotations
 
@@ -70,3 +70,15 @@ def test_factors_give_exactly_the_size():
         for want in range(1, 400, 7):
             factor = scales((1, 1, size, 1), (1, 1, want, 1))[2]
             assert int(np.float32(size) * factor) == int(size * float(factor)) == want
+
+
+@pytest.mark.parametrize("dynamic", [None, "batch", "sizes"])
+def test_upsample(dynamic):
+    net = net_of(
+        'layer { name: "l" type: "Upsample" bottom: "x" top: "y" upsample_param { scale: 3 } }', x=(2, 3, 4, 5)
+    )
+    others = {None: [], "batch": [(5, 3, 4, 5)], "sizes": [(1, 3, 6, 17)]}[dynamic]
+    made = check(
+        net, {}, {"x": numbers(2, 3, 4, 5)}, dynamic=dynamic, others=[{"x": numbers(*shape)} for shape in others]
+    )
+    assert operators(made) == ["Resize"]

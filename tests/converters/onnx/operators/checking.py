@@ -27,6 +27,11 @@ IR_VERSION = 8
 NEWEST = {18: 8, 19: 9, 20: 9, 21: 10, 22: 10}
 
 
+def seeds(quick: int, slow: int = 40) -> list[Any]:
+    """Seeds of random cases: the first few always run, all of them with `make test-slow`."""
+    return [*range(quick), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(quick, slow))]
+
+
 def normal(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
 

@@ -143,5 +143,13 @@ def test_where_by_a_constant_takes_one_of_the_two(choice):
 
 
 def test_a_computed_choice_is_refused():
-    nodes = [node("Greater", "x c", "above"), node("Where", "above x c")]
+    nodes = [node("GreaterOrEqual", "x c", "above"), node("Where", "above x c")]
     refused(nodes, {"x": normal(2, 3)}, {"c": np.float32(0.5)}, match="(?s)truth values.*a choice between two values")
+    refused(node("Greater", "x z"), {"x": normal(2, 3), "z": normal(2, 3)}, match="compares with one number")
+
+
+@pytest.mark.parametrize("operator", ["Greater", "Less"])
+def test_a_comparison_with_a_number_is_a_threshold(operator):
+    nodes = [node(operator, "x c", "above"), node("Cast", "above", "gate", to=1), node("Mul", "x gate")]
+    x = np.float32([[0.5, 0.6, 0.4, -0.5, 0]])
+    assert "Threshold" in types(check(nodes, {"x": x}, {"c": np.float32(0.5)}))

@@ -182,19 +182,25 @@ def test_two_slices_of_one_blob_are_one_layer():
 
 @pytest.mark.parametrize(
     "order, written",
-    [((0, 1, 3, 2), "ReLU Convolution Reshape Pooling"), ((0, 2, 3, 1), ""), ((0, 3, 1, 2), ""), ((0, 3, 2, 1), "")],
+    [
+        ((0, 1, 3, 2), "ReLU Concat Convolution Reshape Pooling"),
+        ((0, 2, 3, 1), ""),
+        ((0, 3, 1, 2), ""),
+        ((0, 3, 2, 1), ""),
+    ],
 )
 def test_transpose(order: tuple[int, ...], written: str):
     # Pooling stands for what does not go below a view.
     turned = [
-        node("Relu", "x", "r"),
+        node("Relu", "x", "s"),
+        node("Concat", "s x", "r", axis=2),
         node("Transpose", "r", "t", perm=order),
         node("MaxPool", "t", "y", kernel_shape=[1, 1]),
     ]
     if written:
         assert types(check(turned, MAP)) == written.split()
     else:
-        refused(turned, MAP, match=r"'Relu_r' \(1, 8, 6, 4\) -> Transpose \(0, .*'Transpose_t'.*channels on axis 1")
+        refused(turned, MAP, match=r"'Concat_r' \(1, 8, 12, 4\) -> Transpose \(0, .*'Transpose_t'.*channels on axis 1")
     assert "Permute" in types(check(turned, MAP, dialect="fork"))
 
 
@@ -292,6 +298,27 @@ def head(dialect: str, channels: int = 10) -> NetParameter:
 def test_a_detection_head():
     assert types(head("bvlc")) == ["ReLU", "Deconvolution", "Reshape"]
     assert types(head("fork")) == ["ReLU", "Reshape", "Permute", "Flatten"]
+
+
+def test_a_part_of_a_flattened_transposition():
+    constants = {"row": whole(1, -1), "five": whole(5), "stop": whole(-7), "one": whole(1)}
+    nodes = [node("Concat", "x x", "c", axis=2), node("Transpose", "c", "t", perm=[0, 2, 3, 1])]
+    nodes += [node("Reshape", "t row", "r"), node("Slice", "r five stop one", "y")]
+    net = behind_relu(nodes, MAP, constants)
+    assert types(net)[-3:] == ["Slice", "Silence", "ReLU"]
+
+
+def test_parts_of_what_mixes_items():
+    nodes = [node("Reshape", "x s", "r"), node("Slice", "r one five one", "p"), node("Slice", "p one two two", "y")]
+    constants = {"s": whole(3, 8, 4), "one": whole(1), "two": whole(2), "five": whole(5)}
+    net = behind_relu(nodes, {"x": normal(2, 12, 2, 2)}, constants)
+    assert types(net) == ["Reshape", "Slice", "Silence", "Slice", "Silence", "ReLU"]
+
+
+def test_channels_taken_twice_are_spread_over_pixels():
+    """Depth to space, of which some channels come twice."""
+    nodes = [node("DepthToSpace", "x", "d", blocksize=2), node("Gather", "d i", "y", axis=1)]
+    behind_relu(nodes, {"x": normal(1, 12, 3, 2)}, {"i": whole(1, 2, 0, 1)})
 
 
 def test_patches_in_a_row():

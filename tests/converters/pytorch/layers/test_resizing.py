@@ -1,4 +1,4 @@
-"""Interp: rows and columns blended by their distances."""
+"""Interp: rows and columns blended by their distances; Upsample: each of them repeated."""
 
 from __future__ import annotations
 
@@ -47,3 +47,8 @@ def test_interp_to_the_size_of_another_bottom(run):
     text = 'type: "Interp" interp_param { pad_beg: -1 }'
     close(run(text, x=x, like=like), interpolate(x[:, :, 1:, 1:], 4, 20), 1e-5)
     close(run(text, x=x, like=like[0, :, :, 0]), interpolate(x[:, :, 1:, 1:], 1, 1), 1e-5)
+
+
+def test_upsample(run):
+    x = normal(2, 3, 4, 5)
+    close(run('type: "Upsample" upsample_param { scale: 3 }', x=x), x.repeat(3, 2).repeat(3, 3), 0)

@@ -1,0 +1,232 @@
+"""PyTorch modules as networks of Caffe: the numbers, the names, what is said where the two differ or cannot."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+
+from converters import merge_batchnorm, to_torch
+from converters.onnx.from_torch import compare_with_torch, from_torch
+from prototxt_gen.errors import NetworkError, NotInstalledError, UnsupportedError
+from prototxt_gen.passes.stock import FORK_TYPES
+from tools.torchvision_models import settle
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxscript", reason="torch's exporter needs onnxscript")
+
+from tests.converters.onnx.torch_modules import MODULES, Bottleneck, Detector, Fn, conv
+
+
+class Together(nn.Module):
+    """Modules beside each other, each with an input and outputs of its own: torch.export takes long to begin."""
+
+    def __init__(self, names: list[str]) -> None:
+        super().__init__()
+        self.parts = nn.ModuleDict({name.replace(".", ""): MODULES[name][0]() for name in names})
+
+    def forward(self, *inputs: torch.Tensor) -> dict[str, object]:
+        return {name: part(x) for (name, part), x in zip(self.parts.items(), inputs, strict=True)}
+
+
+def inputs_of(names: list[str], batch: int = 0) -> list[torch.Tensor]:
+    return [torch.randn(batch or MODULES[name][1][0], *MODULES[name][1][1:]) for name in names]
+
+
+GROUPS = [list(MODULES)[start::4] for start in range(4)]
+
+
+@pytest.mark.parametrize("names", GROUPS, ids=lambda names: names[0])
+def test_forms_of_networks(names):
+    torch.manual_seed(0)
+    module = Together(names)
+    for part, data in zip(module.parts.values(), inputs_of(names, 4), strict=True):
+        settle(part, data)
+    module.eval()
+    inputs = inputs_of(names)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        net, weights = from_torch(module, inputs, tolerance=2e-5)
+    assert not set(FORK_TYPES) & {layer.type for layer in net.layer}
+    assert compare_with_torch(module, inputs, net, weights, tolerance=2e-5).passed
+
+
+class Residual(nn.Module):
+    """One ReLU for both places, and two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(4)
+        self.relu = nn.ReLU(inplace=True)
+        self.layer1 = nn.Sequential(Bottleneck(4), conv(4, 4, 3, 2))
+
+    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+        y = self.relu(self.norm(self.stem(x)))
+        z = self.relu(self.stem(x) + y)
+        return {"aux": z, "out": self.layer1(z)}
+
+
+@pytest.fixture(scope="module")
+def residual():
+    torch.manual_seed(0)
+    module = Residual()
+    settle(module, torch.randn(4, 3, 8, 8))
+    return module
+
+
+X = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+
+
+def test_layers_are_named_by_module_paths(residual):
+    net, weights = from_torch(residual, X)
+    names = [layer.name for layer in net.layer]
+    assert net.name == "Residual" and names[0] == "x"
+    for name in ("stem", "relu", "stem_2", "add", "relu_2", "layer1.0.cv1.0", "layer1.0.add", "layer1.1.2"):
+        assert name in names
+    assert {"aux", "out"} == {top for layer in net.layer for top in layer.top} - {
+        bottom for layer in net.layer for bottom in layer.bottom
+    }
+    found = to_torch(net, weights)(X)
+    for name, expected in residual(X).items():
+        torch.testing.assert_close(found[name], expected, rtol=0, atol=1e-5)
+
+
+def test_batch_norm_is_kept_by_choice(residual):
+    net, weights = from_torch(residual, X, merged=False)
+    assert [layer.type for layer in net.layer].count("BatchNorm") == 4
+    np.testing.assert_array_equal(weights["stem"][0], residual.stem.weight.detach().numpy())
+    merged, blobs = merge_batchnorm(net, weights)
+    ours, theirs = from_torch(residual, X)
+    assert [layer.name for layer in merged.layer] == [layer.name for layer in ours.layer]
+    for name, arrays in theirs.items():
+        for array, other in zip(arrays, blobs[name], strict=True):
+            np.testing.assert_allclose(array, other, rtol=1e-6)
+
+
+def test_the_module_stays_as_it_is(residual):
+    residual.train()
+    residual.norm.eval()
+    residual.stem.weight.requires_grad_(False)
+    calls = []
+    hook = residual.relu.register_forward_hook(lambda *_: calls.append(1))
+    before = {name: tensor.clone() for name, tensor in residual.state_dict().items()}
+    try:
+        from_torch(residual, X)
+        assert residual.training and not residual.norm.training and residual.layer1.training
+        assert not residual.stem.weight.requires_grad and residual.norm.weight.requires_grad
+        assert len(residual.relu._forward_hooks) == 1
+        for name, tensor in residual.state_dict().items():
+            torch.testing.assert_close(tensor, before[name], rtol=0, atol=0)
+    finally:
+        hook.remove()
+        residual.eval()
+
+
+def test_the_first_layer_that_differs_is_named(residual):
+    net, weights = from_torch(residual, X)
+    wrong = dict(weights)
+    wrong["layer1.0.cv2.0"] = [blob + 0.1 for blob in weights["layer1.0.cv2.0"]]
+    found = compare_with_torch(residual, X, net, wrong)
+    assert found.first_fault is not None and found.first_fault.top == "layer1.0.cv2.0"
+    assert "DIFFERS from Residual in PyTorch: first at top 'layer1.0.cv2.0'" in str(found)
+
+
+def test_a_difference_is_an_error(residual):
+    with pytest.raises(NetworkError, match=r"Residual: the network differs from the module .* first at top 'stem'"):
+        from_torch(residual, X, tolerance=-1)
+
+
+OUTPUTS = {
+    "a tensor": (lambda s, x: s.a(x), ["a"]),
+    "a tuple": (lambda s, x: (s.a(x), s.b(x)), ["a", "b"]),
+    "nested": (lambda s, x: {"p": [s.a(x), s.b(x)], "q": {"r": x + 1}}, ["p.0", "p.1", "q.r"]),
+    "one twice": (lambda s, x: (s.a(x),) * 2, ["a"]),
+    "one that others take": (lambda s, x: [y := s.a(x), F.relu(y)], ["a", "relu"]),
+    "an input": (lambda s, x: {"out": s.a(x), "in": x * 1}, ["out", "in"]),
+}
+
+
+@pytest.mark.parametrize("case", OUTPUTS)
+def test_outputs(case):
+    function, names = OUTPUTS[case]
+    module = Fn(function, a=nn.Conv2d(3, 2, 1), b=nn.Conv2d(3, 2, 1)).eval()
+    net, _ = from_torch(module, X)
+    taken = {bottom for layer in net.layer for bottom in layer.bottom}
+    assert {top for layer in net.layer for top in layer.top} - taken == set(names)
+
+
+def test_several_inputs_and_exported_programs():
+    module = Fn(lambda s, x, y: s.c(torch.cat([x, y * 2], 1)), c=nn.Conv2d(6, 2, 3)).eval()
+    inputs = (X, torch.randn(2, 3, 8, 8))
+    net, weights = from_torch(module, inputs)
+    program = torch.export.export(module, inputs)
+    again, blobs = from_torch(program)
+    assert [layer.name for layer in net.layer] == [layer.name for layer in again.layer]
+    assert [layer.type for layer in net.layer][:2] == ["Input", "Input"]
+    for name, arrays in weights.items():
+        np.testing.assert_array_equal(blobs[name][0], arrays[0])
+
+
+def test_sizes_that_divide_unevenly_are_said():
+    module = nn.Sequential(nn.Conv2d(3, 2, 1), nn.MaxPool2d(2))
+    with pytest.warns(UserWarning, match=r"Sequential: sizes divide unevenly at 1, which state round_mode"):
+        from_torch(module, torch.randn(1, 3, 7, 8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        from_torch(module, torch.randn(1, 3, 8, 8))
+        net, _ = from_torch(module, torch.randn(1, 3, 7, 8), round_mode=False)
+    assert not any(layer.pooling_param.HasField("round_mode") for layer in net.layer)
+
+
+def test_what_caffe_cannot_do_is_listed_with_its_place():
+    module = Fn(lambda s, x: s.norm(F.gelu(s.c(x))) @ x.transpose(2, 3), c=nn.Conv2d(3, 3, 1), norm=nn.LayerNorm(8))
+    with pytest.raises(UnsupportedError) as fault:
+        from_torch(module, X)
+    assert str(fault.value).startswith("Fn: Caffe cannot do ") and "(Gelu)" in str(fault.value)
+    assert "(MatMul)" in str(fault.value) and "torch_modules.py:" in str(fault.value)
+
+
+def test_the_tanh_form_of_gelu_is_asked_for():
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.GELU())
+    net, _ = from_torch(module, X, gelu="tanh")
+    assert "TanH" in {layer.type for layer in net.layer}
+
+
+def test_what_torch_cannot_export_has_its_reason():
+    def branch(s: nn.Module, x: torch.Tensor) -> torch.Tensor:
+        return x if x.sum() > 0 else -x
+
+    with pytest.raises(UnsupportedError, match=r"^Fn: torch.export cannot export it: .*[Dd]ata-dependent"):
+        from_torch(Fn(branch), X)
+
+
+@pytest.mark.parametrize("inputs", [None, [], "x", [X, 3]])
+def test_inputs_are_tensors(inputs):
+    with pytest.raises(UnsupportedError, match=r"example_inputs: found .*, expected a tensor or several"):
+        from_torch(nn.ReLU(), inputs)
+
+
+def test_without_onnxscript(monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "onnxscript", None)
+    with pytest.raises(NotInstalledError, match=r"pip install 'dongfeng\[onnx\]'"):
+        from_torch(nn.ReLU(), X)
+
+
+def test_a_fork_says_it_shorter():
+    module = nn.Sequential(conv(3, 8, 3), nn.ChannelShuffle(2), nn.Upsample(scale_factor=2), nn.ReLU6())
+    settle(module, torch.randn(4, 3, 8, 8))
+    net, _ = from_torch(module, X, dialect="fork")
+    assert {"ShuffleChannel", "Upsample", "ReLU6"} <= {layer.type for layer in net.layer}
+
+
+def test_one_stage_detectors_have_their_names():
+    module = Detector()
+    settle(module, torch.randn(2, 3, 64, 64))
+    net, _ = from_torch(module, torch.randn(1, 3, 64, 64), check=False)
+    names = {layer.name for layer in net.layer}
+    assert {"stem.conv.0", "p5.1.m", "p5.1.m_2", "p5.1.m_3", "up", "lateral4.m.0.add", "heads.2"} <= names
