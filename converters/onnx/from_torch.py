@@ -17,9 +17,9 @@ from torch.utils import _pytree as pytree
 
 from converters.onnx.exported_programs import quiet
 from converters.onnx.model import Model, model_of
-from converters.onnx.names import named, with_outputs
+from converters.onnx.names import fitted_names, named, renamed, with_outputs
 from converters.onnx.network import Dialect, Options
-from converters.onnx.reading import to_network
+from converters.onnx.reading import names_of, to_network
 from converters.onnx.translations import translations
 from converters.pytorch.module import to_torch
 from converters.verify import Verification, compare_top
@@ -38,6 +38,8 @@ def from_torch(
     merged: bool = True,
     round_mode: bool = True,
     gelu: Literal["tanh"] | None = None,
+    separator: str = "/",
+    longest: int | None = None,
     check: bool = True,
     tolerance: float = 1e-4,
 ) -> tuple[NetParameter, Weights]:
@@ -50,7 +52,8 @@ def from_torch(
     With the dialect "bvlc" the network consists of layers that stock BVLC Caffe 1.0 has, with "fork" also of those that
     known forks have. With `merged` batch normalisation is folded into the layer before it, without it stays BatchNorm
     and Scale. `round_mode=False` is for a Caffe from before 2018, whose pooling always rounds up. `gelu="tanh"` writes
-    the exact GELU by its tanh form, which differs by up to 5e-4.
+    the exact GELU by its tanh form, which differs by up to 5e-4. `separator` stands in names instead of "/", and no
+    name is longer than `longest` characters.
 
     With `check` the result is loaded by `to_torch` and compared with the module on the example: NetworkError names the
     first layer that differs when an output differs by more than `tolerance` of its largest value. UnsupportedError
@@ -74,7 +77,7 @@ def from_torch(
         )
     if check:
         _check(traced, net, weights, tolerance if gelu is None else max(tolerance, 5e-3))
-    return net, weights
+    return renamed(net, weights, fitted_names(names_of(net), separator=separator, limit=longest))
 
 
 def compare_with_torch(
@@ -86,6 +89,8 @@ def compare_with_torch(
     tolerance: float = 1e-4,
 ) -> Verification:
     """A network that `from_torch` has made, against the module it was made from: every top with its difference.
+
+    It must have the names that `from_torch` gives when neither `separator` nor `longest` is said.
 
     The module runs by PyTorch, operation by operation, the network by `to_torch`. A layer with which a batch norm was
     merged is held against the batch norm. NetworkError where the network has none of the module's tops.

@@ -69,7 +69,7 @@ def read_onnx(
     model = read_model(path)
     try:
         net, weights = to_network(model, Options(dialect, round_mode, gelu), input_shapes, merged=merged)
-        names = fitted_names(_names(net), separator=separator, limit=longest)
+        names = fitted_names(names_of(net), separator=separator, limit=longest)
     except (CaffeError, ValueError) as fault:
         kind = type(fault) if isinstance(fault, CaffeError) else NetworkError
         raise kind(f"{os.fspath(path)}: {fault}") from fault
@@ -78,7 +78,7 @@ def read_onnx(
     return renamed(net, weights, names)
 
 
-def _names(net: NetParameter) -> Iterator[str]:
+def names_of(net: NetParameter) -> Iterator[str]:
     """The names that people give or ask for come first, so that these are the last to change."""
     for layer in net.layer:
         yield layer.name
