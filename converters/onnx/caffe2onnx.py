@@ -63,6 +63,8 @@ def convert(
     """
     label = f"network {traced.net.name!r}: caffe2onnx"
     given = _given(traced, blobs)
+    if not given.tops:
+        raise UnsupportedError(f"{label} takes no network whose outputs are its inputs")
     with tempfile.TemporaryDirectory() as folder:
         made = _run(_command(python), given, Path(folder), label)
         model = _read(made, given, label)
@@ -266,6 +268,7 @@ def _read(data: bytes, given: _Given, label: str) -> Any:
         if len(opsets) != 1 or len(model.opset_import) != 1:
             raise UnsupportedError("operators that are not ONNX's own")
         model.ir_version = IR_VERSION
+        _check_operators(model, opsets[0].version, given)
         if opsets[0].version < OPSET:
             onnx.checker.check_model(model)
             model = version_converter.convert_version(model, OPSET)
@@ -275,6 +278,15 @@ def _read(data: bytes, given: _Given, label: str) -> Any:
     except Exception as fault:  # onnx raises exceptions of its own and of protobuf's kinds
         raise UnsupportedError(f"{label} writes no sound ONNX: {_line(str(fault), given)}") from fault
     return model
+
+
+def _check_operators(model: Any, opset: int, given: _Given) -> None:
+    """UnsupportedError for the first node whose operator the opset does not have; the checker would not say where."""
+    onnx = onnx_package("export to ONNX")
+    for node in model.graph.node:
+        known = onnx.defs.has(node.op_type) and onnx.defs.get_schema(node.op_type, opset)
+        if not known or known.deprecated:
+            raise UnsupportedError(f"{given.layer(node.name)} as {node.op_type}, which opset {opset} does not have")
 
 
 def _reshape(model: Any, given: _Given, label: str) -> None:

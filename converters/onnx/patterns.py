@@ -39,7 +39,7 @@ def recognised(model: Model) -> Model:
     # Sums within a greater group are not to be taken up by themselves.
     for rules, place in itertools.product((_GROUPS, _SUMS), range(len(nodes))):
         node = nodes[place]
-        if node.domain or not node.outputs or node.outputs[0] in graph.grouped:
+        if not (node.made or _is_sound(node, model.opset)) or node.outputs[0] in graph.grouped:
             continue
         while (found := next((made for rule in rules if (made := rule(graph, node)) is not None), None)) is not None:
             node = nodes[place] = graph.replaced(node, found)

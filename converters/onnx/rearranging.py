@@ -313,6 +313,8 @@ def _by_deconvolution(net: Network, placement: Placement, channel: int) -> tuple
     if blob[channel] > MOST_CHANNELS:
         return None
     taken = positions([*rest, *(atom for axis in spatial for atom in inner[axis])], placement.starts[channel])
+    if len(np.unique(taken)) < len(taken):
+        return None
     kernel = [count([atom.size for atom in inner[axis]]) for axis in spatial]
     outputs = len(taken) // count(kernel)
     fills = np.full(blob[channel], -1)

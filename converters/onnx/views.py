@@ -86,18 +86,22 @@ def transposed(net: Network, value: Tensor, order: Sequence[int], step: str) -> 
 
 def picked(net: Network, value: Tensor, axis: int, indices: Sequence[int], step: str) -> Tensor:
     """The positions `indices` of an axis, in that order."""
-    found = layouts.picked(view_of(value).layout, axis, indices)
+    view = view_of(value)
+    if view.blob[:1] not in ((), (1,), value.shape[:1]) and layouts.is_reshaped(view.layout, count(view.blob)):
+        # Parts of what mixes several items are parts of no axis of their blob.
+        value = _in_blob(net, value)
+        view = view_of(value)
+    found = layouts.picked(view.layout, axis, indices)
     if found is not None:
         return viewed(value, found, net, step)
-    view = view_of(value)
     below = _blob_axis(view, axis)
     if below is None:
         order = _blob_order(view) if axis == 0 or axis_order(value) else list(range(len(value.shape)))
         plain = _in_blob(net, transposed(net, value, order, ""))
-        made = along(net, plain, order.index(axis), indices)
-        return transposed(
-            net, replace(made, whole=value.whole), [order.index(place) for place in range(len(order))], ""
-        )
+        back = [order.index(place) for place in range(len(order))]
+        found = layouts.picked(layouts.whole(plain.shape), back[axis], indices)
+        made = along(net, plain, back[axis], indices) if found is None else viewed(plain, found, net, step)
+        return transposed(net, replace(made, whole=value.whole), back, "")
     made = along(net, base(value), below, indices)
     stride, before = count(view.blob[below + 1 :]), view.blob[below]
 

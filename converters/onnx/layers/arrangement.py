@@ -7,10 +7,11 @@ What only passes its bottom on (Split, a Concat of one bottom, a Slice into one 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
-from converters.onnx.layers.emitters import BOOL, EMITTERS, INT64, Layer, on_four_axes
+from converters.onnx.layers.emitters import BOOL, EMITTERS, INT64, Layer, constant_of, on_four_axes
 from prototxt_gen.layers.arrangement import (
     concat_axis,
     crop_offsets,
@@ -37,9 +38,11 @@ def slice_(layer: Layer) -> None:
     bottom = layer.row.bottom_shapes[0]
     axis = slice_axis(layer.parameter, bottom)
     points = list(layer.parameter.slice_param.slice_point)
-    if points and axis in layer.open_axes:  # the last part is what remains
+    known = constant_of(layer, layer.bottoms[0]) is not None  # onnxslim computes a Split of constants wrong
+    if known or (points and axis in layer.open_axes):
         axes = layer.constant([axis], "axes")
-        for top, start, end in zip(layer.tops, [0, *points], [*points, _LAST], strict=True):
+        starts = [0, *accumulate(slice_sizes(layer.parameter, bottom))][:-1]
+        for top, start, end in zip(layer.tops, starts, [*starts[1:], _LAST], strict=True):  # the last is what remains
             edges = [layer.constant([start], "start"), layer.constant([end], "end")]
             layer.node("Slice", [layer.bottoms[0], *edges, axes], top)
         return
@@ -78,6 +81,9 @@ def _reshape(layer: Layer, front: Sequence[int], back: Sequence[int]) -> None:
     made = [*front, *back]
     if count(layer.row.bottom_shapes[0]) == 0:  # sizes of 0 are not for keeping then, and nothing remains
         made = list(layer.row.top_shapes[0])
+    if not made:  # OpenVINO 2023.3 takes no Reshape to a shape without axes
+        layer.node("Squeeze", layer.bottoms, layer.tops[0])
+        return
     allowed = 1 if 0 in layer.row.top_shapes[0] else None
     layer.node(
         "Reshape",
@@ -122,12 +128,18 @@ def crop(layer: Layer) -> None:
 def shuffle_channel(layer: Layer) -> None:
     """Takes one channel of each of `group` groups in turn; the top has four axes.
 
-    As one Gather by fixed indices, which fits a map of any size. Source: shuffle_channel_layer.cpp of the release's
-    fork.
+    Source: shuffle_channel_layer.cpp of the release's fork.
     """
-    order = np.arange(layer.row.bottom_shapes[0][1]).reshape(layer.parameter.shuffle_channel_param.group, -1)
+    # One Gather would say it, but OpenVINO (2023.3, 2026.4) moves a Gather of channels wrongly behind a convolution.
+    group, sizes = layer.parameter.shuffle_channel_param.group, layer.row.top_shapes[0]
     value = on_four_axes(layer, layer.bottoms[0])
-    layer.node("Gather", [value, layer.constant(order.T.reshape(-1), "order")], layer.tops[0], axis=1)
+    groups = [0, group, sizes[1] // group]
+    if layer.open_axes & {2, 3}:
+        groups, order, last = [*groups, -1], [0, 2, 1, 3], layer.node("Shape", [value])
+    else:
+        groups, order, last = [*groups, *sizes[2:]], [0, 2, 1, 3, 4], layer.constant([0, *sizes[1:]], "shape")
+    apart = layer.node("Reshape", [value, layer.constant(groups, "groups")])
+    layer.node("Reshape", [layer.node("Transpose", [apart], perm=order), last], layer.tops[0])
 
 
 @EMITTERS.register("BatchReindex")

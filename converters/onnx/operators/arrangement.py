@@ -206,7 +206,7 @@ def gather(call: Call, net: Network) -> Tensor:
     need(bool(((indices >= -size) & (indices < size)).all()), f"indices: found places outside of {size} positions")
     wanted = [int(index) % size for index in indices.reshape(-1)]
     step = _step(call, f"{wanted if len(wanted) < 9 else len(wanted)} on axis {axis}")
-    if wanted != list(range(size)):
+    if len(wanted) != size or wanted != list(range(size)):
         value = views.picked(net, value, axis, wanted, step)
     made = (*value.shape[:axis], *indices.shape, *value.shape[axis + 1 :])
     return value if made == value.shape else views.reshaped(net, value, made, "")

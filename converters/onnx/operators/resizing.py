@@ -105,7 +105,8 @@ def _resized(net: Network, bottom: Tensor, sizes: Shape, scales: Sequence[float]
     need(min(sizes, default=0) > 0, f"an output of shape {sizes}")
     matrices = {}
     for axis, (size, made, scale) in enumerate(zip(bottom.shape, sizes, scales, strict=True)):
-        if scale == 1 and made == size:
+        # With antialias onnxruntime leaves an axis alone whose size stays, whatever its factor.
+        if made == size and (scale == 1 or sampling.antialias):
             continue
         need(axis > 0, "the batch is resized")
         need(made * size <= MOST_FACTORS, f"a matrix of {made}x{size}, expected at most {MOST_FACTORS} factors")

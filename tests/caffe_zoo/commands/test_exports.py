@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import shlex
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from caffe_zoo.cards import CARDS
 from converters import save_weights, to_torch, weights_of
-from prototxt_gen import generate, write_prototxt
+from prototxt_gen import NetParameter, generate, write_prototxt
+from prototxt_gen.text import parse_text
 from tests.caffe_zoo.commands.conftest import OLD
+from tests.filling import fill_weights
 
 onnx = pytest.importorskip("onnx")
 runtime = pytest.importorskip("onnxruntime")
+
+PROGRAM = Path(__file__).parents[2] / "converters" / "onnx" / "caffe2onnx_program.py"
 
 
 @pytest.fixture
@@ -83,7 +90,12 @@ def test_faults_are_one_line_and_leave_the_old_file(fault, files, tmp_path):
     assert "--stock, --phase and --dialect are for" in fault("convert", *files, "--dialect", "bvlc")
     assert "is an input that is only read" in fault("convert", prototxt, output, output)
     assert "cannot be read" in fault("convert", prototxt, tmp_path / "absent.caffemodel", output)
-    for option in (["--dynamic", "batch"], ["--card", "df1"]):
+    assert "pip install caffe2onnx==2.0.1" in fault("convert", *files, "--backend", "caffe2onnx")
+    assert "for --backend caffe2onnx alone" in fault("convert", *files, "--backend-python", "python")
+    assert "found --dynamic" in fault("convert", *files, "--backend", "caffe2onnx", "--dynamic", "batch")
+    for option in (
+        ["--dynamic", "batch"], ["--card", "df1"], ["--backend", "caffe2onnx"], ["--backend-python", "python"]
+    ):  # fmt: skip
         assert "is for writing .onnx alone" in fault("convert", prototxt, weights, tmp_path / "a.h5", *option)
     assert "--unmerged is for" in fault("convert", prototxt, weights, tmp_path / "a.h5", "--unmerged")
     other = generate("s8-8_b16_c4", input_shape=(1, 3, 32, 32))
@@ -91,3 +103,24 @@ def test_faults_are_one_line_and_leave_the_old_file(fault, files, tmp_path):
     assert "weights do not fit" in fault("convert", *files)
     assert output.read_bytes() == b"old"
     assert {path.name for path in tmp_path.iterdir()} == {"net.prototxt", "net.caffemodel", "net.onnx"}
+
+
+def test_another_backend(run, files, tmp_path):
+    program = tmp_path / "env" / "python"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {shlex.join([sys.executable, str(PROGRAM), "well"])} "$@"\n', "utf-8")
+    program.chmod(0o755)
+    text = """
+    layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 dim: 4 dim: 4 } } }
+    layer { name: "fc" type: "InnerProduct" bottom: "data" top: "y" inner_product_param { num_output: 5 } }
+    layer { name: "relu" type: "ReLU" bottom: "y" top: "y" }
+    """
+    net = parse_text(text, NetParameter())
+    write_prototxt(net, files[0])
+    save_weights(fill_weights(net), files[1], net)
+    options = ("--backend", "caffe2onnx", "--backend-python", program)
+    said = run("convert", *files, *options, "--input-shape", "4,3,4,4").splitlines()
+    assert said == [
+        f"{files[2]}: 3 nodes, 3 constants, 247 numbers", "  input data: 4 x 3 x 4 x 4", "  output y: 4 x 5"
+    ]  # fmt: skip
+    assert "agrees with onnxruntime" in run("verify", *files[:2], "--against", files[2], "--input-shape", "4,3,4,4")

@@ -98,6 +98,11 @@ def test_outputs_by_choice_and_under_two_names(python):
         compare(by_caffe2onnx(net, {}, python(), outputs=outputs), net, {}, outputs)
 
 
+def test_a_network_without_layers(python):
+    with pytest.raises(UnsupportedError, match="whose outputs are its inputs"):
+        by_caffe2onnx(net_of("", x=(1, 2)), {}, python(), outputs=["x"])
+
+
 def test_layers_that_no_output_needs_are_left_out(python):
     net = net_of(
         'layer { name: "r" type: "ReLU" bottom: "x" top: "y" } layer { name: "e" type: "Exp" bottom: "z" top: "e" }'
@@ -154,7 +159,7 @@ FAULTS = {
     "half": (UnsupportedError, "no sound ONNX"),
     "weights elsewhere": (UnsupportedError, "no sound ONNX: weights in another file"),
     "other domain": (UnsupportedError, "no sound ONNX: operators that are not ONNX's own"),
-    "other operator": (UnsupportedError, "no sound ONNX.*PriorBox"),
+    "other operator": (UnsupportedError, r"no sound ONNX: layer 'fc' \(InnerProduct\) as PriorBox, which opset 11"),
     "no inputs": (UnsupportedError, r"writes inputs \[\], expected \['data_input'\]"),
     "does not run": (UnsupportedError, r"what does not run.*conv /1"),
 }

@@ -300,6 +300,27 @@ def test_a_detection_head():
     assert types(head("fork")) == ["ReLU", "Reshape", "Permute", "Flatten"]
 
 
+def test_a_part_of_a_flattened_transposition():
+    constants = {"row": whole(1, -1), "five": whole(5), "stop": whole(-7), "one": whole(1)}
+    nodes = [node("Concat", "x x", "c", axis=2), node("Transpose", "c", "t", perm=[0, 2, 3, 1])]
+    nodes += [node("Reshape", "t row", "r"), node("Slice", "r five stop one", "y")]
+    net = behind_relu(nodes, MAP, constants)
+    assert types(net)[-3:] == ["Slice", "Silence", "ReLU"]
+
+
+def test_parts_of_what_mixes_items():
+    nodes = [node("Reshape", "x s", "r"), node("Slice", "r one five one", "p"), node("Slice", "p one two two", "y")]
+    constants = {"s": whole(3, 8, 4), "one": whole(1), "two": whole(2), "five": whole(5)}
+    net = behind_relu(nodes, {"x": normal(2, 12, 2, 2)}, constants)
+    assert types(net) == ["Reshape", "Slice", "Silence", "Slice", "Silence", "ReLU"]
+
+
+def test_channels_taken_twice_are_spread_over_pixels():
+    """Depth to space, of which some channels come twice."""
+    nodes = [node("DepthToSpace", "x", "d", blocksize=2), node("Gather", "d i", "y", axis=1)]
+    behind_relu(nodes, {"x": normal(1, 12, 3, 2)}, {"i": whole(1, 2, 0, 1)})
+
+
 def test_patches_in_a_row():
     constants = {"split": whole(1, 8, 3, 2, 2, 2), "row": whole(1, 6, 32)}
     nodes = [node("Reshape", "x split", "a"), node("Transpose", "a", "b", perm=[0, 2, 4, 3, 5, 1])]

@@ -58,6 +58,11 @@ def test_upsample(opset):
     assert types(net) == ["Deconvolution"]
 
 
+def test_an_axis_that_keeps_its_size_under_antialias_stays_as_it_is():
+    attributes = {"mode": "linear", "antialias": 1, "axes": [2, 3], "keep_aspect_ratio_policy": "not_larger"}
+    check(node("Resize", SIZES, **attributes), {"x": normal(1, 1, 9, 3)}, {"z": np.array([10, 13])}, opset=18)
+
+
 @pytest.mark.parametrize(
     ("proto", "constants", "match"),
     [
