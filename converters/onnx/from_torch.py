@@ -29,6 +29,9 @@ from prototxt_gen.errors import NetworkError, NotInstalledError, UnsupportedErro
 from prototxt_gen.layers import is_input
 from prototxt_gen.proto import NetParameter
 
+# Numbers of a tensor that may be computed from constants: weights of any layer, standardised or normed.
+_MOST = 1 << 28
+
 
 def from_torch(
     module: nn.Module | ExportedProgram,
@@ -221,7 +224,7 @@ def _model(onnx_program: Any) -> Model:
     """The program as plain data, constants folded, so that sequences of tensors become plain Splits."""
     optimizer = import_module("onnxscript.optimizer")
     with quiet():
-        optimizer.fold_constants_ir(onnx_program.model)
+        optimizer.fold_constants_ir(onnx_program.model, input_size_limit=_MOST, output_size_limit=_MOST)
         optimizer.remove_unused_nodes(onnx_program.model)
         return model_of(onnx_program.model_proto)
 
