@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from converters import merge_batchnorm, to_torch
+from converters.onnx import reading
 from converters.onnx.from_torch import compare_with_torch, from_torch
 from prototxt_gen.errors import NetworkError, NotInstalledError, UnsupportedError
 from prototxt_gen.passes.stock import FORK_TYPES
@@ -149,9 +150,25 @@ def test_the_first_layer_that_differs_is_named(residual, converted):
     assert "DIFFERS from Residual in PyTorch: first at top 'layer1.0.cv2.0'" in str(found)
 
 
-def test_a_difference_is_an_error(residual):
-    with pytest.raises(NetworkError, match=r"Residual: the network differs from the module .* first at top 'stem'"):
-        from_torch(residual, X, tolerance=-1)
+def test_a_difference_is_an_error(residual, monkeypatch):
+    def wrong(*arguments, **choices):
+        net, weights = reading.to_network(*arguments, **choices)
+        return net, weights | {"layer1.0.cv2.0": [blob + 0.01 for blob in weights["layer1.0.cv2.0"]]}
+
+    monkeypatch.setattr("converters.onnx.from_torch.to_network", wrong)
+    expected = (
+        r"Residual: the network differs from the module on the example: first at top 'layer1.0.cv2.0', made by .*"
+    )
+    with pytest.raises(NetworkError, match=expected + r"of the largest value; at the output 'out' "):
+        from_torch(residual, X)
+    net, _ = from_torch(residual, X, check=False)
+    assert net.name == "Residual"
+
+
+def test_what_float32_rounds_away_is_a_warning():
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), Fn(lambda s, x: (x + 1000.0) - 1000.0))
+    with pytest.warns(UserWarning, match=r"Sequential: the network differs .* in float64 it differs by"):
+        from_torch(module, X, tolerance=1e-9)
 
 
 OUTPUTS = {
