@@ -91,7 +91,7 @@ def _input_shapes(model: Path, args: argparse.Namespace) -> dict[str, tuple[int,
     """The shapes on the command line by input; one without a name belongs to the model's first input."""
     if not args.input_shape:
         return None
-    from converters.onnx.model import read_model
+    from converters.onnx.models.model import read_model
 
     first = list(read_model(model).inputs)[:1] if any(not name for name, _ in args.input_shape) else []
     shapes = {name or top: shape for name, shape in args.input_shape for top in first or [name]}

@@ -17,7 +17,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from converters.onnx.exported_programs import quiet
-from converters.onnx.model import Model, model_of
+from converters.onnx.models.model import Model, model_of
 from converters.onnx.names import fitted_names, named, renamed, with_outputs
 from converters.onnx.network import Dialect, Options
 from converters.onnx.reading import names_of, to_network

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from converters.onnx.budget import Budget
-from converters.onnx.tensors import single
+from converters.onnx.models.budget import Budget
+from converters.onnx.models.tensors import single
 from converters.onnx.values import Constant, Tensor
 from converters.weights import Weights
 from prototxt_gen.errors import NetworkError, UnsupportedError
@@ -124,7 +124,7 @@ class Network:
 
     def plain(self, value: Tensor) -> Tensor:
         """The value in a blob of its own shape: a view is written out. UnsupportedError where Caffe cannot do that."""
-        from converters.onnx.views import written
+        from converters.onnx.moving.views import written
 
         return value if value.view is None else written(self, value)
 

@@ -11,18 +11,18 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from converters.onnx import views
-from converters.onnx.budget import Budget
-from converters.onnx.channels_last import channels_first, first_again, to_last
-from converters.onnx.folding import can_fold, folded
-from converters.onnx.model import Model, Node, Sizes, read_model
+from converters.onnx.models.budget import Budget
+from converters.onnx.models.folding import can_fold, folded
+from converters.onnx.models.model import Model, Node, Sizes, read_model
+from converters.onnx.models.patterns import recognised
+from converters.onnx.models.standins import StandIn, inferred_stand_ins, stated_stand_in
+from converters.onnx.moving import views
+from converters.onnx.moving.channels_last import channels_first, first_again, to_last
+from converters.onnx.moving.slicing import join_slices
 from converters.onnx.names import fitted_names, named, renamed
 from converters.onnx.network import MOST_LAYERS, Dialect, Network, Options
 from converters.onnx.operators import OPERATORS, Call
 from converters.onnx.operators.checking import check_node
-from converters.onnx.patterns import recognised
-from converters.onnx.slicing import join_slices
-from converters.onnx.standins import StandIn, inferred_stand_ins, stated_stand_in
 from converters.onnx.values import Constant, Tensor
 from converters.weights import Weights
 from converters.weights.fitting import fit_weights

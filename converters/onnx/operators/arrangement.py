@@ -1,6 +1,6 @@
 """Operators that move numbers: Concat, Split, Slice, Gather, Reshape, Transpose, Tile, DepthToSpace and others.
 
-All but Concat and Split add no layers: they change how their input is seen (converters/onnx/views.py).
+All but Concat and Split add no layers: they change how their input is seen (converters/onnx/moving/views.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.onnx import views
+from converters.onnx.moving import views
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import OPERATORS, Call
 from converters.onnx.values import Tensor

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.onnx.model import Node, Unread
+from converters.onnx.models.model import Node, Unread
 from prototxt_gen.errors import UnsupportedError, need
 
 

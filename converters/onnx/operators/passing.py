@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
+from converters.onnx.models.tensors import kind_of, type_name
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import OPERATORS, Call
-from converters.onnx.tensors import kind_of, type_name
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import UnsupportedError, need
 

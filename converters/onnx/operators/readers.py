@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from converters.onnx.model import Node
+from converters.onnx.models.model import Node
 from converters.onnx.network import Network
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import UnsupportedError, need

@@ -9,7 +9,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import helper, numpy_helper  # noqa: E402
 
 from converters import read_onnx  # noqa: E402
-from converters.onnx.model import model_of  # noqa: E402
+from converters.onnx.models.model import model_of  # noqa: E402
 from converters.onnx.network import MOST_LAYERS, Options  # noqa: E402
 from converters.onnx.reading import to_network  # noqa: E402
 from prototxt_gen.errors import FileError, FormatError, NetworkError, UnsupportedError  # noqa: E402

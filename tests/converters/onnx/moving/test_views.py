@@ -7,11 +7,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from converters.onnx import views
-from converters.onnx.layouts import Layout
+from converters.onnx.moving import views
+from converters.onnx.moving.layouts import Layout
+from converters.onnx.moving.views import View
 from converters.onnx.network import Network, Options
 from converters.onnx.values import Tensor
-from converters.onnx.views import View
 from prototxt_gen.errors import UnsupportedError
 
 STEP = "a step"

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from converters.onnx.model import Model, Sizes, Unread
-from converters.onnx.tensors import kind_of
+from converters.onnx.models.model import Model, Sizes, Unread
+from converters.onnx.models.tensors import kind_of
 from prototxt_gen.layers import Shape
 
 _SECONDS = 60

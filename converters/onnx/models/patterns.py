@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.onnx.model import Model, Node
+from converters.onnx.models.model import Model, Node
 from converters.onnx.operators.checking import check_node
 from prototxt_gen.errors import UnsupportedError
 

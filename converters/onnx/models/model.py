@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from converters.onnx.tensors import array_of, kind_of, type_name
+from converters.onnx.models.tensors import array_of, kind_of, type_name
 from prototxt_gen.errors import CaffeError, FormatError, NotInstalledError, UnsupportedError
 from prototxt_gen.files import read_bytes
 
@@ -147,7 +147,7 @@ class _Reader:
         self.folder = folder
 
     def model(self, proto: Any) -> Model:
-        from converters.onnx.functions import written_out
+        from converters.onnx.models.functions import written_out
 
         graph = proto.graph
         opset = _opset(proto)
@@ -199,7 +199,7 @@ class _Reader:
         )  # fmt: skip
 
     def _functions(self, protos: Iterable[Any]) -> dict[tuple[str, str, str], Any]:
-        from converters.onnx.functions import Function
+        from converters.onnx.models.functions import Function
 
         functions = {}
         for proto in protos:
@@ -234,7 +234,7 @@ class _Reader:
     def _attribute(self, proto: Any, where: str) -> Any:
         """ONNX: onnx.proto, AttributeProto."""
         if proto.ref_attr_name:
-            from converters.onnx.functions import Reference
+            from converters.onnx.models.functions import Reference
 
             return Reference(_text(proto.ref_attr_name))
         # The first IR versions left the type out.

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.onnx import layouts
-from converters.onnx.layouts import Atom, Layout
-from converters.onnx.rearranging import along, write
+from converters.onnx.moving import layouts
+from converters.onnx.moving.layouts import Atom, Layout
+from converters.onnx.moving.rearranging import along, write
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import UnsupportedError, need
 from prototxt_gen.layers import Shape

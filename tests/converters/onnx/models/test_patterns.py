@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from converters.onnx.model import model_of
-from converters.onnx.patterns import recognised
+from converters.onnx.models.model import model_of
+from converters.onnx.models.patterns import recognised
 from tests.converters.onnx.operators.checking import check, model, node, normal, refused, types
 
 C = {
