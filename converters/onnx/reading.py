@@ -284,7 +284,7 @@ class _Walk:
         """An output's blob; where the file's maps have channels last, a map with its channels moved there stays."""
         kept = first_again(value) if self.channels_last and self.net.options.dialect == "bvlc" else None
         if kept is None:
-            return self.net.plain(value)
+            return views.as_map(self.net, value)
         _say_channels_first("output", name, value.shape, kept.shape)
         return kept
 
