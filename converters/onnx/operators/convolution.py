@@ -51,6 +51,7 @@ def conv(call: Call, net: Network) -> Tensor:
         made = views.mapped(net, bottom, 1, lambda blob, place: along(net, blob, place, matrix, row))
         if made is not None:
             return made
+        bottom = net.plain(bottom)
     bottom, axes = unpadded(net, views.as_map(net, bottom), axes)
     held = [_enlarged(axis) for axis in axes]
     if _too_large(held, axes):
