@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
+from converters.onnx.models.branches import has_branches, taken_branch
 from converters.onnx.models.budget import Budget
 from converters.onnx.models.folding import can_fold, folded
 from converters.onnx.models.model import Model, Node, Sizes, read_model
@@ -98,7 +99,7 @@ def to_network(
     turned = channels_first(model, shapes)
     for name, shape in turned.items():
         _say_channels_first("input", name, shapes[name], shape)
-    model = recognised(model)
+    model = recognised(_decided(model, options, shapes, turned))
     original = model.nodes
     model = named(model)
     live = live_nodes(model)
@@ -137,6 +138,45 @@ def _say_channels_first(kind: str, name: str, old: Shape, new: Shape) -> None:
         UserWarning,
         stacklevel=4,
     )
+
+
+def _decided(
+    model: Model, options: Options, shapes: Mapping[str, tuple[int, ...]], turned: Mapping[str, Shape]
+) -> Model:
+    """The model with the branch that is taken in the place of every If whose condition is known.
+
+    That may hang on any shape before it, so the nodes up to the last If are read once for this alone.
+    """
+    live = [model.nodes[index] for index in live_nodes(model)]
+    waiting = sum(map(has_branches, live))
+    if not waiting:
+        return model
+    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), live, bool(turned))
+    for name, shape in shapes.items():
+        walk.input(name, shape, turned.get(name))
+    taken = {*walk.values, *(value for node in live for value in (*node.inputs, *node.outputs))}
+    constants, made, coming = dict(model.constants), [], live[::-1]
+    while coming:
+        node = coming.pop()
+        if not waiting:
+            made.append(node)
+            continue
+        condition = walk.values[node.inputs[0]] if has_branches(node) else None
+        waiting -= has_branches(node)
+        if isinstance(condition, np.ndarray) and condition.size == 1:
+            nodes, added = taken_branch(node, bool(condition.reshape(())), taken)
+            waiting += sum(map(has_branches, nodes))
+            walk.values |= added
+            constants |= added
+            coming.extend(reversed(nodes))
+            continue
+        walk.node(node, node)
+        found = {name: walk.values[name] for name in node.outputs if name}
+        known = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+        constants |= known  # patterns ask for constants
+        if len(known) < len(found):
+            made.append(replace(node, outputs=tuple("" if name in known else name for name in node.outputs)))
+    return replace(model, nodes=tuple(made), constants=constants)
 
 
 def live_nodes(model: Model) -> list[int]:
@@ -284,7 +324,7 @@ class _Walk:
         """An output's blob; where the file's maps have channels last, a map with its channels moved there stays."""
         kept = first_again(value) if self.channels_last and self.net.options.dialect == "bvlc" else None
         if kept is None:
-            return self.net.plain(value)
+            return views.as_map(self.net, value)
         _say_channels_first("output", name, value.shape, kept.shape)
         return kept
 

@@ -67,12 +67,6 @@ def size(call: Call, net: Network) -> Constant:
     return np.array(prod(call.tensor(0).shape), np.int64)
 
 
-@OPERATORS.register("If", "Loop", "Scan")
-def sub_graph(call: Call, net: Network) -> Tensor:
-    """Graphs within a node."""
-    raise UnsupportedError("a graph within the node: a network of Caffe runs all its layers, each once")
-
-
 @OPERATORS.register("ConstantOfShape")
 def constant_of_shape(call: Call, net: Network) -> Tensor:
     """Its input is a shape, which is known: it only comes here when the network computes it."""

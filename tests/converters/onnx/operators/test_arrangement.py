@@ -440,6 +440,72 @@ def test_random_chains(dialect: str):
     assert done >= (60 if dialect == "fork" else 50)
 
 
+# ------------------------------------------------------------------------------------------ which Transpose has a place
+
+LAST = node("Transpose", "x", "last", perm=[0, 2, 3, 1])
+"""Moves the channels of MAP to the end: (1, 6, 4, 8)."""
+
+
+@pytest.mark.parametrize(
+    "nodes, constants",
+    [
+        pytest.param([node("Add", "last y", "z")], {}, id="two orders are added"),
+        pytest.param([node("Max", "y last", "z")], {}, id="two orders have a maximum"),
+        pytest.param(
+            [node("Mul", "last row", "m"), node("Add", "m y", "z")], {"row": normal(4, 1)}, id="factors on another axis"
+        ),
+        pytest.param([node("Concat", "last y", "z", axis=2)], {}, id="two orders are joined"),
+        pytest.param([node("Softmax", "last", "s", axis=2), node("Add", "s y", "z")], {}, id="softmax"),
+        pytest.param([node("ReduceMean", "last", "s", axes=[2]), node("Mul", "s y", "z")], {}, id="mean"),
+    ],
+)
+def test_operators_that_ask_for_no_channels_take_any_order(nodes: list[Any], constants: dict[str, np.ndarray]):
+    """The result is in the other input's order: that of a blob."""
+    inputs = MAP | {"y": normal(1, 6, 4, 8, seed=1)}
+    check([LAST, *nodes, node("Flatten", "z", "flat")], inputs, constants)
+    check([LAST, *nodes, node("Flatten", "z", "flat")], inputs, constants, dialect="fork")
+
+
+@pytest.mark.parametrize(
+    "nodes, constants, written",
+    [
+        pytest.param([node("Conv", "last w", "z")], {"w": normal(3, 6, 1, 1)}, ["Convolution"], id="Conv of a point"),
+        pytest.param([node("MatMul", "last w", "z")], {"w": normal(8, 3)}, ["Convolution"], id="channels"),
+        pytest.param(
+            [node("Reshape", "last rows", "r"), node("MatMul", "r w", "m"), node("Reshape", "m maps", "z")],
+            {"rows": whole(-1, 8), "w": normal(8, 3), "maps": whole(1, 6, 4, 3)},
+            ["Convolution"],
+            id="channels of rows, as Keras writes a Dense on a map",
+        ),
+    ],
+)
+def test_a_matrix_along_an_axis_needs_no_other_order(nodes: list[Any], constants: Any, written: list[str]):
+    back = node("Transpose", "z", perm=[0, 3, 1, 2])
+    assert types(check([LAST, *nodes, back], {"x": MAP["x"]}, constants)) == written
+
+
+@pytest.mark.parametrize(
+    "end, constants",
+    [
+        pytest.param([], {}, id="an output"),
+        pytest.param([node("Relu", "last", "y")], {}, id="an output below the view"),
+        pytest.param([node("Conv", "last w")], {"w": normal(3, 6, 2, 1)}, id="Conv with windows"),
+        pytest.param([node("ConvTranspose", "last w")], {"w": normal(6, 3, 1, 1)}, id="ConvTranspose"),
+        pytest.param([node("MaxPool", "last", kernel_shape=[2, 2])], {}, id="MaxPool"),
+        pytest.param([node("AveragePool", "last", kernel_shape=[1, 2])], {}, id="AveragePool"),
+    ],
+)
+def test_maps_with_channels_elsewhere_are_refused_in_stock_caffe(end: list[Any], constants: dict[str, np.ndarray]):
+    nodes = [node("Sigmoid", "x", "s"), node("Transpose", "s", "last", perm=[0, 2, 3, 1]), *end]
+    refused(nodes, MAP, constants, match=r"\(1, 8, 6, 4\) -> Transpose \(0, 2, 3, 1\) 'Transpose_last': .* no Permute")
+    check(nodes, MAP, constants, dialect="fork")
+
+
+def test_height_and_width_may_change_places():
+    nodes = [node("Transpose", "x", "t", perm=[0, 1, 3, 2]), node("Conv", "t w")]
+    check(nodes, MAP, {"w": normal(3, 8, 3, 2)})
+
+
 # ---------------------------------------------------------------------------------------------------- refused
 
 
