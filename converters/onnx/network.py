@@ -47,8 +47,9 @@ class Network:
     """Layers in order. `layer` adds one to what the current node becomes.
 
     `stem` names the layers of the current node, `room` is how many layers there may be behind it. `budget` is asked
-    before large arrays are made. `views` are the blobs of views that are written out, by blob and view. `padded` says
-    of blobs what they are with zeros around which axes.
+    before large arrays are made. `open_batch`: whether the file leaves the batch open, which is 1 here. `views` are the
+    blobs of views that are written out, by blob and view. `padded` says of blobs what they are with zeros around which
+    axes.
     """
 
     options: Options = field(default_factory=Options)
@@ -56,6 +57,7 @@ class Network:
     weights: Weights = field(default_factory=dict)
     stem: str = "layer"
     budget: Budget = field(default_factory=Budget)
+    open_batch: bool = False
     room: int = 2**31
     views: dict[Any, Tensor] = field(default_factory=dict)
     padded: dict[str, tuple[Tensor, dict[int, tuple[int, int]]]] = field(default_factory=dict)

@@ -104,7 +104,7 @@ def to_network(
     model = named(model)
     live = live_nodes(model)
     nodes = [model.nodes[index] for index in live]
-    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes, bool(turned))
+    walk = _Walk(model, _started(model, options), nodes, bool(turned))
     for name, shape in shapes.items():
         walk.input(name, shape, turned.get(name))
     for index in live:
@@ -140,6 +140,11 @@ def _say_channels_first(kind: str, name: str, old: Shape, new: Shape) -> None:
     )
 
 
+def _started(model: Model, options: Options) -> Network:
+    open_batch = any(sizes is not None and sizes[:1] == (None,) for sizes in model.inputs.values())
+    return Network(options, budget=Budget.of(model.constants), open_batch=open_batch)
+
+
 def _decided(
     model: Model, options: Options, shapes: Mapping[str, tuple[int, ...]], turned: Mapping[str, Shape]
 ) -> Model:
@@ -151,7 +156,7 @@ def _decided(
     waiting = sum(map(has_branches, live))
     if not waiting:
         return model
-    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), live, bool(turned))
+    walk = _Walk(model, _started(model, options), live, bool(turned))
     for name, shape in shapes.items():
         walk.input(name, shape, turned.get(name))
     taken = {*walk.values, *(value for node in live for value in (*node.inputs, *node.outputs))}

@@ -297,6 +297,13 @@ def compared(call: Call, net: Network) -> Tensor:
     return marked(net.layer("Threshold", [x], threshold_param={"threshold": number}), whole=True)
 
 
+@OPERATORS.register("Not")
+@pointwise
+def not_(call: Call, net: Network) -> Tensor:
+    """1 - x of what is 0 or 1."""
+    return marked(powered(net, call.tensor(0), scale=-1, shift=1), whole=True)
+
+
 _CHOICE = "Caffe has no truth values, and nothing that chooses by them"
 _ROUNDING = "Caffe has no layer that rounds"
 _MISSING = "Caffe has no layer for it, and no layers make it exactly"
@@ -307,7 +314,7 @@ for _name, _reason in {
     "Ceil": _ROUNDING,
     "Round": _ROUNDING,
     **dict.fromkeys(
-        ("And", "Or", "Xor", "Not", "Equal", "GreaterOrEqual", "IsInf", "IsNaN", "LessOrEqual"),
+        ("And", "Or", "Xor", "Equal", "GreaterOrEqual", "IsInf", "IsNaN", "LessOrEqual"),
         _CHOICE,
     ),
     **dict.fromkeys(

@@ -15,7 +15,15 @@ from prototxt_gen.errors import UnsupportedError, need
 from prototxt_gen.layers import Shape
 from prototxt_gen.stock import MOST_FACTORS, aligned, along_axes, repeated
 
-_COORDINATES = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric")
+_COORDINATES = (
+    "half_pixel",
+    "pytorch_half_pixel",
+    "align_corners",
+    "asymmetric",
+    "half_pixel_symmetric",
+    "tf_half_pixel_for_nn",
+)
+"""The last is of opsets 11 and 12; tf2onnx still writes it, and onnxruntime takes it."""
 _ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 
@@ -168,6 +176,8 @@ def _places(size: int, made: int, scale: float, coordinates: str, kind: type[np.
         return index * kind(size - 1) / kind(made - 1) if made > 1 else np.zeros(1, kind)
     if coordinates == "pytorch_half_pixel" and made == 1:
         return np.zeros(1, kind)
+    if coordinates == "tf_half_pixel_for_nn":
+        return (index + half) / step
     centres = (index + half) / step - half
     if coordinates == "half_pixel_symmetric":
         return centres + kind(size) / 2 * (1 - kind(made) / (step * kind(size)))

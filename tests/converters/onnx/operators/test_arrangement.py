@@ -354,6 +354,26 @@ def test_the_batch_stays_open(batch: int):
     close(run(net, weights, x, ["s", "v", "w"]), wanted)
 
 
+@pytest.mark.parametrize(
+    "constant, axis",
+    [
+        pytest.param(normal(1, 2, 6, 4), 1, id="coordinates"),
+        pytest.param(np.full((1, 3, 6, 4), 0.5, np.float32), 1, id="one number"),
+        pytest.param(normal(1, 8, 6, 1), 3, id="a column"),
+        pytest.param(np.zeros((1, 8, 3, 4), np.float32), 2, id="zeros"),
+    ],
+)
+def test_constants_are_joined_to_any_batch(constant: np.ndarray, axis: int):
+    proto = model([node("Concat", "c x", "y", axis=axis), node("Relu", "y", "end")], MAP, {"c": constant})
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    net, weights = to_network(model_of(proto), Options())
+    for batch in (1, 3):
+        x = np.concatenate([MAP["x"]] * batch) + np.arange(batch, dtype=np.float32)[:, None, None, None]
+        wanted = np.concatenate([np.repeat(constant, batch, 0), x], axis).clip(0)
+        net.layer[0].input_param.shape[0].dim[0] = batch
+        close(run(net, weights, {"x": x}, ["end"]), [wanted], 0)
+
+
 # ---------------------------------------------------------------------------------------------------- random chains
 
 
