@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import shlex
 import shutil
 import subprocess
@@ -143,8 +144,8 @@ Every classification and segmentation network that torchvision lists, with rando
 becomes stock BVLC Caffe 1.0, and what is refused and why. Batch norms have random factors and shifts and the statistics
 of random data. The difference is the largest of any number of the outputs, over the output's largest: our module
 (`to_torch`) against the original, and real BVLC Caffe 1.0 (CPU) against the original. Both compute in float32 in
-another order, nothing else is different. Seconds are those of `from_torch` on two cores of a server, most of them
-torch.export's.
+another order, nothing else is different. (Where Caffe has none, the weights are more than the 2 GB of a caffemodel.)
+Seconds are those of `from_torch` on two busy cores of a server, most of them torch.export's.
 """
 
 
@@ -182,11 +183,12 @@ def _row(result: dict[str, Any]) -> str:
 
 
 def _why(text: str) -> str:
-    """The operators of a refusal with their reasons, each once."""
-    import re
-
-    reasons = dict.fromkeys(re.findall(r"\((\w+)\): (.*?)(?: \[|;?$)", text, re.MULTILINE))
-    return "; ".join(f"{operator}: {reason}" for operator, reason in reasons) or text.splitlines()[0]
+    """The operators of a refusal with the first reason of each; without the histories of tensors."""
+    found = re.findall(r"^node .*? \((\w+)\): (.*?)(?: \[[^\[]*\])?;?$", text, re.MULTILINE)
+    reasons: dict[str, str] = {}
+    for operator, reason in found:
+        reasons.setdefault(operator, re.split(r"[)\]]: ", reason)[-1] if " -> " in reason else reason)
+    return "; ".join(f"{operator}: {reason}" for operator, reason in reasons.items()) or text.splitlines()[0]
 
 
 if __name__ == "__main__":
