@@ -8,9 +8,10 @@ that nobody else takes are left out.
 2. Where(x > c, x, Softplus(x)) with a great c is Softplus. Max(x, c * x) with c up to 1 is LeakyRelu.
 3. A constant added to what a Conv, ConvTranspose or MatMul makes is its bias; a factor for each channel goes into the
    weights of a Conv. Nobody else may take what it makes.
-4. x / (k + alpha * mean of x * x over neighbouring channels) ^ beta, the mean by a Pad and an AveragePool over the
+4. A MaxPool over a map with a border of minus infinity pads by itself.
+5. x / (k + alpha * mean of x * x over neighbouring channels) ^ beta, the mean by a Pad and an AveragePool over the
    depth of (N, 1, C, H, W), is "caffe.LRN"; what the shapes are its reader checks.
-5. A constant factor and then a summand are one "caffe.Affine"; a number's factor, summand and power one "caffe.Power";
+6. A constant factor and then a summand are one "caffe.Affine"; a number's factor, summand and power one "caffe.Power";
    two tensors, each times a number, one "caffe.Sum". These are no operators of ONNX: `Node.made` says who made a node.
 """
 
@@ -321,6 +322,29 @@ def _leaky(graph: _Graph, node: Node) -> Made | None:
     return None
 
 
+def _padded_maximum(graph: _Graph, node: Node) -> Made | None:
+    """A MaxPool over a border of minus infinity, as exporters write the uneven padding of others."""
+    pad = graph.node(node.inputs[0], "Pad") if node.operator == "MaxPool" and len(node.outputs) == 1 else None
+    stated = node.attributes
+    if pad is None or stated.get("auto_pad", "NOTSET") not in ("NOTSET", "") or stated.get("ceil_mode", 0):
+        return None
+    if pad.attributes.get("mode", "constant") != "constant" or (len(pad.inputs) > 3 and pad.inputs[3]):
+        return None
+    value = graph.number(pad.inputs[2]) if len(pad.inputs) > 2 else pad.attributes.get("value")
+    widths = graph.constants.get(pad.inputs[1]) if len(pad.inputs) > 1 else pad.attributes.get("pads")
+    if value != -inf or widths is None or len(widths) < 6:
+        return None
+    begins, ends = [int(one) for one in widths[: len(widths) // 2]], [int(one) for one in widths[len(widths) // 2 :]]
+    if min(*begins, *ends) < 0 or any(begins[:2] + ends[:2]):
+        return None
+    added = begins[2:] + ends[2:]
+    own = stated.get("pads", [0] * len(added))
+    if len(own) != len(added):
+        return None
+    pads = [one + other for one, other in zip(own, added, strict=True)]
+    return "MaxPool", (pad.inputs[0],), {**stated, "pads": pads}
+
+
 def _bias(graph: _Graph, node: Node) -> Made | None:
     """A summand of a Conv, ConvTranspose or MatMul, which becomes its bias."""
     for value, summand in graph.pair(node if node.operator == "Add" else None):
@@ -517,5 +541,5 @@ def _line(graph: _Graph, maker: Node) -> tuple[str, float, float] | None:
 
 
 _Rule = Callable[[_Graph, Node], "Made | None"]
-_GROUPS: tuple[_Rule, ...] = (_lrn, _product, _softplus, _leaky, _bias, _factor)
+_GROUPS: tuple[_Rule, ...] = (_lrn, _product, _softplus, _leaky, _padded_maximum, _bias, _factor)
 _SUMS: tuple[_Rule, ...] = (_affine, _weighted_sum, _power)

@@ -61,7 +61,7 @@ def average_pool(call: Call, net: Network) -> Tensor:
     if padded:
         axes = [replace(axis, counted=(axis.begin, axis.margin)) for axis in axes]
     bottom, axes = unpadded(net, bottom, axes)
-    if any(axis.dilation > 1 or _held([axis, axis], "AVE", True) is None for axis in axes):
+    if any(axis.dilation > 1 or not _is_mean(axis, net.options.round_mode) for axis in axes):
         matrices = {place: _taps(axis) / _divisors(axis)[:, None] for place, axis in enumerate(axes, 2)}
         return write_steps(net, bottom, along_axes(bottom.shape, matrices), "mean")
 
@@ -196,6 +196,17 @@ def _held(axes: list[Axis], method: Method, round_mode: bool) -> Held | None:
                 cuts = sum(first > 0 or size > least for first, size, least in zip(firsts, made, wanted, strict=True))
                 found.append(((cuts, prod(made), floor), (pads, firsts, floor, made)))
     return min(found)[1] if found else None
+
+
+def _is_mean(axis: Axis, round_mode: bool) -> bool:
+    """Whether Caffe has the windows, each with a number: what lies wholly behind its padding it divides by nothing."""
+    held = _held([axis, axis], "AVE", round_mode)
+    if held is None:
+        return False
+    (pad, _), (first, _), _, _ = held
+    windows = replace(axis, begin=pad, outputs=first + axis.outputs)
+    places = _places(windows)
+    return bool(((places >= -pad) & (places < axis.size + pad)).any(1).all())
 
 
 def _pooling(net: Network, value: Tensor, axes: list[Axis], method: Method, held: Held, suffix: str) -> Tensor:

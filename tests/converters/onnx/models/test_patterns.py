@@ -195,3 +195,19 @@ def test_means_over_something_else_than_channels_are_no_lrn():
 def test_a_model_without_groups_is_itself():
     plain = model_of(model(chain("Relu x -> r; Tanh r -> y"), {"x": normal(2, 3)}))
     assert recognised(plain) is plain
+
+
+@pytest.mark.parametrize("pads", [(0, 1, 0, 1), (1, 0, 2, 1)])
+@pytest.mark.parametrize("own", [None, [1, 0, 0, 1]])
+def test_a_border_of_minus_infinity_is_padding_of_the_maxima(pads, own):
+    constants = {"pads": np.array([0, 0, *pads[:2], 0, 0, *pads[2:]]), "low": np.float32(-np.inf)}
+    pool = node("MaxPool", "b", "y", kernel_shape=[3, 3], strides=[2, 2], **({"pads": own} if own else {}))
+    nodes = [node("Pad", "x pads low", "b"), pool]
+    net = check(nodes, {"x": normal(1, 2, 9, 8)}, constants)
+    assert not {"Convolution", "InnerProduct", "Bias"} & set(types(net))
+
+
+def test_a_border_of_minus_infinity_that_others_take_is_refused():
+    constants = {"pads": np.array([0, 0, 0, 0, 0, 0, 1, 1]), "low": np.float32(-np.inf)}
+    nodes = [node("Pad", "x pads low", "b"), node("Relu", "b", "y")]
+    refused(nodes, {"x": normal(1, 2, 9, 8)}, constants, match="-inf")
