@@ -22,7 +22,7 @@ from converters.onnx.moving.channels_last import channels_first, first_again, to
 from converters.onnx.moving.slicing import join_slices
 from converters.onnx.names import fitted_names, named, renamed
 from converters.onnx.network import MOST_LAYERS, Dialect, Network, Options
-from converters.onnx.operators import OPERATORS, Call
+from converters.onnx.operators import OPERATORS, REFUSED, Call
 from converters.onnx.operators.checking import check_node
 from converters.onnx.values import Constant, Tensor
 from converters.weights import Weights
@@ -336,6 +336,8 @@ class _Walk:
     def _made(self, node: Node, inputs: list[Value]) -> list[Constant | Tensor] | None:
         """The outputs of a node, None where that cannot be known."""
         if any(isinstance(value, StandIn) and value.shape is None for value in inputs):
+            if node.operator in REFUSED:
+                raise UnsupportedError(REFUSED[node.operator])
             if node.operator not in OPERATORS and not can_fold(node):
                 raise UnsupportedError("no layer of Caffe does this")
             return None

@@ -24,7 +24,7 @@ from converters.onnx.operators.blocks import (
     total,
     weighted_sum,
 )
-from converters.onnx.operators.readers import OPERATORS, Call
+from converters.onnx.operators.readers import OPERATORS, Call, refuse
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import UnsupportedError, need
 
@@ -258,14 +258,6 @@ def shrink(call: Call, net: Network) -> Tensor:
     return weighted_sum(net, sides, [1, -1])
 
 
-def _refused(operator: str, reason: str) -> None:
-    def read(call: Call, net: Network) -> Tensor:
-        raise UnsupportedError(reason)
-
-    read.__doc__ = f"Refused: {reason}."
-    OPERATORS.register(operator)(read)
-
-
 @OPERATORS.register("Where")
 def where(call: Call, net: Network) -> Tensor | Constant:
     """One of two values by a constant that is the same everywhere. A computed choice is refused.
@@ -308,17 +300,7 @@ _CHOICE = "Caffe has no truth values, and nothing that chooses by them"
 _ROUNDING = "Caffe has no layer that rounds"
 _MISSING = "Caffe has no layer for it, and no layers make it exactly"
 
-for _name, _reason in {
-    "Erf": "Caffe has no erf, and no layers make it exactly",
-    "Floor": _ROUNDING,
-    "Ceil": _ROUNDING,
-    "Round": _ROUNDING,
-    **dict.fromkeys(
-        ("And", "Or", "Xor", "Equal", "GreaterOrEqual", "IsInf", "IsNaN", "LessOrEqual"),
-        _CHOICE,
-    ),
-    **dict.fromkeys(
-        ("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan", "Mod"), _MISSING
-    ),
-}.items():
-    _refused(_name, _reason)
+refuse("Caffe has no erf, and no layers make it exactly", "Erf")
+refuse(_ROUNDING, "Floor", "Ceil", "Round")
+refuse(_CHOICE, "And", "Or", "Xor", "Equal", "GreaterOrEqual", "IsInf", "IsNaN", "LessOrEqual")
+refuse(_MISSING, "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan", "Mod")

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from converters.onnx.network import Network
-from converters.onnx.operators.readers import OPERATORS, Call
+from converters.onnx.operators.readers import OPERATORS, Call, refuse
 from converters.onnx.operators.windows import write_steps
 from converters.onnx.values import Constant, Tensor
-from prototxt_gen.errors import UnsupportedError, need
+from prototxt_gen.errors import need
 from prototxt_gen.layers import Shape
 from prototxt_gen.stock import MOST_FACTORS, aligned, along_axes, repeated
 
@@ -203,7 +203,12 @@ def _cubic(distances: Constant, a: float) -> Constant:
     return np.where(distances <= 1, near, np.where(distances < 2, far, 0))
 
 
-@OPERATORS.register("GridSample", "AffineGrid", "DeformConv", "RoiAlign", "MaxRoiPool", "MaxUnpool")
-def sampled(call: Call, net: Network) -> Tensor:
-    """Operators that read a map at places which the network computes."""
-    raise UnsupportedError("it reads a map at places that the network computes, which no layer of stock Caffe does")
+refuse(
+    "it reads a map at places that the network computes, which no layer of stock Caffe does",
+    "GridSample",
+    "AffineGrid",
+    "DeformConv",
+    "RoiAlign",
+    "MaxRoiPool",
+    "MaxUnpool",
+)
