@@ -190,7 +190,10 @@ class Network:
                 continue
             bottom, top = layer.bottom[0], layer.top[0]
             maker = makers[bottom]
-            alike = bottom == f"{top}/{maker.name}" or (maker.type, layer.type) == ("BatchNorm", "Scale")
+            behind = makers[maker.bottom[0]].type if maker.type == "Scale" and maker.bottom else ""
+            # A BatchNorm and its Scale are one node, named as the first; the blob has the second's name.
+            alike = bottom == f"{top}/{maker.name}" or (behind == "BatchNorm" and bottom.startswith(f"{top}/"))
+            alike = alike or (maker.type, layer.type) == ("BatchNorm", "Scale")
             if alike and takers[bottom] == 1 and not LAYERS[maker.type].is_input:
                 layer.bottom[0] = renamed[bottom] = top
 

@@ -10,7 +10,8 @@ that nobody else takes are left out.
    weights of a Conv. Nobody else may take what it makes.
 4. A MaxPool over a map with a border of minus infinity pads by itself.
 5. x / (k + alpha * mean of x * x over neighbouring channels) ^ beta, the mean by a Pad and an AveragePool over the
-   depth of (N, 1, C, H, W), is "caffe.LRN"; what the shapes are its reader checks.
+   depth of (N, 1, C, H, W), is "caffe.LRN"; what the shapes are its reader checks. With k = 1 over rows and columns
+   around each number it is the LRN within channels.
 6. A constant factor and then a summand are one "caffe.Affine"; a number's factor, summand and power one "caffe.Power";
    two tensors, each times a number, one "caffe.Sum". These are no operators of ONNX: `Node.made` says who made a node.
 """
@@ -426,7 +427,33 @@ def _lrn(graph: _Graph, node: Node) -> Made | None:
         if means is not None and scaled is not None:
             size, *shapes = means
             return "caffe.LRN", (x, *shapes), {"size": size, "alpha": scaled[1], "beta": beta, "bias": k}
+        size = _map_means(graph, scaled[0], x) if scaled is not None and k == 1 else 0
+        if size and scaled is not None:
+            return "caffe.LRN", (x,), {"size": size, "alpha": scaled[1], "beta": beta, "within": 1}
     return None
+
+
+def _map_means(graph: _Graph, value: str, x: str) -> int:
+    """How many rows and columns around each number of a map the means of x * x are over; 0 where they are not so."""
+    pool = graph.node(graph.passed(value), "AveragePool")
+    squares = graph.node(graph.passed(pool.inputs[0]), "Mul", "Pow") if pool is not None else None
+    if pool is None or squares is None or not _is_square(graph, squares, x):
+        return 0
+    kernel, plain = pool.attributes.get("kernel_shape"), {"kernel_shape", "count_include_pad", "pads", "strides"}
+    stated = {name: one for name, one in pool.attributes.items() if name not in plain and one not in (0, "NOTSET")}
+    if not isinstance(kernel, list) or len(kernel) != 2 or kernel[0] % 2 == 0 or kernel[0] != kernel[1]:
+        return 0
+    size = int(kernel[0])
+    padded = pool.attributes.get("pads", [0] * 4) == [size // 2] * 4 and pool.attributes.get("count_include_pad")
+    every = set(pool.attributes.get("strides", [])) <= {1} and set(stated.pop("dilations", [])) <= {1}
+    return size if (padded or size == 1) and every and not stated else 0
+
+
+def _is_square(graph: _Graph, node: Node, x: str) -> bool:
+    """Whether a Mul or a Pow is x * x."""
+    if node.inputs[0] != x or len(node.inputs) != 2:
+        return False
+    return node.inputs[1] == x if node.operator == "Mul" else graph.is_number(node.inputs[1], 2)
 
 
 def _channel_means(graph: _Graph, value: str, x: str) -> tuple[int, str, str] | None:
@@ -448,9 +475,7 @@ def _channel_means(graph: _Graph, value: str, x: str) -> tuple[int, str, str] | 
         return None
     spread = graph.node(graph.passed(pad.inputs[0]), "Reshape")
     squares = graph.node(graph.passed(spread.inputs[0]), "Mul", "Pow") if spread is not None else None
-    if spread is None or squares is None or squares.inputs[0] != x:
-        return None
-    if squares.inputs[1] != x if squares.operator == "Mul" else not graph.is_number(squares.inputs[1], 2):
+    if spread is None or squares is None or not _is_square(graph, squares, x):
         return None
     return kernel[0], spread.inputs[1], back.inputs[1] if back is not None else ""
 

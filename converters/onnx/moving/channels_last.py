@@ -1,9 +1,9 @@
 """Files whose maps have channels last, as Keras writes them: their inputs become maps with channels first.
 
 An input is given with channels first, and a warning says so, where every way from it leads to a Transpose that moves
-its channels to the front, through nothing but operators that change each number alone: scaling of pixels. In such a
-network a map whose channels an output's Transpose moves to the end stays as it is, too (`first_again`): stock Caffe
-has no Permute.
+its channels to the front, through nothing but operators that leave the axes as they are: scaling of pixels, a crop, a
+border. In such a network a map whose channels an output's Transpose moves to the end stays as it is, too
+(`first_again`): stock Caffe has no Permute.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from converters.onnx.moving import views
 from converters.onnx.values import Tensor
 from prototxt_gen.layers import Shape
 
-_EACH_ALONE = frozenset(
+_AXES_STAY = frozenset(
     [
         "Abs",
         "Add",
@@ -31,15 +31,17 @@ _EACH_ALONE = frozenset(
         "Min",
         "Mul",
         "Neg",
+        "Pad",
         "Pow",
         "Relu",
         "Sigmoid",
+        "Slice",
         "Sqrt",
         "Sub",
         "Tanh",
     ]
 )
-"""Operators that change each number alone, if all inputs but one are constants."""
+"""Operators that leave the axes as they are, if all inputs but one are constants."""
 
 
 def to_first(axes: int) -> tuple[int, ...]:
@@ -83,7 +85,7 @@ def _leads_to(
             if node.operator == "Transpose" and tuple(node.attributes.get("perm", ())) == order:
                 continue
             others = [other for other in node.inputs if other in computed and other != value]
-            if node.operator not in _EACH_ALONE or others:
+            if node.operator not in _AXES_STAY or others:
                 return False
             left += [made for made in node.outputs if made and made not in seen]
             seen.update(node.outputs)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.onnx.moving.layouts import Layout, Placed, Placement, placed, positions
+from converters.onnx.moving.layouts import Layout, Placed, Placement, is_rearranged, placed, positions
 from converters.onnx.values import Tensor
 from prototxt_gen.errors import need
 from prototxt_gen.layers import Shape
@@ -45,6 +45,14 @@ def write(net: Network, blob: Tensor, layout: Layout) -> Tensor:
 def along(net: Network, blob: Tensor, axis: int, picked: Sequence[int]) -> Tensor:
     """The positions `picked` of an axis, in this order."""
     return _run(blob, [_linear_step(net, blob.shape, axis, picked)])
+
+
+def is_shuffle(blob: Shape, layout: Layout) -> bool:
+    """Whether the layout is what the forks' ShuffleChannel makes of the blob."""
+    if layout.shape != blob or not is_rearranged(layout, count(blob)):
+        return False
+    placement = placed(layout, blob)
+    return placement.blob == blob and _is_in_order(placement) and _shuffled_groups(placement) > 0
 
 
 def _run(blob: Tensor, steps: Steps) -> Tensor:

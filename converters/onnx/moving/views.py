@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from converters.onnx.moving import layouts
 from converters.onnx.moving.layouts import Atom, Layout
-from converters.onnx.moving.rearranging import along, write
+from converters.onnx.moving.rearranging import along, is_shuffle, write
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import UnsupportedError, need
 from prototxt_gen.layers import Shape
@@ -151,6 +151,13 @@ def _blob_axis(view: View, axis: int) -> int | None:
     wanted = layouts.whole(view.blob).axes
     found = [place for place, atoms in enumerate(wanted) if atoms and atoms == view.layout.axes[axis]]
     return found[0] if found else None
+
+
+def shuffled(net: Network, value: Tensor) -> Tensor:
+    """The value, of which parts are wanted: in the forks' dialect a channel shuffle is written before it is cut."""
+    view = view_of(value)
+    whole = value.view is not None and net.options.dialect == "fork" and is_shuffle(view.blob, view.layout)
+    return written(net, value) if whole else value
 
 
 def turned(net: Network, made: Tensor, order: Sequence[int], steps: Sequence[str]) -> Tensor:

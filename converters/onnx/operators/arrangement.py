@@ -175,7 +175,7 @@ def _moved(call: Call, net: Network, split: Shape, order: Sequence[int], made: S
 @OPERATORS.register("Slice")
 def slice_(call: Call, net: Network) -> Tensor:
     """Every `step`-th position from start to end, on several axes; places from the end are negative."""
-    value = call.tensor(0)
+    value = views.shuffled(net, call.tensor(0))
     starts, ends = call.numbers(1, "starts"), call.numbers(2, "ends")
     axes, steps = call.numbers(3, "axes"), call.numbers(4)
     need(starts is not None and ends is not None, "starts or ends: found none")
@@ -244,7 +244,7 @@ def _embedded(call: Call, net: Network) -> Tensor:
 @OPERATORS.register("Split")
 def split(call: Call, net: Network) -> list[Tensor]:
     """Parts of an axis: of stated sizes, or equal, the last one smaller where that does not go evenly."""
-    value = call.tensor(0)
+    value = views.shuffled(net, call.tensor(0))
     axis = _axis(int(call.attribute("axis", 0)), len(value.shape))
     size, number = value.shape[axis], len(call.node.outputs)
     sizes = call.numbers(1, "split")

@@ -50,8 +50,16 @@ def _given(call: Call, place: int) -> Constant:
 
 @OPERATORS.register("caffe.LRN")
 def lrn_of_means(call: Call, net: Network) -> Tensor:
-    """LRN as patterns.py finds it: inputs 1 and 2 are the shapes (N, 1, C, ...) of the squares, and x's own."""
+    """LRN as patterns.py finds it: inputs 1 and 2 are the shapes (N, 1, C, ...) of the squares, and x's own.
+
+    With `within` it is that over rows and columns (Caffe: lrn_layer.cpp, WITHIN_CHANNEL).
+    """
     x, spread, back = call.tensor(0), call.numbers(1), call.numbers(2)
+    if call.attribute("within", 0):
+        need(len(x.shape) == 4, f"shape {x.shape}, expected 4 axes")
+        size, alpha, beta = (call.attribute(name) for name in ("size", "alpha", "beta"))
+        options = {"local_size": size, "alpha": alpha, "beta": beta, "norm_region": "WITHIN_CHANNEL"}
+        return net.layer("LRN", [x], lrn_param=options)
     need(len(x.shape) == 4 and spread is not None and len(spread) == 5, f"shape {x.shape}, seen as {spread}")
     assert spread is not None
     leading = [x.shape[place] if size == 0 else size for place, size in enumerate(spread[:2])]

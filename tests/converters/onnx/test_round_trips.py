@@ -11,8 +11,9 @@ onnx = pytest.importorskip("onnx")
 
 from caffe_zoo import card  # noqa: E402
 from converters import export_onnx, merge_batchnorm, read_onnx  # noqa: E402
-from prototxt_gen import UnsupportedError, generate, read_prototxt, select_phase  # noqa: E402
+from prototxt_gen import NetParameter, UnsupportedError, generate, read_prototxt, select_phase  # noqa: E402
 from prototxt_gen.layers import is_input  # noqa: E402
+from prototxt_gen.text import parse_text  # noqa: E402
 from prototxt_gen.trace import trace  # noqa: E402
 from tests.caffe_files import in_reference  # noqa: E402
 from tests.converters.onnx.operators.checking import close  # noqa: E402
@@ -64,9 +65,8 @@ def test_networks_of_the_zoo(name, tmp_path):
     same_numbers(net, weights, back)
     merged, _ = merge_batchnorm(select_phase(net, "TEST"), weights)
     found, wanted = ([(layer.name, layer.type) for layer in one.layer] for one in (back[0], merged))
-    if name != "pl1a_seg":  # a slice of shuffled channels is read as one layer
-        # At these small sizes some maps have their wanted size already.
-        assert found == [layer for layer in wanted if layer in found or layer[1] != "Interp"]
+    # At these small sizes some maps have their wanted size already.
+    assert found == [layer for layer in wanted if layer in found or layer[1] != "Interp"]
 
 
 def test_networks_with_batch_norm_come_back_with_their_blobs(tmp_path):
@@ -80,6 +80,30 @@ def test_networks_with_batch_norm_come_back_with_their_blobs(tmp_path):
     assert layers(back) == layers(select_phase(net, "TEST"))
     assert set(arrays) == set(weights)
     same_numbers(net, weights, (back, arrays))
+
+
+IN_PLACE = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 dim: 9 dim: 8 } } }
+layer { name: "conv" type: "Convolution" bottom: "data" top: "conv" convolution_param { num_output: 4 kernel_size: 3 } }
+layer { name: "bn" type: "BatchNorm" bottom: "conv" top: "conv" }
+layer { name: "bn_scale" type: "Scale" bottom: "conv" top: "conv" scale_param { bias_term: true } }
+layer { name: "relu" type: "ReLU" bottom: "conv" top: "conv" }
+layer { name: "norm" type: "LRN" bottom: "conv" top: "norm"
+        lrn_param { local_size: 3 norm_region: WITHIN_CHANNEL alpha: 0.5 beta: 0.6 } }
+layer { name: "near" type: "LRN" bottom: "norm" top: "near" lrn_param { local_size: 3 } }
+"""
+
+
+def test_layers_in_place_and_normalization_within_a_channel_come_back(tmp_path):
+    net = parse_text(IN_PLACE, NetParameter(), strict=True)
+    weights = fill_weights(net)
+    back = there_and_back(net, weights, tmp_path / "net.onnx", merged=False)
+    same_numbers(net, weights, back)
+    found, wanted = (
+        [(layer.name, layer.type, list(layer.bottom), list(layer.top)) for layer in one.layer] for one in (back[0], net)
+    )
+    assert found == wanted
+    assert [one.norm_region for one in (layer.lrn_param for layer in back[0].layer[5:])] == [1, 0]
 
 
 CASES = sorted(path.stem for path in (REFERENCE / "conformance").glob("*.npz"))

@@ -186,6 +186,23 @@ def test_what_is_like_local_response_norm(changed: dict[str, Any]):
     check(nodes, {"x": normal(2, 6, 4, 5)}, constants)
 
 
+@pytest.mark.parametrize(
+    "attributes, shift, written",
+    [
+        pytest.param({}, 1, "LRN", id="the whole window counts"),
+        pytest.param({"count_include_pad": 0}, 1, "Eltwise", id="only numbers of the map count"),
+        pytest.param({"strides": [1, 1]}, 2, "Eltwise", id="another shift"),
+        pytest.param({"strides": [1, 1], "ceil_mode": 0, "auto_pad": "NOTSET"}, 1, "LRN", id="all stated"),
+    ],
+)
+def test_local_response_within_a_channel(attributes: dict[str, Any], shift: int, written: str):
+    stated = {"kernel_shape": [3, 3], "pads": [1] * 4, "count_include_pad": 1} | attributes
+    nodes = [node("Mul", "x x", "q"), node("AveragePool", "q", "m", **stated)]
+    nodes += chain("Mul m alpha -> a; Add a k -> b; Pow b beta -> c; Div x c -> y")
+    constants = {"alpha": np.float32(0.4), "k": np.float32(shift), "beta": np.float32(0.7)}
+    assert types(check(nodes, {"x": normal(2, 3, 5, 4)}, constants))[-1] == written
+
+
 def test_means_over_something_else_than_channels_are_no_lrn():
     """The squares are seen as other channels: exact, or refused by name."""
     nodes, constants = local_response(s5=np.int64([2, 1, 4, 6, 5]))

@@ -75,6 +75,17 @@ def test_numbers_may_be_scaled_with_channels_last():
     close(run(net, weights, {"x": x.transpose(0, 3, 1, 2)}, ["q"]), expected(proto, {"x": x}))
 
 
+@pytest.mark.parametrize("way", ["Slice", "Pad"])
+def test_rows_and_columns_may_be_cut_or_added_with_channels_last(way: str):
+    x, constants = normal(1, 6, 5, 3), {"from": np.array([1, 0]), "to": np.array([5, 3]), "axes": np.array([1, 2])}
+    constants["pads"] = np.array([0, 1, 2, 0, 0, 0, 1, 0])
+    cut = node("Slice", "x from to axes", "d") if way == "Slice" else node("Pad", "x pads", "d")
+    proto = model([cut, node("Transpose", "d", "first", perm=[0, 3, 1, 2]), CONV], {"x": x}, WEIGHT | constants)
+    with pytest.warns(UserWarning, match="input 'x'"):
+        net, weights = to_network(model_of(proto), Options())
+    close(run(net, weights, {"x": x.transpose(0, 3, 1, 2)}, ["c"]), expected(proto, {"x": x}))
+
+
 @pytest.mark.parametrize("other", [node("Relu", "x", "r"), node("Transpose", "x", "r", perm=[0, 2, 1, 3])])
 def test_an_input_with_other_readers_stays(other: Any):
     x = normal(1, 6, 5, 3)

@@ -336,6 +336,23 @@ def test_a_view_that_two_layers_take_is_written_once():
     assert types(net) == ["Convolution", "Pooling", "Pooling"]
 
 
+@pytest.mark.parametrize("way", ["Split", "Slice"])
+def test_a_shuffle_that_is_cut_is_one_layer_of_the_forks(way: str):
+    constants = {"split": whole(0, 2, 4, 6, 4), "joined": whole(0, 8, 6, 4)}
+    constants |= {"s0": whole(0), "s3": whole(3), "s8": whole(8)}
+    nodes = list(shuffled(2)[:3])
+    if way == "Split":
+        nodes.append(node("Split", "y parts", "p q", axis=1))
+        constants["parts"] = whole(3, 5)
+    else:
+        constants["one"] = whole(1)
+        nodes += [node("Slice", "y s0 s3 one", "p"), node("Slice", "y s3 s8 one", "q")]
+    nodes += [node("Relu", "p", "u"), node("Sigmoid", "q", "v")]
+    net = check(nodes, MAP, constants, outputs="u v", dialect="fork")
+    assert types(net) == ["ShuffleChannel", "Slice", "ReLU", "Sigmoid"]
+    check(nodes, MAP, constants, outputs="u v")
+
+
 @pytest.mark.parametrize("batch", [1, 3])
 def test_the_batch_stays_open(batch: int):
     """Reshapes copy the batch's size: the network runs with as many items as ONNX does."""
