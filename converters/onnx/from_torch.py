@@ -241,10 +241,10 @@ def _compared(
     traced: _Traced, net: NetParameter, weights: Mapping[str, Sequence[Any]], tolerance: float
 ) -> Verification:
     values = _values_of_tops(traced.model, net)
-    if not values:
+    outputs = dict(zip(traced.model.outputs, traced.outputs, strict=True))
+    if not values and not outputs.keys() & {top for layer in net.layer for top in layer.top}:
         raise NetworkError(f"{traced.name}: found no top of the module's in network {net.name!r}")
     expected = _ran(traced, set(values.values()))
-    outputs = dict(zip(traced.model.outputs, traced.outputs, strict=True))
     found = _tops(net, weights, dict(zip(traced.model.inputs, traced.inputs, strict=True)))
     makers: dict[str, list[str]] = {}
     for layer in net.layer:
@@ -287,10 +287,14 @@ def _values_of_tops(model: Model, net: NetParameter) -> dict[str, str]:
         if original.operator == "BatchNormalization" and node.name not in present
     }
     tops: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for layer in net.layer:
         made = values.get(layer.name, ())
         for place, top in enumerate(layer.top):
+            if layer.name == f"{owners.get(top)}_scale":
+                continue  # the Scale of a BatchNorm, which have one node between them
             tops.pop(top, None)
+            owners[top] = layer.name
             if place < len(made):
                 tops[top] = merged.get(made[place], made[place])
     return tops
