@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +17,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from converters.onnx.exported_programs import quiet
-from converters.onnx.model import Model, model_of
+from converters.onnx.model import Model, Origin, model_of, origin_of
 from converters.onnx.names import named, with_outputs
 from converters.onnx.network import Dialect, Options
 from converters.onnx.reading import to_network
@@ -200,7 +201,26 @@ def _in_onnx(program: ExportedProgram, name: str) -> Any:
                 program, (), dynamo=True, optimize=False, verbose=False, custom_translation_table=translations()
             )
     except Exception as fault:
-        raise UnsupportedError(f"{name}: torch.onnx cannot write it: {_reason(fault)}") from fault
+        where = _origin(program, fault)
+        raise UnsupportedError(f"{name}: torch.onnx cannot write it: {_reason(fault)}{where}") from fault
+
+
+def _origin(program: ExportedProgram, fault: BaseException | None) -> Origin:
+    """The place of the operation at which torch.onnx stopped, as far as it says that."""
+    names = []
+    while fault is not None:
+        names += re.findall(r"translating node %(\w+)", str(fault))
+        fault = fault.__cause__
+    for node in program.graph.nodes:
+        if node.name in names:
+            scopes = [str(path) for path, _ in node.meta.get("nn_module_stack", {}).values()]
+            return origin_of(
+                {
+                    "pkg.torch.onnx.name_scopes": repr([*scopes, node.name]),
+                    "pkg.torch.onnx.stack_trace": node.meta.get("stack_trace") or "",
+                }
+            )
+    return Origin()
 
 
 def _reason(fault: BaseException) -> str:

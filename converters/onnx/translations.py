@@ -185,7 +185,7 @@ def _even(windows: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
     """The windows' one size, and one stride; None where they differ."""
     sizes = {end - first for first, end in windows}
     strides = {after[0] - before[0] for before, after in pairwise(windows)} or sizes
-    return (sizes.pop(), strides.pop()) if len(sizes) == len(strides) == 1 else None
+    return (min(sizes), min(strides)) if len(sizes) == len(strides) == 1 else None
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> Any:

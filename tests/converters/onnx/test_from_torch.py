@@ -266,6 +266,12 @@ def test_what_torch_cannot_export_has_its_reason():
         from_torch(Fn(branch), X)
 
 
+def test_what_the_exporter_cannot_write_has_its_place():
+    module = nn.Sequential(nn.ReLU(), nn.Softplus(1, threshold=5))
+    with pytest.raises(UnsupportedError, match=r"^Sequential: .*softplus with the threshold 5.* \[1, .*\.py:\d+\]$"):
+        from_torch(module, X)
+
+
 @pytest.mark.parametrize("inputs", [None, [], "x", [X, 3]])
 def test_inputs_are_tensors(inputs):
     with pytest.raises(UnsupportedError, match=r"example_inputs: found .*, expected a tensor or several"):
