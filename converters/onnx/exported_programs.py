@@ -8,8 +8,8 @@ So the file is read here first:
 1. A zip of plain records with one program; no compiled libraries, no pickles but the example inputs.
 2. Every operator is one of ATen's or of a few of Python's; names are names; sizes are arithmetic; the structure of
    inputs and outputs is tuples, lists and dicts.
-4. torch.export.load gets an archive written anew from that, and cannot read it differently than it was read here.
-   printable text stays.
+3. Example inputs are loaded with weights_only and written anew. Guards go, and of what each node says of its origin
+   only printable text stays.
 4. torch.export.load gets an archive written anew from that, and cannot read the file differently than it was read here.
 """
 

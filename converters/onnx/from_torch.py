@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ from torch.export import ExportedProgram
 from torch.utils import _pytree as pytree
 
 from converters.onnx.exported_programs import quiet
-from converters.onnx.models.model import Model, model_of
+from converters.onnx.models.model import Model, Origin, model_of, origin_of
 from converters.onnx.names import fitted_names, named, renamed, with_outputs
 from converters.onnx.network import Dialect, Options
 from converters.onnx.reading import names_of, to_network
@@ -217,7 +218,26 @@ def _in_onnx(program: ExportedProgram, name: str) -> Any:
                 program, (), dynamo=True, optimize=False, verbose=False, custom_translation_table=translations()
             )
     except Exception as fault:
-        raise UnsupportedError(f"{name}: torch.onnx cannot write it: {_reason(fault)}") from fault
+        where = _origin(program, fault)
+        raise UnsupportedError(f"{name}: torch.onnx cannot write it: {_reason(fault)}{where}") from fault
+
+
+def _origin(program: ExportedProgram, fault: BaseException | None) -> Origin:
+    """The place of the operation at which torch.onnx stopped, as far as it says that."""
+    names = []
+    while fault is not None:
+        names += re.findall(r"translating node %(\w+)", str(fault))
+        fault = fault.__cause__
+    for node in program.graph.nodes:
+        if node.name in names:
+            scopes = [str(path) for path, _ in node.meta.get("nn_module_stack", {}).values()]
+            return origin_of(
+                {
+                    "pkg.torch.onnx.name_scopes": repr([*scopes, node.name]),
+                    "pkg.torch.onnx.stack_trace": node.meta.get("stack_trace") or "",
+                }
+            )
+    return Origin()
 
 
 def _reason(fault: BaseException) -> str:
@@ -285,10 +305,10 @@ def _compared(
     traced: _Traced, net: NetParameter, weights: Mapping[str, Sequence[Any]], tolerance: float
 ) -> Verification:
     values = _values_of_tops(traced.model, net)
-    if not values:
+    outputs = dict(zip(traced.model.outputs, traced.outputs, strict=True))
+    if not values and not outputs.keys() & {top for layer in net.layer for top in layer.top}:
         raise NetworkError(f"{traced.name}: found no top of the module's in network {net.name!r}")
     expected = _ran(traced, set(values.values()))
-    outputs = dict(zip(traced.model.outputs, traced.outputs, strict=True))
     found = _tops(net, weights, dict(zip(traced.model.inputs, traced.inputs, strict=True)))
     makers: dict[str, list[str]] = {}
     for layer in net.layer:
@@ -331,10 +351,14 @@ def _values_of_tops(model: Model, net: NetParameter) -> dict[str, str]:
         if original.operator == "BatchNormalization" and node.name not in present
     }
     tops: dict[str, str] = {}
+    owners: dict[str, str] = {}
     for layer in net.layer:
         made = values.get(layer.name, ())
         for place, top in enumerate(layer.top):
+            if layer.name == f"{owners.get(top)}_scale":
+                continue  # the Scale of a BatchNorm, which have one node between them
             tops.pop(top, None)
+            owners[top] = layer.name
             if place < len(made):
                 tops[top] = merged.get(made[place], made[place])
     return tops

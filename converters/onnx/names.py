@@ -80,13 +80,18 @@ def named(model: Model) -> Model:
 def with_outputs(model: Model, names: Sequence[str]) -> Model:
     """The model with its outputs under other names, in order; an empty name stands for that of the output's layer.
 
-    An output whose new name another value has keeps its own, and so do inputs and constants that are outputs.
+    An output whose new name another value has keeps its own. An input or constant that is an output goes through an
+    Identity where a name is wished for it.
     """
     layers = {value: name for node, name in zip(model.nodes, layer_names(model), strict=True) for value in node.outputs}
     taken = {*model.inputs, *model.constants, *(value for node in model.nodes for value in node.outputs)}
     values: dict[str, str] = {}
+    passed: dict[str, str] = {}
     for old, wished in zip(model.outputs, names, strict=True):
         new = wished or layers.get(old, old)
+        if old not in layers and wished and wished not in taken:
+            passed[old] = wished
+            taken.add(wished)
         if old in layers and old not in values and new not in taken:
             values[old] = new
             taken.add(new)
@@ -98,7 +103,8 @@ def with_outputs(model: Model, names: Sequence[str]) -> Model:
         )
         for node in model.nodes
     )
-    outputs = tuple(values.get(value, value) for value in model.outputs)
+    nodes += tuple(Node(new, "Identity", "", (old,), (new,)) for old, new in passed.items())
+    outputs = tuple(passed.get(value, values.get(value, value)) for value in model.outputs)
     shapes = {values.get(name, name): shape for name, shape in model.shapes.items()}
     return replace(model, nodes=nodes, outputs=outputs, shapes=shapes)
 

@@ -378,5 +378,4 @@ class _Walk:
                 raise UnsupportedError(f"output {place}, {name!r}, is used, but no layer of Caffe makes it")
 
     def _refuse(self, node: Node, why: str) -> None:
-        origin = ", ".join(filter(None, (node.origin.module, node.origin.source)))
-        self.faults.append(f"{node}: {why}{f' [{origin}]' if origin else ''}")
+        self.faults.append(f"{node}: {why}{node.origin}")

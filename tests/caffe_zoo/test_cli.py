@@ -40,7 +40,7 @@ def test_help_names_every_command_with_its_line(capsys):
 
 def test_every_command_has_a_file_of_its_own():
     files = {path.stem for path in (ROOT / "caffe_zoo" / "commands").glob("*.py")}
-    assert files == {*COMMANDS, "__init__", "networks", "options", "paths"}
+    assert files == {*COMMANDS, "__init__", "exports", "models", "networks", "options", "paths"}
 
 
 def test_an_unknown_command_lists_the_known_ones(capsys):

@@ -43,6 +43,11 @@ class Origin:
     source: str = ""
     kind: str = ""
 
+    def __str__(self) -> str:
+        """As it stands at the end of a message; empty where nothing is known."""
+        known = ", ".join(filter(None, (self.module, self.source)))
+        return f" [{known}]" if known else ""
+
 
 @dataclass(frozen=True)
 class Unread:
@@ -224,7 +229,7 @@ class _Reader:
         node = Node(
             _text(proto.name), _text(proto.op_type), _domain(proto.domain),
             tuple(map(_text, proto.input)), tuple(map(_text, proto.output)),
-            origin=_origin({_text(entry.key): _text(entry.value) for entry in proto.metadata_props}),
+            origin=origin_of({_text(entry.key): _text(entry.value) for entry in proto.metadata_props}),
         )  # fmt: skip
         attributes = dict(self._attributes(proto.attribute, f"{where}{node}: "))
         inputs = node.inputs
@@ -371,7 +376,7 @@ _FRAME = re.compile(r'File "([^"\n]*)", line (\d+)')
 _OWN_CODE = re.compile(r"[\\/]torch[\\/](?:nn|_|fx|utils|export|jit|onnx)")
 
 
-def _origin(metadata: Mapping[str, str]) -> Origin:
+def origin_of(metadata: Mapping[str, str]) -> Origin:
     """What PyTorch's exporter leaves in a node's metadata (torch/onnx/_internal/exporter/_core.py)."""
     scopes = _texts(metadata.get("pkg.torch.onnx.name_scopes", ""))
     kinds = _texts(metadata.get("pkg.torch.onnx.class_hierarchy", ""))

@@ -5,7 +5,8 @@ that nobody else takes are left out.
 
 1. Products: x * Sigmoid(x) is Swish, x * Tanh(Softplus(x)) Mish, Clip(x + 3, 0, 6) / 6 HardSigmoid, x times that
    HardSwish, x / 2 * (1 + Erf(x / sqrt(2))) Gelu, with a Tanh of a cubic its tanh form; in any order and division.
-2. Where(x > c, x, Softplus(x)) with a great c is Softplus. Max(x, c * x) with c up to 1 is LeakyRelu.
+2. Where(x > c, x, Softplus(x)) with a great c is Softplus. Where(Abs(x) <= c, 0, x) is Shrink, and so is that with
+   x - c * Sign(x). Max(x, c * x) with c up to 1 is LeakyRelu.
 3. A constant added to what a Conv, ConvTranspose or MatMul makes is its bias; a factor for each channel goes into the
    weights of a Conv. Nobody else may take what it makes.
 4. A MaxPool over a map with a border of minus infinity pads by itself.
@@ -315,6 +316,27 @@ _STRAIGHT = 16
 """log(1 + exp(x)) is x from here on, to float32."""
 
 
+def _shrink(graph: _Graph, node: Node) -> Made | None:
+    """0 where Abs(x) is at most a number, x or x - Sign(x) * number elsewhere."""
+    choice = graph.node(node.inputs[0], "LessOrEqual", "Greater") if node.operator == "Where" else None
+    size = graph.node(choice.inputs[0], "Abs") if choice is not None else None
+    limit = graph.number(choice.inputs[1]) if choice is not None else None
+    if choice is None or size is None or limit is None or limit < 0 or len(node.inputs) != 3:
+        return None
+    x = size.inputs[0]
+    within, beyond = node.inputs[1:] if choice.operator == "LessOrEqual" else node.inputs[:0:-1]
+    if graph.number(within) != 0 and graph.scaled(within) != (x, 0):
+        return None
+    if beyond == x:
+        return "Shrink", (x,), {"lambd": limit, "bias": 0.0}
+    moved = graph.node(beyond, "Sub")
+    step = graph.scaled(moved.inputs[1]) if moved is not None and moved.inputs[0] == x else None
+    sign = graph.node(step[0], "Sign") if step is not None else None
+    if step is None or sign is None or sign.inputs[0] != x:
+        return None
+    return "Shrink", (x,), {"lambd": limit, "bias": step[1]}
+
+
 def _leaky(graph: _Graph, node: Node) -> Made | None:
     for x, other in graph.pair(node if node.operator == "Max" else None):
         scaled = graph.scaled(other)
@@ -566,5 +588,5 @@ def _line(graph: _Graph, maker: Node) -> tuple[str, float, float] | None:
 
 
 _Rule = Callable[[_Graph, Node], "Made | None"]
-_GROUPS: tuple[_Rule, ...] = (_lrn, _product, _softplus, _leaky, _padded_maximum, _bias, _factor)
+_GROUPS: tuple[_Rule, ...] = (_lrn, _product, _softplus, _shrink, _leaky, _padded_maximum, _bias, _factor)
 _SUMS: tuple[_Rule, ...] = (_affine, _weighted_sum, _power)

@@ -250,8 +250,17 @@ def shrink(call: Call, net: Network) -> Tensor:
     """X - bias above lambd, x + bias below -lambd, 0 between."""
     x, limit, bias = call.tensor(0), call.attribute("lambd", 0.5), call.attribute("bias", 0.0)
     need(limit >= 0, f"lambd {limit}, expected 0 or more")
+    if bias == 0:
+        gate = net.layer(
+            "Threshold", [net.layer("AbsVal", [x], suffix="size")], suffix="gate", threshold_param={"threshold": limit}
+        )
+        return _gated(net, x, gate)
     sides = []
     for factor, what in ((1, "above"), (-1, "below")):
+        if bias == limit:
+            line = powered(net, x, scale=factor, shift=-bias, suffix=f"{what}_line")
+            sides.append(net.layer("ReLU", [line], suffix=what))
+            continue
         side = powered(net, x, scale=factor, suffix=what)
         gate = net.layer("Threshold", [side], suffix=f"{what}_gate", threshold_param={"threshold": limit})
         sides.append(_gated(net, powered(net, side, shift=-bias, suffix=f"{what}_line"), gate, f"{what}_part"))

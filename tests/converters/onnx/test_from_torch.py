@@ -177,7 +177,8 @@ OUTPUTS = {
     "nested": (lambda s, x: {"p": [s.a(x), s.b(x)], "q": {"r": x + 1}}, ["p.0", "p.1", "q.r"]),
     "one twice": (lambda s, x: (s.a(x),) * 2, ["a"]),
     "one that others take": (lambda s, x: [y := s.a(x), F.relu(y)], ["a", "relu"]),
-    "an input": (lambda s, x: {"out": s.a(x), "in": x * 1}, ["out", "in"]),
+    "a copy of an input": (lambda s, x: {"out": s.a(x), "in": x * 1}, ["out", "in"]),
+    "an input": (lambda s, x: {"out": s.a(x), "in": x}, ["out", "in"]),
 }
 
 
@@ -188,6 +189,66 @@ def test_outputs(case):
     net, _ = from_torch(module, X)
     taken = {bottom for layer in net.layer for bottom in layer.bottom}
     assert {top for layer in net.layer for top in layer.top} - taken == set(names)
+
+
+# Operations that torch's own exporter drops a part of, writes wrongly or hides, or does not know.
+OPERATIONS = {
+    "adaptive max 1d": (nn.AdaptiveMaxPool1d(3), (2, 3, 7)),
+    "adaptive max, even": (nn.AdaptiveMaxPool2d((2, 1)), (2, 3, 8, 5)),
+    "adaptive max, same steps": (nn.AdaptiveMaxPool2d((2, 3)), (1, 3, 5, 7)),
+    "adaptive max, uneven": (nn.AdaptiveMaxPool2d((5, None)), (1, 3, 7, 4)),
+    "adaptive max, more": (nn.AdaptiveMaxPool3d((2, 5, 3)), (1, 2, 4, 3, 3)),
+    "adaptive mean, same steps": (nn.AdaptiveAvgPool2d((2, 3)), (1, 3, 5, 7)),
+    "adaptive mean, uneven": (nn.AdaptiveAvgPool2d((5, 2)), (1, 3, 7, 4)),
+    "divisor": (nn.AvgPool2d((2, 3), 2, 1, divisor_override=5), (1, 3, 7, 6)),
+    "divisor, up": (nn.AvgPool2d(3, 2, ceil_mode=True, divisor_override=1), (2, 3, 6, 8)),
+    "divisor, up, padded": (nn.AvgPool2d(3, (2, 3), 1, True, False, 7), (1, 3, 6, 7)),
+    "divisor, 3d": (nn.AvgPool3d(2, 3, 1, divisor_override=3), (1, 2, 4, 5, 6)),
+    "up, padded": (nn.AvgPool2d(3, (2, 3), 1, True, False), (1, 3, 6, 7)),
+    "unbatched": (nn.AvgPool2d(2), (3, 4, 6)),
+    "conv3d without bias": (nn.Conv3d(2, 4, (1, 2, 3), 2, (0, 1, 2), (1, 2, 1), 2, bias=False), (1, 2, 4, 5, 6)),
+    "conv3d, unbatched": (nn.Conv3d(2, 3, 2), (2, 3, 4, 5)),
+    "hardshrink": (nn.Hardshrink(0.3), (2, 30)),
+    "softshrink": (nn.Softshrink(0.3), (2, 30)),
+    "threshold": (nn.Threshold(-0.2, 3.0), (2, 30)),
+    "threshold to 0": (nn.Threshold(-0.2, 0.0), (2, 30)),
+}
+
+
+def test_operations_that_the_exporter_does_not_write_plainly():
+    torch.manual_seed(0)
+    parts, shapes = zip(*OPERATIONS.values(), strict=True)
+    names = list(OPERATIONS)
+    module = Fn(
+        lambda s, *xs: {name: part(x) for name, part, x in zip(names, s.parts, xs, strict=True)},
+        parts=nn.ModuleList(parts),
+    )
+    inputs = [torch.randn(shape) for shape in shapes]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        net, weights = from_torch(module, inputs, tolerance=1e-6)
+    found = {top.top: top.relative for top in compare_with_torch(module, inputs, net, weights).tops}
+    assert all((found[name] or 0) <= 1e-6 for name in names)
+
+
+def test_the_places_of_adaptive_max_pooling_are_refused():
+    module = nn.AdaptiveMaxPool2d(2, return_indices=True)
+    with pytest.raises(UnsupportedError, match=r"its second output"):
+        from_torch(module, X)
+
+
+@pytest.mark.parametrize("module", [nn.Identity(), nn.BatchNorm2d(3)], ids=["an input", "a batch norm"])
+def test_networks_of_one_value(module):
+    settle(module, X)
+    net, weights = from_torch(module, X)
+    torch.testing.assert_close(to_torch(net, weights)(X), module(X))
+
+
+def test_a_batch_norm_that_is_kept_is_compared():
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4), nn.ReLU())
+    settle(module, X)
+    net, weights = from_torch(module, X, merged=False)
+    assert "1" in {top.top for top in compare_with_torch(module, X, net, weights).tops if top.relative is not None}
 
 
 def test_several_inputs_and_exported_programs():
@@ -233,6 +294,12 @@ def test_what_torch_cannot_export_has_its_reason():
 
     with pytest.raises(UnsupportedError, match=r"^Fn: torch.export cannot export it: .*[Dd]ata-dependent"):
         from_torch(Fn(branch), X)
+
+
+def test_what_the_exporter_cannot_write_has_its_place():
+    module = nn.Sequential(nn.ReLU(), nn.Softplus(1, threshold=5))
+    with pytest.raises(UnsupportedError, match=r"^Sequential: .*softplus with the threshold 5.* \[1, .*\.py:\d+\]$"):
+        from_torch(module, X)
 
 
 @pytest.mark.parametrize("inputs", [None, [], "x", [X, 3]])

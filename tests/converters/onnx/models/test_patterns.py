@@ -47,6 +47,13 @@ ERF = "Div x root -> d; Erf d -> e; Add e one -> p; "
         (RELU6 + "Mul r sixth -> h; Mul x h -> y", "HardSwish", "Power Clip Eltwise"),
         ("Softplus x -> p; Greater x twenty -> g; Where g x p -> y", "Softplus", "BNLL"),
         ("Mul x tenth -> m; Max x m -> y", "LeakyRelu", "ReLU"),
+        ("Abs x -> b; LessOrEqual b half -> l; Where l zero x -> y", "Shrink", "AbsVal Threshold Eltwise"),
+        (
+            "Abs x -> b; Greater b half -> g; Sign x -> s; Mul s half -> m; Sub x m -> d; Mul x zero -> z;"
+            "Where g d z -> y",
+            "Shrink",
+            "Power ReLU Power ReLU Eltwise",
+        ),
         ("Mul x two -> m; Add m half -> y", "caffe.Affine", "Power"),
         ("Mul x two -> m; Sub m half -> y", "caffe.Affine", "Power"),
         ("Mul x two -> m; Add half m -> a; Pow a two -> y", "caffe.Power", "Power"),
