@@ -16,6 +16,7 @@ from prototxt_gen.lazy import lazy_names
 
 if TYPE_CHECKING:
     from converters.onnx.exporting import export_onnx
+    from converters.onnx.from_torch import compare_with_torch, from_torch
     from converters.onnx.reading import read_onnx
     from converters.pytorch.checkpoints import (
         apply_mapping,
@@ -36,8 +37,10 @@ else:
         {
             "apply_mapping": "converters.pytorch.checkpoints",
             "batch_norm_eps": "converters.pytorch.checkpoints",
+            "compare_with_torch": "converters.onnx.from_torch",
             "export_onnx": "converters.onnx.exporting",
             "from_state_dict": "converters.pytorch.checkpoints",
+            "from_torch": "converters.onnx.from_torch",
             "propose_mapping": "converters.pytorch.checkpoints",
             "read_mapping": "converters.pytorch.checkpoints",
             "read_onnx": "converters.onnx.reading",
@@ -60,8 +63,10 @@ __all__ = [
     "batch_norm_eps",
     "caffe_interp",
     "change_dialect",
+    "compare_with_torch",
     "export_onnx",
     "from_state_dict",
+    "from_torch",
     "load_mean",
     "load_weights",
     "make_engine",

@@ -126,13 +126,22 @@ def models() -> Iterator[bytes]:
             attributes = {
                 name: fits.get(name, values.get(str(one.type)[9:])) for name, one in schema.attributes.items()
             }
-            for inputs in (["x"], ["x", "w", "b"], ["x", "k"], ["x", "x"], ["x", "b", "b", "b", "b"], ["b", "k"]):
+            given = (["x"], ["x", "w", "b"], ["x", "k"], ["x", "x"], ["x", *["b"] * 4], ["x", *["b"] * 7], ["b", "k"])
+            for inputs in given:
                 if schema.min_input <= len(inputs) <= schema.max_input:
                     yield model([helper.make_node(operator, inputs, ["y"], "n", **attributes)], opset, [])
                     yield model([helper.make_node(operator, inputs, ["y"], "n")], opset, [])
     inner = [helper.make_node("Shape", ["a"], ["s"]), helper.make_node("Reshape", ["a", "s"], ["c"])]
     function = helper.make_function("own", "Same", ["a"], ["c"], inner, [helper.make_opsetid("", 17)])
     yield model([helper.make_node("Same", ["x"], ["y"], "call", domain="own")], 17, [function])
+    parts = [
+        helper.make_graph([helper.make_node(kind, ["x"], ["t"])], "part", [], [info("t", None)])
+        for kind in ("Relu", "Tanh")
+    ]
+    choice = helper.make_node("If", ["k"], ["y"], "choice", then_branch=parts[0], else_branch=parts[1])
+    pick = helper.make_node("If", ["one"], ["y"], "choice", then_branch=parts[0], else_branch=parts[1])
+    yield model([choice], 17, [])
+    yield model([helper.make_node("Size", ["h"], ["one"]), pick], 17, [])
 
 
 def words() -> Iterator[str]:

@@ -50,7 +50,7 @@ def test_bytes_are_weights_means_or_states(tmp_path):
 
 def test_models_are_read_or_refused_by_operator():
     pytest.importorskip("onnx")
-    from converters.onnx.model import parse_model
+    from converters.onnx.models.model import parse_model
     from converters.onnx.network import Options
     from converters.onnx.operators import OPERATORS
     from converters.onnx.reading import to_network
@@ -66,7 +66,7 @@ def test_models_are_read_or_refused_by_operator():
             except CaffeError:
                 continue
             read |= operators
-    assert seen >= set(OPERATORS) - {"caffe.Affine", "caffe.Power"}
+    assert seen >= {name for name in OPERATORS if not name.startswith("caffe.")}
     assert read >= {"Conv", "Relu", "Reshape", "Transpose", "Softmax"} and len(read) > 50
 
 

@@ -22,10 +22,10 @@ NAMES = {
     """,
     "converters": """
         Engine Session SolverState Verification apply_mapping batch_norm_eps caffe_interp change_dialect
-        export_onnx from_state_dict load_mean load_weights make_engine merge_batchnorm propose_mapping read_mapping
-        read_ncnn read_network read_onnx read_solver_state read_state_dict read_weights save_mean save_weights
-        to_state_dict to_torch total_loss undo_mapping upgrade_caffemodel verify weights_of write_mapping
-        write_weights
+        compare_with_torch export_onnx from_state_dict from_torch load_mean load_weights make_engine
+        merge_batchnorm propose_mapping read_mapping read_ncnn read_network read_onnx read_solver_state
+        read_state_dict read_weights save_mean save_weights to_state_dict to_torch total_loss undo_mapping
+        upgrade_caffemodel verify weights_of write_mapping write_weights
     """,
     "search": """
         BackboneSpace Dataset LatencyTable PartialOrderPruning Schedule boundary_table counts_line digits

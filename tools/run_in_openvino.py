@@ -17,7 +17,10 @@ for path in sorted(Path(sys.argv[1]).glob("*.onnx")):
     try:
         # OpenVINO may otherwise compute in bfloat16.
         model = core.compile_model(str(path), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-        found = model(dict(np.load(f"{stem}.inputs.npz")))
+        arrays = dict(np.load(f"{stem}.inputs.npz"))
+        # Inputs that nothing takes are dropped, and an input that is an output, too, may have that one's name.
+        names = [next((name for name in port.names if name in arrays), None) for port in model.inputs]
+        found = model([arrays[name or key] for name, key in zip(names, arrays, strict=False)])
         np.savez(f"{stem}.outputs.npz", **{port.any_name: found[port] for port in model.outputs})
     except Exception as fault:
         Path(f"{stem}.fault.txt").write_text(str(fault), "utf-8")

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import warnings
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def main() -> None:
         print(f"not yet converted: {', '.join(missing)}")
         return
     results = {name: json.loads(path.read_text("utf-8")) for name, path in paths.items()}
-    PATH.write_text(page(listed, results), "utf-8")
+    PATH.write_text(page(listed, results, metadata.version("torchvision")), "utf-8")
 
 
 def convert(name: str, caffe: str | None) -> dict[str, Any]:
@@ -147,11 +148,9 @@ torch.export's.
 """
 
 
-def page(listed: dict[str, list[str]], results: dict[str, dict[str, Any]]) -> str:
+def page(listed: dict[str, list[str]], results: dict[str, dict[str, Any]], version: str) -> str:
     """The whole of docs/torchvision.md."""
-    import importlib.metadata
-
-    parts = [_HEAD.format(version=importlib.metadata.version("torchvision"))]
+    parts = [_HEAD.format(version=version)]
     kept = [result for result in results.values() if result["result"] == "bvlc"]
     parts.append(
         f"\n{len(results)} networks: {len(kept)} become stock Caffe, "

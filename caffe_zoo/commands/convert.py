@@ -22,7 +22,8 @@ EXAMPLE = (
     "  dongfeng convert df1seg_mergebn.caffemodel for_stock_caffe.caffemodel --dialect bvlc\n"
     "  dongfeng convert pl1a_seg.prototxt pl1a_seg.caffemodel stock.caffemodel --stock stock.prototxt\n"
     "  dongfeng convert net.prototxt net.caffemodel net.onnx --dynamic batch\n"
-    "  dongfeng convert net.onnx net.prototxt net.caffemodel"
+    "  dongfeng convert net.onnx net.prototxt net.caffemodel\n"
+    "  dongfeng convert net.pt2 net.prototxt net.caffemodel"
 )
 
 
@@ -33,9 +34,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         nargs="?",
         help="the network; .pt needs it, and with it all weights are checked against their layers; "
-        "or an .onnx, before the prototxt and the weights to write",
+        "or an .onnx or a .pt2 of torch.export.save, before the prototxt and the weights to write",
     )
-    parser.add_argument("weights", type=Path, help="its weights, in any format; behind an .onnx the prototxt to write")
+    parser.add_argument(
+        "weights", type=Path, help="its weights, in any format; behind an .onnx or a .pt2 the prototxt to write"
+    )
     parser.add_argument("output", type=Path, help="the file to write, in the format of its suffix")
     parser.add_argument(
         "--dialect",
@@ -83,6 +86,8 @@ def _is_model(args: argparse.Namespace) -> bool:
 
 def _check_model(args: argparse.Namespace) -> None:
     """CaffeError for arguments that do not go together with another framework's file, or only with one."""
+    if args.prototxt is not None:
+        models.refuse_pickles(args.prototxt)
     if not _is_model(args):
         if args.prototxt is None and args.weights.suffix in models.SUFFIXES:
             raise CaffeError(

@@ -13,15 +13,18 @@ from caffe_zoo.commands.paths import check_outputs
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.proto import NetParameter
 
-SUFFIXES = (".onnx",)
+SUFFIXES = (".onnx", ".pt2")
 """What is read here."""
+
+PICKLES = (".pt", ".pth")
+"""Where PyTorch keeps whole modules, too, as pickles; these are not read."""
 
 _WEIGHTS = (".caffemodel", ".h5", ".safetensors")
 
 
 def add_reading(parser: argparse.ArgumentParser) -> None:
     """The options of reading such a file; `pair` reads them."""
-    group = parser.add_argument_group("networks of other frameworks (.onnx)")
+    group = parser.add_argument_group("networks of other frameworks (.onnx, .pt2)")
     group.add_argument(
         "--unmerged", action="store_true", help="keep batch norm instead of folding it (also for an .onnx to write)"
     )
@@ -54,25 +57,41 @@ def pair(model: Path, prototxt: Path, output: Path, args: argparse.Namespace) ->
 
 
 def _read(model: Path, args: argparse.Namespace) -> tuple[NetParameter, Mapping[str, Any]]:
+    choices = {
+        "merged": not args.unmerged,
+        "round_mode": not args.no_round_mode,
+        "gelu": args.gelu,
+        "separator": args.separator,
+        "longest": args.longest_name,
+    }
+    if model.suffix == ".pt2":
+        from converters import from_torch
+        from converters.onnx.exported_programs import read_exported_program
+
+        if args.input_shape:
+            raise CaffeError(f"{model}: --input-shape: a program of torch.export has the shapes it was exported with")
+        net, weights = from_torch(read_exported_program(model), dialect=args.dialect or "bvlc", **choices)
+        net.name = model.stem
+        return net, weights
     from converters import read_onnx
 
-    return read_onnx(
-        model,
-        args.dialect or "bvlc",
-        input_shapes=_input_shapes(model, args),
-        merged=not args.unmerged,
-        round_mode=not args.no_round_mode,
-        gelu=args.gelu,
-        separator=args.separator,
-        longest=args.longest_name,
-    )
+    return read_onnx(model, args.dialect or "bvlc", input_shapes=_input_shapes(model, args), **choices)
+
+
+def refuse_pickles(model: Path) -> None:
+    """CaffeError for a file of torch.save, which could run code when it is read."""
+    if model.suffix in PICKLES:
+        raise CaffeError(
+            f"{model}: a pickle of PyTorch, which could run anything when it is read; write the module with "
+            f"torch.export.save(torch.export.export(module.eval(), (example,)), '{model.stem}.pt2') and convert that"
+        )
 
 
 def _input_shapes(model: Path, args: argparse.Namespace) -> dict[str, tuple[int, ...]] | None:
     """The shapes on the command line by input; one without a name belongs to the model's first input."""
     if not args.input_shape:
         return None
-    from converters.onnx.model import read_model
+    from converters.onnx.models.model import read_model
 
     first = list(read_model(model).inputs)[:1] if any(not name for name, _ in args.input_shape) else []
     shapes = {name or top: shape for name, shape in args.input_shape for top in first or [name]}

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, takewhile
 
-from converters.onnx.model import Model, Node
+from converters.onnx.models.model import Model, Node
 from converters.weights import Weights
 from prototxt_gen.proto import NetParameter
 

@@ -9,8 +9,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from converters.onnx.budget import Budget
-from converters.onnx.tensors import single
+from converters.onnx.models.budget import Budget
+from converters.onnx.models.tensors import single
 from converters.onnx.values import Constant, Tensor
 from converters.weights import Weights
 from prototxt_gen.errors import NetworkError, UnsupportedError
@@ -47,8 +47,9 @@ class Network:
     """Layers in order. `layer` adds one to what the current node becomes.
 
     `stem` names the layers of the current node, `room` is how many layers there may be behind it. `budget` is asked
-    before large arrays are made. `views` are the blobs of views that are written out, by blob and view. `padded` says
-    of blobs what they are with zeros around which axes.
+    before large arrays are made. `open_batch`: whether the file leaves the batch open, which is 1 here. `views` are the
+    blobs of views that are written out, by blob and view. `padded` says of blobs what they are with zeros around which
+    axes.
     """
 
     options: Options = field(default_factory=Options)
@@ -56,6 +57,7 @@ class Network:
     weights: Weights = field(default_factory=dict)
     stem: str = "layer"
     budget: Budget = field(default_factory=Budget)
+    open_batch: bool = False
     room: int = 2**31
     views: dict[Any, Tensor] = field(default_factory=dict)
     padded: dict[str, tuple[Tensor, dict[int, tuple[int, int]]]] = field(default_factory=dict)
@@ -124,7 +126,7 @@ class Network:
 
     def plain(self, value: Tensor) -> Tensor:
         """The value in a blob of its own shape: a view is written out. UnsupportedError where Caffe cannot do that."""
-        from converters.onnx.views import written
+        from converters.onnx.moving.views import written
 
         return value if value.view is None else written(self, value)
 

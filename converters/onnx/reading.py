@@ -5,24 +5,25 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from converters.onnx import views
-from converters.onnx.budget import Budget
-from converters.onnx.channels_last import channels_first, first_again, to_last
-from converters.onnx.folding import can_fold, folded
-from converters.onnx.model import Model, Node, Sizes, read_model
+from converters.onnx.models.branches import has_branches, taken_branch
+from converters.onnx.models.budget import Budget
+from converters.onnx.models.folding import can_fold, folded
+from converters.onnx.models.model import Model, Node, Sizes, read_model
+from converters.onnx.models.patterns import recognised
+from converters.onnx.models.standins import StandIn, inferred_stand_ins, stated_stand_in
+from converters.onnx.moving import views
+from converters.onnx.moving.channels_last import channels_first, first_again, to_last
+from converters.onnx.moving.slicing import join_slices
 from converters.onnx.names import fitted_names, named, renamed
 from converters.onnx.network import MOST_LAYERS, Dialect, Network, Options
-from converters.onnx.operators import OPERATORS, Call
+from converters.onnx.operators import OPERATORS, REFUSED, Call
 from converters.onnx.operators.checking import check_node
-from converters.onnx.patterns import recognised
-from converters.onnx.slicing import join_slices
-from converters.onnx.standins import StandIn, inferred_stand_ins, stated_stand_in
 from converters.onnx.values import Constant, Tensor
 from converters.weights import Weights
 from converters.weights.fitting import fit_weights
@@ -69,7 +70,7 @@ def read_onnx(
     model = read_model(path)
     try:
         net, weights = to_network(model, Options(dialect, round_mode, gelu), input_shapes, merged=merged)
-        names = fitted_names(_names(net), separator=separator, limit=longest)
+        names = fitted_names(names_of(net), separator=separator, limit=longest)
     except (CaffeError, ValueError) as fault:
         kind = type(fault) if isinstance(fault, CaffeError) else NetworkError
         raise kind(f"{os.fspath(path)}: {fault}") from fault
@@ -78,7 +79,7 @@ def read_onnx(
     return renamed(net, weights, names)
 
 
-def _names(net: NetParameter) -> Iterator[str]:
+def names_of(net: NetParameter) -> Iterator[str]:
     """The names that people give or ask for come first, so that these are the last to change."""
     for layer in net.layer:
         yield layer.name
@@ -98,12 +99,12 @@ def to_network(
     turned = channels_first(model, shapes)
     for name, shape in turned.items():
         _say_channels_first("input", name, shapes[name], shape)
-    model = recognised(model)
+    model = recognised(_decided(model, options, shapes, turned))
     original = model.nodes
     model = named(model)
     live = live_nodes(model)
     nodes = [model.nodes[index] for index in live]
-    walk = _Walk(model, Network(options, budget=Budget.of(model.constants)), nodes, bool(turned))
+    walk = _Walk(model, _started(model, options), nodes, bool(turned))
     for name, shape in shapes.items():
         walk.input(name, shape, turned.get(name))
     for index in live:
@@ -137,6 +138,50 @@ def _say_channels_first(kind: str, name: str, old: Shape, new: Shape) -> None:
         UserWarning,
         stacklevel=4,
     )
+
+
+def _started(model: Model, options: Options) -> Network:
+    open_batch = any(sizes is not None and sizes[:1] == (None,) for sizes in model.inputs.values())
+    return Network(options, budget=Budget.of(model.constants), open_batch=open_batch)
+
+
+def _decided(
+    model: Model, options: Options, shapes: Mapping[str, tuple[int, ...]], turned: Mapping[str, Shape]
+) -> Model:
+    """The model with the branch that is taken in the place of every If whose condition is known.
+
+    That may hang on any shape before it, so the nodes up to the last If are read once for this alone.
+    """
+    live = [model.nodes[index] for index in live_nodes(model)]
+    waiting = sum(map(has_branches, live))
+    if not waiting:
+        return model
+    walk = _Walk(model, _started(model, options), live, bool(turned))
+    for name, shape in shapes.items():
+        walk.input(name, shape, turned.get(name))
+    taken = {*walk.values, *(value for node in live for value in (*node.inputs, *node.outputs))}
+    constants, made, coming = dict(model.constants), [], live[::-1]
+    while coming:
+        node = coming.pop()
+        if not waiting:
+            made.append(node)
+            continue
+        condition = walk.values[node.inputs[0]] if has_branches(node) else None
+        waiting -= has_branches(node)
+        if isinstance(condition, np.ndarray) and condition.size == 1:
+            nodes, added = taken_branch(node, bool(condition.reshape(())), taken)
+            waiting += sum(map(has_branches, nodes))
+            walk.values |= added
+            constants |= added
+            coming.extend(reversed(nodes))
+            continue
+        walk.node(node, node)
+        found = {name: walk.values[name] for name in node.outputs if name}
+        known = {name: value for name, value in found.items() if isinstance(value, np.ndarray)}
+        constants |= known  # patterns ask for constants
+        if len(known) < len(found):
+            made.append(replace(node, outputs=tuple("" if name in known else name for name in node.outputs)))
+    return replace(model, nodes=tuple(made), constants=constants)
 
 
 def live_nodes(model: Model) -> list[int]:
@@ -284,13 +329,15 @@ class _Walk:
         """An output's blob; where the file's maps have channels last, a map with its channels moved there stays."""
         kept = first_again(value) if self.channels_last and self.net.options.dialect == "bvlc" else None
         if kept is None:
-            return self.net.plain(value)
+            return views.as_map(self.net, value)
         _say_channels_first("output", name, value.shape, kept.shape)
         return kept
 
     def _made(self, node: Node, inputs: list[Value]) -> list[Constant | Tensor] | None:
         """The outputs of a node, None where that cannot be known."""
         if any(isinstance(value, StandIn) and value.shape is None for value in inputs):
+            if node.operator in REFUSED:
+                raise UnsupportedError(REFUSED[node.operator])
             if node.operator not in OPERATORS and not can_fold(node):
                 raise UnsupportedError("no layer of Caffe does this")
             return None

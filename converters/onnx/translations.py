@@ -25,6 +25,7 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     4. Adaptive max pooling, which the exporter has not, as MaxPool; windows that differ in size get a position twice.
     5. Conv3d without a bias, to which the exporter gives one of a wrong shape.
     6. Threshold by ThresholdedRelu; the exporter chooses by Where.
+    7. Resizing with antialias between aligned corners, where PyTorch's rule is not ONNX's, by PyTorch's own factors.
     """
     aten = torch.ops.aten
     return {
@@ -39,6 +40,8 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
         aten.adaptive_max_pool3d.default: _adaptive_max,
         aten.conv3d.default: _conv3d,
         aten.threshold.default: _threshold,
+        aten._upsample_bilinear2d_aa.default: _smoothed("linear"),
+        aten._upsample_bicubic2d_aa.default: _smoothed("cubic"),
     }
 
 
@@ -147,15 +150,49 @@ def _adaptive_average(self: Any, output_size: Sequence[int]) -> Any:
         matrix = np.zeros((found, wanted), np.float32)
         for place, (first, end) in enumerate(own):
             matrix[first:end, place] = 1 / (end - first)
-        order = [*(other for other in range(rank) if other != axis), axis]
-        if axis == rank - 2:
-            result = op.MatMul(op.Constant(value=_tensor(matrix.T)), result)
-        elif axis == rank - 1:
-            result = op.MatMul(result, op.Constant(value=_tensor(matrix)))
-        else:
-            turned = op.MatMul(op.Transpose(result, perm=order), op.Constant(value=_tensor(matrix)))
-            result = op.Transpose(turned, perm=[order.index(other) for other in range(rank)])
+        result = _along(result, rank, axis, matrix)
     return result
+
+
+def _along(x: Any, rank: int, axis: int, matrix: np.ndarray[Any, Any]) -> Any:
+    """An axis times a matrix (found, wanted)."""
+    op = _onnx()
+    if axis == rank - 2:
+        return op.MatMul(op.Constant(value=_tensor(matrix.T)), x)
+    if axis == rank - 1:
+        return op.MatMul(x, op.Constant(value=_tensor(matrix)))
+    order = [*(other for other in range(rank) if other != axis), axis]
+    turned = op.MatMul(op.Transpose(x, perm=order), op.Constant(value=_tensor(matrix)))
+    return op.Transpose(turned, perm=[order.index(other) for other in range(rank)])
+
+
+def _smoothed(mode: str) -> Callable[..., Any]:
+    aten = torch.ops.aten
+    resize = aten._upsample_bilinear2d_aa if mode == "linear" else aten._upsample_bicubic2d_aa
+
+    def write(
+        self: Any,
+        output_size: Sequence[int],
+        align_corners: bool,
+        scales_h: float | None = None,
+        scales_w: float | None = None,
+    ) -> Any:
+        op = _onnx()
+        sizes = [int(size) for size in output_size]
+        if not align_corners:
+            return op.Resize(
+                self, None, None, op.Constant(value_ints=[int(size) for size in self.shape[:2]] + sizes), mode=mode,
+                coordinate_transformation_mode="pytorch_half_pixel", antialias=1, exclude_outside=1, cubic_coeff_a=-0.5,
+            )  # fmt: skip
+        result = self
+        for axis, size, scale in zip((3, 2), sizes[::-1], (scales_w, scales_h), strict=True):
+            # What it makes of each position alone.
+            found = int(self.shape[axis])
+            each = resize(torch.eye(found)[:, None, None], [1, size], True, None, scale)
+            result = _along(result, 4, axis, each[:, 0, 0].numpy())
+        return result
+
+    return write
 
 
 def _adaptive_max(self: Any, output_size: Sequence[int]) -> Any:

@@ -7,10 +7,11 @@ What only passes its bottom on (Split, a Concat of one bottom, a Slice into one 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate
 
 import numpy as np
 
-from converters.onnx.layers.emitters import BOOL, EMITTERS, INT64, Layer, on_four_axes
+from converters.onnx.layers.emitters import BOOL, EMITTERS, INT64, Layer, constant_of, on_four_axes
 from prototxt_gen.layers.arrangement import (
     concat_axis,
     crop_offsets,
@@ -37,9 +38,11 @@ def slice_(layer: Layer) -> None:
     bottom = layer.row.bottom_shapes[0]
     axis = slice_axis(layer.parameter, bottom)
     points = list(layer.parameter.slice_param.slice_point)
-    if points and axis in layer.open_axes:  # the last part is what remains
+    known = constant_of(layer, layer.bottoms[0]) is not None  # onnxslim computes a Split of constants wrong
+    if known or (points and axis in layer.open_axes):
         axes = layer.constant([axis], "axes")
-        for top, start, end in zip(layer.tops, [0, *points], [*points, _LAST], strict=True):
+        starts = [0, *accumulate(slice_sizes(layer.parameter, bottom))][:-1]
+        for top, start, end in zip(layer.tops, starts, [*starts[1:], _LAST], strict=True):  # the last is what remains
             edges = [layer.constant([start], "start"), layer.constant([end], "end")]
             layer.node("Slice", [layer.bottoms[0], *edges, axes], top)
         return
@@ -78,6 +81,9 @@ def _reshape(layer: Layer, front: Sequence[int], back: Sequence[int]) -> None:
     made = [*front, *back]
     if count(layer.row.bottom_shapes[0]) == 0:  # sizes of 0 are not for keeping then, and nothing remains
         made = list(layer.row.top_shapes[0])
+    if not made:  # OpenVINO 2023.3 takes no Reshape to a shape without axes
+        layer.node("Squeeze", layer.bottoms, layer.tops[0])
+        return
     allowed = 1 if 0 in layer.row.top_shapes[0] else None
     layer.node(
         "Reshape",

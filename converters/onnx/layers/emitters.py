@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
 from converters.onnx.graph import Graph
@@ -89,6 +90,20 @@ def on_four_axes(layer: Layer, value: str) -> str:
     """The first bottom's `value`, with ones behind its axes where it has fewer than four (Caffe: Blob::LegacyShape)."""
     rank = len(layer.row.bottom_shapes[0])
     return value if rank >= 4 else layer.node("Unsqueeze", [value, layer.constant(list(range(rank, 4)), "ones")])
+
+
+def constant_of(layer: Layer, value: str) -> Array | None:
+    """What a value always is, as a Parameter or DummyData makes it; None where that depends on an input."""
+    constants = layer.graph.constants
+    if value in constants:
+        return constants[value]
+    for node in layer.graph.nodes:
+        if value in node.outputs and node.inputs[0] in constants:
+            if node.operator == "Identity":
+                return constants[node.inputs[0]]
+            if node.operator == "Expand" and node.inputs[1] in constants:
+                return np.broadcast_to(constants[node.inputs[0]], constants[node.inputs[1]])
+    return None
 
 
 Emitter: TypeAlias = Callable[[Layer], None]

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from converters.onnx.layers.emitters import EMITTERS, Layer
+from converters.onnx.layers.emitters import EMITTERS, Layer, constant_of
 from converters.weights.blobs import Array
 
 
@@ -91,22 +91,8 @@ def _others(layer: Layer) -> tuple[str | None, tuple[str, ...]]:
 
 def _starts(layer: Layer) -> Array | None:
     """For each stream 0 where the first step begins a sequence, else 1; None where that can happen later."""
-    cont = _constant(layer, layer.bottoms[1])
+    cont = constant_of(layer, layer.bottoms[1])
     return None if cont is None or not (cont[1:] == 1).all() else cont[0]
-
-
-def _constant(layer: Layer, value: str) -> Array | None:
-    """What a value always is, as a Parameter or DummyData makes it; None where that depends on an input."""
-    constants = layer.graph.constants
-    if value in constants:
-        return constants[value]
-    for node in layer.graph.nodes:
-        if value in node.outputs and node.inputs[0] in constants:
-            if node.operator == "Identity":
-                return constants[node.inputs[0]]
-            if node.operator == "Expand" and node.inputs[1] in constants:
-                return np.broadcast_to(constants[node.inputs[0]], constants[node.inputs[1]])
-    return None
 
 
 def _operator_blobs(layer: Layer, weight: Array, hidden: Array, bias: Array) -> list[str]:
@@ -142,9 +128,14 @@ def _steps(
     if static is not None:
         flat = layer.node("Flatten", [static], axis=1)
         made = layer.node("Add", [made, layer.node("MatMul", [flat, layer.constant(middle[0].T, "static_weight")])])
-    cont = layer.node("Unsqueeze", [layer.bottoms[1], layer.constant([2], "axes")])
     steps = layer.row.bottom_shapes[0][0]
-    return _each(layer, made, steps, "gates"), _each(layer, cont, steps, "cont")
+    known = constant_of(layer, layer.bottoms[1])
+    if known is not None:
+        conts = [layer.constant(known[step].reshape(1, -1, 1), "cont") for step in range(steps)]
+    else:
+        cont = layer.node("Unsqueeze", [layer.bottoms[1], layer.constant([2], "axes")])
+        conts = _each(layer, cont, steps, "cont")
+    return _each(layer, made, steps, "gates"), conts
 
 
 def _each(layer: Layer, value: str, steps: int, what: str) -> list[str]:

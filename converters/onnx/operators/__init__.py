@@ -2,7 +2,7 @@
 
 from importlib import import_module
 
-from converters.onnx.operators.readers import OPERATORS, Call, Reader
+from converters.onnx.operators.readers import OPERATORS, REFUSED, Call, Reader
 
 OPERATOR_FAMILIES = (
     "passing",
@@ -23,4 +23,4 @@ OPERATOR_FAMILIES = (
 for _family in OPERATOR_FAMILIES:
     import_module(f"{__name__}.{_family}")
 
-__all__ = ["OPERATORS", "OPERATOR_FAMILIES", "Call", "Reader"]
+__all__ = ["OPERATORS", "OPERATOR_FAMILIES", "REFUSED", "Call", "Reader"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.onnx import views
+from converters.onnx.moving import views
 from converters.onnx.network import Network
 from converters.onnx.operators.blocks import (
     affine,
@@ -24,7 +24,7 @@ from converters.onnx.operators.blocks import (
     total,
     weighted_sum,
 )
-from converters.onnx.operators.readers import OPERATORS, Call
+from converters.onnx.operators.readers import OPERATORS, Call, refuse
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import UnsupportedError, need
 
@@ -267,14 +267,6 @@ def shrink(call: Call, net: Network) -> Tensor:
     return weighted_sum(net, sides, [1, -1])
 
 
-def _refused(operator: str, reason: str) -> None:
-    def read(call: Call, net: Network) -> Tensor:
-        raise UnsupportedError(reason)
-
-    read.__doc__ = f"Refused: {reason}."
-    OPERATORS.register(operator)(read)
-
-
 @OPERATORS.register("Where")
 def where(call: Call, net: Network) -> Tensor | Constant:
     """One of two values by a constant that is the same everywhere. A computed choice is refused.
@@ -306,21 +298,18 @@ def compared(call: Call, net: Network) -> Tensor:
     return marked(net.layer("Threshold", [x], threshold_param={"threshold": number}), whole=True)
 
 
+@OPERATORS.register("Not")
+@pointwise
+def not_(call: Call, net: Network) -> Tensor:
+    """1 - x of what is 0 or 1."""
+    return marked(powered(net, call.tensor(0), scale=-1, shift=1), whole=True)
+
+
 _CHOICE = "Caffe has no truth values, and nothing that chooses by them"
 _ROUNDING = "Caffe has no layer that rounds"
 _MISSING = "Caffe has no layer for it, and no layers make it exactly"
 
-for _name, _reason in {
-    "Erf": "Caffe has no erf, and no layers make it exactly",
-    "Floor": _ROUNDING,
-    "Ceil": _ROUNDING,
-    "Round": _ROUNDING,
-    **dict.fromkeys(
-        ("And", "Or", "Xor", "Not", "Equal", "GreaterOrEqual", "IsInf", "IsNaN", "LessOrEqual"),
-        _CHOICE,
-    ),
-    **dict.fromkeys(
-        ("Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan", "Mod"), _MISSING
-    ),
-}.items():
-    _refused(_name, _reason)
+refuse("Caffe has no erf, and no layers make it exactly", "Erf")
+refuse(_ROUNDING, "Floor", "Ceil", "Round")
+refuse(_CHOICE, "And", "Or", "Xor", "Equal", "GreaterOrEqual", "IsInf", "IsNaN", "LessOrEqual")
+refuse(_MISSING, "Acos", "Acosh", "Asin", "Asinh", "Atan", "Atanh", "Cos", "Cosh", "Sin", "Sinh", "Tan", "Mod")

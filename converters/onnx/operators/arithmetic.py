@@ -7,7 +7,7 @@ from math import inf
 
 import numpy as np
 
-from converters.onnx import views
+from converters.onnx.moving import views
 from converters.onnx.network import Network
 from converters.onnx.operators.blocks import (
     affine,

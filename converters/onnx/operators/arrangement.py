@@ -1,6 +1,6 @@
 """Operators that move numbers: Concat, Split, Slice, Gather, Reshape, Transpose, Tile, DepthToSpace and others.
 
-All but Concat and Split add no layers: they change how their input is seen (converters/onnx/views.py).
+All but Concat and Split add no layers: they change how their input is seen (converters/onnx/moving/views.py).
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from converters.onnx import views
+from converters.onnx.moving import views
 from converters.onnx.network import Network
+from converters.onnx.operators.blocks import affine, expanded, filled, float_array
 from converters.onnx.operators.readers import OPERATORS, Call
-from converters.onnx.values import Tensor
+from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import UnsupportedError, need
 from prototxt_gen.layers import Shape
 from prototxt_gen.layers.layer_types import count
@@ -293,11 +294,26 @@ def concat(call: Call, net: Network) -> Tensor:
     orders = {views.axis_order(one) for one in tensors}
     order = orders.pop() if len(orders) == 1 else None
     if order is None or order == tuple(range(len(order))):
-        bottoms = [net.plain(one) if isinstance(one, Tensor) else net.constant(one) for one in given]
+        bottoms = [net.plain(one) if isinstance(one, Tensor) else _beside(net, first, one, axis) for one in given]
         return _joined(net, bottoms, axis)
     back = np.argsort(order)
-    bottoms = [views.base(one) if isinstance(one, Tensor) else net.constant(one.transpose(back)) for one in given]
+    below = views.base(first)
+    bottoms = [
+        views.base(one) if isinstance(one, Tensor) else _beside(net, below, one.transpose(back), order[axis])
+        for one in given
+    ]
     return views.turned(net, _joined(net, bottoms, order[axis]), order, views.view_of(first).history)
+
+
+def _beside(net: Network, first: Tensor, constant: Constant, axis: int) -> Tensor:
+    """A constant in a blob that is joined to others like `first`; of as many items where the batch is open."""
+    if not net.open_batch or axis == 0 or constant.shape[0] != 1:
+        return net.constant(constant)
+    row = first if first.shape[axis] == 1 else views.picked(net, first, axis, range(1), "")
+    number = np.unique(float_array(constant))
+    filling = filled(net, net.plain(row), float(number[0]) if number.size == 1 else 0, "like")
+    wide = net.plain(expanded(net, filling, constant.shape, "constant"))
+    return wide if number.size == 1 else affine(net, wide, shift=constant, suffix="constant")
 
 
 def _joined(net: Network, bottoms: Sequence[Tensor], axis: int) -> Tensor:

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from converters.onnx import views
+from converters.onnx.moving import views
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import Call
 from converters.onnx.values import Constant, Tensor, ValueOf

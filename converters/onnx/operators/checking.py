@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.onnx.model import Node, Unread
+from converters.onnx.models.model import Node, Unread
 from prototxt_gen.errors import UnsupportedError, need
 
 
@@ -16,6 +16,8 @@ def check_node(node: Node, opset: int) -> None:
     need(not node.domain, f"the domain {node.domain!r} is not ONNX's own, nor is it a function that the file defines")
     schema = _schema(node.operator, opset)
     need(schema is not None, f"ONNX has no operator of this name in opset {opset}")
+    if any(str(one.type).endswith("GRAPH") for one in schema.attributes.values()):
+        raise UnsupportedError("a graph within the node: a network of Caffe runs all its layers, each once")
     given = len(node.inputs)
     while given and not node.inputs[given - 1]:
         given -= 1

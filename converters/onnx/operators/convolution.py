@@ -13,7 +13,9 @@ from math import prod
 
 import numpy as np
 
+from converters.onnx.moving import views
 from converters.onnx.network import Network
+from converters.onnx.operators.blocks import along, float_array
 from converters.onnx.operators.readers import OPERATORS, Call
 from converters.onnx.operators.windows import Axis, cut, spatial, unpadded, window_axes
 from converters.onnx.values import Constant, Tensor
@@ -43,7 +45,14 @@ def conv(call: Call, net: Network) -> Tensor:
     group = call.attribute("group", 1)
     fits = group > 0 and weight.shape[1] * group == bottom.shape[1] and weight.shape[0] % group == 0
     need(fits, f"weight {weight.shape} in {group} groups for an input of {bottom.shape}")
-    bottom, axes = unpadded(net, bottom, window_axes(call, bottom.shape[2:], weight.shape[2:]))
+    axes = window_axes(call, bottom.shape[2:], weight.shape[2:])
+    if bottom.view is not None and group == 1 and all(axis.trivial for axis in axes):
+        matrix, row = float_array(weight).reshape(weight.shape[:2]), None if bias is None else bias.reshape(-1)
+        made = views.mapped(net, bottom, 1, lambda blob, place: along(net, blob, place, matrix, row))
+        if made is not None:
+            return made
+        bottom = net.plain(bottom)
+    bottom, axes = unpadded(net, views.as_map(net, bottom), axes)
     held = [_enlarged(axis) for axis in axes]
     if _too_large(held, axes):
         held = [_overlong(axis) for axis in axes]
@@ -57,6 +66,7 @@ def conv_transpose(call: Call, net: Network) -> Tensor:
     group = call.attribute("group", 1)
     fits = group > 0 and weight.shape[0] == bottom.shape[1] and weight.shape[0] % group == 0
     need(fits, f"weight {weight.shape} in {group} groups for an input of {bottom.shape}")
+    bottom = views.as_map(net, bottom)
     axes = _transposed_axes(call, bottom.shape[2:], weight.shape[2:])
     held = [_enlarged_transposed(axis) for axis in axes]
     if _too_large(held, axes):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.onnx import views
+from converters.onnx.moving import views
 from converters.onnx.network import Network
 from converters.onnx.operators.blocks import (
     affine,
@@ -76,6 +76,10 @@ def weighted(
         blobs = [weight] if bias is None else [weight, bias]
         options: dict[str, Any] = {"num_output": len(matrix), **({"bias_term": False} if bias is None else {})}
         return net.layer("InnerProduct", [views.base(x)], blobs=blobs, suffix=suffix, inner_product_param=options)
+    if x.view is not None:
+        made = views.mapped(net, x, axis, lambda blob, place: along(net, blob, place, matrix, bias, suffix))
+        if made is not None:
+            return made
     blob, order = upright(x)
     return turned(net, along(net, blob, order[axis], matrix, bias, suffix), order)
 

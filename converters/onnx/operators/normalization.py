@@ -48,13 +48,31 @@ def _given(call: Call, place: int) -> Constant:
     return found
 
 
+@OPERATORS.register("caffe.LRN")
+def lrn_of_means(call: Call, net: Network) -> Tensor:
+    """LRN as patterns.py finds it: inputs 1 and 2 are the shapes (N, 1, C, ...) of the squares, and x's own."""
+    x, spread, back = call.tensor(0), call.numbers(1), call.numbers(2)
+    need(len(x.shape) == 4 and spread is not None and len(spread) == 5, f"shape {x.shape}, seen as {spread}")
+    assert spread is not None
+    leading = [x.shape[place] if size == 0 else size for place, size in enumerate(spread[:2])]
+    fits = leading[0] in (-1, x.shape[0]) and leading[1] == 1 and spread[2] == x.shape[1]
+    need(fits, f"squares of shape {x.shape}, seen as {spread}: the means are not over channels")
+    same = back is None or all(size in (0, -1, own) for size, own in zip(back, x.shape, strict=True))
+    need(same, f"means of shape {back} for {x.shape}")
+    return _normalized(call, net, x)
+
+
 @OPERATORS.register("LRN")
 def lrn(call: Call, net: Network) -> Tensor:
     """X / (bias + alpha / size * sum of squares) ^ beta, over `size` channels around each.
 
     Caffe takes odd sizes and four axes; others are a band of ones over the channels.
     """
-    x, size = call.tensor(0), call.attribute("size")
+    return _normalized(call, net, call.tensor(0))
+
+
+def _normalized(call: Call, net: Network, x: Tensor) -> Tensor:
+    size = call.attribute("size")
     need(size is not None and size > 0, f"size {size}")
     alpha, beta, bias = call.attribute("alpha", 1e-4), call.attribute("beta", 0.75), call.attribute("bias", 1.0)
     if size % 2 == 1 and len(x.shape) == 4:

@@ -10,11 +10,11 @@ from itertools import pairwise
 
 import numpy as np
 
-from converters.onnx import views
+from converters.onnx.moving import views
+from converters.onnx.moving.rearranging import part
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import OPERATORS, Call
 from converters.onnx.operators.windows import cut, write_steps
-from converters.onnx.rearranging import part
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import need
 from prototxt_gen.layers.layer_types import count

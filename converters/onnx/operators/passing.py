@@ -7,9 +7,9 @@ from math import prod
 
 import numpy as np
 
+from converters.onnx.models.tensors import kind_of, type_name
 from converters.onnx.network import Network
-from converters.onnx.operators.readers import OPERATORS, Call
-from converters.onnx.tensors import kind_of, type_name
+from converters.onnx.operators.readers import OPERATORS, Call, refuse
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import UnsupportedError, need
 
@@ -67,13 +67,27 @@ def size(call: Call, net: Network) -> Constant:
     return np.array(prod(call.tensor(0).shape), np.int64)
 
 
-@OPERATORS.register("If", "Loop", "Scan")
-def sub_graph(call: Call, net: Network) -> Tensor:
-    """Graphs within a node."""
-    raise UnsupportedError("a graph within the node: a network of Caffe runs all its layers, each once")
-
-
 @OPERATORS.register("ConstantOfShape")
 def constant_of_shape(call: Call, net: Network) -> Tensor:
     """Its input is a shape, which is known: it only comes here when the network computes it."""
     raise UnsupportedError("its shape is computed by the network: shapes in Caffe are fixed")
+
+
+# Weights that are stored as whole numbers are constants, and computed when they are met.
+refuse(
+    "numbers rounded to 8 bits while the network runs: Caffe's layers compute with floats",
+    "QuantizeLinear",
+    "DequantizeLinear",
+    "DynamicQuantizeLinear",
+    "QLinearConv",
+    "QLinearMatMul",
+    "ConvInteger",
+    "MatMulInteger",
+)
+refuse(
+    "recurrent operators are not read: Caffe's LSTM and RNN take a second bottom that says where sequences begin, and "
+    "there is no GRU",
+    "LSTM",
+    "GRU",
+    "RNN",
+)

@@ -16,6 +16,7 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 
+from converters.onnx.moving import views
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import OPERATORS, Call
 from converters.onnx.operators.windows import Axis, cut, spatial, unpadded, window_axes, write_steps
@@ -33,7 +34,7 @@ Pair: TypeAlias = Callable[[Tensor, "list[Axis]", str], Tensor]
 def max_pool(call: Call, net: Network) -> Tensor:
     """The largest number of each window (ONNX: MaxPool). Padding is never the largest."""
     need(len(call.node.outputs) < 2 or not call.node.outputs[1], "its second output: Caffe counts places in each plane")
-    bottom, axes = _windows(call)
+    bottom, axes = _windows(call, net)
     inner, windows = unpadded(net, bottom, axes)
     # A border of zeros changes no maximum where there is nothing below 0, as behind ReLU.
     if inner is not bottom and _is_positive(net, inner) and _all_meet(windows):
@@ -56,11 +57,11 @@ def max_pool(call: Call, net: Network) -> Tensor:
 def average_pool(call: Call, net: Network) -> Tensor:
     """The mean of each window (ONNX: AveragePool), over the numbers in the map, or in it and its padding."""
     padded = bool(call.attribute("count_include_pad", 0))
-    bottom, axes = _windows(call)
+    bottom, axes = _windows(call, net)
     if padded:
         axes = [replace(axis, counted=(axis.begin, axis.margin)) for axis in axes]
     bottom, axes = unpadded(net, bottom, axes)
-    if any(axis.dilation > 1 or _held([axis, axis], "AVE", True) is None for axis in axes):
+    if any(axis.dilation > 1 or not _is_mean(axis, net.options.round_mode) for axis in axes):
         matrices = {place: _taps(axis) / _divisors(axis)[:, None] for place, axis in enumerate(axes, 2)}
         return write_steps(net, bottom, along_axes(bottom.shape, matrices), "mean")
 
@@ -84,7 +85,7 @@ def average_pool(call: Call, net: Network) -> Tensor:
 def lp_pool(call: Call, net: Network) -> Tensor:
     """The p-norm of each window (ONNX: LpPool): powers, their sum by a linear map, its root."""
     norm = call.attribute("p", 2)
-    bottom, axes = _windows(call)
+    bottom, axes = _windows(call, net)
     value = _powers(net, bottom, norm)
     sums = along_axes(bottom.shape, {place: _taps(axis) for place, axis in enumerate(axes, 2)})
     return _root(net, write_steps(net, value, sums, "sum", last=norm == 1), norm, 1)
@@ -114,8 +115,8 @@ def scaled(net: Network, value: Tensor, factors: Constant, suffix: str) -> Tenso
     return net.layer("Scale", [value], blobs=[factors], suffix=suffix, fixed=True, scale_param=param)
 
 
-def _windows(call: Call) -> tuple[Tensor, list[Axis]]:
-    bottom = call.tensor(0)
+def _windows(call: Call, net: Network) -> tuple[Tensor, list[Axis]]:
+    bottom = views.as_map(net, call.tensor(0))
     axes = len(bottom.shape) - 2
     need(axes > 0, f"an input of {bottom.shape}, without a map")
     need(call.attribute("kernel_shape") is not None, "no kernel_shape")
@@ -195,6 +196,17 @@ def _held(axes: list[Axis], method: Method, round_mode: bool) -> Held | None:
                 cuts = sum(first > 0 or size > least for first, size, least in zip(firsts, made, wanted, strict=True))
                 found.append(((cuts, prod(made), floor), (pads, firsts, floor, made)))
     return min(found)[1] if found else None
+
+
+def _is_mean(axis: Axis, round_mode: bool) -> bool:
+    """Whether Caffe has the windows, each with a number: what lies wholly behind its padding it divides by nothing."""
+    held = _held([axis, axis], "AVE", round_mode)
+    if held is None:
+        return False
+    (pad, _), (first, _), _, _ = held
+    windows = replace(axis, begin=pad, outputs=first + axis.outputs)
+    places = _places(windows)
+    return bool(((places >= -pad) & (places < axis.size + pad)).any(1).all())
 
 
 def _pooling(net: Network, value: Tensor, axes: list[Axis], method: Method, held: Held, suffix: str) -> Tensor:

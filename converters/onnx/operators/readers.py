@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from converters.onnx.model import Node
+from converters.onnx.models.model import Node
 from converters.onnx.network import Network
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import UnsupportedError, need
@@ -69,3 +69,18 @@ OPERATORS: Registry[Reader] = Registry("ONNX operator")
 Nodes whose inputs are all constants never come here: they are computed when they are met. For what Caffe cannot do a
 reader raises UnsupportedError with the reason only.
 """
+
+REFUSED: dict[str, str] = {}
+"""Operator -> reason, of those that Caffe never does, whatever their inputs are. They are in OPERATORS, too."""
+
+
+def refuse(reason: str, *operators: str) -> None:
+    """Enters operators that Caffe never does."""
+
+    def read(call: Call, net: Network) -> Tensor:
+        raise UnsupportedError(reason)
+
+    read.__doc__ = f"Refused: {reason}."
+    for operator in operators:
+        OPERATORS.register(operator)(read)
+        REFUSED[operator] = reason

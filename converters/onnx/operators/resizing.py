@@ -8,14 +8,22 @@ from dataclasses import dataclass
 import numpy as np
 
 from converters.onnx.network import Network
-from converters.onnx.operators.readers import OPERATORS, Call
+from converters.onnx.operators.readers import OPERATORS, Call, refuse
 from converters.onnx.operators.windows import write_steps
 from converters.onnx.values import Constant, Tensor
-from prototxt_gen.errors import UnsupportedError, need
+from prototxt_gen.errors import need
 from prototxt_gen.layers import Shape
 from prototxt_gen.stock import MOST_FACTORS, aligned, along_axes, repeated
 
-_COORDINATES = ("half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric", "half_pixel_symmetric")
+_COORDINATES = (
+    "half_pixel",
+    "pytorch_half_pixel",
+    "align_corners",
+    "asymmetric",
+    "half_pixel_symmetric",
+    "tf_half_pixel_for_nn",
+)
+"""The last is of opsets 11 and 12; tf2onnx still writes it, and onnxruntime takes it."""
 _ROUNDINGS = ("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
 
 
@@ -168,6 +176,8 @@ def _places(size: int, made: int, scale: float, coordinates: str, kind: type[np.
         return index * kind(size - 1) / kind(made - 1) if made > 1 else np.zeros(1, kind)
     if coordinates == "pytorch_half_pixel" and made == 1:
         return np.zeros(1, kind)
+    if coordinates == "tf_half_pixel_for_nn":
+        return (index + half) / step
     centres = (index + half) / step - half
     if coordinates == "half_pixel_symmetric":
         return centres + kind(size) / 2 * (1 - kind(made) / (step * kind(size)))
@@ -193,7 +203,12 @@ def _cubic(distances: Constant, a: float) -> Constant:
     return np.where(distances <= 1, near, np.where(distances < 2, far, 0))
 
 
-@OPERATORS.register("GridSample", "AffineGrid", "DeformConv", "RoiAlign", "MaxRoiPool", "MaxUnpool")
-def sampled(call: Call, net: Network) -> Tensor:
-    """Operators that read a map at places which the network computes."""
-    raise UnsupportedError("it reads a map at places that the network computes, which no layer of stock Caffe does")
+refuse(
+    "it reads a map at places that the network computes, which no layer of stock Caffe does",
+    "GridSample",
+    "AffineGrid",
+    "DeformConv",
+    "RoiAlign",
+    "MaxRoiPool",
+    "MaxUnpool",
+)

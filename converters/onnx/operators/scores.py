@@ -6,9 +6,9 @@ import numpy as np
 
 from converters.onnx.network import Network
 from converters.onnx.operators.blocks import along, marked, negated, powered, reshaped, turned, upright
-from converters.onnx.operators.readers import OPERATORS, Call
+from converters.onnx.operators.readers import OPERATORS, Call, refuse
 from converters.onnx.values import Tensor
-from prototxt_gen.errors import UnsupportedError, need
+from prototxt_gen.errors import need
 
 
 @OPERATORS.register("ArgMax", "ArgMin")
@@ -38,7 +38,12 @@ def argmax(call: Call, net: Network) -> Tensor:
     return marked(y, whole=True)
 
 
-@OPERATORS.register("TopK", "Hardmax", "NonMaxSuppression", "NonZero", "Unique", "Multinomial")
-def refused(call: Call, net: Network) -> Tensor:
-    """Refused: Caffe's ArgMax gives places or values, not both in order, and nothing picks by computed places."""
-    raise UnsupportedError(f"{call.operator}: Caffe has no layer for it, and no layers make it exactly")
+refuse("along an axis Caffe's ArgMax gives the places of the greatest or their numbers, not both", "TopK")
+refuse("Caffe has no layer that marks the place of the greatest", "Hardmax")
+refuse("it draws numbers at random", "Multinomial")
+refuse(
+    "how much it gives hangs on computed numbers; tops of Caffe's layers have fixed shapes",
+    "NonMaxSuppression",
+    "NonZero",
+    "Unique",
+)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from converters.onnx.moving.rearranging import part
 from converters.onnx.network import Network
 from converters.onnx.operators.readers import Call
-from converters.onnx.rearranging import part
 from converters.onnx.values import Tensor
 from prototxt_gen.errors import need
 from prototxt_gen.layers import Shape

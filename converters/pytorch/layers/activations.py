@@ -9,7 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.builders import BUILDERS, Apply, blob, stated_phase
+from converters.pytorch.layers.builders import BUILDERS, Apply, blob
+from prototxt_gen.errors import need
+from prototxt_gen.passes.phase import stated_phase
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.builders import Row
@@ -151,4 +153,5 @@ def _log(x: Tensor, scale: float, shift: float, factor: float) -> Tensor:
 def dropout(row: Row) -> nn.Module:
     """Drops in train() and scales what is left by 1 / (1 - ratio). Caffe: dropout_layer.cpp."""
     ratio, phase = row.layer.dropout_param.dropout_ratio, stated_phase(row.layer)
+    need(0 <= ratio <= 1, f"dropout_param.dropout_ratio: found {ratio:g}, expected 0 to 1")
     return Apply(F.dropout, p=ratio, training=phase == "TRAIN") if phase else nn.Dropout(ratio)

@@ -11,7 +11,6 @@ from torch import Tensor, nn
 from prototxt_gen.registry import Registry
 
 if TYPE_CHECKING:
-    from prototxt_gen.proto import LayerParameter
     from prototxt_gen.trace import LayerSummary
 
     Row: TypeAlias = LayerSummary
@@ -59,8 +58,3 @@ class Apply(nn.Module):
 def blob(shape: Sequence[int]) -> nn.Parameter:
     """A parameter without memory yet, to be filled by weights or by the layer's filler."""
     return nn.Parameter(torch.empty(tuple(shape), device="meta"))
-
-
-def stated_phase(layer: LayerParameter) -> str | None:
-    """The layer's own `phase`, which overrides the network's; None: by train() or eval() (Caffe: net.cpp, Init)."""
-    return ("TRAIN", "TEST")[layer.phase] if layer.HasField("phase") else None

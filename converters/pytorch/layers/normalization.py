@@ -10,8 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.builders import BUILDERS, Apply, blob, stated_phase
+from converters.pytorch.layers.builders import BUILDERS, Apply, blob
+from prototxt_gen.errors import need
 from prototxt_gen.layers.layer_types import axis_of
+from prototxt_gen.passes.phase import stated_phase
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.builders import Row
@@ -61,6 +63,7 @@ def batch_norm(row: Row, scale: Row | None = None) -> nn.Module:
     channels = shape[1] if len(shape) > 1 else 1
     # The shortest decimal that gives the float: 0.9, not 0.8999999761581421.
     momentum = 1 - float(str(np.float32(options.moving_average_fraction)))
+    need(options.eps >= 0, f"batch_norm_param.eps: found {options.eps:g}, expected 0 or more")
     settings: dict[str, Any] = {"eps": options.eps, "momentum": momentum, "affine": scale is not None}
     phase = stated_phase(row.layer)
     stored = phase == "TEST" if phase else None

@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from converters.pytorch.layers.builders import BUILDERS, Apply, stated_phase
+from converters.pytorch.layers.builders import BUILDERS, Apply
 from prototxt_gen.layers import Shape
 from prototxt_gen.layers.pooling import pooled_sizes, spp_windows, windows
 from prototxt_gen.layers.windows import Windows
+from prototxt_gen.passes.phase import stated_phase
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.builders import Row

@@ -182,12 +182,12 @@ def test_convert_says_which_phase_it_writes_for_stock_caffe(run, fault, tmp_path
     save_weights({"conv": [np.ones((2, 1, 1, 1)), np.ones(2)], "aux": [np.ones((1, 2, 1, 1)), np.ones(1)]}, caffemodel)
     stock, weights = tmp_path / "stock.prototxt", tmp_path / "stock.caffemodel"
     said = run("convert", prototxt, caffemodel, weights, "--stock", stock)
-    assert said.startswith(f"{stock}: 4 layers, those of the phase TEST; left out: data, aux\n")
-    assert [layer.name for layer in read_prototxt(stock).layer] == ["image", "conv", "up", "up/reshape"]
+    assert said.startswith(f"{stock}: 3 layers, those of the phase TEST; left out: data, aux\n")
+    assert [layer.name for layer in read_prototxt(stock).layer] == ["image", "conv", "up"]
     assert list(load_weights(weights)) == ["conv", "up"]
     said = run("convert", prototxt, caffemodel, weights, "--stock", stock, "--phase", "TRAIN")
-    assert said.startswith(f"{stock}: 5 layers, those of the phase TRAIN; left out: image\n")
-    assert [layer.name for layer in read_prototxt(stock).layer] == ["data", "conv", "up", "up/reshape", "aux"]
+    assert said.startswith(f"{stock}: 4 layers, those of the phase TRAIN; left out: image\n")
+    assert [layer.name for layer in read_prototxt(stock).layer] == ["data", "conv", "up", "aux"]
     assert list(load_weights(weights)) == ["conv", "up", "aux"]
     said = fault("convert", prototxt, caffemodel, tmp_path / "a.h5", "--phase", "TRAIN")
     assert "--phase is for --stock" in said

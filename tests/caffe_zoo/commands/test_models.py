@@ -86,3 +86,42 @@ def test_arguments_that_do_not_go_together(fault, net, pair, tmp_path):
     for words in (["--gelu", "tanh"], ["--longest-name", "9"], ["--dialect", "fork"], ["--separator", "_"]):
         assert "for reading .onnx" in fault("convert", prototxt, caffemodel, tmp_path / "out.h5", *words)
     assert not any(path.exists() for path in out)
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    pytest.importorskip("onnxscript", reason="torch's exporter needs onnxscript")
+    import torch
+    from torch import nn
+
+    path = tmp_path_factory.mktemp("pt2") / "tiny.pt2"
+    torch.manual_seed(0)
+    module = nn.Sequential(nn.Conv2d(3, 4, 3, bias=False), nn.BatchNorm2d(4), nn.Sequential(nn.Hardswish())).eval()
+    x = torch.randn(1, 3, 6, 6)
+    torch.export.save(torch.export.export(module, (x,)), path)
+    return path, x.numpy(), module(x).detach().numpy()
+
+
+def test_a_program_of_torch_export_becomes_a_pair(run, program, tmp_path):
+    path, x, y = program
+    prototxt, weights = tmp_path / "out.prototxt", tmp_path / "out.caffemodel"
+    run("convert", path, prototxt, weights, "--separator", "_", "--longest-name", "6")
+    made = read_prototxt(prototxt)
+    assert made.name == "tiny" and "BatchNorm" not in layers(prototxt)
+    assert all(len(layer.name) <= 6 and "/" not in layer.name for layer in made.layer)
+    [top] = summarize(made).outputs
+    close(computed(made, load_weights(weights), {made.layer[0].top[0]: x}, [top]), [y])
+
+
+def test_faults_of_programs(fault, program, tmp_path):
+    prototxt, weights = tmp_path / "out.prototxt", tmp_path / "out.caffemodel"
+    assert "has the shapes it was exported with" in fault(
+        "convert", program[0], prototxt, weights, "--input-shape", "1,3,6,6"
+    )
+    broken = tmp_path / "broken.pt2"
+    broken.write_bytes(program[0].read_bytes()[:1000])
+    assert "broken.pt2: found no program of torch.export.save" in fault("convert", broken, prototxt, weights)
+    for name in ("module.pt", "module.pth"):
+        found = fault("convert", tmp_path / name, prototxt, weights)
+        assert "a pickle of PyTorch" in found and "torch.export.save(" in found
+    assert not prototxt.exists() and not weights.exists()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from converters import merge_batchnorm, to_torch
+from converters.onnx import reading
 from converters.onnx.from_torch import compare_with_torch, from_torch
 from prototxt_gen.errors import NetworkError, NotInstalledError, UnsupportedError
 from prototxt_gen.passes.stock import FORK_TYPES
@@ -37,7 +39,14 @@ def inputs_of(names: list[str], batch: int = 0) -> list[torch.Tensor]:
     return [torch.randn(batch or MODULES[name][1][0], *MODULES[name][1][1:]) for name in names]
 
 
-GROUPS = [list(MODULES)[start::4] for start in range(4)]
+#: One of each kind; the others take half a minute more.
+QUICK = [
+    "c2f", "sppf", "squeeze and excitation", "channel shuffle of 3 groups", "inception", "pixel shuffle",
+    "averages over parts of other sizes", "bilinear without align, odd", "reflected and replicated edges", "signals",
+    "grouped transposed convolution", "group norm",
+]  # fmt: skip
+REST = [name for name in MODULES if name not in QUICK]
+GROUPS = [QUICK, *(pytest.param(REST[start::3], marks=pytest.mark.slow) for start in range(3))]
 
 
 @pytest.mark.parametrize("names", GROUPS, ids=lambda names: names[0])
@@ -51,8 +60,9 @@ def test_forms_of_networks(names):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         net, weights = from_torch(module, inputs, tolerance=2e-5)
+    if names == QUICK:
+        assert compare_with_torch(module, inputs, net, weights).passed
     assert not set(FORK_TYPES) & {layer.type for layer in net.layer}
-    assert compare_with_torch(module, inputs, net, weights, tolerance=2e-5).passed
 
 
 class Residual(nn.Module):
@@ -79,11 +89,16 @@ def residual():
     return module
 
 
+@pytest.fixture(scope="module")
+def converted(residual):
+    return from_torch(residual, X)
+
+
 X = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
 
 
-def test_layers_are_named_by_module_paths(residual):
-    net, weights = from_torch(residual, X)
+def test_layers_are_named_by_module_paths(residual, converted):
+    net, weights = converted
     names = [layer.name for layer in net.layer]
     assert net.name == "Residual" and names[0] == "x"
     for name in ("stem", "relu", "stem_2", "add", "relu_2", "layer1.0.cv1.0", "layer1.0.add", "layer1.1.2"):
@@ -96,12 +111,12 @@ def test_layers_are_named_by_module_paths(residual):
         torch.testing.assert_close(found[name], expected, rtol=0, atol=1e-5)
 
 
-def test_batch_norm_is_kept_by_choice(residual):
+def test_batch_norm_is_kept_by_choice(residual, converted):
     net, weights = from_torch(residual, X, merged=False)
     assert [layer.type for layer in net.layer].count("BatchNorm") == 4
     np.testing.assert_array_equal(weights["stem"][0], residual.stem.weight.detach().numpy())
     merged, blobs = merge_batchnorm(net, weights)
-    ours, theirs = from_torch(residual, X)
+    ours, theirs = converted
     assert [layer.name for layer in merged.layer] == [layer.name for layer in ours.layer]
     for name, arrays in theirs.items():
         for array, other in zip(arrays, blobs[name], strict=True):
@@ -127,8 +142,8 @@ def test_the_module_stays_as_it_is(residual):
         residual.eval()
 
 
-def test_the_first_layer_that_differs_is_named(residual):
-    net, weights = from_torch(residual, X)
+def test_the_first_layer_that_differs_is_named(residual, converted):
+    net, weights = converted
     wrong = dict(weights)
     wrong["layer1.0.cv2.0"] = [blob + 0.1 for blob in weights["layer1.0.cv2.0"]]
     found = compare_with_torch(residual, X, net, wrong)
@@ -136,9 +151,25 @@ def test_the_first_layer_that_differs_is_named(residual):
     assert "DIFFERS from Residual in PyTorch: first at top 'layer1.0.cv2.0'" in str(found)
 
 
-def test_a_difference_is_an_error(residual):
-    with pytest.raises(NetworkError, match=r"Residual: the network differs from the module .* first at top 'stem'"):
-        from_torch(residual, X, tolerance=-1)
+def test_a_difference_is_an_error(residual, monkeypatch):
+    def wrong(*arguments, **choices):
+        net, weights = reading.to_network(*arguments, **choices)
+        return net, weights | {"layer1.0.cv2.0": [blob + 0.01 for blob in weights["layer1.0.cv2.0"]]}
+
+    monkeypatch.setattr("converters.onnx.from_torch.to_network", wrong)
+    expected = (
+        r"Residual: the network differs from the module on the example: first at top 'layer1.0.cv2.0', made by .*"
+    )
+    with pytest.raises(NetworkError, match=expected + r"of the largest value; at the output 'out' "):
+        from_torch(residual, X)
+    net, _ = from_torch(residual, X, check=False)
+    assert net.name == "Residual"
+
+
+def test_what_float32_rounds_away_is_a_warning():
+    module = nn.Sequential(nn.Conv2d(3, 4, 1), Fn(lambda s, x: (x + 1000.0) - 1000.0))
+    with pytest.warns(UserWarning, match=r"Sequential: the network differs .* in float64 it differs by"):
+        from_torch(module, X, tolerance=1e-9)
 
 
 OUTPUTS = {
@@ -161,6 +192,10 @@ def test_outputs(case):
     assert {top for layer in net.layer for top in layer.top} - taken == set(names)
 
 
+def smoothed(size: tuple[int, int], mode: str, corners: bool, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(x, size=size, mode=mode, align_corners=corners, antialias=True)
+
+
 # Operations that torch's own exporter drops a part of, writes wrongly or hides, or does not know.
 OPERATIONS = {
     "adaptive max 1d": (nn.AdaptiveMaxPool1d(3), (2, 3, 7)),
@@ -181,6 +216,15 @@ OPERATIONS = {
     "hardshrink": (nn.Hardshrink(0.3), (2, 30)),
     "softshrink": (nn.Softshrink(0.3), (2, 30)),
     "threshold": (nn.Threshold(-0.2, 3.0), (2, 30)),
+    **{
+        f"antialias, {mode}, {size}, corners {corners}": (
+            nn.Sequential(Fn(partial(smoothed, size, mode, corners))),
+            (1, 2, 6, 9),
+        )
+        for size in ((4, 4), (13, 3), (6, 18))
+        for mode in ("bilinear", "bicubic")
+        for corners in (True, False)
+    },
     "threshold to 0": (nn.Threshold(-0.2, 0.0), (2, 30)),
 }
 
@@ -291,6 +335,7 @@ def test_a_fork_says_it_shorter():
     assert {"ShuffleChannel", "Upsample", "ReLU6"} <= {layer.type for layer in net.layer}
 
 
+@pytest.mark.slow
 def test_one_stage_detectors_have_their_names():
     module = Detector()
     settle(module, torch.randn(2, 3, 64, 64))

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from converters.onnx.model import Model, Node, Origin
+from converters.onnx.models.model import Model, Node, Origin
 from converters.onnx.names import fitted_names, layer_names, named, renamed
 from prototxt_gen import NetParameter, to_text
 from prototxt_gen.text import parse_text

@@ -9,7 +9,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import helper, numpy_helper  # noqa: E402
 
 from converters import read_onnx  # noqa: E402
-from converters.onnx.model import model_of  # noqa: E402
+from converters.onnx.models.model import model_of  # noqa: E402
 from converters.onnx.network import MOST_LAYERS, Options  # noqa: E402
 from converters.onnx.reading import to_network  # noqa: E402
 from prototxt_gen.errors import FileError, FormatError, NetworkError, UnsupportedError  # noqa: E402
@@ -233,6 +233,52 @@ def test_all_nodes_that_cannot_be_done_are_in_one_error():
     assert len(lines) == 1 + len(wanted)
     for line, (start, within) in zip(lines[1:], wanted, strict=True):
         assert line.startswith(start) and within in line and len(line) > len(start)
+
+
+IMPOSSIBLE = [
+    ("MatMul", "tokens across", "product of two tensors", {}),
+    ("TopK", "r k", "not both", {}),
+    ("NonMaxSuppression", "boxes scores", "tops of Caffe's layers have fixed shapes", {}),
+    ("NonZero", "r", "tops of Caffe's layers have fixed shapes", {}),
+    ("Gelu", "r", "Caffe has no erf; the tanh form differs by up to 5e-4", {}),
+    ("Erf", "r", "Caffe has no erf", {}),
+    ("Custom", "r", "the domain 'my.own' is not ONNX's own", {"domain": "my.own"}),
+    ("RoiAlign", "r rois items", "places that the network computes", {}),
+    ("QuantizeLinear", "r scale zero", "rounded to 8 bits", {}),
+    ("QLinearConv", "y8 scale zero w8 scale zero scale zero", "rounded to 8 bits", {}),
+    ("GRU", "r w r3", "there is no GRU", {}),
+    ("Round", "r", "no layer that rounds", {}),
+]
+
+
+def test_everything_that_is_impossible_is_said_at_once():
+    """Each with its name, its operator, why, and where it came from."""
+    nodes = [
+        node("Relu", "x", "r"),
+        node("Reshape", "r flat", "tokens"),
+        node("Transpose", "tokens", "across", perm=[0, 2, 1]),
+    ]
+    for place, (operator, inputs, _, attributes) in enumerate(IMPOSSIBLE):
+        made = node(operator, inputs, f"y{place}", **attributes)
+        made.metadata_props.add(key="pkg.torch.onnx.name_scopes", value=f"['', 'stage{place}.block', 'f']")
+        made.metadata_props.add(key="pkg.torch.onnx.stack_trace", value=f'File "/me/net.py", line {place + 20}, in g')
+        nodes.append(made)
+    constants = {
+        "flat": np.int64([1, 3, 64]), "k": np.int64([2]), "scale": np.float32(0.1), "zero": np.uint8(3),
+        "w8": np.ones((4, 3, 3, 3), np.uint8), "w": normal(1, 6, 8), "r3": normal(1, 6, 2),
+    }  # fmt: skip
+    inputs = {"x": normal(1, 3, 8, 8), "boxes": normal(1, 5, 4), "scores": normal(1, 2, 5), "rois": normal(2, 4)}
+    inputs["items"] = np.zeros(2, np.int64)
+    proto = model(nodes, inputs, constants, " ".join(f"y{place}" for place in range(len(IMPOSSIBLE))), opset=20)
+    proto.opset_import.add(domain="my.own", version=1)
+    with pytest.raises(UnsupportedError) as caught:
+        to_network(model_of(proto), Options())
+    first, *lines = str(caught.value).splitlines()
+    assert first == f"Caffe cannot do {len(IMPOSSIBLE)} nodes exactly:" and len(lines) == len(IMPOSSIBLE)
+    for place, (line, (operator, _, why, attributes)) in enumerate(zip(lines, IMPOSSIBLE, strict=True)):
+        domain = "my.own." if attributes else ""
+        assert line.startswith(f"node '{operator}_y{place}' ({domain}{operator}): ") and why in line, line
+        assert line.rstrip(";").endswith(f"[stage{place}.block, /me/net.py:{place + 20}]")
 
 
 def test_nodes_behind_a_refused_one_are_judged_by_its_shape():

@@ -286,6 +286,15 @@ class MinusMean(nn.Module):
         return self.conv((x / 255.0 - self.mean) / self.std)
 
 
+class StandardConv(nn.Conv2d):
+    """Weights brought to mean 0 and variance 1 whenever it runs, of a size that exporters do not compute."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = self.weight.reshape(1, self.out_channels, -1)
+        weight = F.batch_norm(rows, None, None, training=True, momentum=0.0).reshape_as(self.weight)
+        return F.conv2d(x, weight, self.bias, padding=1)
+
+
 MODULES: dict[str, tuple[Maker, tuple[int, ...]]] = {
     "focus": (Focus, (1, 3, 16, 20)),
     "csp": (lambda: C3(6, 8), (1, 6, 8, 8)),
@@ -370,10 +379,11 @@ MODULES: dict[str, tuple[Maker, tuple[int, ...]]] = {
     ),
     "group norm": (lambda: nn.Sequential(nn.Conv2d(3, 8, 3), nn.GroupNorm(4, 8)), (2, 3, 7, 7)),
     "maxout": (lambda: Fn(lambda s, x: torch.maximum(*s.c(x).split(3, 1)), c=nn.Conv2d(4, 6, 3)), (1, 4, 6, 6)),
-    "weight standardisation": (
+    "weight norm": (
         lambda: nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3)),
         (1, 3, 6, 6),
     ),
+    "standardised weights": (lambda: StandardConv(3, 400, 3), (1, 3, 5, 5)),
     "sum of three": (
         lambda: Fn(lambda s, x: s.a(x) + s.b(x) * 0.5 - 2 * s.a(x), a=nn.Conv2d(3, 4, 1), b=nn.Conv2d(3, 4, 1)),
         (1, 3, 6, 6),

@@ -32,7 +32,7 @@ ONE_BOTTOM = [  # the layer, the bottom, its nodes
     ('type: "Reshape" reshape_param { shape { dim: 1 } axis: 1 num_axes: 0 }', X, "Reshape"),
     ('type: "Reshape" reshape_param { shape { dim: 1 dim: 1 } axis: -1 num_axes: 0 }', X, "Reshape"),
     ('type: "Reshape" reshape_param { shape { dim: 0 dim: 2 dim: 3 } axis: -5 num_axes: 2 }', X, "Reshape"),
-    ('type: "Reshape" reshape_param { shape { } }', numbers(1, 1, 1), "Reshape"),
+    ('type: "Reshape" reshape_param { shape { } }', numbers(1, 1, 1), "Squeeze"),
     ('type: "Permute" permute_param { order: 0 order: 2 order: 3 order: 1 }', X, "Transpose"),
     ('type: "Permute" permute_param { order: 3 order: 1 }', X, "Transpose"),
     ('type: "Permute"', X, "Identity"),
@@ -52,6 +52,17 @@ ONE_BOTTOM = [  # the layer, the bottom, its nodes
 @pytest.mark.parametrize(("text", "x", "expected"), ONE_BOTTOM)
 def test_one_bottom(text, x, expected):
     assert operators(check_layer(text, x=x)) == expected.split()
+
+
+@pytest.mark.parametrize("points", ["", "slice_point: 1 slice_point: 4"])
+def test_parts_of_a_parameter(points):
+    net = net_of(
+        f"""layer {{ name: "p" type: "Parameter" top: "p" parameter_param {{ shape {{ dim: 2 dim: 6 }} }} }}
+        layer {{ name: "l" type: "Slice" bottom: "p" top: "a" top: "b" top: "c" slice_param {{ axis: 1 {points} }} }}
+        layer {{ name: "e" type: "Concat" bottom: "x" bottom: "c" top: "y" }}""",
+        x=(2, 3),
+    )
+    assert "Split" not in operators(check(net, {"p": [numbers(2, 6)]}, outputs=["a", "b", "c", "y"]))
 
 
 @pytest.mark.parametrize("axis", [-4, -1, 1, 2])

@@ -14,7 +14,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 
 from converters import to_torch  # noqa: E402
-from converters.onnx.model import model_of  # noqa: E402
+from converters.onnx.models.model import model_of  # noqa: E402
 from converters.onnx.network import Options  # noqa: E402
 from converters.onnx.reading import to_network  # noqa: E402
 from prototxt_gen import NetParameter, UnsupportedError  # noqa: E402

@@ -148,6 +148,19 @@ def test_a_computed_choice_is_refused():
     refused(node("Greater", "x z"), {"x": normal(2, 3), "z": normal(2, 3)}, match="compares with one number")
 
 
+def test_a_choice_by_factors_of_0_and_1():
+    """As tf2onnx writes tf.where: both values, each times its truth value."""
+    nodes = [node("Greater", "x c", "above"), node("Not", "above", "below"), node("Cast", "above", "a", to=1)]
+    nodes += [
+        node("Cast", "below", "b", to=1),
+        node("Mul", "a x", "ax"),
+        node("Mul", "b z", "bz"),
+        node("Add", "ax bz"),
+    ]
+    inputs = {"x": normal(2, 3, 4), "z": normal(2, 3, 4, seed=1)}
+    assert "Threshold" in types(check(nodes, inputs, {"c": np.float32(0.3)}))
+
+
 @pytest.mark.parametrize("operator", ["Greater", "Less"])
 def test_a_comparison_with_a_number_is_a_threshold(operator):
     nodes = [node(operator, "x c", "above"), node("Cast", "above", "gate", to=1), node("Mul", "x gate")]

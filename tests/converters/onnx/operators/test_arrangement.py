@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from converters.onnx.model import model_of
+from converters.onnx.models.model import model_of
 from converters.onnx.network import Options
 from converters.onnx.reading import to_network
 from prototxt_gen import NetParameter, UnsupportedError
@@ -354,6 +354,26 @@ def test_the_batch_stays_open(batch: int):
     close(run(net, weights, x, ["s", "v", "w"]), wanted)
 
 
+@pytest.mark.parametrize(
+    "constant, axis",
+    [
+        pytest.param(normal(1, 2, 6, 4), 1, id="coordinates"),
+        pytest.param(np.full((1, 3, 6, 4), 0.5, np.float32), 1, id="one number"),
+        pytest.param(normal(1, 8, 6, 1), 3, id="a column"),
+        pytest.param(np.zeros((1, 8, 3, 4), np.float32), 2, id="zeros"),
+    ],
+)
+def test_constants_are_joined_to_any_batch(constant: np.ndarray, axis: int):
+    proto = model([node("Concat", "c x", "y", axis=axis), node("Relu", "y", "end")], MAP, {"c": constant})
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "batch"
+    net, weights = to_network(model_of(proto), Options())
+    for batch in (1, 3):
+        x = np.concatenate([MAP["x"]] * batch) + np.arange(batch, dtype=np.float32)[:, None, None, None]
+        wanted = np.concatenate([np.repeat(constant, batch, 0), x], axis).clip(0)
+        net.layer[0].input_param.shape[0].dim[0] = batch
+        close(run(net, weights, {"x": x}, ["end"]), [wanted], 0)
+
+
 # ---------------------------------------------------------------------------------------------------- random chains
 
 
@@ -438,6 +458,72 @@ def test_random_chains(dialect: str):
         close(run(net, weights, given, ["end"]), expected(model(nodes, x, constants), x), 0, seed)
         done += 1
     assert done >= (60 if dialect == "fork" else 50)
+
+
+# ------------------------------------------------------------------------------------------ which Transpose has a place
+
+LAST = node("Transpose", "x", "last", perm=[0, 2, 3, 1])
+"""Moves the channels of MAP to the end: (1, 6, 4, 8)."""
+
+
+@pytest.mark.parametrize(
+    "nodes, constants",
+    [
+        pytest.param([node("Add", "last y", "z")], {}, id="two orders are added"),
+        pytest.param([node("Max", "y last", "z")], {}, id="two orders have a maximum"),
+        pytest.param(
+            [node("Mul", "last row", "m"), node("Add", "m y", "z")], {"row": normal(4, 1)}, id="factors on another axis"
+        ),
+        pytest.param([node("Concat", "last y", "z", axis=2)], {}, id="two orders are joined"),
+        pytest.param([node("Softmax", "last", "s", axis=2), node("Add", "s y", "z")], {}, id="softmax"),
+        pytest.param([node("ReduceMean", "last", "s", axes=[2]), node("Mul", "s y", "z")], {}, id="mean"),
+    ],
+)
+def test_operators_that_ask_for_no_channels_take_any_order(nodes: list[Any], constants: dict[str, np.ndarray]):
+    """The result is in the other input's order: that of a blob."""
+    inputs = MAP | {"y": normal(1, 6, 4, 8, seed=1)}
+    check([LAST, *nodes, node("Flatten", "z", "flat")], inputs, constants)
+    check([LAST, *nodes, node("Flatten", "z", "flat")], inputs, constants, dialect="fork")
+
+
+@pytest.mark.parametrize(
+    "nodes, constants, written",
+    [
+        pytest.param([node("Conv", "last w", "z")], {"w": normal(3, 6, 1, 1)}, ["Convolution"], id="Conv of a point"),
+        pytest.param([node("MatMul", "last w", "z")], {"w": normal(8, 3)}, ["Convolution"], id="channels"),
+        pytest.param(
+            [node("Reshape", "last rows", "r"), node("MatMul", "r w", "m"), node("Reshape", "m maps", "z")],
+            {"rows": whole(-1, 8), "w": normal(8, 3), "maps": whole(1, 6, 4, 3)},
+            ["Convolution"],
+            id="channels of rows, as Keras writes a Dense on a map",
+        ),
+    ],
+)
+def test_a_matrix_along_an_axis_needs_no_other_order(nodes: list[Any], constants: Any, written: list[str]):
+    back = node("Transpose", "z", perm=[0, 3, 1, 2])
+    assert types(check([LAST, *nodes, back], {"x": MAP["x"]}, constants)) == written
+
+
+@pytest.mark.parametrize(
+    "end, constants",
+    [
+        pytest.param([], {}, id="an output"),
+        pytest.param([node("Relu", "last", "y")], {}, id="an output below the view"),
+        pytest.param([node("Conv", "last w")], {"w": normal(3, 6, 2, 1)}, id="Conv with windows"),
+        pytest.param([node("ConvTranspose", "last w")], {"w": normal(6, 3, 1, 1)}, id="ConvTranspose"),
+        pytest.param([node("MaxPool", "last", kernel_shape=[2, 2])], {}, id="MaxPool"),
+        pytest.param([node("AveragePool", "last", kernel_shape=[1, 2])], {}, id="AveragePool"),
+    ],
+)
+def test_maps_with_channels_elsewhere_are_refused_in_stock_caffe(end: list[Any], constants: dict[str, np.ndarray]):
+    nodes = [node("Sigmoid", "x", "s"), node("Transpose", "s", "last", perm=[0, 2, 3, 1]), *end]
+    refused(nodes, MAP, constants, match=r"\(1, 8, 6, 4\) -> Transpose \(0, 2, 3, 1\) 'Transpose_last': .* no Permute")
+    check(nodes, MAP, constants, dialect="fork")
+
+
+def test_height_and_width_may_change_places():
+    nodes = [node("Transpose", "x", "t", perm=[0, 1, 3, 2]), node("Conv", "t w")]
+    check(nodes, MAP, {"w": normal(3, 8, 3, 2)})
 
 
 # ---------------------------------------------------------------------------------------------------- refused

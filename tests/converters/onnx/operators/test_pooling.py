@@ -108,3 +108,11 @@ def test_any_windows(operator, seed):
         if np.size(wanted):
             check(proto, arrays, opset=opset, by=wanted, round_mode=draw.random() < 0.7)
             done += 1
+
+
+def test_a_mean_of_zeros_alone_behind_the_map():
+    nodes = [
+        node("Pad", "x pads", "b"),
+        node("AveragePool", "b", "y", kernel_shape=[1, 1], strides=[2, 2]),
+    ]
+    check(nodes, {"x": normal(1, 2, 8, 8)}, {"pads": np.array([0, 0, 0, 0, 0, 0, 1, 1])})

@@ -92,6 +92,7 @@ def test_any_resizing(mode, seed):
         else:
             known = ["half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric"]
             known += ["half_pixel_symmetric"] if opset >= 19 else []
+            known += ["tf_half_pixel_for_nn"] if mode == "nearest" else []
             attributes["coordinate_transformation_mode"] = draw.choice(known)
             if mode == "nearest":
                 attributes["nearest_mode"] = draw.choice(["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"])

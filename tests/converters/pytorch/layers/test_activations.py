@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from prototxt_gen import UnsupportedError
 from tests.converters.pytorch.layers.arrays import P, X, close, normal
 
 ELEMENTWISE = {
@@ -49,3 +50,15 @@ def test_prelu(run):
     close(run('type: "PReLU"', [w], x=X), np.maximum(X, 0) + w.reshape(3, 1, 1) * slope)
     close(run('type: "PReLU" prelu_param { channel_shared: true }', [w[0]], x=X), np.maximum(X, 0) + w[0] * slope)
     close(run('type: "PReLU"', x=X), np.maximum(X, 0) + 0.25 * slope)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ('type: "Dropout" dropout_param { dropout_ratio: 1.5 }', "dropout_ratio: found 1.5, expected 0 to 1"),
+        ('type: "BatchNorm" batch_norm_param { eps: -0.5 }', "eps: found -0.5, expected 0 or more"),
+    ],
+)
+def test_numbers_that_make_no_sense_are_refused_by_name(run, layer, message):
+    with pytest.raises(UnsupportedError, match=message):
+        run(layer, x=X)

@@ -8,7 +8,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from converters.onnx.model import Unread, model_of, parse_model, read_model  # noqa: E402
+from converters.onnx.models.model import Unread, model_of, parse_model, read_model  # noqa: E402
 from prototxt_gen.errors import FileError, FormatError, UnsupportedError  # noqa: E402
 
 WEIGHT = np.arange(4, dtype=np.float32)

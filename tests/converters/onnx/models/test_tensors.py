@@ -11,7 +11,7 @@ import pytest
 onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from converters.onnx.tensors import array_of, single  # noqa: E402
+from converters.onnx.models.tensors import array_of, single  # noqa: E402
 from prototxt_gen.errors import FileError, FormatError, UnsupportedError  # noqa: E402
 
 KINDS = [

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
-from converters.onnx.model import model_of
-from converters.onnx.patterns import recognised
-from tests.converters.onnx.operators.checking import check, model, node, normal, refused, types
+from converters.onnx.models.model import model_of
+from converters.onnx.models.patterns import recognised
+from tests.converters.onnx.operators.checking import check, model, node, normal, onnx, refused, types
 
 C = {
     name: np.float32(value)
@@ -153,6 +155,66 @@ def test_group_normalization_of_torch():
     assert types(net) == ["Reshape", "Reduction", "Bias", "Reduction", "Power", "Scale", "Reshape", "Scale"]
 
 
+LRN = (
+    "Mul x x -> q; Reshape q s5 -> d; Pad d p -> e; AveragePool e -> m; Squeeze m one -> n; Reshape n s4 -> o; "
+    "Mul alpha o -> a; Add a k -> b; Pow b beta -> c; Div x c -> y"
+)
+
+
+def local_response(size: int = 3, kernel: int = 3, **changed: Any) -> tuple[list[Any], dict[str, Any]]:
+    """What PyTorch writes for local_response_norm of (2, 6, 4, 5)."""
+    nodes = chain(LRN)
+    nodes[3].attribute.append(onnx.helper.make_attribute("kernel_shape", [kernel, 1, 1]))
+    border = [0, 0, size // 2, 0, 0]
+    constants = {
+        "s5": np.int64([2, 1, 6, 4, -1]), "p": np.int64(border * 2), "one": np.int64([1]), "s4": np.int64([2, 6, 4, 5]),
+        "alpha": np.float32(0.3), "k": np.float32(1.5), "beta": np.float32(0.6),
+    }  # fmt: skip
+    return nodes, constants | changed
+
+
+@pytest.mark.parametrize("size", [1, 3, 5])
+def test_local_response_norm_of_torch(size: int):
+    nodes, constants = local_response(size, size)
+    net = check(nodes, {"x": normal(2, 6, 4, 5)}, constants)
+    found = net.layer[1].lrn_param
+    assert types(net) == ["LRN"] and (found.local_size, round(found.k, 6)) == (size, 1.5)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        pytest.param({"p": np.int64([0, 0, 2, 0, 0, 0, 0, 0, 0, 0])}, id="the two channels before"),
+        pytest.param({"p": np.int64([0, 0, 1, 0, 0] * 2), "k": np.float32(0.5)}, id="k below 1"),
+    ],
+)
+def test_what_is_like_local_response_norm(changed: dict[str, Any]):
+    nodes, constants = local_response(**changed)
+    check(nodes, {"x": normal(2, 6, 4, 5)}, constants)
+
+
+def test_means_over_something_else_than_channels_are_no_lrn():
+    """The squares are seen as other channels: exact, or refused by name."""
+    nodes, constants = local_response(s5=np.int64([2, 1, 4, 6, 5]))
+    refused(nodes, {"x": normal(2, 6, 4, 5)}, constants, match="the means are not over channels")
+
+
 def test_a_model_without_groups_is_itself():
     plain = model_of(model(chain("Relu x -> r; Tanh r -> y"), {"x": normal(2, 3)}))
     assert recognised(plain) is plain
+
+
+@pytest.mark.parametrize("pads", [(0, 1, 0, 1), (1, 0, 2, 1)])
+@pytest.mark.parametrize("own", [None, [1, 0, 0, 1]])
+def test_a_border_of_minus_infinity_is_padding_of_the_maxima(pads, own):
+    constants = {"pads": np.array([0, 0, *pads[:2], 0, 0, *pads[2:]]), "low": np.float32(-np.inf)}
+    pool = node("MaxPool", "b", "y", kernel_shape=[3, 3], strides=[2, 2], **({"pads": own} if own else {}))
+    nodes = [node("Pad", "x pads low", "b"), pool]
+    net = check(nodes, {"x": normal(1, 2, 9, 8)}, constants)
+    assert not {"Convolution", "InnerProduct", "Bias"} & set(types(net))
+
+
+def test_a_border_of_minus_infinity_that_others_take_is_refused():
+    constants = {"pads": np.array([0, 0, 0, 0, 0, 0, 1, 1]), "low": np.float32(-np.inf)}
+    nodes = [node("Pad", "x pads low", "b"), node("Relu", "b", "y")]
+    refused(nodes, {"x": normal(1, 2, 9, 8)}, constants, match="-inf")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.onnx.layouts import Layout, Placed, Placement, placed, positions
+from converters.onnx.moving.layouts import Layout, Placed, Placement, placed, positions
 from converters.onnx.values import Tensor
 from prototxt_gen.errors import need
 from prototxt_gen.layers import Shape

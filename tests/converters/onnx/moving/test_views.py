@@ -7,11 +7,11 @@ from random import Random
 import numpy as np
 import pytest
 
-from converters.onnx import views
-from converters.onnx.layouts import Layout
+from converters.onnx.moving import views
+from converters.onnx.moving.layouts import Layout
+from converters.onnx.moving.views import View
 from converters.onnx.network import Network, Options
 from converters.onnx.values import Tensor
-from converters.onnx.views import View
 from prototxt_gen.errors import UnsupportedError
 
 STEP = "a step"
@@ -110,6 +110,25 @@ def test_the_axes_that_a_transposition_moves():
     assert views.axis_order(channels_last(net, x)) == (0, 2, 3, 1)
 
 
+def test_a_matrix_along_an_axis_goes_below_a_view():
+    """The axis gets another number of positions in the blob; the others move apart, or together."""
+    net, x = started(2, 6, 4, 3)
+    for size in (1, 4, 9):
+        options = {"num_output": size, "kernel_size": [1], "bias_term": False}
+
+        def layer(blob: Tensor, axis: int, options: dict[str, object] = options) -> Tensor:
+            assert (blob, axis) == (x, 1)
+            weight = np.ones((options["num_output"], 6, 1, 1))  # type: ignore[arg-type]
+            return net.layer("Convolution", [blob], blobs=[weight], convolution_param=options)
+
+        rows = views.reshaped(net, channels_last(net, x), (2, 12, 6), STEP)
+        made = views.mapped(net, rows, 2, layer)
+        assert made is not None and made.shape == (2, 12, size)
+        places = np.arange(2 * size * 12).reshape(2, size, 4, 3).transpose(0, 2, 3, 1).reshape(2, 12, size)
+        np.testing.assert_array_equal(views.view_of(made).layout.places(), places)
+    assert views.mapped(net, views.reshaped(net, x, (2, 3, 24), STEP), 1, layer) is None
+
+
 def test_repeated_numbers_are_left_to_operators_that_broadcast():
     net, x = started(1, 6, 1, 1)
     value = views.expanded(net, x, (1, 6, 4, 2), STEP)
@@ -133,7 +152,7 @@ def test_a_refusal_tells_the_history():
     with pytest.raises(
         UnsupportedError, match=r"^'x' \(1, 40, 50, 60\) -> Reshape a -> Transpose b -> Reshape c: maps have"
     ):
-        net.plain(value)
+        views.as_map(net, value)
     net, x = started(2, 3)
     with pytest.raises(UnsupportedError, match=r"^'x' \(2, 3\) -> Transpose: no layer of Caffe moves items"):
         net.plain(views.transposed(net, x, (1, 0), "Transpose"))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from converters.onnx.model import Node, Origin
+from converters.onnx.models.model import Node, Origin
 from prototxt_gen.errors import FormatError
 
 MOST_NODES = 50_000

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from converters.onnx import views
-from converters.onnx.model import Model, Node
+from converters.onnx.models.model import Model, Node
+from converters.onnx.moving import views
 from converters.onnx.values import Tensor
 from prototxt_gen.layers import Shape
 

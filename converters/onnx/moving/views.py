@@ -2,8 +2,17 @@
 
 Operators that move numbers add no layers. They change the value's layout (layouts.py), so that what one node does and
 another undoes costs nothing, and what is left is written at once by the cheapest layers (rearranging.py). Operators
-on single numbers go below a layout by `through` and `common`, constants follow by `below`, a Gemm's weights by
-`flattened_order`.
+on single numbers go below a layout by `through` and `common`, constants follow by `below`, a matrix along one axis by
+`mapped`, a Gemm's weights by `flattened_order`.
+
+Which Transpose has a place in Caffe, and which is refused:
+1. One that another undoes, or that only layers below take, costs nothing. So does one of axes with one position.
+2. What operators on numbers, reductions, matrices, Concat or a Reshape take in another order is written exactly, in
+   either dialect: they do not ask which axis has channels. The batch stays on axis 0, so that it may be of any size;
+   UnsupportedError where an item would move, or a layer would have too many factors.
+3. Maps keep items on axis 0 and channels on axis 1 where it matters: windows go over the axes behind the channels, and
+   outputs are read as maps. A Transpose that leaves the whole channels of a map of 4 or 5 axes elsewhere, and ends in a
+   Conv with windows, in a pooling or in an output, is refused (`as_map`). The forks' dialect has Permute for it.
 """
 
 from __future__ import annotations
@@ -15,9 +24,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.onnx import layouts
-from converters.onnx.layouts import Atom, Layout
-from converters.onnx.rearranging import along, write
+from converters.onnx.moving import layouts
+from converters.onnx.moving.layouts import Atom, Layout
+from converters.onnx.moving.rearranging import along, write
 from converters.onnx.values import Constant, Tensor
 from prototxt_gen.errors import UnsupportedError, need
 from prototxt_gen.layers import Shape
@@ -73,7 +82,7 @@ def reshaped(net: Network, value: Tensor, shape: Sequence[int], step: str) -> Te
     """The value in another shape of as many numbers."""
     found = layouts.reshaped(view_of(value).layout, shape)
     if found is None:
-        value = _in_blob(net, value)
+        value = written(net, value)
         found = layouts.reshaped(view_of(value).layout, shape)
     assert found is not None, "a whole blob takes every shape"
     return viewed(value, found, net, step)
@@ -89,29 +98,41 @@ def picked(net: Network, value: Tensor, axis: int, indices: Sequence[int], step:
     view = view_of(value)
     if view.blob[:1] not in ((), (1,), value.shape[:1]) and layouts.is_reshaped(view.layout, count(view.blob)):
         # Parts of what mixes several items are parts of no axis of their blob.
-        value = _in_blob(net, value)
+        value = written(net, value)
         view = view_of(value)
     found = layouts.picked(view.layout, axis, indices)
     if found is not None:
         return viewed(value, found, net, step)
+    mapped_below = mapped(net, value, axis, lambda blob, place: along(net, blob, place, indices))
+    if mapped_below is not None:
+        return replace(mapped_below, whole=value.whole)
+    order = _blob_order(view) if axis == 0 or axis_order(value) else list(range(len(value.shape)))
+    plain = written(net, transposed(net, value, order, ""))
+    back = [order.index(place) for place in range(len(order))]
+    found = layouts.picked(layouts.whole(plain.shape), back[axis], indices)
+    made = along(net, plain, back[axis], indices) if found is None else viewed(plain, found, net, step)
+    return transposed(net, replace(made, whole=value.whole), back, "")
+
+
+def mapped(net: Network, value: Tensor, axis: int, layer: Callable[[Tensor, int], Tensor]) -> Tensor | None:
+    """A linear map along an axis, by a layer below the view; None where the blob has no such axis.
+
+    `layer` takes the blob and the axis that it is there, and returns a blob with any number of positions on it.
+    """
+    view = view_of(value)
     below = _blob_axis(view, axis)
     if below is None:
-        order = _blob_order(view) if axis == 0 or axis_order(value) else list(range(len(value.shape)))
-        plain = _in_blob(net, transposed(net, value, order, ""))
-        back = [order.index(place) for place in range(len(order))]
-        found = layouts.picked(layouts.whole(plain.shape), back[axis], indices)
-        made = along(net, plain, back[axis], indices) if found is None else viewed(plain, found, net, step)
-        return transposed(net, replace(made, whole=value.whole), back, "")
-    made = along(net, base(value), below, indices)
-    stride, before = count(view.blob[below + 1 :]), view.blob[below]
+        return None
+    made = layer(base(value), below)
+    stride, before, size = count(view.blob[below + 1 :]), view.blob[below], made.shape[below]
 
     def moved(atom: Atom) -> Atom:
-        return atom if atom.stride <= stride else Atom(atom.size, atom.stride // before * len(indices))
+        return atom if atom.stride <= stride else Atom(atom.size, atom.stride // before * size)
 
     axes = [tuple(map(moved, own)) for own in view.layout.axes]
-    axes[axis] = layouts.joined([Atom(len(indices), stride)])
+    axes[axis] = layouts.joined([Atom(size, stride)])
     result = viewed(made, Layout(tuple(axes)), net)
-    return replace(result, view=result.view and replace(result.view, history=view.history), whole=value.whole)
+    return replace(result, view=result.view and replace(result.view, history=view.history))
 
 
 def _blob_order(view: View) -> list[int]:
@@ -265,21 +286,8 @@ def unrepeated(net: Network, value: Tensor) -> Tensor:
 def written(net: Network, value: Tensor) -> Tensor:
     """The value in a blob of its own shape. UnsupportedError, with all that was done to it, where Caffe cannot do that.
 
-    A view that is needed twice is written once. Its layers are named after the node that made it. Stock Caffe's layers
-    take no maps with their channels elsewhere: these are refused.
+    A view that is needed twice is written once. Its layers are named after the node that made it.
     """
-    order = axis_order(value) if len(value.shape) in (4, 5) else None
-    moved = order is not None and order[:2] != (0, 1) and net.options.dialect == "bvlc"
-    if moved and not layouts.is_reshaped(view_of(value).layout, count(value.shape)):
-        raise UnsupportedError(
-            f"{history(value)}: maps have their items on axis 0 and their channels on axis 1, and stock Caffe has no "
-            "Permute"
-        )
-    return _in_blob(net, value)
-
-
-def _in_blob(net: Network, value: Tensor) -> Tensor:
-    """As `written`, in any order: for what is seen in yet another order then."""
     if value.view is None:
         return value
     view = view_of(value)
@@ -293,6 +301,21 @@ def _in_blob(net: Network, value: Tensor) -> Tensor:
         finally:
             net.stem = stem
     return replace(net.views[key], whole=value.whole)
+
+
+def as_map(net: Network, value: Tensor) -> Tensor:
+    """As `written`, for what a layer's windows go over, or what the network shows: a map has its channels on axis 1.
+
+    UnsupportedError, with all that was done to it, for a map whose channels a Transpose left elsewhere.
+    """
+    order = axis_order(value) if len(value.shape) in (4, 5) else None
+    moved = order is not None and order[:2] != (0, 1) and net.options.dialect == "bvlc"
+    if moved and not layouts.is_reshaped(view_of(value).layout, count(value.shape)):
+        raise UnsupportedError(
+            f"{history(value)}: maps have their items on axis 0 and their channels on axis 1, and stock Caffe has no "
+            "Permute"
+        )
+    return written(net, value)
 
 
 def history(value: Tensor) -> str:

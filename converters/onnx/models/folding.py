@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from converters.onnx.budget import Budget
-from converters.onnx.model import Node
+from converters.onnx.models.budget import Budget
+from converters.onnx.models.model import Node
 from converters.onnx.values import Constant
 from prototxt_gen.errors import UnsupportedError, need
 

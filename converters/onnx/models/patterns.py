@@ -9,7 +9,10 @@ that nobody else takes are left out.
    x - c * Sign(x). Max(x, c * x) with c up to 1 is LeakyRelu.
 3. A constant added to what a Conv, ConvTranspose or MatMul makes is its bias; a factor for each channel goes into the
    weights of a Conv. Nobody else may take what it makes.
-4. A constant factor and then a summand are one "caffe.Affine"; a number's factor, summand and power one "caffe.Power";
+4. A MaxPool over a map with a border of minus infinity pads by itself.
+5. x / (k + alpha * mean of x * x over neighbouring channels) ^ beta, the mean by a Pad and an AveragePool over the
+   depth of (N, 1, C, H, W), is "caffe.LRN"; what the shapes are its reader checks.
+6. A constant factor and then a summand are one "caffe.Affine"; a number's factor, summand and power one "caffe.Power";
    two tensors, each times a number, one "caffe.Sum". These are no operators of ONNX: `Node.made` says who made a node.
 """
 
@@ -25,7 +28,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from converters.onnx.model import Model, Node
+from converters.onnx.models.model import Model, Node
 from converters.onnx.operators.checking import check_node
 from prototxt_gen.errors import UnsupportedError
 
@@ -129,6 +132,12 @@ class _Graph:
         if node is not None and len(node.inputs) == 2:
             yield node.inputs[0], node.inputs[1]
             yield node.inputs[1], node.inputs[0]
+
+    def passed(self, value: str) -> str:
+        """The value behind which nothing but Identity stands."""
+        while (node := self.node(value, "Identity")) is not None:
+            value = node.inputs[0]
+        return value
 
     def scaled(self, value: str) -> tuple[str, float] | None:
         """A value times a number, as the value and the number."""
@@ -335,6 +344,29 @@ def _leaky(graph: _Graph, node: Node) -> Made | None:
     return None
 
 
+def _padded_maximum(graph: _Graph, node: Node) -> Made | None:
+    """A MaxPool over a border of minus infinity, as exporters write the uneven padding of others."""
+    pad = graph.node(node.inputs[0], "Pad") if node.operator == "MaxPool" and len(node.outputs) == 1 else None
+    stated = node.attributes
+    if pad is None or stated.get("auto_pad", "NOTSET") not in ("NOTSET", "") or stated.get("ceil_mode", 0):
+        return None
+    if pad.attributes.get("mode", "constant") != "constant" or (len(pad.inputs) > 3 and pad.inputs[3]):
+        return None
+    value = graph.number(pad.inputs[2]) if len(pad.inputs) > 2 else pad.attributes.get("value")
+    widths = graph.constants.get(pad.inputs[1]) if len(pad.inputs) > 1 else pad.attributes.get("pads")
+    if value != -inf or widths is None or len(widths) < 6:
+        return None
+    begins, ends = [int(one) for one in widths[: len(widths) // 2]], [int(one) for one in widths[len(widths) // 2 :]]
+    if min(*begins, *ends) < 0 or any(begins[:2] + ends[:2]):
+        return None
+    added = begins[2:] + ends[2:]
+    own = stated.get("pads", [0] * len(added))
+    if len(own) != len(added):
+        return None
+    pads = [one + other for one, other in zip(own, added, strict=True)]
+    return "MaxPool", (pad.inputs[0],), {**stated, "pads": pads}
+
+
 def _bias(graph: _Graph, node: Node) -> Made | None:
     """A summand of a Conv, ConvTranspose or MatMul, which becomes its bias."""
     for value, summand in graph.pair(node if node.operator == "Add" else None):
@@ -396,6 +428,53 @@ def _added(graph: _Graph, node: Node, what: str, array: NDArray[Any]) -> str:
         name += "_"
     graph.constants[name] = graph.added[name] = np.asarray(array, np.float32)
     return name
+
+
+# ---------------------------------------------------------------------------------------------------------------- LRN
+
+
+def _lrn(graph: _Graph, node: Node) -> Made | None:
+    """PyTorch's local_response_norm; its inputs are x, the shape of the squares, and the one that means go back to."""
+    if node.operator != "Div" or len(node.inputs) != 2:
+        return None
+    x, divisor = node.inputs
+    power = graph.node(divisor, "Pow")
+    beta = graph.number(power.inputs[1]) if power is not None else None
+    if power is None or beta is None:
+        return None
+    for product, shift in graph.pair(graph.node(power.inputs[0], "Add")):
+        k, scaled = graph.number(shift), graph.scaled(product)
+        means = _channel_means(graph, scaled[0], x) if scaled is not None and k is not None else None
+        if means is not None and scaled is not None:
+            size, *shapes = means
+            return "caffe.LRN", (x, *shapes), {"size": size, "alpha": scaled[1], "beta": beta, "bias": k}
+    return None
+
+
+def _channel_means(graph: _Graph, value: str, x: str) -> tuple[int, str, str] | None:
+    """How many channels the means of x * x are over, and the shapes before and behind the pooling, "" for none."""
+    back = graph.node(graph.passed(value), "Reshape")
+    squeezed = graph.node(graph.passed(back.inputs[0] if back is not None else value), "Squeeze", "Reshape")
+    inner = squeezed.inputs[0] if squeezed is not None else back.inputs[0] if back is not None else value
+    pool = graph.node(graph.passed(inner), "AveragePool")
+    pad = graph.node(graph.passed(pool.inputs[0]), "Pad") if pool is not None else None
+    if pool is None or pad is None or len(pad.inputs) < 2 or pad.attributes.get("mode", "constant") != "constant":
+        return None
+    kernel, pads = pool.attributes.get("kernel_shape"), graph.constants.get(pad.inputs[1])
+    if not isinstance(kernel, list) or len(kernel) != 3 or kernel[1:] != [1, 1] or kernel[0] % 2 == 0 or pads is None:
+        return None
+    border = [0, 0, kernel[0] // 2, 0, 0]
+    whole = set(pool.attributes.get("strides", [])) <= {1} and set(pool.attributes.get("pads", [])) <= {0}
+    zero = len(pad.inputs) < 3 or not pad.inputs[2] or graph.number(pad.inputs[2]) == 0
+    if not whole or not zero or len(pad.inputs) > 3 or pads.reshape(-1).tolist() != border * 2:
+        return None
+    spread = graph.node(graph.passed(pad.inputs[0]), "Reshape")
+    squares = graph.node(graph.passed(spread.inputs[0]), "Mul", "Pow") if spread is not None else None
+    if spread is None or squares is None or squares.inputs[0] != x:
+        return None
+    if squares.inputs[1] != x if squares.operator == "Mul" else not graph.is_number(squares.inputs[1], 2):
+        return None
+    return kernel[0], spread.inputs[1], back.inputs[1] if back is not None else ""
 
 
 # ------------------------------------------------------------------------------------------------------ Affine, Power
@@ -484,5 +563,5 @@ def _line(graph: _Graph, maker: Node) -> tuple[str, float, float] | None:
 
 
 _Rule = Callable[[_Graph, Node], "Made | None"]
-_GROUPS: tuple[_Rule, ...] = (_product, _softplus, _shrink, _leaky, _bias, _factor)
+_GROUPS: tuple[_Rule, ...] = (_lrn, _product, _softplus, _shrink, _leaky, _padded_maximum, _bias, _factor)
 _SUMS: tuple[_Rule, ...] = (_affine, _weighted_sum, _power)

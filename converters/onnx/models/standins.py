@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from converters.onnx.model import Model, Sizes, Unread
-from converters.onnx.tensors import kind_of
+from converters.onnx.models.branches import Branch
+from converters.onnx.models.model import Model, Sizes, Unread
+from converters.onnx.models.tensors import kind_of
 from prototxt_gen.layers import Shape
 
 _SECONDS = 60
@@ -86,7 +87,7 @@ def _proto(model: Model, inputs: Mapping[str, Shape]) -> Any:
         attributes = {
             name: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
             for name, value in node.attributes.items()
-            if not isinstance(value, Unread) and value != []
+            if not isinstance(value, (Branch, Unread)) and value != []
         }
         if node.operator.startswith("caffe."):  # made by patterns.py, of its first input's shape
             made = helper.make_node("Identity", node.inputs[:1], node.outputs)

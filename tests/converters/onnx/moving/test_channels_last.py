@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from converters.onnx.model import model_of
+from converters.onnx.models.model import model_of
 from converters.onnx.network import Options
 from converters.onnx.reading import to_network
 from prototxt_gen import UnsupportedError

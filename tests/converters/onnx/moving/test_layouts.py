@@ -8,8 +8,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from converters.onnx import layouts
-from converters.onnx.layouts import Atom, Layout
+from converters.onnx.moving import layouts
+from converters.onnx.moving.layouts import Atom, Layout
 
 
 def numbered(*shape: int) -> np.ndarray:

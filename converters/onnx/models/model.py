@@ -9,18 +9,21 @@ import os
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from numpy.typing import NDArray
 
-from converters.onnx.tensors import array_of, kind_of, type_name
+from converters.onnx.models.tensors import array_of, kind_of, type_name
 from prototxt_gen.errors import CaffeError, FormatError, NotInstalledError, UnsupportedError
 from prototxt_gen.files import read_bytes
 
 Sizes: TypeAlias = "tuple[int | None, ...]"
 """A shape with None for a size that is open."""
+
+_DEEPEST = 8
+"""How deep an If may lie in the branches of others."""
 
 OLDEST_OPSET = 7
 """Before it, broadcasting had to be asked for, and operators carried attributes that nobody writes today."""
@@ -58,7 +61,8 @@ class Node:
     """A node: its operator, the values that it takes ("" where one is left out) and makes, its attributes.
 
     `domain` is "" for ONNX's own operators. Attributes are plain: numbers, text, lists of them, numpy arrays for
-    tensors; `Unread` for all others. `made`: patterns.py made it of others, and it may go beyond ONNX's definition.
+    tensors, branches of an If (branches.py), which takes what they take as further inputs; `Unread` for all others.
+    `made`: patterns.py made it of others, and it may go beyond ONNX's definition.
     """
 
     name: str
@@ -150,9 +154,10 @@ class _Reader:
     def __init__(self, source: str, folder: Path | None) -> None:
         self.source = source
         self.folder = folder
+        self.depth = 0
 
     def model(self, proto: Any) -> Model:
-        from converters.onnx.functions import written_out
+        from converters.onnx.models.functions import written_out
 
         graph = proto.graph
         opset = _opset(proto)
@@ -204,7 +209,7 @@ class _Reader:
         )  # fmt: skip
 
     def _functions(self, protos: Iterable[Any]) -> dict[tuple[str, str, str], Any]:
-        from converters.onnx.functions import Function
+        from converters.onnx.models.functions import Function
 
         functions = {}
         for proto in protos:
@@ -227,10 +232,39 @@ class _Reader:
             origin=origin_of({_text(entry.key): _text(entry.value) for entry in proto.metadata_props}),
         )  # fmt: skip
         attributes = dict(self._attributes(proto.attribute, f"{where}{node}: "))
+        inputs = node.inputs
+        if node.operator == "If" and not node.domain and not where:
+            branches = self._branches(proto)
+            attributes |= branches
+            inputs = tuple(dict.fromkeys((*inputs, *(value for one in branches.values() for value in one.outer))))
         overload = _text(getattr(proto, "overload", ""))
         if overload:
             attributes[""] = overload
-        return Node(node.name, node.operator, node.domain, node.inputs, node.outputs, attributes, node.origin)
+        return Node(node.name, node.operator, node.domain, inputs, node.outputs, attributes, node.origin)
+
+    def _branches(self, proto: Any) -> dict[str, Any]:
+        """The branches of an If by attribute; none where they have what is refused anyway, or lie too deep."""
+        from converters.onnx.models.branches import Branch
+
+        if self.depth >= _DEEPEST:
+            return {}
+        self.depth += 1
+        found = {}
+        for attribute in proto.attribute:
+            graph = attribute.g
+            try:
+                constants = {
+                    _text(tensor.name): array_of(tensor, self.folder, f"{self.source}: initializer {tensor.name!r}")
+                    for tensor in graph.initializer
+                }
+            except UnsupportedError:
+                continue
+            nodes = tuple(self._node(node, "") for node in graph.node)
+            branch = Branch(nodes, tuple(_text(value.name) for value in graph.output), constants)
+            ordered = _in_order(nodes, {*constants, *branch.outer})
+            found[_text(attribute.name)] = replace(branch, nodes=ordered)
+        self.depth -= 1
+        return found
 
     def _attributes(self, protos: Iterable[Any], where: str) -> Iterator[tuple[str, Any]]:
         for proto in protos:
@@ -239,7 +273,7 @@ class _Reader:
     def _attribute(self, proto: Any, where: str) -> Any:
         """ONNX: onnx.proto, AttributeProto."""
         if proto.ref_attr_name:
-            from converters.onnx.functions import Reference
+            from converters.onnx.models.functions import Reference
 
             return Reference(_text(proto.ref_attr_name))
         # The first IR versions left the type out.

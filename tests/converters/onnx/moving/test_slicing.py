@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from converters.onnx.slicing import join_slices
+from converters.onnx.moving.slicing import join_slices
 from prototxt_gen import NetParameter
 
 

@@ -10,7 +10,7 @@ inliner = pytest.importorskip("onnx.inliner")
 from onnx import helper  # noqa: E402
 from onnx.reference import ReferenceEvaluator  # noqa: E402
 
-from converters.onnx.model import model_of  # noqa: E402
+from converters.onnx.models.model import model_of  # noqa: E402
 from prototxt_gen.errors import FormatError  # noqa: E402
 
 OPSETS = [helper.make_opsetid("", 17), helper.make_opsetid("own", 1)]

@@ -10,9 +10,9 @@ import pytest
 
 onnx = pytest.importorskip("onnx")
 
-from converters.onnx.budget import Budget  # noqa: E402
-from converters.onnx.folding import can_fold, folded  # noqa: E402
-from converters.onnx.model import model_of  # noqa: E402
+from converters.onnx.models.budget import Budget  # noqa: E402
+from converters.onnx.models.folding import can_fold, folded  # noqa: E402
+from converters.onnx.models.model import model_of  # noqa: E402
 from prototxt_gen.errors import UnsupportedError  # noqa: E402
 from tests.converters.onnx.operators.checking import close, expected, model, node  # noqa: E402
 

@@ -1,0 +1,1 @@
+"""Values whose numbers only move: reshaped, transposed, sliced, joined; and how Caffe writes them out."""
