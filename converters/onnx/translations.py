@@ -25,7 +25,8 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     4. Adaptive max pooling, which the exporter has not, as MaxPool; windows that differ in size get a position twice.
     5. Conv3d without a bias, to which the exporter gives one of a wrong shape.
     6. Threshold by ThresholdedRelu; the exporter chooses by Where.
-    7. Resizing with antialias between aligned corners, where PyTorch's rule is not ONNX's, by PyTorch's own factors.
+    7. RReLU as LeakyRelu with the mean slope, which it is outside of training.
+    8. Resizing with antialias between aligned corners, where PyTorch's rule is not ONNX's, by PyTorch's own factors.
     """
     aten = torch.ops.aten
     return {
@@ -40,6 +41,7 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
         aten.adaptive_max_pool3d.default: _adaptive_max,
         aten.conv3d.default: _conv3d,
         aten.threshold.default: _threshold,
+        aten.rrelu_with_noise_functional.default: _rrelu,
         aten._upsample_bilinear2d_aa.default: _smoothed("linear"),
         aten._upsample_bicubic2d_aa.default: _smoothed("cubic"),
     }
@@ -118,6 +120,14 @@ def _conv3d(
         dilations=_each(dilation, 3), group=groups,
     )  # fmt: skip
     return y if batched else op.Squeeze(y, op.Constant(value_ints=[0]))
+
+
+def _rrelu(
+    self: Any, noise: Any, lower: float = 0.125, upper: float = 1 / 3, training: bool = False, generator: Any = None
+) -> Any:
+    if training:
+        raise UnsupportedError("RReLU in training, which is random")
+    return _onnx().LeakyRelu(self, alpha=(lower + upper) / 2), noise
 
 
 def _threshold(self: Any, threshold: float, value: float) -> Any:

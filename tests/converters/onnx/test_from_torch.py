@@ -225,6 +225,7 @@ OPERATIONS = {
         for mode in ("bilinear", "bicubic")
         for corners in (True, False)
     },
+    "rrelu": (nn.RReLU(0.1, 0.3), (2, 30)),
     "threshold to 0": (nn.Threshold(-0.2, 0.0), (2, 30)),
 }
 
