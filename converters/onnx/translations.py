@@ -26,7 +26,8 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     5. Conv3d without a bias, to which the exporter gives one of a wrong shape.
     6. Threshold by ThresholdedRelu; the exporter chooses by Where.
     7. RReLU as LeakyRelu with the mean slope, which it is outside of training.
-    8. Resizing with antialias between aligned corners, where PyTorch's rule is not ONNX's, by PyTorch's own factors.
+    8. Resizing with antialias between aligned corners, or by a scale that does not give whole sizes, where PyTorch's
+       rules are not ONNX's, by PyTorch's own factors.
     """
     aten = torch.ops.aten
     return {
@@ -189,16 +190,18 @@ def _smoothed(mode: str) -> Callable[..., Any]:
     ) -> Any:
         op = _onnx()
         sizes = [int(size) for size in output_size]
-        if not align_corners:
+        parts = list(zip((3, 2), sizes[::-1], (scales_w, scales_h), strict=True))
+        plain = all(scale is None or scale * int(self.shape[axis]) == size for axis, size, scale in parts)
+        if plain and not align_corners:
             return op.Resize(
                 self, None, None, op.Constant(value_ints=[int(size) for size in self.shape[:2]] + sizes), mode=mode,
                 coordinate_transformation_mode="pytorch_half_pixel", antialias=1, exclude_outside=1, cubic_coeff_a=-0.5,
             )  # fmt: skip
         result = self
-        for axis, size, scale in zip((3, 2), sizes[::-1], (scales_w, scales_h), strict=True):
+        for axis, size, scale in parts:
             # What it makes of each position alone.
             found = int(self.shape[axis])
-            each = resize(torch.eye(found)[:, None, None], [1, size], True, None, scale)
+            each = resize(torch.eye(found)[:, None, None], [1, size], align_corners, None, scale)
             result = _along(result, 4, axis, each[:, 0, 0].numpy())
         return result
 
@@ -232,7 +235,7 @@ def _even(windows: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
     """The windows' one size, and one stride; None where they differ."""
     sizes = {end - first for first, end in windows}
     strides = {after[0] - before[0] for before, after in pairwise(windows)} or sizes
-    return (min(sizes), min(strides)) if len(sizes) == len(strides) == 1 else None
+    return (min(sizes), min(strides)) if len(sizes) == len(strides) == 1 and min(strides) > 0 else None
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> Any:

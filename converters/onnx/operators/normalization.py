@@ -52,12 +52,13 @@ def _given(call: Call, place: int) -> Constant:
 def lrn_of_means(call: Call, net: Network) -> Tensor:
     """LRN as patterns.py finds it: inputs 1 and 2 are the shapes (N, 1, C, ...) of the squares, and x's own."""
     x, spread, back = call.tensor(0), call.numbers(1), call.numbers(2)
-    need(len(x.shape) == 4 and spread is not None and len(spread) == 5, f"shape {x.shape}, seen as {spread}")
+    need(len(x.shape) > 3 and spread is not None and len(spread) == 5, f"shape {x.shape}, seen as {spread}")
     assert spread is not None
     leading = [x.shape[place] if size == 0 else size for place, size in enumerate(spread[:2])]
     fits = leading[0] in (-1, x.shape[0]) and leading[1] == 1 and spread[2] == x.shape[1]
     need(fits, f"squares of shape {x.shape}, seen as {spread}: the means are not over channels")
-    same = back is None or all(size in (0, -1, own) for size, own in zip(back, x.shape, strict=True))
+    back = list(x.shape) if back is None else back
+    same = len(back) == len(x.shape) and all(size in (0, -1, own) for size, own in zip(back, x.shape, strict=True))
     need(same, f"means of shape {back} for {x.shape}")
     return _normalized(call, net, x)
 

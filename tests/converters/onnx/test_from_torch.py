@@ -225,6 +225,13 @@ OPERATIONS = {
         for mode in ("bilinear", "bicubic")
         for corners in (True, False)
     },
+    "antialias by a scale": (
+        Fn(lambda s, x: F.interpolate(x, scale_factor=(1.5, 0.7), mode="bilinear", antialias=True)),
+        (1, 2, 7, 9),
+    ),
+    "adaptive max of one number": (nn.AdaptiveMaxPool2d((3, 2)), (1, 2, 1, 4)),
+    "adaptive mean of one number": (nn.AdaptiveAvgPool2d((3, 2)), (1, 2, 1, 4)),
+    "response norm 3d": (nn.LocalResponseNorm(3, 0.1, 0.75, 2.0), (2, 6, 3, 4, 2)),
     "rrelu": (nn.RReLU(0.1, 0.3), (2, 30)),
     "threshold to 0": (nn.Threshold(-0.2, 0.0), (2, 30)),
 }
