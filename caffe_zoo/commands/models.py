@@ -70,7 +70,11 @@ def _read(model: Path, args: argparse.Namespace) -> tuple[NetParameter, Mapping[
 
         if args.input_shape:
             raise CaffeError(f"{model}: --input-shape: a program of torch.export has the shapes it was exported with")
-        net, weights = from_torch(read_exported_program(model), dialect=args.dialect or "bvlc", **choices)
+        program = read_exported_program(model)
+        try:
+            net, weights = from_torch(program, dialect=args.dialect or "bvlc", **choices)
+        except CaffeError as fault:  # which knows the program by no name
+            raise type(fault)(f"{model}: {str(fault).removeprefix('exported: ')}") from fault
         net.name = model.stem
         return net, weights
     from converters import read_onnx

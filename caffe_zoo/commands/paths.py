@@ -78,9 +78,11 @@ def make_folder(path: Path) -> None:
 
 
 def check_outputs(outputs: Sequence[Path], others: Sequence[Path] = ()) -> None:
-    """CaffeError where one file would be written twice, or over one of `others`, which are only read."""
+    """CaffeError where one file would be written twice, over a folder, or over one of `others`, which are only read."""
     seen: dict[Path, Path] = {}
     for path in outputs:
+        if path.is_dir():
+            raise CaffeError(f"{path}: is a folder, expected the name of a file to write")
         if path.resolve() in seen:
             raise CaffeError(f"{path}: found twice among the outputs, expected a file for each")
         seen[path.resolve()] = path

@@ -25,6 +25,9 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
     4. Adaptive max pooling, which the exporter has not, as MaxPool; windows that differ in size get a position twice.
     5. Conv3d without a bias, to which the exporter gives one of a wrong shape.
     6. Threshold by ThresholdedRelu; the exporter chooses by Where.
+    7. RReLU as LeakyRelu with the mean slope, which it is outside of training.
+    8. Resizing with antialias between aligned corners, or by a scale that does not give whole sizes, where PyTorch's
+       rules are not ONNX's, by PyTorch's own factors.
     """
     aten = torch.ops.aten
     return {
@@ -39,6 +42,9 @@ def translations() -> dict[Callable[..., Any], Callable[..., Any]]:
         aten.adaptive_max_pool3d.default: _adaptive_max,
         aten.conv3d.default: _conv3d,
         aten.threshold.default: _threshold,
+        aten.rrelu_with_noise_functional.default: _rrelu,
+        aten._upsample_bilinear2d_aa.default: _smoothed("linear"),
+        aten._upsample_bicubic2d_aa.default: _smoothed("cubic"),
     }
 
 
@@ -117,6 +123,14 @@ def _conv3d(
     return y if batched else op.Squeeze(y, op.Constant(value_ints=[0]))
 
 
+def _rrelu(
+    self: Any, noise: Any, lower: float = 0.125, upper: float = 1 / 3, training: bool = False, generator: Any = None
+) -> Any:
+    if training:
+        raise UnsupportedError("RReLU in training, which is random")
+    return _onnx().LeakyRelu(self, alpha=(lower + upper) / 2), noise
+
+
 def _threshold(self: Any, threshold: float, value: float) -> Any:
     """X above the threshold, the value elsewhere: what is added is exactly 0 or the value."""
     op = _onnx()
@@ -147,15 +161,51 @@ def _adaptive_average(self: Any, output_size: Sequence[int]) -> Any:
         matrix = np.zeros((found, wanted), np.float32)
         for place, (first, end) in enumerate(own):
             matrix[first:end, place] = 1 / (end - first)
-        order = [*(other for other in range(rank) if other != axis), axis]
-        if axis == rank - 2:
-            result = op.MatMul(op.Constant(value=_tensor(matrix.T)), result)
-        elif axis == rank - 1:
-            result = op.MatMul(result, op.Constant(value=_tensor(matrix)))
-        else:
-            turned = op.MatMul(op.Transpose(result, perm=order), op.Constant(value=_tensor(matrix)))
-            result = op.Transpose(turned, perm=[order.index(other) for other in range(rank)])
+        result = _along(result, rank, axis, matrix)
     return result
+
+
+def _along(x: Any, rank: int, axis: int, matrix: np.ndarray[Any, Any]) -> Any:
+    """An axis times a matrix (found, wanted)."""
+    op = _onnx()
+    if axis == rank - 2:
+        return op.MatMul(op.Constant(value=_tensor(matrix.T)), x)
+    if axis == rank - 1:
+        return op.MatMul(x, op.Constant(value=_tensor(matrix)))
+    order = [*(other for other in range(rank) if other != axis), axis]
+    turned = op.MatMul(op.Transpose(x, perm=order), op.Constant(value=_tensor(matrix)))
+    return op.Transpose(turned, perm=[order.index(other) for other in range(rank)])
+
+
+def _smoothed(mode: str) -> Callable[..., Any]:
+    aten = torch.ops.aten
+    resize = aten._upsample_bilinear2d_aa if mode == "linear" else aten._upsample_bicubic2d_aa
+
+    def write(
+        self: Any,
+        output_size: Sequence[int],
+        align_corners: bool,
+        scales_h: float | None = None,
+        scales_w: float | None = None,
+    ) -> Any:
+        op = _onnx()
+        sizes = [int(size) for size in output_size]
+        parts = list(zip((3, 2), sizes[::-1], (scales_w, scales_h), strict=True))
+        plain = all(scale is None or scale * int(self.shape[axis]) == size for axis, size, scale in parts)
+        if plain and not align_corners:
+            return op.Resize(
+                self, None, None, op.Constant(value_ints=[int(size) for size in self.shape[:2]] + sizes), mode=mode,
+                coordinate_transformation_mode="pytorch_half_pixel", antialias=1, exclude_outside=1, cubic_coeff_a=-0.5,
+            )  # fmt: skip
+        result = self
+        for axis, size, scale in parts:
+            # What it makes of each position alone.
+            found = int(self.shape[axis])
+            each = resize(torch.eye(found)[:, None, None], [1, size], align_corners, None, scale)
+            result = _along(result, 4, axis, each[:, 0, 0].numpy())
+        return result
+
+    return write
 
 
 def _adaptive_max(self: Any, output_size: Sequence[int]) -> Any:
@@ -185,7 +235,7 @@ def _even(windows: Sequence[tuple[int, int]]) -> tuple[int, int] | None:
     """The windows' one size, and one stride; None where they differ."""
     sizes = {end - first for first, end in windows}
     strides = {after[0] - before[0] for before, after in pairwise(windows)} or sizes
-    return (min(sizes), min(strides)) if len(sizes) == len(strides) == 1 else None
+    return (min(sizes), min(strides)) if len(sizes) == len(strides) == 1 and min(strides) > 0 else None
 
 
 def _tensor(array: np.ndarray[Any, Any]) -> Any:

@@ -5,6 +5,7 @@ that nobody else takes are left out.
 
 1. Products: x * Sigmoid(x) is Swish, x * Tanh(Softplus(x)) Mish, Clip(x + 3, 0, 6) / 6 HardSigmoid, x times that
    HardSwish, x / 2 * (1 + Erf(x / sqrt(2))) Gelu, with a Tanh of a cubic its tanh form; in any order and division.
+   Sign(x) * Relu(Abs(x)) is x.
 2. Where(x > c, x, Softplus(x)) with a great c is Softplus. Where(Abs(x) <= c, 0, x) is Shrink, and so is that with
    x - c * Sign(x). Max(x, c * x) with c up to 1 is LeakyRelu.
 3. A constant added to what a Conv, ConvTranspose or MatMul makes is its bias; a factor for each channel goes into the
@@ -220,6 +221,14 @@ def _mish(graph: _Graph, gate: str, x: str | None, number: float) -> Made | None
     return ("Mish", (x,), {}) if same and x is not None else None
 
 
+def _signed(graph: _Graph, gate: str, x: str | None, number: float) -> Made | None:
+    """Sign(y) * Relu(Abs(y)) is y: PyTorch's pooling by a norm has it before the root."""
+    sign, relu = graph.node(gate, "Sign"), graph.node(x, "Relu") if x is not None else None
+    size = graph.node(relu.inputs[0], "Abs") if relu is not None else None
+    same = sign is not None and size is not None and size.inputs[0] == sign.inputs[0] and number == 1
+    return ("Identity", (sign.inputs[0],), {}) if same and sign is not None else None
+
+
 def _hard(graph: _Graph, gate: str, x: str | None, number: float) -> Made | None:
     """Clip(y + 3, 0, 6) / 6, alone or times y; HardSigmoid(y) times y."""
     hard = graph.node(gate, "HardSigmoid")
@@ -287,7 +296,7 @@ def _power_of(graph: _Graph, value: str, x: str) -> float | None:
     return graph.number(node.inputs[1]) if node is not None and node.inputs[0] == x else None
 
 
-_GATES = (_swish, _mish, _hard, _gelu)
+_GATES = (_swish, _mish, _hard, _gelu, _signed)
 
 
 # ------------------------------------------------------------------------------------------------- Where, Max, weights

@@ -60,12 +60,13 @@ def lrn_of_means(call: Call, net: Network) -> Tensor:
         size, alpha, beta = (call.attribute(name) for name in ("size", "alpha", "beta"))
         options = {"local_size": size, "alpha": alpha, "beta": beta, "norm_region": "WITHIN_CHANNEL"}
         return net.layer("LRN", [x], lrn_param=options)
-    need(len(x.shape) == 4 and spread is not None and len(spread) == 5, f"shape {x.shape}, seen as {spread}")
+    need(len(x.shape) > 3 and spread is not None and len(spread) == 5, f"shape {x.shape}, seen as {spread}")
     assert spread is not None
     leading = [x.shape[place] if size == 0 else size for place, size in enumerate(spread[:2])]
     fits = leading[0] in (-1, x.shape[0]) and leading[1] == 1 and spread[2] == x.shape[1]
     need(fits, f"squares of shape {x.shape}, seen as {spread}: the means are not over channels")
-    same = back is None or all(size in (0, -1, own) for size, own in zip(back, x.shape, strict=True))
+    back = list(x.shape) if back is None else back
+    same = len(back) == len(x.shape) and all(size in (0, -1, own) for size, own in zip(back, x.shape, strict=True))
     need(same, f"means of shape {back} for {x.shape}")
     return _normalized(call, net, x)
 

@@ -88,6 +88,13 @@ def test_arguments_that_do_not_go_together(fault, net, pair, tmp_path):
     assert not any(path.exists() for path in out)
 
 
+def test_neither_is_written_where_one_is_a_folder(fault, net, tmp_path):
+    folder, weights = tmp_path / "net.prototxt", tmp_path / "out.caffemodel"
+    folder.mkdir()
+    assert "is a folder" in fault("convert", net, folder, weights, "--input-shape", "1,3,8,8")
+    assert not weights.exists()
+
+
 @pytest.fixture(scope="module")
 def program(tmp_path_factory):
     pytest.importorskip("onnxscript", reason="torch's exporter needs onnxscript")
@@ -121,6 +128,12 @@ def test_faults_of_programs(fault, program, tmp_path):
     broken = tmp_path / "broken.pt2"
     broken.write_bytes(program[0].read_bytes()[:1000])
     assert "broken.pt2: found no program of torch.export.save" in fault("convert", broken, prototxt, weights)
+    import torch
+
+    path = tmp_path / "bent.pt2"
+    torch.export.save(torch.export.export(torch.nn.GELU(), (torch.randn(1, 3),)), path)
+    found = fault("convert", path, prototxt, weights)
+    assert "bent.pt2: Caffe cannot do 1 node" in found and "exported" not in found
     for name in ("module.pt", "module.pth"):
         found = fault("convert", tmp_path / name, prototxt, weights)
         assert "a pickle of PyTorch" in found and "torch.export.save(" in found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -191,6 +192,10 @@ def test_outputs(case):
     assert {top for layer in net.layer for top in layer.top} - taken == set(names)
 
 
+def smoothed(size: tuple[int, int], mode: str, corners: bool, module: nn.Module, x: torch.Tensor) -> torch.Tensor:
+    return F.interpolate(x, size=size, mode=mode, align_corners=corners, antialias=True)
+
+
 # Operations that torch's own exporter drops a part of, writes wrongly or hides, or does not know.
 OPERATIONS = {
     "adaptive max 1d": (nn.AdaptiveMaxPool1d(3), (2, 3, 7)),
@@ -211,6 +216,23 @@ OPERATIONS = {
     "hardshrink": (nn.Hardshrink(0.3), (2, 30)),
     "softshrink": (nn.Softshrink(0.3), (2, 30)),
     "threshold": (nn.Threshold(-0.2, 3.0), (2, 30)),
+    **{
+        f"antialias, {mode}, {size}, corners {corners}": (
+            nn.Sequential(Fn(partial(smoothed, size, mode, corners))),
+            (1, 2, 6, 9),
+        )
+        for size in ((4, 4), (13, 3), (6, 18))
+        for mode in ("bilinear", "bicubic")
+        for corners in (True, False)
+    },
+    "antialias by a scale": (
+        Fn(lambda s, x: F.interpolate(x, scale_factor=(1.5, 0.7), mode="bilinear", antialias=True)),
+        (1, 2, 7, 9),
+    ),
+    "adaptive max of one number": (nn.AdaptiveMaxPool2d((3, 2)), (1, 2, 1, 4)),
+    "adaptive mean of one number": (nn.AdaptiveAvgPool2d((3, 2)), (1, 2, 1, 4)),
+    "response norm 3d": (nn.LocalResponseNorm(3, 0.1, 0.75, 2.0), (2, 6, 3, 4, 2)),
+    "rrelu": (nn.RReLU(0.1, 0.3), (2, 30)),
     "threshold to 0": (nn.Threshold(-0.2, 0.0), (2, 30)),
 }
 

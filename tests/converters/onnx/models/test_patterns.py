@@ -47,6 +47,7 @@ ERF = "Div x root -> d; Erf d -> e; Add e one -> p; "
         (RELU6 + "Mul r sixth -> h; Mul x h -> y", "HardSwish", "Power Clip Eltwise"),
         ("Softplus x -> p; Greater x twenty -> g; Where g x p -> y", "Softplus", "BNLL"),
         ("Mul x tenth -> m; Max x m -> y", "LeakyRelu", "ReLU"),
+        ("Sign x -> s; Abs x -> b; Relu b -> r; Mul s r -> m; Exp m -> y", "Identity Exp", "Exp"),
         ("Abs x -> b; LessOrEqual b half -> l; Where l zero x -> y", "Shrink", "AbsVal Threshold Eltwise"),
         (
             "Abs x -> b; Greater b half -> g; Sign x -> s; Mul s half -> m; Sub x m -> d; Mul x zero -> z;"
