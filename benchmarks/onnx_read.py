@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import tempfile
 import time
 import warnings
@@ -24,7 +25,9 @@ import torch
 
 from converters import from_torch, read_onnx, save_weights
 from prototxt_gen import write_prototxt
-from tools.torchvision_models import build, load_torchvision
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from tools.torchvision_models import build, load_torchvision  # noqa: E402
 
 
 def both_files(path: Path) -> None:
