@@ -27,7 +27,7 @@ from converters import from_torch, read_onnx, save_weights
 from prototxt_gen import write_prototxt
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from tools.torchvision_models import build, load_torchvision  # noqa: E402
+from tools.torchvision_models import build, load_torchvision
 
 
 def both_files(path: Path) -> None:

@@ -42,7 +42,7 @@ def layer_names(model: Model) -> tuple[str, ...]:
     wished = [(name, False) for name in plain]
     for indices, name, exact in _calls(places):
         for index in indices[:-1]:
-            wished[index] = (f"{name}/{model.nodes[index].operator.lower()}", False)
+            wished[index] = (f"{name}/{_operation(model.nodes[index])}", False)
         wished[indices[-1]] = (name, exact)
     return _unique(wished, living, model.inputs)
 
@@ -166,6 +166,11 @@ def _living(model: Model) -> Iterator[int]:
             yield index
 
 
+def _operation(node: Node) -> str:
+    """What a node does, in a word: its operator without the domain that marks operators of our own."""
+    return node.operator.rpartition(".")[2].lower()
+
+
 def _place(node: Node) -> _Place | None:
     origin = node.origin
     if max(len(node.name), len(origin.module)) > _LONGEST:
@@ -175,7 +180,7 @@ def _place(node: Node) -> _Place | None:
         if node.operator in _WITH_WEIGHTS and "batch_norm" in origin.operation:
             # The exporter folded a batch norm into this node and left it with the batch norm's place.
             module = next((name[:-7] for name in node.inputs[1:2] if name.endswith(".weight")), module)
-        operation = _plain_operation(origin.operation) or node.operator.lower()
+        operation = _plain_operation(origin.operation) or _operation(node)
         return _Place(tuple(module.split(".")) if module else (), operation, origin.operation or node.name, ".")
     parts = [part for part in node.name.split("/") if part]
     last = re.sub(r"__\d+$", "", parts[-1]) if parts else ""
@@ -209,7 +214,7 @@ def _completed(places: Sequence[_Place | None], nodes: Sequence[Node]) -> list[_
             if scopes:
                 shared = takewhile(lambda parts: len(set(parts)) == 1, zip(*scopes, strict=False))
                 common = tuple(parts[0] for parts in shared)
-                place = result[index] = _Place(common, node.operator.lower(), node.name, ".")
+                place = result[index] = _Place(common, _operation(node), node.name, ".")
         for value in node.inputs:
             if place is not None:
                 takers.setdefault(value, []).append(place.scope)

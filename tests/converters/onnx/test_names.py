@@ -116,6 +116,12 @@ def test_the_convolution_that_a_batch_norm_was_folded_into():
     assert layer_names(Model("", {"x": (1,)}, ("y",), {}, (node,), 20)) == ("conv1",)
 
 
+def test_operators_of_our_own_are_called_without_their_mark():
+    mul, add = Origin("block.scale", "mul"), Origin("block.scale", "")
+    found = layer_names(chain(("caffe.Affine", "a", add), ("Relu", "r", mul), ("Conv", "c", Origin("block.conv", ""))))
+    assert found[0] == "block.scale.affine" and found[2] == "block.conv"
+
+
 def test_a_node_without_a_place_has_its_takers():
     nodes = (
         Node("node_conv2d", "Conv", "", ("x", "w"), ("a",), {}, Origin("stage.0", "conv2d")),
