@@ -342,8 +342,8 @@ class _Walk:
                 raise UnsupportedError("no layer of Caffe does this")
             return None
         known = [
-            Tensor("?", value.shape or (), whole=value.whole) if isinstance(value, StandIn) else value
-            for value in inputs
+            Tensor(name, value.shape or (), whole=value.whole) if isinstance(value, StandIn) else value
+            for name, value in zip(node.inputs, inputs, strict=True)
         ]
         constants = [value for value in known if not isinstance(value, Tensor)]
         if len(constants) == len(known):
