@@ -124,22 +124,9 @@ def to_model(net: NetParameter, weights: WeightsSource, **options: Any) -> Any:
     return onnx.load_from_string(to_graph(net, weights, **options).to_bytes())
 
 
-def to_graph(
-    net: NetParameter,
-    weights: WeightsSource,
-    *,
-    outputs: Sequence[str] | None = None,
-    merged: bool = True,
-    dynamic: Dynamic | None = None,
-    input_shapes: Mapping[str, Sequence[int]] | None = None,
-    metadata: Mapping[str, str] | None = None,
-    strict: bool = True,
-) -> Exported:
-    """The network as a graph of ONNX; arguments and errors as in `export_onnx`."""
-    return _made(
-        net, weights, outputs=outputs, merged=merged, dynamic=dynamic, input_shapes=input_shapes,
-        metadata=metadata, strict=strict,
-    ).exported  # fmt: skip
+def to_graph(net: NetParameter, weights: WeightsSource, **options: Any) -> Exported:
+    """The network as a graph of ONNX; options and errors as in `export_onnx`."""
+    return _made(net, weights, **options).exported
 
 
 def by_caffe2onnx(
@@ -173,7 +160,7 @@ def _made(
     metadata: Mapping[str, str] | None = None,
     strict: bool = True,
 ) -> _Made:
-    """The network as a graph, and what it was made of; as `to_graph`."""
+    """The network as a graph, and what it was made of; arguments and errors as in `export_onnx`."""
     if dynamic not in AXES:
         raise NetworkError(f"dynamic: found {dynamic!r}, expected None, 'batch' or 'sizes'")
     selected = select_phase(net, "TEST", level=net.state.level)

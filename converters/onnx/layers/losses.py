@@ -8,12 +8,10 @@ import numpy as np
 
 from converters.onnx.layers.emitters import EMITTERS, FLOAT, INT64, Layer
 from converters.onnx.layers.scores import labels_of, one_at, reshaped, total
-from converters.weights.blobs import read_blob
-from prototxt_gen.errors import CaffeError, UnsupportedError, need
+from converters.weights.infogain import read_infogain
 from prototxt_gen.layers import Shape
 from prototxt_gen.layers.layer_types import axis_of, count
 from prototxt_gen.proto import LossParameter
-from prototxt_gen.wire import reading
 
 _LOG_FLOOR = 1e-20  # Caffe: kLOG_THRESHOLD in loss_layer.hpp
 _SMALLEST = float(np.finfo(np.float32).tiny)
@@ -128,7 +126,7 @@ def infogain_loss(layer: Layer) -> None:
         if layer.row.bottom_shapes[2] != (classes, classes):
             matrix = layer.node("Reshape", [matrix, layer.constant([classes, classes], "shape")])
     else:
-        matrix = layer.constant(_read_matrix(layer.parameter.infogain_loss_param.source, classes), "matrix")
+        matrix = layer.constant(read_infogain(layer.parameter.infogain_loss_param.source, classes), "matrix")
     label, ignored = labels_of(layer, axis, _ignored(options))
     logs = layer.node("LogSoftmax", [layer.bottoms[0]], axis=axis)
     logs = layer.node("Max", [logs, layer.constant(math.log(_LOG_FLOOR), "least_log")])
@@ -146,17 +144,6 @@ def infogain_loss(layer: Layer) -> None:
     _normalized(layer, each, shape, _normalization(options, "VALID"), axis, ignored)
     if len(layer.tops) > 1:
         layer.node("Softmax", [layer.bottoms[0]], layer.tops[1], axis=axis)
-
-
-def _read_matrix(source: str, classes: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-    try:
-        with reading(source) as reader:
-            matrix = read_blob(reader, reader.size, "infogain_loss_param.source")
-    except CaffeError as fault:
-        raise UnsupportedError(f"infogain_loss_param.source: {fault}") from fault
-    found = f"infogain_loss_param.source: found shape {matrix.shape}, expected {classes} x {classes} numbers"
-    need(matrix.size == classes * classes, found)
-    return np.asarray(matrix, np.float32).reshape(classes, classes)
 
 
 @EMITTERS.register("MultinomialLogisticLoss")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import prod
 from typing import Any
 
@@ -183,15 +183,20 @@ def _by_norm(net: Network, x: Tensor, axes: list[int], order: int) -> Tensor:
 _TINY = float(np.finfo(np.float32).tiny)
 
 
-@OPERATORS.register("Softmax")
-def softmax(call: Call, net: Network) -> Tensor:
-    """exp(x) over its sum along an axis; before opset 13 along all from `axis`, as one."""
+def _along_softmax_axes(call: Call, net: Network, write: Callable[[Network, Tensor, int], Tensor]) -> Tensor:
+    """What `write` makes along the one axis, or along all of several, which become one for it."""
     x = call.tensor(0)
     axes = _softmax_axes(call, x)
     if len(axes) == 1:
         blob, order = upright(x)
-        return turned(net, _softmax(net, blob, order[axes[0]]), order)
-    return reshaped(net, _softmax(net, _merged(net, x, axes), axes[0]), x.shape, "")
+        return turned(net, write(net, blob, order[axes[0]]), order)
+    return reshaped(net, write(net, _merged(net, x, axes), axes[0]), x.shape, "")
+
+
+@OPERATORS.register("Softmax")
+def softmax(call: Call, net: Network) -> Tensor:
+    """exp(x) over its sum along an axis; before opset 13 along all from `axis`, as one."""
+    return _along_softmax_axes(call, net, _softmax)
 
 
 def _softmax(net: Network, x: Tensor, axis: int) -> Tensor:
@@ -202,12 +207,7 @@ def _softmax(net: Network, x: Tensor, axis: int) -> Tensor:
 @OPERATORS.register("LogSoftmax")
 def log_softmax(call: Call, net: Network) -> Tensor:
     """X less log(sum(exp(x))), with the greatest taken out. Not the logarithm of Softmax, whose small values are 0."""
-    x = call.tensor(0)
-    axes = _softmax_axes(call, x)
-    if len(axes) == 1:
-        blob, order = upright(x)
-        return turned(net, _log_softmax(net, blob, order[axes[0]]), order)
-    return reshaped(net, _log_softmax(net, _merged(net, x, axes), axes[0]), x.shape, "")
+    return _along_softmax_axes(call, net, _log_softmax)
 
 
 def _log_softmax(net: Network, x: Tensor, axis: int) -> Tensor:

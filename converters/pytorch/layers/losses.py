@@ -10,11 +10,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from converters.pytorch.layers.builders import BUILDERS, Apply
-from converters.weights.blobs import read_blob
-from prototxt_gen.errors import CaffeError, UnsupportedError, need
+from converters.weights.infogain import read_infogain
 from prototxt_gen.layers.layer_types import axis_of
 from prototxt_gen.proto import LossParameter
-from prototxt_gen.wire import reading
 
 if TYPE_CHECKING:
     from converters.pytorch.layers.builders import Row
@@ -110,7 +108,9 @@ def infogain_loss(row: Row) -> nn.Module:
     }
     if len(row.bottoms) > 2:
         return Apply(_infogain_loss, **settings)
-    return Infogain(_read_matrix(row.layer.infogain_loss_param.source, row.bottom_shapes[0][axis]), settings)
+    return Infogain(
+        torch.tensor(read_infogain(row.layer.infogain_loss_param.source, row.bottom_shapes[0][axis])), settings
+    )
 
 
 class Infogain(nn.Module):
@@ -124,17 +124,6 @@ class Infogain(nn.Module):
     def forward(self, x: Tensor, label: Tensor) -> Any:
         """The loss, and the probabilities where they have a top."""
         return _infogain_loss(x, label, self.get_buffer("matrix"), **self.settings)
-
-
-def _read_matrix(source: str, classes: int) -> Tensor:
-    try:
-        with reading(source) as reader:
-            matrix = read_blob(reader, reader.size, "infogain_loss_param.source")
-    except CaffeError as fault:
-        raise UnsupportedError(f"infogain_loss_param.source: {fault}") from fault
-    found = f"infogain_loss_param.source: found shape {matrix.shape}, expected {classes} x {classes} numbers"
-    need(matrix.size == classes * classes, found)
-    return torch.tensor(matrix).reshape(classes, classes)
 
 
 def _infogain_loss(
