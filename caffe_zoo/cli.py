@@ -30,6 +30,7 @@ COMMANDS = {
     "merge": "fold batch norm into the convolutions before it",
     "verify": "check weights against their network, and compare its results with other files or another engine",
     "upgrade": "rewrite networks, weights and solvers of Caffe's older formats in the current one",
+    "profile": "make, check and use tables of latency on your own device",
     "search": "search for networks that are fast on this machine and accurate on your images",
 }
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prototxt_gen.passes.phase import PHASES
+
+if TYPE_CHECKING:
+    from converters.engines import Engine
 
 
 def add_input_shapes(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +54,6 @@ def add_zoo_network(parser: argparse.ArgumentParser, kind: str | None = None) ->
 
 def add_running(parser: argparse.ArgumentParser) -> None:
     """--weights, --classes and --engine for networks of the zoo that are run."""
-    from converters.engines import ENGINES
-
     parser.add_argument(
         "--weights",
         default="released",
@@ -62,9 +64,26 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes", type=count, metavar="N", help="number of classes of these weights, where the network's own differs"
     )
+    add_engine(parser)
+
+
+def add_engine(parser: argparse.ArgumentParser) -> None:
+    """--engine, --threads, --engine-device and --precision; `engine_of` makes the engine."""
+    from converters.engines import ENGINES
+
     parser.add_argument(
         "--engine", choices=list(ENGINES), default="torch", help="what runs the network (default: torch)"
     )
+    parser.add_argument("--threads", type=count, metavar="N", help="CPU threads (default: the engine's own choice)")
+    parser.add_argument("--engine-device", default="cpu", metavar="DEVICE", help="cpu (default), cuda, ...")
+    parser.add_argument("--precision", default="float32", help="float32 (default), float16, bfloat16")
+
+
+def engine_of(args: argparse.Namespace, batch: int = 1) -> Engine:
+    """The engine that the options of `add_engine` name."""
+    from converters import make_engine
+
+    return make_engine(args.engine, args.threads or 0, device=args.engine_device, precision=args.precision, batch=batch)
 
 
 def add_input_size(parser: argparse.ArgumentParser) -> None:

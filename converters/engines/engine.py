@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
 from typing import Any, ClassVar, TypeAlias
@@ -33,6 +34,7 @@ class Session(ABC):
     def __init__(self, inputs: Mapping[str, Shape], outputs: Sequence[str]) -> None:
         self.inputs: dict[str, Shape] = dict(inputs)
         self.outputs: tuple[str, ...] = tuple(outputs)
+        self._own: dict[str, Any] | None = None
 
     @abstractmethod
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -42,12 +44,31 @@ class Session(ABC):
         draws are the same in every run. NetworkError names inputs that are missing.
         """
 
+    def native(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
+        """Inputs in the form that `step` takes: this engine's own tensors, on its device, laid out as it likes."""
+        return {name: np.ascontiguousarray(array, np.float32) for name, array in self._given(inputs).items()}
+
+    def step(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+        """One run on values in the engine's own form: its outputs in that form by name, and the milliseconds it took.
+
+        What one session gives, another of the same engine takes: so the parts of a network run one after another as
+        the network itself runs, and each is timed with its weights and inputs where they are in a network.
+        """
+        begun = perf_counter_ns()
+        outputs = self.run(values)
+        return dict(outputs), (perf_counter_ns() - begun) / 1e6
+
     def time(self, inputs: Mapping[str, Array] | None = None) -> float:
         """Milliseconds of one run, on fixed inputs of its own where none are given."""
-        given = self.own_inputs() if inputs is None else inputs
-        begun = perf_counter_ns()
-        self.run(given)
-        return (perf_counter_ns() - begun) / 1e6
+        if inputs is not None:
+            return self.step(self.native(inputs))[1]
+        if self._own is None:
+            self._own = self.native(self.own_inputs())
+        return self.step(self._own)[1]
+
+    def samples(self, count: int) -> list[float]:
+        """Milliseconds of so many runs one after another; fewer, each a mean, from programs that print means."""
+        return [self.time() for _ in range(count)]
 
     def own_inputs(self) -> dict[str, Array]:
         """Inputs of the network's shapes to time a run with: numbers from 0 to 1, the same every time."""
@@ -74,6 +95,8 @@ class Engine(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    #: Whether `step` runs in this process. An engine that starts a program for each call gives times by `samples`.
+    in_process: ClassVar[bool] = True
     target: dict[str, Any]
 
     def load(
@@ -99,18 +122,33 @@ class Engine(ABC):
         """What `load` does, in this engine's way."""
 
 
-#: What makes each engine, by its name: a function of the number of threads, 0 for the engine's own choice.
-ENGINES: Registry[Callable[[int], Engine]] = Registry("engine")
+@dataclass(frozen=True)
+class Options:
+    """How an engine runs: CPU threads, 0 for its own choice; "cpu", "cuda" or what else it knows; the numbers' type;
+    how many images a run takes when it is timed. All of them are in its target: times of two choices do not mix.
+    """
+
+    threads: int = 0
+    device: str = "cpu"
+    precision: str = "float32"
+    batch: int = 1
 
 
-def make_engine(name: str = "torch", threads: int = 0) -> Engine:
+#: What makes each engine, by its name.
+ENGINES: Registry[Callable[[Options], Engine]] = Registry("engine")
+
+
+def make_engine(
+    name: str = "torch", threads: int = 0, *, device: str = "cpu", precision: str = "float32", batch: int = 1
+) -> Engine:
     """The engine of this name with this many threads, 0 for its own choice.
 
     CaffeError for another name lists the engines; NotInstalledError says how to install the engine's package.
+    UnsupportedError for a device or a precision that the engine does not have.
     """
     if name not in ENGINES:
         raise CaffeError(f"engine: found {name!r}, expected one of {', '.join(ENGINES)}")
-    return ENGINES[name](threads)
+    return ENGINES[name](Options(threads, device, precision, batch))
 
 
 def cpu_name() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.engines.engine import ENGINES, Blobs, Engine, Session, Shapes, cpu_name
+from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, cpu_name
 from converters.weights.blobs import Array
 from prototxt_gen.errors import CaffeError, FormatError, NetworkError, NotInstalledError, UnsupportedError
 from prototxt_gen.files import read_bytes
@@ -25,15 +25,16 @@ class OnnxruntimeEngine(Engine):
 
     name = title = "onnxruntime"
 
-    def __init__(self, threads: int = 0) -> None:
+    def __init__(self, options: Options) -> None:
         runtime = _package("onnxruntime")
         _package("onnx")  # the export needs it
-        self._threads = threads or _processors()
+        self._threads = options.threads or _processors()
         self.target = {
             "engine": self.name,
             "device": cpu_name(),
             "threads": self._threads,
             "precision": "float32",
+            "batch": options.batch,
             "versions": {"onnxruntime": runtime.__version__, "python": platform.python_version()},
         }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.engines.engine import ENGINES, Blobs, Engine, Session, Shapes, cpu_name
+from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, cpu_name
 from converters.weights import save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import NotInstalledError, UnsupportedError
@@ -27,7 +27,7 @@ class OpenCVEngine(Engine):
 
     name, title = "opencv", "OpenCV"
 
-    def __init__(self, threads: int = 0) -> None:
+    def __init__(self, options: Options) -> None:
         try:
             import cv2
         except ImportError as fault:
@@ -35,14 +35,15 @@ class OpenCVEngine(Engine):
         if not hasattr(cv2.dnn, "readNetFromCaffe"):
             purpose = f"engine opencv (OpenCV {cv2.__version__} reads no Caffe files)"
             raise NotInstalledError("opencv-python-headless<5", "opencv", purpose)
-        if threads:
-            cv2.setNumThreads(threads)
+        if options.threads:
+            cv2.setNumThreads(options.threads)
         self._cv2: Any = cv2
         self.target = {
             "engine": self.name,
             "device": cpu_name(),
             "threads": cv2.getNumThreads(),
             "precision": "float32",
+            "batch": options.batch,
             "versions": {"opencv": cv2.__version__, "python": platform.python_version()},
         }
 

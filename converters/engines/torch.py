@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from converters.engines.engine import ENGINES, Blobs, Engine, Session, Shapes, cpu_name
+from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, cpu_name
 from converters.weights.blobs import Array
 from prototxt_gen.proto import NetParameter
 
@@ -23,18 +23,19 @@ class TorchEngine(Engine):
 
     name, title = "torch", "PyTorch"
 
-    def __init__(self, threads: int = 0) -> None:
+    def __init__(self, options: Options) -> None:
         # torch takes seconds to import; whoever only looks at the table of engines should not wait for it.
         import torch
 
-        if threads:
-            torch.set_num_threads(threads)
+        if options.threads:
+            torch.set_num_threads(options.threads)
         self._threads = torch.get_num_threads()
         self.target = {
             "engine": self.name,
             "device": cpu_name(),
             "threads": self._threads,
             "precision": "float32",
+            "batch": options.batch,
             "versions": {"torch": torch.__version__, "python": platform.python_version()},
         }
 
@@ -68,7 +69,6 @@ class TorchSession(Session):
         self._channels_last = bool(convolutions)
         for part in convolutions:
             part.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._own: list[Tensor | None] | None = None
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         import torch
@@ -81,19 +81,25 @@ class TorchSession(Session):
         tops = result if isinstance(result, Mapping) else {self.outputs[0]: result}
         return {name: tops[name].detach().numpy() for name in self.outputs}
 
-    def time(self, inputs: Mapping[str, Array] | None = None) -> float:
-        """Milliseconds of one run of the module; inputs are laid out before the clock starts."""
+    def native(self, inputs: Mapping[str, Array]) -> dict[str, Any]:
+        """Tensors by name, laid out as the module's convolutions like them."""
+        given = self._given(inputs)
+        return {
+            name: tensor for name, tensor in zip(self._places, self._tensors(given), strict=True) if tensor is not None
+        }
+
+    def step(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+        """One run of the module on tensors, which are laid out before the clock starts."""
         import torch
 
-        if inputs is not None:
-            tensors = self._tensors(self._given(inputs))
-        else:
-            self._own = tensors = self._own or self._tensors(self.own_inputs())
+        tensors = [values.get(name) for name in self._places]
         self._set_threads()
         with torch.inference_mode():
             begun = perf_counter_ns()
-            self._module(*tensors)
-            return (perf_counter_ns() - begun) / 1e6
+            result = self._module(*tensors)
+            ms = (perf_counter_ns() - begun) / 1e6
+        tops = result if isinstance(result, Mapping) else {self.outputs[0]: result}
+        return {name: tops[name] for name in self.outputs}, ms
 
     def _tensors(self, inputs: Mapping[str, Array]) -> list[Tensor | None]:
         """The module's positional arguments: None for inputs that nothing needs."""

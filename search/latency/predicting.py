@@ -32,14 +32,16 @@ def space_parts(space: BackboneSpace) -> dict[str, Part]:
     return {part.key: part for part in (stem, *blocks.values(), *heads.values())}
 
 
-def predictor(space: BackboneSpace, nanoseconds: Callable[[Part], int]) -> Callable[[Vectors], NDArray[np.float64]]:
+def predictor(
+    space: BackboneSpace, nanoseconds: Callable[[Part], int], base: int = 0
+) -> Callable[[Vectors], NDArray[np.float64]]:
     """A function from many architectures of a space, as vectors (n, length), to the sums of their parts (n,) in ms.
 
-    `nanoseconds` gives the time of a part.
+    `nanoseconds` gives the time of a part, `base` what every network costs beside its parts.
     """
     found_stem, found_blocks, found_heads = _parts(space)
     choices = len(space.widths) + 1
-    stem = nanoseconds(found_stem)
+    stem = base + nanoseconds(found_stem)
     blocks = np.zeros((len(space.depths), 2, choices, choices), dtype=np.int64)
     for place, part in found_blocks.items():
         blocks[place.stage, int(place.is_first), place.before, place.width] = nanoseconds(part)

@@ -27,20 +27,35 @@ from search.progress import progress_bar
 from search.spaces import BackboneSpace
 from search.spaces.vectors import Vectors
 
-FORMAT = "dongfeng latency table 2"
-# The format before: its keys were made of a few numbers of a block, so that one could stand for several networks.
-_OLD_FORMAT = "dongfeng latency table 1"
+FORMAT = "dongfeng latency table 3"
+# The format before: it is read, so that a study begun with it goes on; its target lacks a word, so nothing is added to it.
+_FORMAT_2 = "dongfeng latency table 2"
+# In the first one the keys did not tell all networks apart.
+_FORMAT_1 = "dongfeng latency table 1"
 
 # A killed measurement loses at most this many parts.
 PARTS_PER_SAVE = 48
 
 
 class LatencyTable:
-    """Measured parts of networks, and the target they were measured on (see Engine.target)."""
+    """Measured parts of networks, and the target they were measured on (see Engine.target).
 
-    def __init__(self, target: Mapping[str, Any], entries: Mapping[str, Entry] | None = None) -> None:
+    `origin` says in plain JSON values where the times come from: how, when, in how many rounds. `call_ms` is what one
+    call of the engine costs whatever it runs: it is in the time of each part, and a network pays it once.
+    """
+
+    def __init__(
+        self,
+        target: Mapping[str, Any],
+        entries: Mapping[str, Entry] | None = None,
+        *,
+        call_ms: float = 0.0,
+        origin: Mapping[str, Any] | None = None,
+    ) -> None:
         self.target = dict(target)
         self.entries = dict(entries or {})
+        self.call_ms = call_ms
+        self.origin = dict(origin or {})
 
     @classmethod
     def measure(
@@ -85,11 +100,13 @@ class LatencyTable:
         except (ValueError, RecursionError) as fault:
             raise FormatError(f"{source}: not a latency table: {fault}") from fault
         expect(isinstance(document, dict), "document", document, "an object")
-        if document.get("format") == _OLD_FORMAT:
+        if document.get("format") == _FORMAT_1:
             raise FormatError(
-                f"{source}: format: found {_OLD_FORMAT!r}, expected {FORMAT!r}: the keys of the old one did not tell "
+                f"{source}: format: found {_FORMAT_1!r}, expected {FORMAT!r}: the keys of the old one did not tell "
                 "all networks apart; delete the file and measure again"
             )
+        if document.get("format") == _FORMAT_2:
+            document |= {"format": FORMAT, "call_ms": 0.0, "origin": {"format": _FORMAT_2}}
         expect(document.get("format") == FORMAT, "format", document.get("format"), repr(FORMAT))
         target, listed = document.get("target"), document.get("entries")
         expect(isinstance(target, dict), "target", target, "an object")
@@ -105,13 +122,18 @@ class LatencyTable:
             expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 1")
             expect(isinstance(label, str), f"entries.{key}.label", label, "a text")
             entries[key] = Entry(float(ms), (float(quartiles[0]), float(quartiles[1])), samples, label)
-        return cls(target, entries)
+        call_ms, origin = document.get("call_ms"), document.get("origin")
+        expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, at least 0")
+        expect(isinstance(origin, dict), "origin", origin, "an object")
+        return cls(target, entries, call_ms=float(call_ms), origin=origin)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the table as JSON, in one step."""
         document = {
             "format": FORMAT,
             "target": self.target,
+            "origin": self.origin,
+            "call_ms": self.call_ms,
             "entries": {key: entry._asdict() for key, entry in sorted(self.entries.items())},
         }
         write_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
@@ -123,7 +145,7 @@ class LatencyTable:
         """
         found = parts(architecture, input_shape)
         self._check(found, f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}")
-        return sum(map(self._nanoseconds, found)) / 1e6
+        return (self.base_nanoseconds + sum(map(self.part_nanoseconds, found))) / 1e6
 
     def predictor(self, space: BackboneSpace) -> Callable[[Vectors], NDArray[np.float64]]:
         """A function from many architectures of a space, as vectors (n, length), to their predictions (n,) in ms.
@@ -131,16 +153,22 @@ class LatencyTable:
         Equal to `predict` of each. UnsupportedError lists the parts of the space that are not in the table.
         """
         self._check(space_parts(space).values(), str(space))
-        return predictor(space, self._nanoseconds)
+        return predictor(space, self.part_nanoseconds, self.base_nanoseconds)
 
     def _check(self, needed: Iterable[Part], subject: str) -> None:
         unknown = sorted({part.key: part.label for part in needed if part.key not in self.entries}.values())
         if unknown:
             raise UnsupportedError(f"{subject}: not in the latency table: {', '.join(unknown)}")
 
-    def _nanoseconds(self, part: Part) -> int:
+    @property
+    def base_nanoseconds(self) -> int:
+        """What every network costs beside its parts."""
+        return round(self.call_ms * 1e6)
+
+    def part_nanoseconds(self, part: Part) -> int:
+        """What a part adds to the prediction of a network. KeyError when it is not in the table."""
         # Whole numbers, so that networks of the same blocks in another order tie exactly.
-        return round(self.entries[part.key].ms * 1e6)
+        return round((self.entries[part.key].ms - self.call_ms) * 1e6)
 
 
 def _is_time(value: Any) -> bool:

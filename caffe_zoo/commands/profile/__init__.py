@@ -1,0 +1,35 @@
+"""dongfeng profile: latency on the user's own device. One file a sub-command, each found by its name."""
+
+from __future__ import annotations
+
+import argparse
+from importlib import import_module
+
+EXAMPLE = "dongfeng profile measure --space SPACE --engine torch -o latency.json"
+
+#: Every sub-command and its line in `dongfeng profile --help`; its code is `caffe_zoo/commands/profile/<name>.py`.
+SUBCOMMANDS = {
+    "measure": "time every part of a space's networks on this machine",
+}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The sub-commands, each with its own arguments."""
+    subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
+    for name, line in SUBCOMMANDS.items():
+        sub = subparsers.add_parser(
+            name,
+            help=line,
+            description=f"{line[0].upper()}{line[1:]}.",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        command = import_module(f"caffe_zoo.commands.profile.{name}")
+        sub.epilog = f"example:\n  {command.EXAMPLE}"
+        command.add_arguments(sub)
+        sub.set_defaults(run_profile=command.run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Runs the sub-command; returns its exit status."""
+    status: int = args.run_profile(args)
+    return status
