@@ -28,7 +28,7 @@ _ROW = re.compile(rf"^{_PREFIX}? *(\S.*?)\s+(forward|backward): (\S+) ms\.?\s*$"
 _TOTAL = re.compile(rf"^{_PREFIX}?{_END}: (\S+) ms", re.MULTILINE)
 _DEVICE = re.compile(rf"^{_PREFIX}?Use (CPU|GPU)(?: with device ID (\d+))?", re.MULTILINE)
 _COUNT = re.compile(rf"^{_PREFIX}?Testing for (\d+) iterations", re.MULTILINE)
-_NET = re.compile(rf"Initializing net from parameters: *\n(.*?)^{_PREFIX}", re.M | re.S)
+_NET = re.compile(rf"Initializing net from parameters: *\n(.*?)^{_PREFIX}", re.MULTILINE | re.DOTALL)
 _FATAL = re.compile(r"^(F(?:\d{4})?\d{4} .*|.*Check failed: .*)", re.MULTILINE)
 
 

@@ -32,6 +32,15 @@ class _Group(NamedTuple):
     `kind` is the type and the kernel of the first layer with weights; `exact` tells equal groups. `work` is how many
     kernels a device starts for them (one for each group of a grouped convolution), multiply-adds, and numbers read and
     written.
+    """
+
+    kind: _Kind
+    exact: _Kind
+    work: tuple[float, float, float]
+    ms: float = 0.0
+
+
+class Estimator:
     """Estimates parts from those of a log.
 
     1. A part is likened to one in the log with the same types of layers in the same order, whose rows tell which of
