@@ -11,6 +11,7 @@ EXAMPLE = "dongfeng profile measure --space SPACE --engine torch -o latency.json
 SUBCOMMANDS = {
     "measure": "time every part of a space's networks on this machine",
     "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
+    "compare": "set two tables side by side",
 }
 
 
