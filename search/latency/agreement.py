@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -11,7 +12,8 @@ from numpy.typing import ArrayLike
 from prototxt_gen.errors import UnsupportedError
 
 
-class Agreement(NamedTuple):
+@dataclass(frozen=True)
+class Agreement:
     """Errors are predictions over measurements less 1: 0.02 is 2 % too slow, -0.02 is 2 % too fast.
 
     `mean_error` is the mean of their absolute values, `bias` their mean with the sign, `worst` the one furthest from 0
@@ -54,7 +56,7 @@ def agreement(predicted: Sequence[float], measured: Sequence[float]) -> Agreemen
 
 
 def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
-    """Kendall's tau-b of two lists, ties counted as in Kendall (1945): 1 for the same order, -1 for the opposite one."""
+    """Kendall's tau-b of two lists, ties counted as in Kendall (1945): 1 for the same order, -1 for the opposite."""
     one, two = np.asarray(first, np.float64), np.asarray(second, np.float64)
     concordant = firsts = seconds = 0
     # Row by row, so that ten thousand networks do not need gigabytes.
@@ -63,4 +65,4 @@ def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
         concordant += int((signs * others).sum())
         firsts += int(np.count_nonzero(signs))
         seconds += int(np.count_nonzero(others))
-    return concordant / float(np.sqrt(firsts) * np.sqrt(seconds)) if firsts and seconds else float("nan")
+    return concordant / math.sqrt(firsts * seconds) if firsts and seconds else math.nan
