@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -124,6 +125,18 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def percent(text: str) -> float:
+    """The type of an option that is a share such as 1% or 0.5 %; 0.01 is 1 %, too."""
+    number, sign, rest = text.partition("%")
+    try:
+        value = float(number) / (100 if sign else 1)
+    except ValueError:
+        value = math.nan
+    if rest or not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0, such as 1%")
+    return value
 
 
 def size(text: str) -> tuple[int, int]:

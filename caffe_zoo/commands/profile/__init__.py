@@ -10,6 +10,8 @@ EXAMPLE = "dongfeng profile measure --space SPACE --engine torch -o latency.json
 #: Every sub-command and its line in `dongfeng profile --help`; its code is `caffe_zoo/commands/profile/<name>.py`.
 SUBCOMMANDS = {
     "measure": "time every part of a space's networks on this machine",
+    "predict": "print what a table says of networks, part by part",
+    "check": "measure random networks whole and hold a table's predictions against them",
     "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
     "compare": "set two tables side by side",
 }
