@@ -11,6 +11,7 @@ EXAMPLE = "dongfeng profile measure --space SPACE --engine torch -o latency.json
 SUBCOMMANDS = {
     "measure": "time every part of a space's networks on this machine",
     "compare": "set two tables side by side",
+    "convert": "turn a table into Once-for-All's form, or one of that form into a table",
 }
 
 
