@@ -28,7 +28,7 @@ from search.spaces import BackboneSpace
 from search.spaces.vectors import Vectors
 
 FORMAT = "dongfeng latency table 3"
-# The format before: it is read, so that a study begun with it goes on; its target lacks a word, so nothing is added to it.
+# The format before is read, so that a study begun with it goes on; its target lacks a word: nothing is added to it.
 _FORMAT_2 = "dongfeng latency table 2"
 # In the first one the keys did not tell all networks apart.
 _FORMAT_1 = "dongfeng latency table 1"
