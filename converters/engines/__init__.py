@@ -3,6 +3,7 @@
 # Importing them fills ENGINES; each imports its package when it is made.
 from converters.engines import onnxruntime as _onnxruntime  # noqa: F401
 from converters.engines import opencv as _opencv  # noqa: F401
+from converters.engines import openvino as _openvino  # noqa: F401
 from converters.engines import torch as _torch  # noqa: F401
 from converters.engines.engine import ENGINES, Engine, Session, make_engine
 
