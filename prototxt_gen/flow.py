@@ -11,6 +11,7 @@ import difflib
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from math import prod
 from typing import NamedTuple
 
@@ -42,6 +43,13 @@ class Read(NamedTuple):
     spoiled_by: str | None = None
 
 
+class Held(NamedTuple):
+    """The pieces of memory, by number, that a layer's bottoms lie in, and those of its tops."""
+
+    bottoms: tuple[int, ...]
+    tops: tuple[int, ...]
+
+
 class Loss(NamedTuple):
     """A top that Caffe's solver minimises, its weight, and the value that it has as a loss."""
 
@@ -52,9 +60,13 @@ class Loss(NamedTuple):
 
 @dataclass
 class Flow:
-    """What each row reads, what each top holds at the end, the tops that no layer takes, and the losses."""
+    """What each row reads, what each top holds at the end, the tops that no layer takes, and the losses.
+
+    `held` are the pieces of memory of each row, which are numbered as they are made.
+    """
 
     reads: list[list[Read]] = field(default_factory=list)
+    held: list[Held] = field(default_factory=list)
     final: dict[str, Read] = field(default_factory=dict)
     unread: list[str] = field(default_factory=list)
     losses: list[Loss] = field(default_factory=list)
@@ -64,6 +76,7 @@ class Flow:
 class _Memory:
     """The latest value in a piece of memory, the value whose shape it has, and how often it was written."""
 
+    piece: int
     value: Value
     shape: Value
     version: int = 0
@@ -99,10 +112,12 @@ def flow_of(rows: Sequence[LayerSummary]) -> Flow:
     unread: dict[str, None] = {}
     taken = _taken(rows)
     makers: dict[str, tuple[int, int]] = {}
+    pieces = count()
     for index, row in enumerate(rows):
         kind = LAYERS[row.type]
         reads = [blobs[bottom].look() for bottom in row.bottoms]
         flow.reads.append(reads)
+        taken_from = tuple(blobs[bottom].memory.piece for bottom in row.bottoms)
         for bottom in row.bottoms:
             unread.pop(bottom, None)
         is_same = passes_on(row)
@@ -110,16 +125,17 @@ def flow_of(rows: Sequence[LayerSummary]) -> Flow:
             value = Value(index, place)
             if place < len(row.bottoms) and row.bottoms[place] == top:
                 if not is_same:
-                    _write(blobs, row, place, value)
+                    _write(blobs, row, place, value, pieces)
             elif is_same or kind.is_view:
                 source = blobs[row.bottoms[0]]
                 shape, read = (source.shape, reads[0]) if is_same else (value, Read(value))
                 shared = row.type in _SHARE_DIFFS and taken[makers[row.bottoms[0]]] == 1
                 blobs[top] = _Blob(source.memory, shape, read, source.version, source.has_blobs_diff and shared)
             else:
-                blobs[top] = _Blob(_Memory(value, value), value, Read(value), 0, row.type == "Parameter")
+                blobs[top] = _Blob(_Memory(next(pieces), value, value), value, Read(value), 0, row.type == "Parameter")
             if not kind.is_input:
                 unread[top] = None
+        flow.held.append(Held(taken_from, tuple(blobs[top].memory.piece for top in top_names(row))))
         makers.update({top: (index, place) for place, top in enumerate(top_names(row))})
         for name, weight in _minimised(row, index, taken):
             # Caffe keeps a loss weight in the top's diff, and where the top is taken in that of a Split.
@@ -145,7 +161,7 @@ def passes_on(row: LayerSummary) -> bool:
     return row.type == "Split" or (row.type in ("Concat", "Slice") and len(row.bottoms) == len(row.tops) == 1)
 
 
-def _write(blobs: dict[str, _Blob], row: LayerSummary, place: int, value: Value) -> None:
+def _write(blobs: dict[str, _Blob], row: LayerSummary, place: int, value: Value, pieces: Iterator[int]) -> None:
     """A layer in place writes over the memory of its bottom, which other blobs may share (Caffe: blob.cpp, Reshape)."""
     blob = blobs[row.tops[place]]
     before, after = row.bottom_shapes[place], row.top_shapes[place]
@@ -155,9 +171,12 @@ def _write(blobs: dict[str, _Blob], row: LayerSummary, place: int, value: Value)
         memory.value, memory.shape, memory.version = value, shape, memory.version + 1
         blob.shape, blob.read, blob.version = shape, Read(value), memory.version
         return
-    if prod(after) < prod(before):  # a larger top gets new memory, and the old stays as it was
+    if prod(after) < prod(before):
         memory.spoiled_by, memory.version = row.name, memory.version + 1
-    blobs[row.tops[place]] = _Blob(_Memory(value, value), value, Read(value), 0)
+        piece = memory.piece
+    else:  # a larger top gets new memory, and the old stays as it was
+        piece = next(pieces)
+    blobs[row.tops[place]] = _Blob(_Memory(piece, value, value), value, Read(value), 0)
 
 
 def _taken(rows: Sequence[LayerSummary]) -> Counter[tuple[int, int]]:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers import Shape, is_input
+from prototxt_gen.memory import Activations, activations
 from prototxt_gen.passes.phase import Phase, phase_of, select_phase
 from prototxt_gen.passes.splits import insert_splits
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.tables import aligned
-from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
+from prototxt_gen.trace import AUTOMATIC, FLOAT_BYTES, LayerSummary, trace
 
 
 @dataclass(frozen=True)
@@ -38,26 +40,50 @@ class Summary:
         """Bytes of all tops, Caffe's "Memory required for data"."""
         return sum(layer.memory for layer in self.layers)
 
+    @cached_property
+    def activations(self) -> Activations:
+        """Bytes of activations, by layer, in float32; `prototxt_gen/memory.py` says what counts."""
+        return activations(self.layers)
+
+    @property
+    def peak_memory(self) -> int:
+        """The most bytes of activations that are alive while one layer runs, in float32. Weights are not among them."""
+        return self.activations.peak
+
+    @property
+    def peak_layer(self) -> str:
+        """The first layer that runs while so much is alive; "" for a network without layers."""
+        return self.layers[self.activations.peak_index].name if self.layers else ""
+
+    @property
+    def weight_memory(self) -> int:
+        """Bytes of all blobs in float32; blobs that layers share count once."""
+        return FLOAT_BYTES * self.parameters
+
     @property
     def top_shapes(self) -> tuple[Shape, ...]:
         """The shapes of all tops in the order of Caffe's "Top shape" lines."""
         return tuple(shape for layer in self.layers for shape in layer.top_shapes)
 
     def __str__(self) -> str:
-        head = ("layer", "type", "top shape", "parameters", "multiply-adds", "memory (bytes)")
+        head = ("layer", "type", "top shape", "parameters", "multiply-adds", "memory (bytes)", "alive (bytes)")
         rows = [
             (
                 layer.name,
                 layer.type,
                 "  ".join("x".join(map(str, shape)) or "()" for shape in layer.top_shapes),
-                *(f"{number:,}" for number in (layer.parameters, layer.multiply_adds, layer.memory)),
+                *(f"{number:,}" for number in (layer.parameters, layer.multiply_adds, layer.memory, alive)),
             )
-            for layer in self.layers
+            for layer, alive in zip(self.layers, self.activations.alive, strict=True)
         ]
-        total = ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", f"{self.memory:,}")
-        lines = aligned([head, *rows, total], right=(3, 4, 5))
+        total = ("total", "", "", f"{self.parameters:,}", f"{self.multiply_adds:,}", f"{self.memory:,}", "")
+        lines = aligned([head, *rows, total], right=(3, 4, 5, 6))
         rule = "-" * max(map(len, lines))
-        return "\n".join([*filter(None, [self.name]), lines[0], rule, *lines[1:-1], rule, lines[-1]])
+        where = f", at {self.peak_layer}" if self.layers else ""
+        peak = (
+            f"peak memory of activations: {self.peak_memory:,} bytes{where}; of weights: {self.weight_memory:,} bytes"
+        )
+        return "\n".join([*filter(None, [self.name]), lines[0], rule, *lines[1:-1], rule, lines[-1], peak])
 
 
 def summarize(

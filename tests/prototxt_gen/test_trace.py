@@ -201,8 +201,9 @@ def test_a_rule_of_the_users_own() -> None:
 def test_the_summary_prints_as_a_table() -> None:
     lines = str(summarize(shared("inner_product_param { num_output: 1000 }"))).splitlines()
     assert lines[0].split("  ")[0] == "layer"
-    assert lines[4].split() == ["b", "InnerProduct", "2x1000", "7,000", "12,000", "8,000"]
-    assert lines[-1].split() == ["total", "7,042", "12,072", "8,096"]
+    assert lines[4].split() == ["b", "InnerProduct", "2x1000", "7,000", "12,000", "8,000", "8,048"]
+    assert lines[-2].split() == ["total", "7,042", "12,072", "8,096"]
+    assert lines[-1] == "peak memory of activations: 8,048 bytes, at b; of weights: 28,168 bytes"
 
 
 SIZES = st.sampled_from([0, 1, 2, 3, 4, 5, 6, 8, -1, -2, 2**31 - 1, 2**32 - 1, 2**62])

@@ -1,0 +1,41 @@
+"""A target in words: what times were measured on, and where two of them differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def target_words(target: Mapping[str, Any]) -> str:
+    """The target in one line: its engine, device, threads, precision and batch, as far as it names them."""
+    words = [str(target[field]) for field in ("engine", "device") if target.get(field)]
+    threads = target.get("threads")
+    if threads:
+        words.append(f"{threads} thread{'' if threads == 1 else 's'}")
+    if target.get("precision"):
+        words.append(str(target["precision"]))
+    if target.get("batch"):
+        words.append(f"batch {target['batch']}")
+    return ", ".join(words) or "unknown target"
+
+
+def target_differences(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """The fields in which two targets differ, and what each says there ("-" where nothing).
+
+    A field inside another is named with a dot: `versions.torch`.
+    """
+    one, other = flat(first), flat(second)
+    names = [*one, *(name for name in other if name not in one)]
+    return [(name, one.get(name, "-"), other.get(name, "-")) for name in names if one.get(name) != other.get(name)]
+
+
+def flat(target: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Every field of a target by its dotted name, as text."""
+    found: dict[str, str] = {}
+    for name, value in target.items():
+        if isinstance(value, Mapping) and value:
+            found |= flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
+    return found

@@ -1,0 +1,29 @@
+"""Targets in words."""
+
+from search.latency.targets import target_differences, target_words
+
+TORCH = {
+    "engine": "torch",
+    "device": "AMD EPYC",
+    "threads": 1,
+    "precision": "float32",
+    "batch": 1,
+    "versions": {"torch": "2.5.1", "python": "3.11.2"},
+}
+
+
+def test_a_target_in_one_line():
+    assert target_words(TORCH) == "torch, AMD EPYC, 1 thread, float32, batch 1"
+    assert target_words({"engine": "trtexec", "threads": 2}) == "trtexec, 2 threads"
+    assert target_words({}) == "unknown target"
+
+
+def test_differences_by_field():
+    other = {**TORCH, "threads": 2, "versions": {"torch": "2.6.0", "numpy": "2.0"}}
+    assert target_differences(TORCH, TORCH) == []
+    assert target_differences(TORCH, other) == [
+        ("threads", "1", "2"),
+        ("versions.torch", "2.5.1", "2.6.0"),
+        ("versions.python", "3.11.2", "-"),
+        ("versions.numpy", "-", "2.0"),
+    ]
