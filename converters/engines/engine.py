@@ -173,6 +173,11 @@ def make_engine(
     return ENGINES[name](Options(threads, device, precision, batch))
 
 
+def as_engine(engine: Engine | str) -> Engine:
+    """An engine itself, or by its name one with nothing chosen; errors as of `make_engine`."""
+    return make_engine(engine) if isinstance(engine, str) else engine
+
+
 def refused(engine: str, option: str, found: Any, known: Iterable[str], reason: str = "") -> UnsupportedError:
     """The error for an option that an engine does not have here: what was asked for, why not, and what it has."""
     why = f" ({reason})" if reason else ""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from converters.engines import Engine
+from converters.engines import Engine, as_engine
 from prototxt_gen.files import write_bytes
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.summary import summarize
@@ -40,7 +40,7 @@ class Found:
 
 
 def write_report(
-    search: Strategy, out: str | os.PathLike[str], engine: Engine, data: Dataset, schedule: Schedule
+    search: Strategy, out: str | os.PathLike[str], engine: Engine | str, data: Dataset, schedule: Schedule
 ) -> list[Found]:
     """Writes the boundary's prototxts beside their weights, then boundary.json; fastest network first.
 
@@ -50,7 +50,7 @@ def write_report(
     boundary = search.boundary()
     shape = search.space.input_shape
     measured = measure(
-        engine, [generate(architecture, input_shape=shape, merged=True) for architecture, _, _ in boundary]
+        as_engine(engine), [generate(architecture, input_shape=shape, merged=True) for architecture, _, _ in boundary]
     )
     found = []
     for (architecture, predicted, accuracy), entry in zip(boundary, measured, strict=True):
