@@ -42,10 +42,10 @@ def run_search(
 ) -> Strategy:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
-    `engine`, or its name, runs the blocks to be measured, PyTorch by default. `interval` is in milliseconds of the table's
-    prediction, `device` is where PyTorch trains: UnsupportedError when it cannot train there. `trials` counts those of
-    earlier runs in the same folder; more may be asked for later. Everything else must be as when the search began:
-    FormatError tells what differs. FileError when the folder cannot be used or another process is using it.
+    `engine`, or its name, runs the blocks to be measured, PyTorch by default. `interval` is in milliseconds of the
+    table's prediction, `device` is where PyTorch trains: UnsupportedError when it cannot train there. `trials` counts
+    those of earlier runs in the same folder; more may be asked for later. Everything else must be as when the search
+    began: FormatError tells what differs. FileError when the folder cannot be used or another process is using it.
     """
     schedule = schedule or Schedule()
     if space.classes != len(data.classes):
