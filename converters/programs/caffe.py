@@ -99,7 +99,7 @@ def gpu_flag(device: str) -> list[str]:
 
 
 def threads_environment(threads: int) -> dict[str, str]:
-    """What tells OpenMP and the BLAS libraries that Caffe is built with how many threads to run; 0 leaves it to them."""
+    """What tells OpenMP and the BLAS libraries that Caffe is built with how many threads to run; 0 leaves it open."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     return dict.fromkeys(names, str(threads)) if threads else {}
 

@@ -13,6 +13,7 @@ SUBCOMMANDS = {
     "space": "print what a space holds for a device, and whether a limit can be met, before any work",
     "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
     "compare": "set two tables side by side",
+    "convert": "turn a table into Once-for-All's form, or one of that form into a table",
     "export": "write a space's parts and a script that times them on a device without Python",
     "import": "make a table of what that script wrote",
 }
