@@ -41,6 +41,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the table and says how good it is."""
     from prototxt_gen.tables import aligned
     from search.latency.far import import_times
+    from search.latency.targets import target_words
 
     imported = import_times(
         args.export,
@@ -61,10 +62,12 @@ def run(args: argparse.Namespace) -> int:
             for code, predicted, measured in imported.checks
         ]
         print("\n".join(aligned([("ms predicted", "ms measured", "error", "network"), *rows], right=range(3))))
-        errors = [abs(predicted / measured - 1) for _, predicted, measured in imported.checks]
-        print(f"mean error {sum(errors) / len(errors):.1%}, worst {max(errors):.1%}, {len(errors)} whole networks")
+        print(f"{imported.agreement}, {len(imported.checks)} whole networks")
     spread = sorted((entry.quartiles[1] - entry.quartiles[0]) / entry.ms for entry in table.entries.values())
-    print(f"{args.output}: {len(table.entries)} parts on {table.target['device']}, {table.origin['rounds']} rounds")
+    rounds = table.origin["rounds"]
+    print(
+        f"{args.output}: {len(table.entries)} parts in {rounds} round{'s' * (rounds > 1)}: {target_words(table.target)}"
+    )
     print(f"  half of a part's times lie within {spread[len(spread) // 2]:.1%} of it, for half of the parts")
     print(f"  a call costs {table.call_ms:.4g} ms")
     return 0
