@@ -171,9 +171,12 @@ def _write(blobs: dict[str, _Blob], row: LayerSummary, place: int, value: Value,
         memory.value, memory.shape, memory.version = value, shape, memory.version + 1
         blob.shape, blob.read, blob.version = shape, Read(value), memory.version
         return
-    if prod(after) < prod(before):  # a larger top gets new memory, and the old stays as it was
+    if prod(after) < prod(before):
         memory.spoiled_by, memory.version = row.name, memory.version + 1
-    blobs[row.tops[place]] = _Blob(_Memory(next(pieces), value, value), value, Read(value), 0)
+        piece = memory.piece
+    else:  # a larger top gets new memory, and the old stays as it was
+        piece = next(pieces)
+    blobs[row.tops[place]] = _Blob(_Memory(piece, value, value), value, Read(value), 0)
 
 
 def _taken(rows: Sequence[LayerSummary]) -> Counter[tuple[int, int]]:

@@ -18,7 +18,8 @@ _HEAD = """# The zoo
 
 Every network by its name, for `dongfeng`, `caffe_zoo.card` and `caffe_zoo.create_model`. Parameters, multiply-adds and
 memory are counted from the network with batch norm merged, for one image of the size given; memory is that of all tops,
-as Caffe counts it. What is published is quoted, not measured here.
+as Caffe counts it; peak is the most of it that is alive at once where what no later layer reads is freed
+(`prototxt_gen/memory.py`). What is published is quoted, not measured here.
 """
 
 _TAIL = """
@@ -118,14 +119,15 @@ def _advice() -> list[str]:
 
 
 def _table(cards: list[Card]) -> list[str]:
-    rows = ["| network | input | parameters | multiply-adds | memory | published | released weights |"]
-    rows.append("|---|---|---:|---:|---:|---|---|")
+    rows = ["| network | input | parameters | multiply-adds | memory | peak | published | released weights |"]
+    rows.append("|---|---|---:|---:|---:|---:|---|---|")
     for card in cards:
         height, width = card.preprocessing.crop
         costs = summarize(generate(card.architecture, input_shape=(1, 3, height, width), merged=True))
         rows.append(
             f"| `{card.name}` | {height}x{width} | {costs.parameters / 1e6:.2f} M | {_count(costs.multiply_adds)} "
-            f"| {costs.memory / 2**20:.0f} MiB | {_published(card)} | {_weights(card)} |"
+            f"| {costs.memory / 2**20:.0f} MiB | {costs.peak_memory / 2**20:.1f} MiB "
+            f"| {_published(card)} | {_weights(card)} |"
         )
     codes = [f"- `{card.name}` is `{card.architecture}`" for card in cards]
     return [*rows, "", "As lines of code:", "", *codes]

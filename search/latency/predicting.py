@@ -1,4 +1,4 @@
-"""The parts of a whole space of backbones, and the latency of millions of them at once."""
+"""The parts of a whole space of backbones, the space as a graph of them, and the latency of millions at once."""
 
 from __future__ import annotations
 
@@ -9,7 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prototxt_gen.architectures import Backbone
+from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.generator.parts import Part, parts
+from search.latency.graphs import NONE, Graph, Layer
 from search.spaces import BackboneSpace
 from search.spaces.vectors import Vectors
 
@@ -32,36 +34,68 @@ def space_parts(space: BackboneSpace) -> dict[str, Part]:
     return {part.key: part for part in (stem, *blocks.values(), *heads.values())}
 
 
+def space_graph(space: BackboneSpace, cost: Callable[[Part], int], base: int = 0) -> Graph:
+    """The space as a graph of its vectors' columns; `cost` is what a part costs, `base` what every network costs.
+
+    A state is the width before a stage's first block, or of the block before in this stage: the latter are numbered
+    behind the former. Missing blocks stand at the beginning of a stage (see spaces/vectors.py).
+    """
+    found_stem, found_blocks, found_heads = _parts(space)
+    choices = len(space.widths) + 1
+    known: dict[str, int] = {}
+
+    def cost_of(part: Part) -> int:
+        if part.key not in known:
+            known[part.key] = cost(part)
+            if abs(known[part.key]) >= 2**62:
+                raise UnsupportedError(f"{part.label}: its cost is {known[part.key]:.2g}, expected less than 2^62")
+        return known[part.key]
+
+    heads = [0, *(cost_of(found_heads[width]) for width in range(1, choices))]
+    # By stage: whether the block is possible, and its cost, for the two kinds of states.
+    possible = np.zeros((len(space.depths), 2 * choices, choices), dtype=bool)
+    costs = np.zeros(possible.shape, dtype=np.int64)
+    for place, part in found_blocks.items():
+        row = place.before + (0 if place.is_first else choices)
+        possible[place.stage, row, place.width] = True
+        costs[place.stage, row, place.width] = cost_of(part)
+    layers: list[Layer] = []
+    for stage, (least, most) in enumerate(space.depths):
+        made: dict[tuple[bool, bool], Layer] = {}
+        for index in range(most):
+            optional, is_last = index < most - least, index + 1 == most
+            if (optional, is_last) not in made:
+                ends = is_last and stage + 1 == len(space.depths)
+                made[optional, is_last] = _layer(
+                    possible[stage], costs[stage], optional, is_last, heads if ends else None
+                )
+            layers.append(made[optional, is_last])
+    return Graph(tuple(layers), base + cost_of(found_stem))
+
+
+def _layer(
+    possible: NDArray[np.bool_], costs: NDArray[np.int64], optional: bool, is_last: bool, heads: list[int] | None
+) -> Layer:
+    """One column of a stage; `heads` are the costs behind each width where it is the space's last."""
+    choices = possible.shape[1]
+    after = np.where(possible, np.arange(choices) + (0 if is_last else choices), NONE)
+    if optional:
+        after[:choices, 0] = np.arange(choices)
+    if heads is not None:
+        return Layer(np.where(after == NONE, NONE, 0), costs + np.array(heads))
+    return Layer(after, costs)
+
+
 def predictor(
     space: BackboneSpace, nanoseconds: Callable[[Part], int], base: int = 0
 ) -> Callable[[Vectors], NDArray[np.float64]]:
     """A function from many architectures of a space, as vectors (n, length), to the sums of their parts (n,) in ms.
 
-    `nanoseconds` gives the time of a part, `base` what every network costs beside its parts.
+    `nanoseconds` gives the time of a part, `base` what every network costs beside its parts. The function raises
+    ArchitectureError for a vector outside the space.
     """
-    found_stem, found_blocks, found_heads = _parts(space)
-    choices = len(space.widths) + 1
-    stem = base + nanoseconds(found_stem)
-    blocks = np.zeros((len(space.depths), 2, choices, choices), dtype=np.int64)
-    for place, part in found_blocks.items():
-        blocks[place.stage, int(place.is_first), place.before, place.width] = nanoseconds(part)
-    heads = np.array([0, *(nanoseconds(found_heads[width]) for width in range(1, choices))])
-
-    def predict(vectors: Vectors) -> NDArray[np.float64]:
-        total = np.full(len(vectors), stem, dtype=np.int64)
-        before = np.zeros(len(vectors), dtype=np.uint8)
-        column = 0
-        for stage, (_, most) in enumerate(space.depths):
-            entered = np.zeros(len(vectors), dtype=bool)
-            for width in vectors.T[column : column + most]:
-                present = width > 0
-                total += blocks[stage, (present & ~entered).astype(np.uint8), before, width]
-                before = np.where(present, width, before)
-                entered |= present
-            column += most
-        return (total + heads[before]) / 1e6
-
-    return predict
+    graph = space_graph(space, nanoseconds, base)
+    return lambda vectors: graph.costs(vectors) / 1e6
 
 
 def _parts(space: BackboneSpace) -> tuple[Part, dict[_Placed, Part], dict[int, Part]]:

@@ -1,0 +1,196 @@
+"""A space as a graph: each of its networks is one way through it, and what a network costs is the sum along its way.
+
+Whatever sums over the parts of a network can be laid out so: nanoseconds of a latency table, multiply-adds, parameters.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prototxt_gen.errors import ArchitectureError, UnsupportedError
+from search.spaces.vectors import Vectors
+
+Integers = NDArray[np.int64]
+
+# A state's number where a space has no such choice.
+NONE = -1
+
+# Rows that are summed at a time: what is worked on stays in the processor's cache.
+_ROWS = 16384
+
+
+class Layer(NamedTuple):
+    """What one column of a space's vectors means: from every state, by every value of the column.
+
+    after: (states, choices), the state behind it, NONE where the space has no such choice. costs: (states, choices),
+    what the choice costs, whole numbers.
+    """
+
+    after: Integers
+    costs: Integers
+
+
+class Edges(NamedTuple):
+    """The steps of one layer that some network takes: from where to where, by which choice, at what cost; each (n,)."""
+
+    sources: Integers
+    targets: Integers
+    choices: Integers
+    costs: Integers
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """The layers in the order of the vectors' columns. All ways begin in state 0 and end in state 0.
+
+    `base` is what every network costs. Layers that are one object are looked at once. UnsupportedError when a network's
+    cost might not fit 64 bits.
+    """
+
+    layers: tuple[Layer, ...]
+    base: int
+
+    def __post_init__(self) -> None:
+        largest = {id(layer): int(np.abs(layer.costs).max(initial=0)) for layer in self.layers}
+        most = abs(self.base) + sum(largest[id(layer)] for layer in self.layers)
+        if most >= 2**62:
+            raise UnsupportedError(f"costs of networks: found up to {float(most):.2g}, expected less than 2^62")
+
+    def costs(self, vectors: Vectors) -> Integers:
+        """The costs (n,) of many networks, as vectors (n, length). ArchitectureError for one outside the space."""
+        tables = self._tables
+        found = np.empty(len(vectors), dtype=np.int64)
+        for start in range(0, len(vectors), _ROWS):
+            # The columns of these rows, each in one piece.
+            columns = np.ascontiguousarray(vectors[start : start + _ROWS].T)
+            total = np.full(columns.shape[1], self.base, dtype=np.int64)
+            place = np.zeros(columns.shape[1], dtype=np.int64)
+            for column, (after, costs, width) in zip(columns, tables, strict=True):
+                if int(column.max(initial=0)) >= width:
+                    raise ArchitectureError(f"vectors: found {int(column.max())}, expected less than {width}")
+                place += column
+                total += costs.take(place)
+                place = after.take(place)
+            if place.any():
+                row = start + int(np.flatnonzero(place)[0])
+                raise ArchitectureError(f"vectors: row {row}: {vectors[row].tolist()} is not in the space")
+            found[start : start + _ROWS] = total
+        return found
+
+    @cached_property
+    def states(self) -> int:
+        """States are numbered below this."""
+        return max(max(len(layer.after), int(layer.after.max(initial=0)) + 1) for layer in self.layers)
+
+    @cached_property
+    def edges(self) -> tuple[Edges, ...]:
+        """For each layer the steps that lie on a way from the first state to the last."""
+        start = np.zeros(self.states, dtype=bool)
+        start[0] = True
+        reached = [start]
+        for layer in self.layers:
+            targets = layer.after[reached[-1][: len(layer.after)]]
+            met = np.zeros(self.states, dtype=bool)
+            met[targets[targets != NONE]] = True
+            reached.append(met)
+        if not reached[-1][0]:
+            raise ArchitectureError("graph: no way leads from the first state to the last")
+        useful = start
+        found: list[Edges] = []
+        for layer, begun in zip(reversed(self.layers), reversed(reached[:-1]), strict=True):
+            possible = (layer.after != NONE) & begun[: len(layer.after), None] & useful[layer.after]
+            useful = np.zeros(self.states, dtype=bool)
+            useful[: len(possible)] = possible.any(axis=1)
+            sources, choices = np.nonzero(possible)
+            found.append(Edges(sources, layer.after[sources, choices], choices, layer.costs[sources, choices]))
+        return tuple(reversed(found))
+
+    def count(self) -> int:
+        """The exact number of networks, however large."""
+        return int(self.ways_on[0][0])
+
+    @cached_property
+    def ways_on(self) -> tuple[NDArray[Any], ...]:
+        """How many ways lead from each state to the end, by layer: int64 where all fit, else Python's integers."""
+        found = self._ways(reversed(self.edges), np.dtype(np.float64))
+        exact = np.dtype(np.int64 if found[-1][0] < 2**62 else object)
+        return tuple(reversed(self._ways(reversed(self.edges), exact)))
+
+    @cached_property
+    def ways_to(self) -> tuple[NDArray[Any], ...]:
+        """How many ways lead from the beginning to each state, as `ways_on`."""
+        turned = (Edges(edges.targets, edges.sources, edges.choices, edges.costs) for edges in self.edges)
+        return tuple(self._ways(turned, self.ways_on[0].dtype))
+
+    def _ways(self, layers: Iterable[Edges], dtype: np.dtype[Any]) -> list[NDArray[Any]]:
+        """The numbers of ways that follow against each edge in turn, beginning with one in state 0."""
+        found = [np.zeros(self.states, dtype)]
+        found[0][0] = 1
+        for edges in layers:
+            ways = np.zeros(self.states, dtype)
+            np.add.at(ways, edges.sources, found[-1][edges.targets])
+            found.append(ways)
+        return found
+
+    @cached_property
+    def least_on(self) -> tuple[Integers, ...]:
+        """What the cheapest way from each state to the end costs, for the states before each layer and at the end."""
+        return self._extremes(np.minimum, np.iinfo(np.int64).max)
+
+    @cached_property
+    def most_on(self) -> tuple[Integers, ...]:
+        """As `least_on`, the dearest."""
+        return self._extremes(np.maximum, np.iinfo(np.int64).min)
+
+    def cheapest(self) -> tuple[int, Vectors]:
+        """The cost of the cheapest network, and one such, as a vector (length,)."""
+        return self._followed(self.least_on)
+
+    def dearest(self) -> tuple[int, Vectors]:
+        """The cost of the dearest network, and one such, as a vector (length,)."""
+        return self._followed(self.most_on)
+
+    def _followed(self, best: tuple[Integers, ...]) -> tuple[int, Vectors]:
+        state, vector = 0, []
+        for edges, here, on in zip(self.edges, best, best[1:], strict=False):
+            first, end = np.searchsorted(edges.sources, (state, state + 1))
+            totals = edges.costs[first:end] + on[edges.targets[first:end]]
+            step = first + int(np.flatnonzero(totals == here[state])[0])
+            vector.append(int(edges.choices[step]))
+            state = int(edges.targets[step])
+        return self.base + int(best[0][0]), np.array(vector, dtype=np.uint8)
+
+    def _extremes(self, better: Any, worst: int) -> tuple[Integers, ...]:
+        found = [np.zeros(self.states, dtype=np.int64)]
+        for edges in reversed(self.edges):
+            here = np.full(self.states, worst, dtype=np.int64)
+            better.at(here, edges.sources, edges.costs + found[-1][edges.targets])
+            found.append(here)
+        return tuple(reversed(found))
+
+    @cached_property
+    def _tables(self) -> list[tuple[Integers, Integers, int]]:
+        """Each layer as flat tables: by the state's first place plus the choice, the next state's first place; costs.
+
+        A vector that is in no space is led to a state beyond all others, which it never leaves.
+        """
+        states = self.states + 1
+        made: dict[tuple[int, int], tuple[Integers, Integers, int]] = {}
+        tables = []
+        for index, layer in enumerate(self.layers):
+            width = layer.after.shape[1]
+            following = self.layers[index + 1].after.shape[1] if index + 1 < len(self.layers) else 1
+            if (id(layer), following) not in made:
+                after = np.full((states, width), states - 1, dtype=np.int64)
+                after[: len(layer.after)] = np.where(layer.after == NONE, states - 1, layer.after)
+                costs = np.zeros((states, width), dtype=np.int64)
+                costs[: len(layer.costs)] = layer.costs
+                made[id(layer), following] = (after * following).ravel(), costs.ravel(), width
+            tables.append(made[id(layer), following])
+        return tables
