@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table to write")
     parser.add_argument(
-        "--device", metavar="NAME", help="the device's name, where the script could not find it, as through adb"
+        "--device-name", metavar="NAME", help="the device, where the script could not know its name, as through adb"
     )
     parser.add_argument(
         "--drift",
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace) -> int:
     imported = import_times(
         args.export,
         args.results,
-        device=args.device,
+        device=args.device_name,
         drift=args.drift,
         partial=args.partial,
         pattern=args.pattern,
@@ -62,7 +63,12 @@ def run(args: argparse.Namespace) -> int:
             for code, predicted, measured in imported.checks
         ]
         print("\n".join(aligned([("ms predicted", "ms measured", "error", "network"), *rows], right=range(3))))
-        print(f"{imported.agreement}, {len(imported.checks)} whole networks")
+    if found := imported.agreement:
+        tau = "" if math.isnan(found.tau) else f", Kendall's tau {found.tau:.3f}"
+        print(
+            f"of {found.count} whole networks: mean error {found.mean_error:.1%}, worst {found.worst:+.1%}, "
+            f"{found.within_10:.0%} within 10 %{tau}"
+        )
     spread = sorted((entry.quartiles[1] - entry.quartiles[0]) / entry.ms for entry in table.entries.values())
     rounds = table.origin["rounds"]
     print(

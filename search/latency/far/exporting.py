@@ -17,6 +17,7 @@ from typing import Literal
 
 from converters.engines.engine import Options
 from converters.programs import Program
+from converters.programs.caffe import without_gradients
 from converters.weights import save_weights
 from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import CaffeError, FileError, FormatError
@@ -108,6 +109,9 @@ def plan(
         whole = list(subject[:check])
         title = "networks " + ", ".join(str(architecture) for architecture, _ in subject)
     networks, nets = _named({part.key: part for part in found}.values(), whole)
+    if program.name == "caffe":
+        # It runs backward, too, where there is something to learn.
+        nets = {name: without_gradients(net) for name, net in nets.items()}
     work = {name: summarize(net).multiply_adds + summarize(net).memory // 4 for name, net in nets.items()}
     heaviest = max(work.values())
     counted = tuple(
@@ -180,7 +184,7 @@ def write_export(
         _check_same(planned, before, index)
     elif results.exists():
         raise FormatError(f"{results}: results without their export are here; choose another folder")
-    written = []
+    written: list[Network] = []
     for network in planned.export.networks:
         contents = _contents(planned.nets[network.name], network.name, planned.kinds)
         files = {}

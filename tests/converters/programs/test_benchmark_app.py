@@ -84,7 +84,7 @@ def test_the_command():
     npu = PROGRAM.command({"onnx": "net.onnx"}, 20, Options(device="npu", precision="float16"))
     assert "NPU" in npu and "-infer_precision" not in npu
     for options in (Options(device="cuda"), Options(precision="int8"), Options(device="npu")):
-        with pytest.raises(UnsupportedError, match="OpenVINO benchmark_app: (device|precision)"):
+        with pytest.raises(UnsupportedError, match=r"OpenVINO benchmark_app: (device|precision)"):
             PROGRAM.command({"onnx": "net.onnx"}, 20, options)
     with pytest.raises(NetworkError, match="missing: onnx"):
         PROGRAM.command({"prototxt": "net.prototxt"}, 20)
