@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -27,6 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from prototxt_gen.architectures import Backbone, parse_backbone
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError
 from prototxt_gen.files import replacing
+from search.costs import plain
 from search.strategies.strategy import Strategy
 from search.training.schedule import Schedule
 
@@ -129,15 +129,16 @@ def settings_of(
 ) -> dict[str, Any]:
     """All that decides what a search does, as JSON values: a study goes on with the same settings only.
 
-    The latency table is represented by a digest of its times.
+    The latency table is represented by a digest of its times. Limits are there if there are any, so that a study begun
+    before there could be goes on.
     """
     entries = sorted((key, entry.ms) for key, entry in search.table.entries.items())
     return {
         "strategy": search.name,
         "space": str(search.space),
         "data": data_identity,
-        # JSON has no infinity.
-        "latency": [limit if math.isfinite(limit) else None for limit in interval],
+        "latency": plain(interval),
+        **({"limits": {name: plain(limit) for name, limit in search.limits.items()}} if search.limits else {}),
         **asdict(schedule),
         "latency table": hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:16],
     }
