@@ -1,6 +1,7 @@
 """Engines: what runs a network, gives its tops and times it. One file each; `make_engine(name)` makes one."""
 
 # Importing them fills ENGINES; each imports its package when it is made.
+from converters.engines import caffe as _caffe  # noqa: F401
 from converters.engines import onnxruntime as _onnxruntime  # noqa: F401
 from converters.engines import opencv as _opencv  # noqa: F401
 from converters.engines import torch as _torch  # noqa: F401

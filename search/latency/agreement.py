@@ -1,78 +1,67 @@
-"""How well predicted latencies agree with measured ones: errors in percent, and the order of the networks."""
+"""How well predictions agree with measurements: errors, shares and Kendall's tau."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import math
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from prototxt_gen.errors import CaffeError
+from prototxt_gen.errors import UnsupportedError
 
 
-class Agreement(NamedTuple):
-    """`mean_error` and `worst_error` are |predicted - measured| / measured, as shares of 1 (0.05 is 5 %); `bias` is
-    the mean of (predicted - measured) / measured, negative where predictions are too low. `within_5` and `within_10`
-    are the shares of networks with an error of at most 5 and 10 %. `tau` is Kendall's tau-b, nan for fewer than two
-    networks or where all are equal. `networks` is how many there are, `worst` the index of the worst error.
+@dataclass(frozen=True)
+class Agreement:
+    """Errors are predictions over measurements less 1: 0.02 is 2 % too slow, -0.02 is 2 % too fast.
+
+    `mean_error` is the mean of their absolute values, `bias` their mean with the sign, `worst` the one furthest from 0
+    and `worst_index` whose it is. `within_5` and `within_10` are the shares that are at most 5 % and 10 % off. `tau` is
+    Kendall's tau-b of the two orders, NaN where one of the two has no order at all.
     """
 
-    networks: int
+    count: int
     mean_error: float
-    worst_error: float
     bias: float
+    worst: float
+    worst_index: int
     within_5: float
     within_10: float
     tau: float
-    worst: int
-
-    def __str__(self) -> str:
-        tau = "" if np.isnan(self.tau) else f", Kendall's tau {self.tau:.3f}"
-        return f"mean error {100 * self.mean_error:.2f} %, worst {100 * self.worst_error:.2f} %{tau}"
 
 
-def agreement(measured: ArrayLike, predicted: ArrayLike) -> Agreement:
-    """Of predictions (n,) with measurements (n,) of the same networks, in any one unit.
-
-    CaffeError where there are none, where the lengths differ, or where a number is not finite or a measured one is
-    not above 0.
-    """
-    true, told = np.asarray(measured, np.float64), np.asarray(predicted, np.float64)
-    if true.ndim != 1 or true.shape != told.shape or not len(true):
-        raise CaffeError(f"measured and predicted latencies: found shapes {true.shape} and {told.shape}, expected one")
-    if not (np.isfinite(true).all() and np.isfinite(told).all() and (true > 0).all()):
-        raise CaffeError("measured and predicted latencies: expected finite numbers, and measured ones above 0")
-    errors = (told - true) / true
-    sizes = np.abs(errors)
+def agreement(predicted: ArrayLike, measured: ArrayLike) -> Agreement:
+    """Compares predictions with measurements, in ms. UnsupportedError where there is nothing to compare."""
+    expected, found = np.asarray(predicted, np.float64), np.asarray(measured, np.float64)
+    if expected.shape != found.shape or expected.ndim != 1 or not len(expected):
+        raise UnsupportedError(
+            f"agreement: found {expected.size} predictions and {found.size} measurements, expected as many of both"
+        )
+    if not np.isfinite(found).all() or found.min() <= 0:
+        raise UnsupportedError("agreement: measurements must be milliseconds above 0")
+    errors = expected / found - 1
+    off = np.abs(errors)
+    worst = int(off.argmax())
     return Agreement(
-        len(true),
-        float(sizes.mean()),
-        float(sizes.max()),
-        float(errors.mean()),
-        float((sizes <= 0.05).mean()),
-        float((sizes <= 0.10).mean()),
-        kendall_tau(true, told),
-        int(sizes.argmax()),
+        count=len(errors),
+        mean_error=float(off.mean()),
+        bias=float(errors.mean()),
+        worst=float(errors[worst]),
+        worst_index=worst,
+        within_5=float((off <= 0.05).mean()),
+        within_10=float((off <= 0.10).mean()),
+        tau=kendall_tau(expected, found),
     )
 
 
 def kendall_tau(first: ArrayLike, second: ArrayLike) -> float:
-    """Kendall's rank correlation of two rows of numbers (n,): 1 in the same order, -1 in the opposite one.
-
-    It is tau-b, which allows for ties (Kendall, Biometrika 33, 1945); nan where one row has no two different numbers.
-    """
-    a, b = np.asarray(first, np.float64), np.asarray(second, np.float64)
-    agree = ordered_a = ordered_b = 0
-    for index in range(len(a) - 1):
-        signs_a, signs_b = _signs(a, index), _signs(b, index)
-        agree += int((signs_a * signs_b).sum())
-        ordered_a += int(np.count_nonzero(signs_a))
-        ordered_b += int(np.count_nonzero(signs_b))
-    # One root for each, as their product can pass what a float holds exactly.
-    return agree / (ordered_a**0.5 * ordered_b**0.5) if ordered_a and ordered_b else float("nan")
-
-
-def _signs(numbers: NDArray[np.float64], index: int) -> NDArray[np.int8]:
-    """How a number compares with each later one: 1, 0 or -1."""
-    later = numbers[index + 1 :]
-    return (later > numbers[index]).astype(np.int8) - (later < numbers[index]).astype(np.int8)
+    """Kendall's tau-b of two lists, ties counted as in Kendall (1945): 1 for the same order, -1 for the opposite."""
+    one, two = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    concordant = firsts = seconds = 0
+    # Row by row, so that ten thousand networks do not need gigabytes.
+    for index in range(len(one) - 1):
+        signs, others = np.sign(one[index + 1 :] - one[index]), np.sign(two[index + 1 :] - two[index])
+        concordant += int((signs * others).sum())
+        firsts += int(np.count_nonzero(signs))
+        seconds += int(np.count_nonzero(others))
+    return concordant / math.sqrt(firsts * seconds) if firsts and seconds else math.nan

@@ -5,6 +5,7 @@ Whatever sums over the parts of a network can be laid out so: nanoseconds of a l
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -111,6 +112,33 @@ class Graph:
             sources, choices = np.nonzero(possible)
             found.append(Edges(sources, layer.after[sources, choices], choices, layer.costs[sources, choices]))
         return tuple(reversed(found))
+
+    def count(self) -> int:
+        """The exact number of networks, however large."""
+        return int(self.ways_on[0][0])
+
+    @cached_property
+    def ways_on(self) -> tuple[NDArray[Any], ...]:
+        """How many ways lead from each state to the end, by layer: int64 where all fit, else Python's integers."""
+        found = self._ways(reversed(self.edges), np.dtype(np.float64))
+        exact = np.dtype(np.int64 if found[-1][0] < 2**62 else object)
+        return tuple(reversed(self._ways(reversed(self.edges), exact)))
+
+    @cached_property
+    def ways_to(self) -> tuple[NDArray[Any], ...]:
+        """How many ways lead from the beginning to each state, as `ways_on`."""
+        turned = (Edges(edges.targets, edges.sources, edges.choices, edges.costs) for edges in self.edges)
+        return tuple(self._ways(turned, self.ways_on[0].dtype))
+
+    def _ways(self, layers: Iterable[Edges], dtype: np.dtype[Any]) -> list[NDArray[Any]]:
+        """The numbers of ways that follow against each edge in turn, beginning with one in state 0."""
+        found = [np.zeros(self.states, dtype)]
+        found[0][0] = 1
+        for edges in layers:
+            ways = np.zeros(self.states, dtype)
+            np.add.at(ways, edges.sources, found[-1][edges.targets])
+            found.append(ways)
+        return found
 
     @cached_property
     def least_on(self) -> tuple[Integers, ...]:

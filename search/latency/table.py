@@ -21,6 +21,7 @@ from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import FormatError, UnsupportedError
 from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.generator.parts import Part, parts
+from search.latency import logs
 from search.latency.measuring import ROUNDS, Entry, measure
 from search.latency.predicting import predictor, space_parts
 from search.progress import progress_bar
@@ -85,6 +86,29 @@ class LatencyTable:
                 if path is not None:
                     table.save(path)
         return table
+
+    @classmethod
+    def from_log(
+        cls,
+        path: str | os.PathLike[str],
+        architecture: Backbone | Decoder | str,
+        input_shape: Sequence[int] | None = None,
+        *,
+        into: LatencyTable | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+        share: bool = False,
+        estimate: Iterable[Part] = (),
+    ) -> LatencyTable:
+        """The table of a network's parts in what `caffe time`, trtexec or TensorRT 3 printed; `read_log` says how.
+
+        `into` is a table from other logs, which this one is added to: the result is a new table. FormatError, and where
+        its target is another.
+        """
+        log = logs.read_log(
+            path, architecture, input_shape, device=device, precision=precision, share=share, estimate=estimate
+        )
+        return logs.table_with(cls, into, log)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 
 from prototxt_gen.errors import NotInstalledError
 from prototxt_gen.files import replacing
-from search.latency.agreement import agreement
+from search.latency.agreement import Agreement, agreement
 from search.latency.targets import target_words
 
 #: Bands around the diagonal, as shares of the measured latency, and their colours; the widest first.
@@ -30,15 +30,15 @@ def draw_scatter(
     """Draws predicted against measured latencies (n,) in ms, with the diagonal and bands of 5 and 10 %. PNG.
 
     The title tells the mean error, the worst and Kendall's tau, and what `target` they were measured on (see
-    Engine.target). `labels` are the networks' names: with them, the one with the worst error is named. CaffeError as
-    in `agreement`; NotInstalledError without matplotlib.
+    Engine.target). `labels` are the networks' names: with them, the one with the worst error is named. UnsupportedError
+    as in `agreement`; NotInstalledError without matplotlib.
     """
     try:
         from matplotlib.figure import Figure
     except ImportError as fault:
         raise NotInstalledError("matplotlib", "plot", f"{os.fspath(path)}: the picture") from fault
-    found = agreement(measured, predicted)
     true, told = np.asarray(measured, np.float64), np.asarray(predicted, np.float64)
+    found = agreement(told, true)
     figure = Figure(figsize=(7, 7), dpi=150, layout="constrained")
     axes = figure.subplots()
     low, high = _limits(true, told)
@@ -51,20 +51,26 @@ def draw_scatter(
     axes.scatter(true[~outside], told[~outside], s=26, color="#2b5c7d", edgecolor="white", linewidth=0.5, zorder=3)
     axes.scatter(true[outside], told[outside], s=30, color="#c8442f", edgecolor="white", linewidth=0.5, zorder=4)
     if labels:
-        _name(axes, labels[found.worst], true[found.worst], told[found.worst], (low + high) / 2)
+        _name(axes, labels[found.worst_index], true[found.worst_index], told[found.worst_index], (low + high) / 2)
     axes.set_xlim(low, high)
     axes.set_ylim(low, high)
     axes.set_aspect("equal")
     axes.set_xlabel("measured latency, ms")
     axes.set_ylabel("predicted latency, ms")
-    count = f"{found.networks:,} network{'' if found.networks == 1 else 's'}"
+    count = f"{found.count:,} network{'' if found.count == 1 else 's'}"
     place = "\n".join(textwrap.wrap(target_words(target), 80))
-    axes.set_title(f"{count}: {found}\n{place}", fontsize=10)
+    axes.set_title(f"{count}: {_errors(found)}\n{place}", fontsize=10)
     axes.legend(loc="upper left", frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
     axes.set_axisbelow(True)
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
+
+
+def _errors(found: Agreement) -> str:
+    """Mean error, the worst, and the order, in words."""
+    tau = "" if np.isnan(found.tau) else f", Kendall's tau {found.tau:.3f}"
+    return f"mean error {100 * found.mean_error:.2f} %, worst {100 * found.worst:+.2f} %{tau}"
 
 
 def _limits(true: np.ndarray, told: np.ndarray) -> tuple[float, float]:

@@ -12,18 +12,19 @@ from search.spaces import BackboneSpace
 
 
 def small_space(rng: random.Random) -> BackboneSpace:
-    """A space of at most some thousand networks."""
+    """A space of at most two thousand networks, seldom of very few."""
+    few = rng.random() < 0.1
     while True:
         stages = rng.randint(1, 3)
         least = [rng.randint(1, 2) for _ in range(stages)]
         space = BackboneSpace(
-            depths=tuple((fewest, fewest + rng.randint(0, 2)) for fewest in least),
-            widths=tuple(sorted(rng.sample((4, 8, 12, 16), rng.randint(1, 4)))),
+            depths=tuple((fewest, fewest + rng.randint(0, 3)) for fewest in least),
+            widths=tuple(sorted(rng.sample((4, 8, 12, 16, 20), rng.randint(1, 5)))),
             stem=(4,),
             classes=2,
             input_shape=(1, 1, 8, 8),
         )
-        if space.count() <= 3000:
+        if few == (space.count() < 30) and space.count() < 2000:
             return space
 
 

@@ -5,7 +5,7 @@ import sys
 import pytest
 from PIL import Image
 
-from prototxt_gen.errors import CaffeError, NotInstalledError
+from prototxt_gen.errors import NotInstalledError, UnsupportedError
 from search.report.scatter import draw_scatter
 
 TARGET = {"engine": "torch", "device": "AMD EPYC", "threads": 1, "precision": "float32", "batch": 1}
@@ -25,7 +25,8 @@ def test_the_picture_says_how_far_predictions_are_off(tmp_path, monkeypatch):
     draw_scatter(MEASURED, PREDICTED, tmp_path / "check.png", target=TARGET, labels=["a", "b", "s32-64_b64_c10"])
     (axes,) = drawn[0].axes
     assert axes.get_title() == (
-        "3 networks: mean error 8.67 %, worst 20.00 %, Kendall's tau 1.000\ntorch, AMD EPYC, 1 thread, float32, batch 1"
+        "3 networks: mean error 8.67 %, worst +20.00 %, Kendall's tau 1.000\n"
+        "torch, AMD EPYC, 1 thread, float32, batch 1"
     )
     assert [text.get_text() for text in axes.texts] == ["s32-64_b64_c10"]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["within 10 %: 67 %", "within 5 %: 67 %"]
@@ -35,7 +36,7 @@ def test_the_picture_says_how_far_predictions_are_off(tmp_path, monkeypatch):
 
 def test_nothing_to_draw_is_refused_and_nothing_written(tmp_path):
     pytest.importorskip("matplotlib")
-    with pytest.raises(CaffeError, match="measured and predicted"):
+    with pytest.raises(UnsupportedError, match="0 predictions and 0 measurements"):
         draw_scatter([], [], tmp_path / "check.png", target=TARGET)
     assert list(tmp_path.iterdir()) == []
 

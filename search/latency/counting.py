@@ -1,0 +1,93 @@
+"""Counting the networks of a space by their cost: how many lie in an interval, which is the middle one, which one next.
+
+Exact where `halves.py` or `cells.py` can be; in larger spaces each number comes as the least and the most it can be.
+"""
+
+from __future__ import annotations
+
+import random
+
+from prototxt_gen.errors import UnsupportedError
+from search.latency.cells import Between, Cells
+from search.latency.graphs import Graph
+from search.latency.halves import Halves, plan
+from search.latency.listing import listed
+from search.spaces.vectors import Vectors
+
+# Some seconds of additions, and 400 MB.
+_WORK, _NUMBERS = 2.5e9, 5e7
+
+# A count that takes milliseconds and says about where to look.
+_QUICK_WORK = 5e7
+
+# So many networks are listed one by one where nothing else counts them exactly.
+_LISTED = 300_000
+
+
+class Counting:
+    """The networks of a graph by their cost, in whole numbers. Every interval holds both its ends.
+
+    UnsupportedError where a graph is too large even for bounds (see `cells.py`).
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.total = graph.count()
+        self._cells = Cells(graph, _QUICK_WORK, _NUMBERS)
+        self._halves: Halves | None = None
+        if not self._cells.is_exact:
+            balance = plan(graph)
+            if balance is not None:
+                self._halves = Halves(graph, balance)
+            else:
+                self._cells = Cells(graph, _WORK, _NUMBERS)
+        self._drawing: Cells | None = None
+
+    def within(self, least: int, most: int) -> Between:
+        """How many networks have a cost in least..most."""
+        if self._halves is not None:
+            exactly = max(0, self._halves.at_most(most) - self._halves.at_most(least - 1))
+            return Between(exactly, exactly)
+        number = self._cells.within(least, most)
+        if not number.is_exact:
+            found = listed(self.graph, least, most, _LISTED)
+            return number if found is None else Between(len(found), len(found))
+        return number
+
+    def kth(self, rank: int) -> Between:
+        """The cost of the network at a place in the order of costs, from 1 for the cheapest. IndexError beyond."""
+        if not 1 <= rank <= self.total:
+            raise IndexError(f"place {rank} of {self.total} networks")
+        found = self._cells.kth(rank)
+        if self._halves is None:
+            return found
+        cost = self._halves.kth(rank, found.least - 1, found.most)
+        return Between(cost, cost)
+
+    def sample(self, rng: random.Random, number: int, least: int, most: int) -> Vectors:
+        """So many networks (number, length) with a cost in least..most, each time all equally likely.
+
+        None (0, length) where there are none; UnsupportedError where too few of too many lie there to be found.
+        Counts beyond 2^62 are rounded, and with them, in the last digits, how likely a network is.
+        """
+        if self._halves is not None:
+            inside = self.within(least, most).least
+            return self._halves.draw([rng.randrange(inside) for _ in range(number if inside else 0)], least, most)
+        found = listed(self.graph, least, most, _LISTED)
+        if found is not None:
+            return found[[rng.randrange(len(found)) for _ in range(number if len(found) else 0)]]
+        if self._drawing is None:
+            self._drawing = Cells(self.graph, _WORK, _NUMBERS, keep=True)
+        drawn = self._drawing.sample(rng, number, least, most)
+        if len(drawn) < number:
+            raise UnsupportedError(
+                f"drawing networks of a cost in {least}..{most}: too few of {self.total:,} lie there"
+            )
+        return drawn
+
+    def near(self, rank: int) -> Vectors:
+        """A network (length,) at a place in the order of costs, from 1, or where that is not known exactly near it."""
+        cost = self.kth(rank)
+        middle = (cost.least + cost.most) // 2
+        drawn = self.sample(random.Random(rank), 1 if cost.is_exact else 64, *cost)
+        return drawn[abs(self.graph.costs(drawn) - middle).argmin()]

@@ -1,0 +1,216 @@
+"""The costs of all networks of a space, exactly, without listing them: sums of two halves, each sorted.
+
+Meet in the middle (Horowitz and Sahni, 1974). On every way through the graph one state is the middle: the first one
+to which about as many ways lead as lead on from it. A network is a pair: of a sorted list of the costs up to its middle
+and of one of the costs behind it. How many pairs come to at most a cost is then found by looking up the numbers of the
+one list in the other; 10^12 networks have lists of 10^7 numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from search.latency.graphs import Edges, Graph, Integers
+from search.spaces.vectors import Vectors
+
+# Numbers in all lists together: 8 bytes each, and about as long to sort again while they are made.
+MOST_NUMBERS = 50_000_000
+
+# How many times as many ways may lead on from a middle as lead to it.
+_BALANCES = tuple(4.0**power for power in range(-3, 5))
+
+
+class _Middle(NamedTuple):
+    """A state where ways are cut: before which layer, and the costs to it and from it on, both sorted."""
+
+    layer: int
+    state: int
+    costs_to: Integers
+    costs_on: Integers
+
+
+class Halves:
+    """Counts by cost, networks by their place in the order of costs, and even draws, all exact.
+
+    `plan` says beforehand whether a graph's lists are short enough.
+    """
+
+    def __init__(self, graph: Graph, balance: float) -> None:
+        """`balance` is what `plan` gave."""
+        self.graph = graph
+        cut = _Cut(graph, balance)
+        starts = [np.flatnonzero(before | middle) for before, middle in zip(cut.before, cut.middles, strict=True)]
+        behind = [np.flatnonzero(after) for after in cut.after]
+        # By layer and state, and in each the costs of all ways, sorted; equal costs as often as there are ways.
+        self._to: list[dict[int, Integers]] = [{0: np.zeros(1, dtype=np.int64)}]
+        for index, edges in enumerate(graph.edges):
+            of_uncut = _only(edges, cut.before[index][edges.sources])
+            wanted = set(starts[index + 1].tolist())
+            self._to.append(_merged(self._to[index], of_uncut.sources, of_uncut.targets, of_uncut.costs, wanted))
+        on: list[dict[int, Integers]] = [{0: np.zeros(1, dtype=np.int64)}]
+        for index in range(len(graph.edges) - 1, -1, -1):
+            edges = graph.edges[index]
+            on.append(_merged(on[-1], edges.targets, edges.sources, edges.costs, set(behind[index].tolist())))
+        self._on = on[::-1]
+        self._middles = [
+            _Middle(layer, int(state), self._to[layer][int(state)], self._on[layer][int(state)])
+            for layer, states in enumerate(cut.middles)
+            for state in np.flatnonzero(states)
+        ]
+        self._asked: tuple[int, int] | None = None
+        self._kept = np.zeros(1, dtype=np.int64)
+        # All but the middles among the states before the cut are needed to follow a way back.
+        self._of_uncut = [_only(edges, cut.before[index][edges.sources]) for index, edges in enumerate(graph.edges)]
+
+    def at_most(self, cost: int) -> int:
+        """How many networks cost at most so much."""
+        return sum(int(np.sum(_pairs(middle, cost - self.graph.base))) for middle in self._middles)
+
+    def kth(self, rank: int, above: int, most: int) -> int:
+        """The cost of the network at a place in the order of costs, from 1; it lies in `above` < cost <= `most`."""
+        below, reached = self.at_most(above), self.at_most(most)
+        halve = False
+        while most - above > 1:
+            guess = (above + most) // 2
+            if not halve:
+                # The counts grow evenly, nearly, so that a few guesses do.
+                guess = above + int((most - above) * ((rank - below) / (reached - below)))
+                guess = min(max(guess, above + 1), most - 1)
+            found, before = self.at_most(guess), most - above
+            if found >= rank:
+                most, reached = guess, found
+            else:
+                above, below = guess, found
+            halve = most - above > before // 2
+        return most
+
+    def network(self, cost: int, index: int) -> Vectors:
+        """The network (length,) at a place, from 0, among those that cost exactly so much. IndexError beyond."""
+        return self.draw([index], cost, cost)[0]
+
+    def draw(self, indices: Sequence[int], least: int, most: int) -> Vectors:
+        """The networks (n, length) at these places, from 0, among those of a cost in least..most.
+
+        Their order is a fixed one, not that of costs. IndexError for a place beyond.
+        """
+        ends = self._ends(least, most)
+        found = np.zeros((len(indices), len(self.graph.edges)), dtype=np.uint8)
+        by_middle: dict[int, list[tuple[int, int]]] = {}
+        for row, index in enumerate(indices):
+            if not 0 <= index < ends[-1]:
+                raise IndexError(f"place {index} of {ends[-1]} networks")
+            at = int(np.searchsorted(ends, index, side="right"))
+            by_middle.setdefault(at, []).append((row, index - (int(ends[at - 1]) if at else 0)))
+        for at, rows in by_middle.items():
+            middle = self._middles[at]
+            low = _pairs(middle, least - 1 - self.graph.base)
+            sums = np.cumsum(_pairs(middle, most - self.graph.base) - low)
+            for row, index in rows:
+                place = int(np.searchsorted(sums, index, side="right"))
+                other = int(low[place]) + index - (int(sums[place - 1]) if place else 0)
+                # The shorter list was read backwards.
+                if len(middle.costs_to) <= len(middle.costs_on):
+                    self._follow(middle, len(middle.costs_to) - 1 - place, other, found[row])
+                else:
+                    self._follow(middle, other, len(middle.costs_on) - 1 - place, found[row])
+        return found
+
+    def _ends(self, least: int, most: int) -> Integers:
+        """How many networks of such a cost each middle and those before it have. Kept for the next draw."""
+        if self._asked != (least, most):
+            totals = [
+                int(np.sum(_pairs(middle, most - self.graph.base) - _pairs(middle, least - 1 - self.graph.base)))
+                for middle in self._middles
+            ]
+            self._asked, self._kept = (least, most), np.cumsum(totals)
+        return self._kept
+
+    def _follow(self, middle: _Middle, to: int, on: int, vector: Vectors) -> None:
+        """Writes the choices of the way that two places in a middle's lists stand for."""
+        state, cost = middle.state, int(middle.costs_to[to])
+        twin = to - int(np.searchsorted(middle.costs_to, cost))
+        for index in range(middle.layer - 1, -1, -1):
+            edges = self._of_uncut[index]
+            for step in np.flatnonzero(edges.targets == state):
+                rest = cost - int(edges.costs[step])
+                twins = _equal(self._to[index][int(edges.sources[step])], rest)
+                if twin < twins:
+                    break
+                twin -= twins
+            vector[index], state, cost = edges.choices[step], int(edges.sources[step]), rest
+        state, cost = middle.state, int(middle.costs_on[on])
+        twin = on - int(np.searchsorted(middle.costs_on, cost))
+        for index in range(middle.layer, len(self.graph.edges)):
+            edges = self.graph.edges[index]
+            for step in np.flatnonzero(edges.sources == state):
+                rest = cost - int(edges.costs[step])
+                twins = _equal(self._on[index + 1][int(edges.targets[step])], rest)
+                if twin < twins:
+                    break
+                twin -= twins
+            vector[index], state, cost = edges.choices[step], int(edges.targets[step]), rest
+
+
+def plan(graph: Graph) -> float | None:
+    """The balance of the shortest lists, or None where they would have more than MOST_NUMBERS."""
+    if graph.count() >= 2**62:
+        return None
+    numbers = {balance: _Cut(graph, balance).numbers for balance in _BALANCES}
+    best = min(numbers, key=numbers.__getitem__)
+    return best if numbers[best] <= MOST_NUMBERS else None
+
+
+class _Cut:
+    """Which states lie before the middles, are middles, lie behind or are middles: masks, one for each layer's states.
+
+    A state lies before when fewer ways lead to it than `balance` times those that lead on from it: on any way that is
+    so up to a state, and never again.
+    """
+
+    def __init__(self, graph: Graph, balance: float) -> None:
+        ways_to, ways_on = graph.ways_to, graph.ways_on
+        self.before = [(to > 0) & (on > 0) & (to < on * balance) for to, on in zip(ways_to, ways_on, strict=True)]
+        self.before[0][0], self.before[-1][0] = True, False
+        self.after = [
+            (to > 0) & (on > 0) & ~before for to, on, before in zip(ways_to, ways_on, self.before, strict=True)
+        ]
+        self.middles = [np.zeros(graph.states, dtype=bool) for _ in ways_to]
+        self.numbers = 0.0
+        for index, edges in enumerate(graph.edges):
+            cut = self.before[index][edges.sources]
+            self.middles[index + 1][edges.targets[cut & self.after[index + 1][edges.targets]]] = True
+            self.numbers += float(ways_to[index][edges.sources[cut]].sum()) + float(
+                ways_on[index][self.after[index]].sum()
+            )
+
+
+def _only(edges: Edges, wanted: np.ndarray) -> Edges:
+    return Edges(*(column[wanted] for column in edges))
+
+
+def _merged(
+    lists: dict[int, Integers], sources: Integers, targets: Integers, costs: Integers, wanted: set[int]
+) -> dict[int, Integers]:
+    """For every wanted target the costs of all ways over its edges, sorted."""
+    pieces: dict[int, list[Integers]] = {}
+    for source, target, cost in zip(sources.tolist(), targets.tolist(), costs.tolist(), strict=True):
+        if target in wanted:
+            pieces.setdefault(target, []).append(lists[source] + cost)
+    found = {}
+    for target, of_target in pieces.items():
+        found[target] = np.concatenate(of_target)
+        found[target].sort()
+    return found
+
+
+def _pairs(middle: _Middle, cost: int) -> Integers:
+    """How many of the longer list make pairs of at most `cost` with each of the shorter one, read backwards."""
+    short, long = sorted((middle.costs_to, middle.costs_on), key=len)
+    return np.searchsorted(long, (cost - short)[::-1], side="right")
+
+
+def _equal(numbers: Integers, number: int) -> int:
+    return int(np.searchsorted(numbers, number, side="right") - np.searchsorted(numbers, number))
