@@ -76,6 +76,15 @@ def test_a_table_measured_anew_is_refused(small, undisturbed):
         path.write_bytes(kept)
 
 
+def test_a_table_that_makes_other_predictions_of_the_same_times_is_refused(small, tmp_path):
+    small.search_in(tmp_path, trials=1)
+    path = tmp_path / "latency.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"call_ms": 1e-5}))
+    with pytest.raises(FormatError, match="latency table"):
+        small.search_in(tmp_path)
+
+
 def altered(small, folder, change):
     """A folder with a search of one training, its study then changed."""
     small.search_in(folder, trials=1)
