@@ -35,7 +35,7 @@ def test_out_and_in(table, capsys):
     [
         (["table.json", "other.json"], "expected one name that ends in .json and one in .yaml"),
         (["table.txt", "other.yaml"], "expected one name that ends in .json and one in .yaml"),
-        (["table.json", "other.yaml", "--device-name"], "--device-name: found with a table of ours"),
+        (["table.json", "other.yaml", "--device-name"], "says its device itself"),
         (["none.json", "other.yaml"], "none.json: cannot be read"),
         (["none.yml", "other.json"], "none.yml: cannot be read"),
     ],
