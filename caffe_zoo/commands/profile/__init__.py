@@ -14,6 +14,7 @@ SUBCOMMANDS = {
     "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
     "compare": "set two tables side by side",
     "convert": "turn a table into Once-for-All's form, or one of that form into a table",
+    "zoo": "time the networks of the zoo on this machine, beside what is published of them",
     "export": "write a space's parts and a script that times them on a device without Python",
     "import": "make a table of what that script wrote",
 }
