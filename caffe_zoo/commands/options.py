@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -142,6 +145,27 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def amount(text: str) -> int:
+    """The type of an option that is a whole number such as 5000000, 500M or 1.5G."""
+    return _whole(text, {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}, "500M or 1.5G")
+
+
+def byte_count(text: str) -> int:
+    """The type of an option that is a number of bytes such as 65536, 20MB or 16MiB."""
+    units = {"": 1, "b": 1}
+    for power, letter in enumerate("kmgt", 1):
+        units |= {f"{letter}b": 1000**power, f"{letter}ib": 1024**power}
+    return _whole(text, units, "65536, 20MB or 16MiB")
+
+
+def _whole(text: str, units: Mapping[str, int], examples: str) -> int:
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?) ?([a-z]*)", text.lower(), re.ASCII)
+    number = Fraction(found[1]) * units[found[2]] if found and found[2] in units else Fraction(1, 2)
+    if number.denominator != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, such as {examples}")
+    return int(number)
 
 
 def size(text: str) -> tuple[int, int]:

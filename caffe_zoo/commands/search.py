@@ -7,12 +7,18 @@ import math
 import sys
 from pathlib import Path
 
-from caffe_zoo.commands.options import add_engine, count, engine_of
+from caffe_zoo.commands.options import add_engine, amount, byte_count, count, engine_of
 from prototxt_gen.errors import ArchitectureError, CaffeError
 
 EXAMPLE = "dongfeng search --data digits --out runs/digits"
 
 DIGITS_SPACE = "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32"
+# What may be limited besides latency (see search/costs.py): how it is read, what it is, an example.
+COSTS = {
+    "multiply-adds": (amount, "multiply-adds for one image", "500M"),
+    "parameters": (amount, "parameters", "5M"),
+    "memory": (byte_count, "memory for activations, at its peak, in float32 with batch norm merged", "20MB"),
+}
 FOLDER_SPACE = "s16-32_b1-3_b1-4_b1-3_w32-64-128-256-512_c{classes}_i3x128x128"
 
 
@@ -47,6 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--latency-max", type=_milliseconds, default=math.inf, metavar="MS", help="leave out networks that are slower"
     )
+    for name, (kind, what, example) in COSTS.items():
+        for end, than in (("min", "less"), ("max", "more")):
+            parser.add_argument(
+                f"--{name}-{end}",
+                type=kind,
+                metavar="N",
+                help=f"leave out networks that need {than} {what}, such as {example}",
+            )
     parser.add_argument(
         "--epochs", type=count, metavar="N", help="how often each network sees all images in training (default: 8)"
     )
@@ -84,6 +98,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.latency_min > args.latency_max:
         raise ArchitectureError(f"--latency-min {args.latency_min} is above --latency-max {args.latency_max}")
+    given = {name: [getattr(args, f"{name.replace('-', '_')}_{end}") for end in ("min", "max")] for name in COSTS}
+    limits = {
+        name: (least or 0, math.inf if most is None else most)
+        for name, (least, most) in given.items()
+        if (least, most) != (None, None)
+    }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if args.space is None and args.data != "digits":
         data = load_data(args.data, parse_space(FOLDER_SPACE.format(classes=2)).input_shape)
@@ -110,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
             engine,
             trials=args.trials,
             interval=(args.latency_min, args.latency_max),
+            limits=limits,
             schedule=schedule,
             device=args.device,
             progress=True,
