@@ -93,6 +93,8 @@ _FORMATS = {
     "miou_test": "mIoU test {:.1%}",
     "latency_ms": "{:g} ms",
     "fps": "{:g} fps",
+    "multiply_adds_m": "{:g} M multiply-adds",
+    "memory_mb": "{:g} MB",
 }
 
 

@@ -7,7 +7,7 @@ import math
 import sys
 from pathlib import Path
 
-from caffe_zoo.commands.options import amount, byte_count, count
+from caffe_zoo.commands.options import add_engine, amount, byte_count, count, engine_of
 from prototxt_gen.errors import ArchitectureError, CaffeError
 
 EXAMPLE = "dongfeng search --data digits --out runs/digits"
@@ -64,14 +64,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=count, metavar="N", help="how often each network sees all images in training (default: 8)"
     )
-    parser.add_argument(
-        "--threads",
-        type=count,
-        metavar="N",
-        help="CPU threads to measure and train with (default: 1 for digits, PyTorch's choice for a folder)",
+    add_engine(
+        parser,
+        "what runs the blocks whose latency is measured",
+        "CPU threads to measure and train with (default: 1 for digits, the engine's and PyTorch's choice for a folder)",
     )
     parser.add_argument(
-        "--device", default="cpu", help="where to train: cpu (default) or cuda; latency is always that of the CPU"
+        "--device",
+        default="cpu",
+        help="where PyTorch trains: cpu (default) or cuda; latency is measured on the --engine-device",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="start of the random numbers that draw and train networks (default: 0)"
@@ -82,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
     """Searches, reports and prints; returns the exit status."""
     # torch and optuna take seconds to import; `--help` should not wait for them.
     import optuna
+    import torch
 
-    from converters import make_engine
     from search import (
         Schedule,
         boundary_table,
@@ -112,11 +113,15 @@ def run(args: argparse.Namespace) -> int:
         data = load_data(args.data, space.input_shape)
     schedule = Schedule(seed=args.seed) if args.epochs is None else Schedule(epochs=args.epochs, seed=args.seed)
     # The networks for digits are so small that a second thread costs more than it brings.
-    engine = make_engine("torch", args.threads or int(args.data == "digits"))
+    args.threads = args.threads or int(args.data == "digits") or None
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    engine = engine_of(args)
     print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
     print(f"{space}: {space.count():,} architectures")
     threads = engine.target["threads"]
-    print(f"latency of {engine.target['device']}, {threads} thread{'s' if threads > 1 else ''}", flush=True)
+    counted = f"{threads} thread{'s' if threads > 1 else ''}, {engine.target['precision']}"
+    print(f"latency of {engine.target['device']} by {engine.title}, {counted}", flush=True)
     try:
         search = run_search(
             space,

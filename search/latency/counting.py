@@ -6,6 +6,8 @@ Exact where `halves.py` or `cells.py` can be; in larger spaces each number comes
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from itertools import pairwise
 
 from prototxt_gen.errors import UnsupportedError
 from search.latency.cells import Between, Cells
@@ -49,10 +51,18 @@ class Counting:
             exactly = max(0, self._halves.at_most(most) - self._halves.at_most(least - 1))
             return Between(exactly, exactly)
         number = self._cells.within(least, most)
-        if not number.is_exact:
+        if not number.is_exact and number.least <= _LISTED:
             found = listed(self.graph, least, most, _LISTED)
             return number if found is None else Between(len(found), len(found))
         return number
+
+    def between(self, edges: Sequence[int]) -> list[Between]:
+        """How many networks cost more than each edge and at most the next one; edges ascend."""
+        if self._halves is None:
+            return [self.within(edge + 1, following) for edge, following in pairwise(edges)]
+        reached = [self._halves.at_most(edge) for edge in edges]
+        found = [number - before for before, number in pairwise(reached)]
+        return [Between(number, number) for number in found]
 
     def kth(self, rank: int) -> Between:
         """The cost of the network at a place in the order of costs, from 1 for the cheapest. IndexError beyond."""

@@ -60,6 +60,8 @@ class Halves:
             for layer, states in enumerate(cut.middles)
             for state in np.flatnonzero(states)
         ]
+        # Costs that were asked for are asked for again: ends of intervals.
+        self._known: dict[int, int] = {}
         self._asked: tuple[int, int] | None = None
         self._kept = np.zeros(1, dtype=np.int64)
         # All but the middles among the states before the cut are needed to follow a way back.
@@ -67,7 +69,9 @@ class Halves:
 
     def at_most(self, cost: int) -> int:
         """How many networks cost at most so much."""
-        return sum(int(np.sum(_pairs(middle, cost - self.graph.base))) for middle in self._middles)
+        if cost not in self._known:
+            self._known[cost] = sum(int(np.sum(_pairs(middle, cost - self.graph.base))) for middle in self._middles)
+        return self._known[cost]
 
     def kth(self, rank: int, above: int, most: int) -> int:
         """The cost of the network at a place in the order of costs, from 1; it lies in `above` < cost <= `most`."""
