@@ -42,6 +42,14 @@ class NotInstalledError(CaffeError, ImportError):
         super().__init__(f"{purpose}: needs {package}, which is not installed: pip install 'dongfeng[{extra}]'")
 
 
+class MissingProgramError(NotInstalledError):
+    """A program that an optional part runs is not on the PATH."""
+
+    def __init__(self, program: str, purpose: str) -> None:
+        """`purpose` begins the sentence: "engine caffe"."""
+        CaffeError.__init__(self, f"{purpose}: needs the program {program}, which is not on the PATH")
+
+
 def need(condition: bool, reason: str) -> None:
     """UnsupportedError with `reason` unless the condition holds."""
     if not condition:

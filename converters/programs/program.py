@@ -35,7 +35,7 @@ class Times:
     `ms` are the milliseconds of runs of the whole network, in order, or their mean alone. `layers` are in the order of
     the output; a program that prints none leaves it empty. `versions` maps names to versions as printed. `details` is
     plain JSON and holds what else a time depends on, by the words of Engine.target ("device", "precision", "threads"),
-    and "whole": what `ms` is ("runs", "mean", or "sum of the layers").
+    and "whole": what `ms` is ("runs", "mean", "median", or "sum of the layers").
     """
 
     ms: list[float]
@@ -53,7 +53,7 @@ class Program(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
-    files: ClassVar[tuple[str, ...]]
+    files: tuple[str, ...]
     #: Whether it prints a row for every layer of a network, each by itself.
     every_layer: ClassVar[bool] = False
 

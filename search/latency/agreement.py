@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +30,7 @@ class Agreement:
     tau: float
 
 
-def agreement(predicted: Sequence[float], measured: Sequence[float]) -> Agreement:
+def agreement(predicted: ArrayLike, measured: ArrayLike) -> Agreement:
     """Compares predictions with measurements, in ms. UnsupportedError where there is nothing to compare."""
     expected, found = np.asarray(predicted, np.float64), np.asarray(measured, np.float64)
     if expected.shape != found.shape or expected.ndim != 1 or not len(expected):

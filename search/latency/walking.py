@@ -8,7 +8,7 @@ is used does, and the first time does not count: it finds the caches full of ano
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Sequence
 from time import perf_counter_ns
 from typing import Any
 
@@ -16,10 +16,7 @@ from converters.engines import Engine, Session
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.generator.parts import Part
 from prototxt_gen.proto import NetParameter
-from search.latency.measuring import checked_time, load_batch
-
-#: How often a network runs in a row; the first run does not count.
-RUNS = 3
+from search.latency.measuring import MS_PER_ROUND, SAMPLES_PER_ROUND, checked_time, load_batch
 
 # As little as a network can do: what it takes is what any call takes.
 _LEAST_SHAPE = (1, 1, 1, 1)
@@ -39,21 +36,44 @@ class Walker:
         self._least_input = self._least.native(self._least.own_inputs()) if engine.in_process else {}
         self.failed: dict[str, str] = {}
 
-    def walk(self, network: Sequence[Part], timed: Callable[[str, float], object]) -> list[float]:
-        """Runs a network RUNS times; `timed` gets the key and the milliseconds of each part that ran.
+    def walk(self, network: Sequence[Part]) -> tuple[dict[str, list[float]], list[float]]:
+        """Runs a network in a row, as `measure` does, the first time uncounted: the milliseconds of its parts, by key.
 
-        Returns the milliseconds of calls that do next to nothing, in a row, too: a part whose call finds itself out of
-        the caches would find its layers out of them in a network.
+        Then those of calls that do next to nothing, in a row, too: a part whose call finds itself out of the caches
+        would find its layers out of them in a network.
         """
-        for run in range(RUNS):
-            blobs: dict[str, Any] = {}
-            for index, part in enumerate(network):
-                ms = self._step(part, blobs)
-                needed = {bottom for later in network[index + 1 :] for bottom in later.bottoms.values()}
-                ms_of_freeing = _drop(blobs, blobs.keys() - needed)
-                if ms is not None and run > 0:
-                    timed(part.key, ms + ms_of_freeing)
-        return [checked_time(self._least.step(self._least_input)[1]) for _ in range(RUNS)][1:]
+        freed = [self._last_use(network, index) for index in range(len(network))]
+        timed: dict[str, list[float]] = {}
+        self._run(network, freed, {})
+        runs, used = 0, 0.0
+        while runs < SAMPLES_PER_ROUND and used < MS_PER_ROUND:
+            ms = self._run(network, freed, timed)
+            # Where nothing of a network can run, once is enough.
+            runs, used = runs + 1, used + (ms or MS_PER_ROUND)
+        self._least.step(self._least_input)
+        return timed, [checked_time(self._least.step(self._least_input)[1]) for _ in range(runs)]
+
+    def _run(self, network: Sequence[Part], freed: Sequence[list[str]], timed: dict[str, list[float]]) -> float:
+        """One run of a network: adds the times of the parts that ran to `timed`, and returns their sum."""
+        blobs: dict[str, Any] = {}
+        total = 0.0
+        for part, names in zip(network, freed, strict=True):
+            ms = self._step(part, blobs)
+            if ms is not None:
+                # A network frees its blobs as soon as nothing takes them any more, and that takes time as well.
+                begun = perf_counter_ns()
+                for name in names:
+                    blobs.pop(name, None)
+                ms += (perf_counter_ns() - begun) / 1e6
+                timed.setdefault(part.key, []).append(ms)
+                total += ms
+        return total
+
+    @staticmethod
+    def _last_use(network: Sequence[Part], index: int) -> list[str]:
+        """The blobs that nothing takes any more behind this part."""
+        part, later = network[index], {name for one in network[index + 1 :] for name in one.bottoms.values()}
+        return [name for name in (*part.bottoms.values(), *part.tops.values()) if name not in later]
 
     def samples(self, part: Part | None, count: int) -> list[float]:
         """Milliseconds of a part alone, or of next to nothing, by an engine that runs it in a program of its own."""
@@ -106,14 +126,6 @@ class Walker:
         self.failed[part.key] = words if isinstance(fault, CaffeError) else f"{type(fault).__name__}: {words}"
         self._sessions.pop(part.key, None)
         self._inputs.pop(part.key, None)
-
-
-def _drop(blobs: dict[str, Any], names: Collection[str]) -> float:
-    """Frees blobs as a network does as soon as nothing takes them any more; the milliseconds that this takes."""
-    begun = perf_counter_ns()
-    for name in names:
-        del blobs[name]
-    return (perf_counter_ns() - begun) / 1e6
 
 
 def _least_network() -> NetParameter:

@@ -17,7 +17,9 @@ SPACE = BackboneSpace(((1, 2), (1, 3)), (8, 16, 64), stem=(4, 8), classes=10, in
 
 
 def table_of(space, ms=work, call_ms=0.0):
-    entries = {key: Entry(ms(part.net) + call_ms, (1.0, 1.0), 1, part.label) for key, part in space_parts(space).items()}
+    entries = {
+        key: Entry(ms(part.net) + call_ms, (1.0, 1.0), 1, part.label) for key, part in space_parts(space).items()
+    }
     return LatencyTable({"engine": "fake"}, entries, call_ms=call_ms)
 
 
@@ -76,9 +78,7 @@ def test_corrected_predictions_are_sums_of_parts_still():
     plain = {network: table.predict(network, SPACE.input_shape) for network in SPACE}
     table.correction = Correction(0.9, 0.4, 0.01, 0.2, (), 0.0, 0.0, "")
     predict, vectors = table.predictor(SPACE), np.concatenate(list(SPACE.vectors()))
-    assert predict(vectors).tolist() == [
-        table.predict(SPACE.decode(vector), SPACE.input_shape) for vector in vectors
-    ]
+    assert predict(vectors).tolist() == [table.predict(SPACE.decode(vector), SPACE.input_shape) for vector in vectors]
     for network in SPACE:
         found = parts(network, SPACE.input_shape)
         expected = 0.25 + 0.4 + (plain[network] - 0.25) * 0.9 + 0.01 * len(found) + 0.2 * sum(map(megabytes, found))
@@ -121,7 +121,7 @@ def test_what_cannot_be_corrected_or_checked():
         table.correct(other, [SPACE.at(0), SPACE.at(1)], SPACE.input_shape)
     with pytest.raises(FormatError, match="target"):
         check(table, other, [SPACE.at(0)], SPACE.input_shape)
-    with pytest.raises(UnsupportedError, match="not in the latency table: .*32x32"):
+    with pytest.raises(UnsupportedError, match=r"not in the latency table: .*32x32"):
         check(table, engine, ["s8_b8_c10"], SPACE.input_shape)
 
 

@@ -25,7 +25,8 @@ def test_the_picture_says_how_far_predictions_are_off(tmp_path, monkeypatch):
     draw_scatter(MEASURED, PREDICTED, tmp_path / "check.png", target=TARGET, labels=["a", "b", "s32-64_b64_c10"])
     (axes,) = drawn[0].axes
     assert axes.get_title() == (
-        "3 networks: mean error 8.67 %, worst +20.00 %, Kendall's tau 1.000\ntorch, AMD EPYC, 1 thread, float32, batch 1"
+        "3 networks: mean error 8.67 %, worst +20.00 %, Kendall's tau 1.000\n"
+        "torch, AMD EPYC, 1 thread, float32, batch 1"
     )
     assert [text.get_text() for text in axes.texts] == ["s32-64_b64_c10"]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["within 10 %: 67 %", "within 5 %: 67 %"]
