@@ -1,16 +1,17 @@
 """Timing parts where they stand: networks run part by part, each part on what the one before has made.
 
 A block that runs again and again finds its weights in the cache; in a network it does not. So whole networks run, one
-part after the other, by a session for each distinct part, and each part is timed by itself: its weights are as cold,
-its inputs as warm and laid out as in the network. Every network walked runs several times in a row, as a network that
-is used does, and the first time does not count: it finds the caches full of another network.
+part after the other, by a session for each part, and each part is timed by itself: its weights are as cold, its inputs
+as warm and laid out as in the network. Every network walked runs several times in a row, as a network that is used does,
+and the first time does not count: it finds the caches full of another network.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from converters.engines import Engine, Session
 from prototxt_gen.errors import CaffeError
@@ -22,6 +23,14 @@ from search.latency.measuring import MS_PER_ROUND, SAMPLES_PER_ROUND, checked_ti
 _LEAST_SHAPE = (1, 1, 1, 1)
 
 
+class _Step(NamedTuple):
+    """A part, how many times the network has had it before, and the blobs that nothing takes any more behind it."""
+
+    part: Part
+    time: int
+    freed: list[str]
+
+
 class Walker:
     """Sessions of parts on one engine, and the runs of networks made of them.
 
@@ -30,7 +39,8 @@ class Walker:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self._sessions: dict[str, Session] = {}
+        #: Of each part as many sessions as networks have it times: there, each time has weights of its own.
+        self._sessions: dict[str, list[Session]] = {}
         self._inputs: dict[str, dict[str, Any]] = {}
         self._least = load_batch(engine, _least_network())
         self._least_input = self._least.native(self._least.own_inputs()) if engine.in_process else {}
@@ -42,38 +52,43 @@ class Walker:
         Then those of calls that do next to nothing, in a row, too: a part whose call finds itself out of the caches
         would find its layers out of them in a network.
         """
-        freed = [self._last_use(network, index) for index in range(len(network))]
+        plan = self._plan(network)
         timed: dict[str, list[float]] = {}
-        self._run(network, freed, {})
+        self._run(plan, {})
         runs, used = 0, 0.0
         while runs < SAMPLES_PER_ROUND and used < MS_PER_ROUND:
-            ms = self._run(network, freed, timed)
+            ms = self._run(plan, timed)
             # Where nothing of a network can run, once is enough.
             runs, used = runs + 1, used + (ms or MS_PER_ROUND)
         self._least.step(self._least_input)
         return timed, [checked_time(self._least.step(self._least_input)[1]) for _ in range(runs)]
 
-    def _run(self, network: Sequence[Part], freed: Sequence[list[str]], timed: dict[str, list[float]]) -> float:
+    def _run(self, plan: Sequence[_Step], timed: dict[str, list[float]]) -> float:
         """One run of a network: adds the times of the parts that ran to `timed`, and returns their sum."""
         blobs: dict[str, Any] = {}
         total = 0.0
-        for part, names in zip(network, freed, strict=True):
-            ms = self._step(part, blobs)
+        for part, time, freed in plan:
+            ms = self._step(part, time, blobs)
             if ms is not None:
                 # A network frees its blobs as soon as nothing takes them any more, and that takes time as well.
                 begun = perf_counter_ns()
-                for name in names:
+                for name in freed:
                     blobs.pop(name, None)
                 ms += (perf_counter_ns() - begun) / 1e6
                 timed.setdefault(part.key, []).append(ms)
                 total += ms
         return total
 
-    @staticmethod
-    def _last_use(network: Sequence[Part], index: int) -> list[str]:
-        """The blobs that nothing takes any more behind this part."""
-        part, later = network[index], {name for one in network[index + 1 :] for name in one.bottoms.values()}
-        return [name for name in (*part.bottoms.values(), *part.tops.values()) if name not in later]
+    def _plan(self, network: Sequence[Part]) -> list[_Step]:
+        """The steps of a network, whose sessions are all loaded."""
+        plan, times = [], Counter[str]()
+        for index, part in enumerate(network):
+            later = {name for one in network[index + 1 :] for name in one.bottoms.values()}
+            freed = [name for name in (*part.bottoms.values(), *part.tops.values()) if name not in later]
+            plan.append(_Step(part, times[part.key], freed))
+            self._session(*plan[-1][:2])
+            times[part.key] += 1
+        return plan
 
     def samples(self, part: Part | None, count: int) -> list[float]:
         """Milliseconds of a part alone, or of next to nothing, by an engine that runs it in a program of its own."""
@@ -92,8 +107,8 @@ class Walker:
         """Whether a part is ready to run."""
         return self._session(part) is not None
 
-    def _step(self, part: Part, blobs: dict[str, Any]) -> float | None:
-        session = self._session(part)
+    def _step(self, part: Part, time: int, blobs: dict[str, Any]) -> float | None:
+        session = self._session(part, time)
         if session is None:
             return None
         values = {own: blobs[name] for own, name in part.bottoms.items() if name in blobs}
@@ -109,16 +124,18 @@ class Walker:
             self._fail(part, fault)
             return None
 
-    def _session(self, part: Part) -> Session | None:
+    def _session(self, part: Part, time: int = 0) -> Session | None:
+        """The session of a part where a network has it for the first time, the second (1), and so on."""
         if part.key in self.failed:
             return None
-        if part.key not in self._sessions:
-            try:
-                self._sessions[part.key] = load_batch(self._engine, part.net, tuple(part.tops))
-            except Exception as fault:
-                self._fail(part, fault)
-                return None
-        return self._sessions[part.key]
+        sessions = self._sessions.setdefault(part.key, [])
+        try:
+            while len(sessions) <= time:
+                sessions.append(load_batch(self._engine, part.net, tuple(part.tops)))
+        except Exception as fault:
+            self._fail(part, fault)
+            return None
+        return sessions[time]
 
     def _fail(self, part: Part, fault: Exception) -> None:
         # Whatever an engine stumbles over, out of memory too: the other parts can still be timed.

@@ -24,7 +24,7 @@ def walked(engine, network):
 def test_each_part_takes_what_earlier_ones_made(code):
     engine, network = FakeEngine(lambda net: 6.0), parts(code, SHAPE)
     walked(engine, network)
-    steps = [(net, values) for net, values in engine.runs if net.name != "least"]
+    steps = [(session.net, values) for session, values in engine.runs if session.net.name != "least"]
     runs = 1 + math.ceil(30 / (6 * len(network)))
     assert len(steps) == runs * len(network)
     nets = {part.key: part.net for part in network}
@@ -51,11 +51,16 @@ def test_the_first_of_several_runs_is_not_counted():
     assert calls == [ms for ms, net in enumerate(order, 1) if net.name == "least"][1:]
 
 
-def test_distinct_parts_are_loaded_once():
+def test_a_part_that_a_network_has_twice_has_weights_of_its_own_each_time():
     network = parts("s8-16_b16x3_b32_c10", SHAPE)
     engine = FakeEngine()
-    walked(engine, network)
-    assert len(engine.loaded) - 1 == len({part.key for part in network}) == len(network) - 1
+    walker, _, _ = walked(engine, network)
+    assert engine.loaded[1:] == [part.net for part in network]
+    # Another network takes what is there.
+    walker.walk(parts("s8-16_b16x2_b32_c10", SHAPE))
+    assert len(engine.loaded) == 1 + len(network)
+    used = [session for session, _ in engine.runs if session.net == network[2].net]
+    assert used[0] is not used[1]
 
 
 def test_clipped_blocks_run_with_their_clips():
