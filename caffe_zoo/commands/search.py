@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"widths, classes, input; default for digits: {DIGITS_SPACE}",
     )
     parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="latencies of this table, another device's say (see `dongfeng profile`), instead of measuring here",
+    )
+    parser.add_argument(
         "--latency-min", type=_milliseconds, default=0.0, metavar="MS", help="leave out networks that are faster"
     )
     parser.add_argument(
@@ -85,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
     from converters import make_engine
     from search import (
+        LatencyTable,
         Schedule,
         boundary_table,
         counts_line,
@@ -94,6 +101,7 @@ def run(args: argparse.Namespace) -> int:
         run_search,
         write_report,
     )
+    from search.latency.targets import target_words
 
     if args.latency_min > args.latency_max:
         raise ArchitectureError(f"--latency-min {args.latency_min} is above --latency-max {args.latency_max}")
@@ -112,17 +120,21 @@ def run(args: argparse.Namespace) -> int:
         data = load_data(args.data, space.input_shape)
     schedule = Schedule(seed=args.seed) if args.epochs is None else Schedule(epochs=args.epochs, seed=args.seed)
     # The networks for digits are so small that a second thread costs more than it brings.
-    engine = make_engine("torch", args.threads or int(args.data == "digits"))
+    threads = args.threads or int(args.data == "digits")
+    table = None if args.table is None else LatencyTable.load(args.table)
+    # Made even where nothing is measured: it has PyTorch train with these threads.
+    engine = make_engine("torch", threads)
     print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
     print(f"{space}: {space.count():,} architectures")
-    threads = engine.target["threads"]
-    print(f"latency of {engine.target['device']}, {threads} thread{'s' if threads > 1 else ''}", flush=True)
+    origin = "measured here" if table is None else f"as {args.table} has it"
+    print(f"latency of {target_words((table or engine).target)}, {origin}", flush=True)
     try:
         search = run_search(
             space,
             data,
             args.out,
             engine,
+            table=table,
             trials=args.trials,
             interval=(args.latency_min, args.latency_max),
             limits=limits,
@@ -130,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             progress=True,
         )
-        found = write_report(search, args.out, engine, data, schedule)
+        found = write_report(search, args.out, None if table else engine, data, schedule)
     except KeyboardInterrupt:
         print(f"{args.out}: stopped; the same command goes on from here", file=sys.stderr)
         return 130
