@@ -48,6 +48,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"widths, classes, input; default for digits: {DIGITS_SPACE}",
     )
     parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="latencies of this table, another device's say (see `dongfeng profile`), instead of measuring here",
+    )
+    parser.add_argument(
         "--latency-min", type=_milliseconds, default=0.0, metavar="MS", help="leave out networks that are faster"
     )
     parser.add_argument(
@@ -86,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from search import (
+        LatencyTable,
         Schedule,
         boundary_table,
         counts_line,
@@ -95,6 +102,7 @@ def run(args: argparse.Namespace) -> int:
         run_search,
         write_report,
     )
+    from search.latency.targets import target_words
 
     if args.latency_min > args.latency_max:
         raise ArchitectureError(f"--latency-min {args.latency_min} is above --latency-max {args.latency_max}")
@@ -116,18 +124,23 @@ def run(args: argparse.Namespace) -> int:
     args.threads = args.threads or int(args.data == "digits") or None
     if args.threads:
         torch.set_num_threads(args.threads)
-    engine = engine_of(args)
+    engine = table = None
+    if args.table is None:
+        engine = engine_of(args)
+        target, origin = engine.target, "measured here"
+    else:
+        table = LatencyTable.load(args.table)
+        target, origin = table.target, f"as {args.table} has it"
     print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
     print(f"{space}: {space.count():,} architectures")
-    threads = engine.target["threads"]
-    counted = f"{threads} thread{'s' if threads > 1 else ''}, {engine.target['precision']}"
-    print(f"latency of {engine.target['device']} by {engine.title}, {counted}", flush=True)
+    print(f"latency of {target_words(target)}, {origin}", flush=True)
     try:
         search = run_search(
             space,
             data,
             args.out,
             engine,
+            table=table,
             trials=args.trials,
             interval=(args.latency_min, args.latency_max),
             limits=limits,
