@@ -17,8 +17,9 @@ _DIGITS = 300
 def read_json(path: str | os.PathLike[str], what: str) -> Any:
     """The value in a file. FileError when it cannot be read, FormatError when it is no JSON.
 
-    `what` says in the message what it should be. A name that an object has twice is a fault: readers of JSON do not agree on which counts. NaN and infinities, and
-    whole numbers that no float holds (as infinities), are left to whoever checks the fields.
+    `what` says in the message what it should be. A name that an object has twice is a fault: readers of JSON do not
+    agree on which counts. NaN and infinities, and whole numbers that no float holds (as infinities), are left to
+    whoever checks the fields.
     """
     source = os.fspath(path)
     try:

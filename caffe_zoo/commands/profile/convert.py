@@ -37,9 +37,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"{args.output}: {len(converted.table.entries)} parts, from {taken} of {taken + len(left)} entries")
     elif kinds == ["json", "yaml"]:
         if args.device_name is not None:
-            raise CaffeError(
-                "--device-name: found with a table of ours, which says so itself; expected with a .yaml file"
-            )
+            raise CaffeError(f"--device-name: expected with a .yaml file; {args.input} says its device itself")
         table = LatencyTable.load(args.input)
         written = to_once_for_all(table, args.output)
         taken, left, named = len(table.entries) - len(written.left), written.left, "parts"
