@@ -60,7 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--latency-max", type=_milliseconds, default=math.inf, metavar="MS", help="leave out networks that are slower"
     )
     for name, (kind, what, example) in COSTS.items():
-        for end, than in (("min", "less"), ("max", "more")):
+        for end, than in (("min", "less" if name == "memory" else "fewer"), ("max", "more")):
             parser.add_argument(
                 f"--{name}-{end}",
                 type=kind,
