@@ -72,6 +72,10 @@ class OpenCVEngine(Engine):
                 # OpenCV does not look at the word.
                 layer.inner_product_param.transpose = False
                 arrays[layer.name][0] = np.ascontiguousarray(arrays[layer.name][0].T)
+            elif layer.type == "Clip" and (layer.clip_param.min, layer.clip_param.max) == (0, 6):
+                # The only limits for which OpenCV has a layer.
+                layer.type = "ReLU6"
+                layer.ClearField("clip_param")
         with tempfile.TemporaryDirectory() as folder:
             text, path = Path(folder) / "net.prototxt", Path(folder) / "net.caffemodel"
             text.write_bytes(to_text(selected).encode())
@@ -93,6 +97,12 @@ class OpenCVEngine(Engine):
             name = maker.name if maker.name in known else top
             if name in known:
                 names[top] = name
+        if names and meta["inputs"]:
+            try:
+                # This makes the layers, and so refuses those that OpenCV does not have.
+                found.getLayersShapes([list(shape) for shape in meta["inputs"].values()])
+            except self._cv2.error as fault:
+                raise _cannot(self._cv2, fault) from fault
         return OpenCVSession(self._cv2, found, self._threads, meta["inputs"], names)
 
 

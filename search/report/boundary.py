@@ -27,7 +27,7 @@ FORMAT = "dongfeng boundary 1"
 class Found:
     """A network of the boundary. Latencies in ms at batch 1, accuracy in 0..1, paths relative to the run's folder.
 
-    Both latencies are of the merged network, and so is `memory`, the peak of its activations in bytes; the files are
+    Both latencies are of the merged network, and so is `peak_memory`, of its activations in bytes; the files are
     unmerged, as they were trained, and so are parameters and multiply-adds (see search/costs.py).
     """
 
@@ -36,7 +36,7 @@ class Found:
     accuracy: float
     parameters: int
     multiply_adds: int
-    memory: int
+    peak_memory: int
     prototxt: str
     caffemodel: str
 
@@ -66,7 +66,7 @@ def write_report(
                 accuracy=accuracy,
                 parameters=costs["parameters"],
                 multiply_adds=costs["multiply-adds"],
-                memory=costs["memory"],
+                peak_memory=costs["memory"],
                 prototxt=(target / DEPLOY).relative_to(folder).as_posix(),
                 caffemodel=(target / WEIGHTS).relative_to(folder).as_posix(),
             )
@@ -103,7 +103,7 @@ def boundary_table(found: Sequence[Found]) -> str:
             f"{network.accuracy:.2%}",
             f"{network.parameters:,}",
             f"{network.multiply_adds:,}",
-            f"{network.memory:,}",
+            f"{network.peak_memory:,}",
             network.code,
         )
         for network in found
