@@ -22,6 +22,7 @@ from prototxt_gen.errors import FormatError, UnsupportedError
 from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.generator.parts import Part, parts
 from search.latency import logs
+from search.latency.fitting import fit_networks
 from search.latency.measuring import ROUNDS, Entry, measure
 from search.latency.predicting import predictor, space_parts
 from search.progress import progress_bar
@@ -111,6 +112,31 @@ class LatencyTable:
         return logs.table_with(cls, into, log)
 
     @classmethod
+    def fit(
+        cls,
+        networks: Sequence[Backbone | Decoder | str],
+        times: Sequence[float],
+        *,
+        space: BackboneSpace | Sequence[Backbone | Decoder | str] | None = None,
+        input_shape: Sequence[int] | Sequence[Sequence[int] | None] | None = None,
+        target: Mapping[str, Any] | None = None,
+    ) -> LatencyTable:
+        """The table of a device that times only whole networks, from their times in ms, by regression.
+
+        It holds the parts of these networks, and with a `space`, or other networks in its place, those of all its
+        networks, too: what was in no network timed is told by the work of its layers, with wider quartiles and 0
+        samples. `input_shape` is one shape for all networks, or one for each; without it,
+        it is the space's, or the networks' own. `target` says what was measured on.
+        `origin["cross_validation"]` says how far predictions of other networks were off, `origin["outliers"]` which
+        times do not fit the others. A network given twice counts twice.
+
+        CaffeError for lengths that differ, times that are no times, and inputs of several sizes that `input_shape` does
+        not state; UnsupportedError for fewer than five different networks, and where all times are the same.
+        """
+        found = fit_networks(networks, times, input_shape, space)
+        return cls(target or {"device": "unnamed"}, found.entries, call_ms=found.call_ms, origin=found.origin)
+
+    @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
         """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
         source = os.fspath(path)
@@ -142,8 +168,8 @@ class LatencyTable:
             expect(_is_time(ms), f"entries.{key}.ms", ms, "milliseconds, at least 0")
             paired = isinstance(quartiles, list) and len(quartiles) == 2 and all(map(_is_time, quartiles))
             expect(paired, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds")
-            counted = isinstance(samples, int) and samples >= 1
-            expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 1")
+            counted = isinstance(samples, int) and samples >= 0
+            expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 0")
             expect(isinstance(label, str), f"entries.{key}.label", label, "a text")
             entries[key] = Entry(float(ms), (float(quartiles[0]), float(quartiles[1])), samples, label)
         call_ms, origin = document.get("call_ms"), document.get("origin")
@@ -190,9 +216,13 @@ class LatencyTable:
         return round(self.call_ms * 1e6)
 
     def part_nanoseconds(self, part: Part) -> int:
-        """What a part adds to the prediction of a network. KeyError when it is not in the table."""
+        """What a part adds to the prediction of a network. KeyError when it is not in the table.
+
+        Where the table tells the part apart by what made its inputs, that entry counts (see `Part.joined_key`).
+        """
         # Whole numbers, so that networks of the same blocks in another order tie exactly.
-        return round((self.entries[part.key].ms - self.call_ms) * 1e6)
+        entry = self.entries.get(part.joined_key) or self.entries[part.key]
+        return round((entry.ms - self.call_ms) * 1e6)
 
 
 def _is_time(value: Any) -> bool:

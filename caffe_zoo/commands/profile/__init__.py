@@ -10,6 +10,7 @@ EXAMPLE = "dongfeng profile measure --space SPACE --engine torch -o latency.json
 #: Every sub-command and its line in `dongfeng profile --help`; its code is `caffe_zoo/commands/profile/<name>.py`.
 SUBCOMMANDS = {
     "measure": "time every part of a space's networks on this machine",
+    "fit": "make a table of the times of whole networks",
     "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
     "compare": "set two tables side by side",
     "convert": "turn a table into Once-for-All's form, or one of that form into a table",

@@ -118,7 +118,7 @@ def test_times_of_two_targets_do_not_mix(tmp_path):
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"ms": -1}}}, r"entries\.a\.ms"),
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"ms": float("nan")}}}, r"entries\.a\.ms"),
         (lambda d: d | {"entries": {"a": {"ms": 1, "samples": 1}}}, r"entries\.a\.quartiles"),
-        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"samples": 0}}}, r"entries\.a\.samples"),
+        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"samples": -1}}}, r"entries\.a\.samples"),
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"label": None}}}, r"entries\.a\.label"),
     ],
 )
