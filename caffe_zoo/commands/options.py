@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import re
+from collections.abc import Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +56,7 @@ def add_zoo_network(parser: argparse.ArgumentParser, kind: str | None = None) ->
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
-    """--weights, --classes and --engine for networks of the zoo that are run."""
+    """--weights, --classes and the options of an engine for networks of the zoo that are run."""
     parser.add_argument(
         "--weights",
         default="released",
@@ -67,16 +70,34 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     add_engine(parser)
 
 
-def add_engine(parser: argparse.ArgumentParser) -> None:
-    """--engine, --threads, --engine-device and --precision; `engine_of` makes the engine."""
+def add_engine(parser: argparse.ArgumentParser, purpose: str = "what runs the network", threads: str = "") -> None:
+    """--engine, --threads, --engine-device and --precision; `engine_of` makes the engine.
+
+    `purpose` begins the help of the first, `threads` is that of the second where it says more.
+    """
     from converters.engines import ENGINES
 
+    parser.add_argument("--engine", choices=list(ENGINES), default="torch", help=f"{purpose} (default: torch)")
+    add_engine_options(parser, threads)
+
+
+def add_engine_options(parser: argparse.ArgumentParser, threads: str = "") -> None:
+    """--threads, --engine-device and --precision; `threads` is the help of the first, where it says more."""
     parser.add_argument(
-        "--engine", choices=list(ENGINES), default="torch", help="what runs the network (default: torch)"
+        "--threads", type=count, metavar="N", help=threads or "CPU threads (default: the engine's own choice)"
     )
-    parser.add_argument("--threads", type=count, metavar="N", help="CPU threads (default: the engine's own choice)")
-    parser.add_argument("--engine-device", default="cpu", metavar="DEVICE", help="cpu (default), cuda, ...")
-    parser.add_argument("--precision", default="float32", help="float32 (default), float16, bfloat16")
+    parser.add_argument(
+        "--engine-device",
+        default="cpu",
+        metavar="DEVICE",
+        help="what the engine runs on: cpu (default), cuda, cuda:1, or what else it knows, such as OpenVINO's gpu",
+    )
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        metavar="TYPE",
+        help="the numbers that the engine computes with: float32 (default), float16 or bfloat16, where it has them",
+    )
 
 
 def engine_of(args: argparse.Namespace, batch: int = 1) -> Engine:
@@ -124,6 +145,27 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def amount(text: str) -> int:
+    """The type of an option that is a whole number such as 5000000, 500M or 1.5G."""
+    return _whole(text, {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}, "500M or 1.5G")
+
+
+def byte_count(text: str) -> int:
+    """The type of an option that is a number of bytes such as 65536, 20MB or 16MiB."""
+    units = {"": 1, "b": 1}
+    for power, letter in enumerate("kmgt", 1):
+        units |= {f"{letter}b": 1000**power, f"{letter}ib": 1024**power}
+    return _whole(text, units, "65536, 20MB or 16MiB")
+
+
+def _whole(text: str, units: Mapping[str, int], examples: str) -> int:
+    found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?) ?([a-z]*)", text.lower(), re.ASCII)
+    number = Fraction(found[1]) * units[found[2]] if found and found[2] in units else Fraction(1, 2)
+    if number.denominator != 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, such as {examples}")
+    return int(number)
 
 
 def size(text: str) -> tuple[int, int]:

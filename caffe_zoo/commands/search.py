@@ -7,12 +7,18 @@ import math
 import sys
 from pathlib import Path
 
-from caffe_zoo.commands.options import count
+from caffe_zoo.commands.options import add_engine, amount, byte_count, count, engine_of
 from prototxt_gen.errors import ArchitectureError, CaffeError
 
 EXAMPLE = "dongfeng search --data digits --out runs/digits"
 
 DIGITS_SPACE = "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32"
+# What may be limited besides latency (see search/costs.py): how it is read, what it is, an example.
+COSTS = {
+    "multiply-adds": (amount, "multiply-adds for one image", "500M"),
+    "parameters": (amount, "parameters", "5M"),
+    "memory": (byte_count, "memory for activations, at its peak, in float32 with batch norm merged", "20MB"),
+}
 FOLDER_SPACE = "s16-32_b1-3_b1-4_b1-3_w32-64-128-256-512_c{classes}_i3x128x128"
 
 
@@ -47,17 +53,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--latency-max", type=_milliseconds, default=math.inf, metavar="MS", help="leave out networks that are slower"
     )
+    for name, (kind, what, example) in COSTS.items():
+        for end, than in (("min", "less"), ("max", "more")):
+            parser.add_argument(
+                f"--{name}-{end}",
+                type=kind,
+                metavar="N",
+                help=f"leave out networks that need {than} {what}, such as {example}",
+            )
     parser.add_argument(
         "--epochs", type=count, metavar="N", help="how often each network sees all images in training (default: 8)"
     )
-    parser.add_argument(
-        "--threads",
-        type=count,
-        metavar="N",
-        help="CPU threads to measure and train with (default: 1 for digits, PyTorch's choice for a folder)",
+    add_engine(
+        parser,
+        "what runs the blocks whose latency is measured",
+        "CPU threads to measure and train with (default: 1 for digits, the engine's and PyTorch's choice for a folder)",
     )
     parser.add_argument(
-        "--device", default="cpu", help="where to train: cpu (default) or cuda; latency is always that of the CPU"
+        "--device",
+        default="cpu",
+        help="where PyTorch trains: cpu (default) or cuda; latency is measured on the --engine-device",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="start of the random numbers that draw and train networks (default: 0)"
@@ -68,8 +83,8 @@ def run(args: argparse.Namespace) -> int:
     """Searches, reports and prints; returns the exit status."""
     # torch and optuna take seconds to import; `--help` should not wait for them.
     import optuna
+    import torch
 
-    from converters import make_engine
     from search import (
         Schedule,
         boundary_table,
@@ -83,6 +98,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.latency_min > args.latency_max:
         raise ArchitectureError(f"--latency-min {args.latency_min} is above --latency-max {args.latency_max}")
+    given = {name: [getattr(args, f"{name.replace('-', '_')}_{end}") for end in ("min", "max")] for name in COSTS}
+    limits = {
+        name: (least or 0, math.inf if most is None else most)
+        for name, (least, most) in given.items()
+        if (least, most) != (None, None)
+    }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     if args.space is None and args.data != "digits":
         data = load_data(args.data, parse_space(FOLDER_SPACE.format(classes=2)).input_shape)
@@ -92,11 +113,15 @@ def run(args: argparse.Namespace) -> int:
         data = load_data(args.data, space.input_shape)
     schedule = Schedule(seed=args.seed) if args.epochs is None else Schedule(epochs=args.epochs, seed=args.seed)
     # The networks for digits are so small that a second thread costs more than it brings.
-    engine = make_engine("torch", args.threads or int(args.data == "digits"))
+    args.threads = args.threads or int(args.data == "digits") or None
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    engine = engine_of(args)
     print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
     print(f"{space}: {space.count():,} architectures")
     threads = engine.target["threads"]
-    print(f"latency of {engine.target['device']}, {threads} thread{'s' if threads > 1 else ''}", flush=True)
+    counted = f"{threads} thread{'s' if threads > 1 else ''}, {engine.target['precision']}"
+    print(f"latency of {engine.target['device']} by {engine.title}, {counted}", flush=True)
     try:
         search = run_search(
             space,
@@ -105,6 +130,7 @@ def run(args: argparse.Namespace) -> int:
             engine,
             trials=args.trials,
             interval=(args.latency_min, args.latency_max),
+            limits=limits,
             schedule=schedule,
             device=args.device,
             progress=True,

@@ -49,12 +49,14 @@ class Edges(NamedTuple):
 class Graph:
     """The layers in the order of the vectors' columns. All ways begin in state 0 and end in state 0.
 
-    `base` is what every network costs. Layers that are one object are looked at once. UnsupportedError when a network's
-    cost might not fit 64 bits.
+    `base` is what every network costs. Layers that are one object are looked at once. `join` makes one cost of two
+    along a way: their sum, or np.maximum where a network costs what its dearest part does. UnsupportedError when a
+    network's cost might not fit 64 bits.
     """
 
     layers: tuple[Layer, ...]
     base: int
+    join: np.ufunc = np.add
 
     def __post_init__(self) -> None:
         largest = {id(layer): int(np.abs(layer.costs).max(initial=0)) for layer in self.layers}
@@ -75,7 +77,7 @@ class Graph:
                 if int(column.max(initial=0)) >= width:
                     raise ArchitectureError(f"vectors: found {int(column.max())}, expected less than {width}")
                 place += column
-                total += costs.take(place)
+                self.join(total, costs.take(place), out=total)
                 place = after.take(place)
             if place.any():
                 row = start + int(np.flatnonzero(place)[0])
@@ -160,17 +162,17 @@ class Graph:
         state, vector = 0, []
         for edges, here, on in zip(self.edges, best, best[1:], strict=False):
             first, end = np.searchsorted(edges.sources, (state, state + 1))
-            totals = edges.costs[first:end] + on[edges.targets[first:end]]
+            totals = self.join(edges.costs[first:end], on[edges.targets[first:end]])
             step = first + int(np.flatnonzero(totals == here[state])[0])
             vector.append(int(edges.choices[step]))
             state = int(edges.targets[step])
-        return self.base + int(best[0][0]), np.array(vector, dtype=np.uint8)
+        return int(self.join(self.base, best[0][0])), np.array(vector, dtype=np.uint8)
 
     def _extremes(self, better: Any, worst: int) -> tuple[Integers, ...]:
         found = [np.zeros(self.states, dtype=np.int64)]
         for edges in reversed(self.edges):
             here = np.full(self.states, worst, dtype=np.int64)
-            better.at(here, edges.sources, edges.costs + found[-1][edges.targets])
+            better.at(here, edges.sources, self.join(edges.costs, found[-1][edges.targets]))
             found.append(here)
         return tuple(reversed(found))
 

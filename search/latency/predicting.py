@@ -34,13 +34,17 @@ def space_parts(space: BackboneSpace) -> dict[str, Part]:
     return {part.key: part for part in (stem, *blocks.values(), *heads.values())}
 
 
-def space_graph(space: BackboneSpace, cost: Callable[[Part], int], base: int = 0) -> Graph:
+def space_graph(
+    space: BackboneSpace, cost: Callable[[Part], int], base: int = 0, join: np.ufunc = np.add, merged: bool = True
+) -> Graph:
     """The space as a graph of its vectors' columns; `cost` is what a part costs, `base` what every network costs.
+
+    `join` is that of the graph, `merged` as in `parts`.
 
     A state is the width before a stage's first block, or of the block before in this stage: the latter are numbered
     behind the former. Missing blocks stand at the beginning of a stage (see spaces/vectors.py).
     """
-    found_stem, found_blocks, found_heads = _parts(space)
+    found_stem, found_blocks, found_heads = _parts(space, merged)
     choices = len(space.widths) + 1
     known: dict[str, int] = {}
 
@@ -67,14 +71,19 @@ def space_graph(space: BackboneSpace, cost: Callable[[Part], int], base: int = 0
             if (optional, is_last) not in made:
                 ends = is_last and stage + 1 == len(space.depths)
                 made[optional, is_last] = _layer(
-                    possible[stage], costs[stage], optional, is_last, heads if ends else None
+                    possible[stage], costs[stage], optional, is_last, heads if ends else None, join
                 )
             layers.append(made[optional, is_last])
-    return Graph(tuple(layers), base + cost_of(found_stem))
+    return Graph(tuple(layers), int(join(base, cost_of(found_stem))), join)
 
 
 def _layer(
-    possible: NDArray[np.bool_], costs: NDArray[np.int64], optional: bool, is_last: bool, heads: list[int] | None
+    possible: NDArray[np.bool_],
+    costs: NDArray[np.int64],
+    optional: bool,
+    is_last: bool,
+    heads: list[int] | None,
+    join: np.ufunc,
 ) -> Layer:
     """One column of a stage; `heads` are the costs behind each width where it is the space's last."""
     choices = possible.shape[1]
@@ -82,7 +91,7 @@ def _layer(
     if optional:
         after[:choices, 0] = np.arange(choices)
     if heads is not None:
-        return Layer(np.where(after == NONE, NONE, 0), costs + np.array(heads))
+        return Layer(np.where(after == NONE, NONE, 0), join(costs, np.array(heads)))
     return Layer(after, costs)
 
 
@@ -98,11 +107,11 @@ def predictor(
     return lambda vectors: graph.costs(vectors) / 1e6
 
 
-def _parts(space: BackboneSpace) -> tuple[Part, dict[_Placed, Part], dict[int, Part]]:
+def _parts(space: BackboneSpace, merged: bool = True) -> tuple[Part, dict[_Placed, Part], dict[int, Part]]:
     """The stem, the block of every place, and the head behind every width, cut from networks of the space."""
     stem, blocks, heads = None, {}, {}
     for place, index, architecture in _examples(space):
-        found = parts(architecture, space.input_shape)
+        found = parts(architecture, space.input_shape, merged)
         stem, blocks[place], heads[place.width] = found[0], found[1 + index], found[-1]
     assert stem is not None
     return stem, blocks, heads

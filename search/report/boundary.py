@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from converters.engines import Engine
+from converters.engines import Engine, as_engine
 from prototxt_gen.files import write_bytes
 from prototxt_gen.generator.networks import generate
-from prototxt_gen.summary import summarize
 from prototxt_gen.tables import aligned
+from search.costs import COSTS, plain
 from search.latency import measure
 from search.report.networks import write_network
 from search.strategies.strategy import Strategy
@@ -27,7 +27,8 @@ FORMAT = "dongfeng boundary 1"
 class Found:
     """A network of the boundary. Latencies in ms at batch 1, accuracy in 0..1, paths relative to the run's folder.
 
-    Both latencies are of the merged network; the files are unmerged, as they were trained.
+    Both latencies are of the merged network, and so is `peak_memory`, of its activations in bytes; the files are
+    unmerged, as they were trained, and so are parameters and multiply-adds (see search/costs.py).
     """
 
     code: str
@@ -35,12 +36,13 @@ class Found:
     accuracy: float
     parameters: int
     multiply_adds: int
+    peak_memory: int
     prototxt: str
     caffemodel: str
 
 
 def write_report(
-    search: Strategy, out: str | os.PathLike[str], engine: Engine, data: Dataset, schedule: Schedule
+    search: Strategy, out: str | os.PathLike[str], engine: Engine | str, data: Dataset, schedule: Schedule
 ) -> list[Found]:
     """Writes the boundary's prototxts beside their weights, then boundary.json; fastest network first.
 
@@ -50,20 +52,21 @@ def write_report(
     boundary = search.boundary()
     shape = search.space.input_shape
     measured = measure(
-        engine, [generate(architecture, input_shape=shape, merged=True) for architecture, _, _ in boundary]
+        as_engine(engine), [generate(architecture, input_shape=shape, merged=True) for architecture, _, _ in boundary]
     )
     found = []
     for (architecture, predicted, accuracy), entry in zip(boundary, measured, strict=True):
         target = network_folder(folder, architecture)
         write_network(architecture, target, shape, data, schedule)
-        costs = summarize(generate(architecture, input_shape=shape))
+        costs = {name: cost.of(architecture, shape) for name, cost in COSTS.items()}
         found.append(
             Found(
                 code=str(architecture),
                 latency_ms={"predicted": round(predicted, 6), "measured": entry.ms},
                 accuracy=accuracy,
-                parameters=costs.parameters,
-                multiply_adds=costs.multiply_adds,
+                parameters=costs["parameters"],
+                multiply_adds=costs["multiply-adds"],
+                peak_memory=costs["memory"],
                 prototxt=(target / DEPLOY).relative_to(folder).as_posix(),
                 caffemodel=(target / WEIGHTS).relative_to(folder).as_posix(),
             )
@@ -74,6 +77,7 @@ def write_report(
         "data": data.identity,
         "classes": data.classes,
         "counts": search.counts(),
+        "limits": {name: plain(limit) for name, limit in search.limits.items()},
         "latency_target": search.table.target,
         "networks": [asdict(network) for network in found],
     }
@@ -83,7 +87,15 @@ def write_report(
 
 def boundary_table(found: Sequence[Found]) -> str:
     """The boundary as text, one row a network."""
-    titles = ("ms predicted", "ms measured", "accuracy", "parameters", "multiply-adds", "architecture")
+    titles = (
+        "ms predicted",
+        "ms measured",
+        "accuracy",
+        "parameters",
+        "multiply-adds",
+        "memory (bytes)",
+        "architecture",
+    )
     rows = [
         (
             f"{network.latency_ms['predicted']:.3f}",
@@ -91,6 +103,7 @@ def boundary_table(found: Sequence[Found]) -> str:
             f"{network.accuracy:.2%}",
             f"{network.parameters:,}",
             f"{network.multiply_adds:,}",
+            f"{network.peak_memory:,}",
             network.code,
         )
         for network in found
@@ -101,7 +114,11 @@ def boundary_table(found: Sequence[Found]) -> str:
 def counts_line(counts: dict[str, int]) -> str:
     """How much of the space a search has decided about, in one sentence."""
     rest = counts["in_interval"] - counts["trained"] - counts["pruned"]
+    left_out = [
+        f"{name.removeprefix('outside_')} {number:,}" for name, number in counts.items() if name.startswith("outside_")
+    ]
+    limits = f" and the limits (left out by {', by '.join(left_out)})" if left_out else ""
     return (
-        f"{counts['space']:,} architectures in the space, {counts['in_interval']:,} in the latency interval: "
+        f"{counts['space']:,} architectures in the space, {counts['in_interval']:,} in the latency interval{limits}: "
         f"{counts['trained']:,} trained, {counts['pruned']:,} pruned without training, {rest:,} not looked at"
     )

@@ -4,7 +4,9 @@ For every trained w let y_w be the fastest trained network that is no less accur
 Lat(x) > Lat(y_w) is pruned: Acc(x) <= Acc(w) <= Acc(y_w) by assumption, so y_w is faster and no less accurate. When a
 faster y_w is trained, w prunes again.
 
-The paper states neither its interval of latencies nor when it stops: here the caller chooses both.
+The paper states neither its interval of latencies nor when it stops: here the caller chooses both. Limits of other
+costs make the set of candidates smaller and change nothing in the rule, which compares candidates by latency and
+accuracy alone: no candidate on the boundary of latency and accuracy is pruned.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from numpy.typing import NDArray
 
 from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import ArchitectureError
+from search.costs import Limits, checked_limits, cost_graph, in_words
 from search.latency import LatencyTable
 from search.spaces import BackboneSpace
 from search.spaces.vectors import Vectors
@@ -79,9 +82,12 @@ class Pruner:
 class PartialOrderPruning:
     """A search over the architectures of `space` whose latency by `table` lies in `interval` (least, most; ms).
 
+    `limits` leave out more, by cost: the most that a candidate may have, or (least, most); see search/costs.py.
+
     `ask()` draws one, uniformly, of those neither trained nor pruned; `tell()` takes its accuracy. What `ask` returns
     depends only on `seed` and on what was told, so a search that is told the same results again goes on as before.
-    ArchitectureError when the space is too large to list or no architecture lies in the interval.
+    ArchitectureError when the space is too large to list, and when no architecture is left: it says what each limit
+    leaves out.
     """
 
     name = "partial order pruning"
@@ -92,20 +98,41 @@ class PartialOrderPruning:
         table: LatencyTable,
         interval: tuple[float, float] = (0.0, math.inf),
         seed: int = 0,
+        limits: Limits | None = None,
     ) -> None:
         self.space = space
         self.table = table
         self.seed = seed
+        self.limits = checked_limits(limits, space)
+        graphs = {name: cost_graph(space, name) for name in self.limits}
         predict = table.predictor(space)
+        # How many of the whole space each limit leaves out.
+        self._outside = dict.fromkeys(["latency", *self.limits], 0)
+        fastest, slowest = math.inf, -math.inf
         vectors, latencies = [], []
         for listed in space.vectors():
             predicted = predict(listed)
-            inside = (predicted >= interval[0]) & (predicted <= interval[1])
-            vectors.append(listed[inside])
-            latencies.append(predicted[inside])
+            fastest, slowest = min(fastest, predicted.min()), max(slowest, predicted.max())
+            kept = np.ones(len(listed), dtype=bool)
+            for name, (least, most) in {"latency": interval, **self.limits}.items():
+                costs = predicted if name == "latency" else graphs[name].costs(listed)
+                inside = (costs >= least) & (costs <= most)
+                self._outside[name] += int(np.count_nonzero(~inside))
+                kept &= inside
+            vectors.append(listed[kept])
+            latencies.append(predicted[kept])
         self.pruner = Pruner(np.concatenate(vectors), np.concatenate(latencies))
         if not len(self.pruner.vectors):
-            raise ArchitectureError(f"space {space}: no architecture's latency is in {interval[0]} to {interval[1]} ms")
+            if self._outside["latency"] == space.count():
+                raise ArchitectureError(
+                    f"space {space}: no architecture's latency is {in_words('latency', *interval)}: "
+                    f"it has {in_words('latency', fastest, slowest)}"
+                )
+            left_out = ", ".join(f"{name} {number:,}" for name, number in self._outside.items())
+            raise ArchitectureError(
+                f"space {space}: no architecture meets all limits together: of {space.count():,} are left out by "
+                f"{left_out}"
+            )
 
     def ask(self) -> Backbone | None:
         """The next candidate to train; None when every one is trained or pruned. Asking again gives the same one."""
@@ -118,13 +145,14 @@ class PartialOrderPruning:
     def tell(self, architecture: Backbone, accuracy: float) -> int:
         """Enters a candidate's accuracy in 0..1; returns how many others need no training any more.
 
-        ArchitectureError for an architecture outside the space or the interval, for one that was told before, and for
-        an accuracy outside 0..1.
+        ArchitectureError for an architecture outside the space, the interval or the limits, for one that was told
+        before, and for an accuracy outside 0..1.
         """
         vector = self.space.encode(architecture)
         found = np.flatnonzero((self.pruner.vectors == vector).all(axis=1))
         if not len(found):
-            raise ArchitectureError(f"{architecture}: its latency lies outside the interval of this search")
+            limits = " or the limits" if self.limits else ""
+            raise ArchitectureError(f"{architecture}: it lies outside the interval{limits} of this search")
         if self.pruner.state[found[0]] == TRAINED:
             raise ArchitectureError(f"{architecture}: its accuracy was told before")
         if not 0 <= accuracy <= 1:
@@ -140,12 +168,17 @@ class PartialOrderPruning:
         return [self._trained(index) for index in self.pruner.boundary()]
 
     def counts(self) -> dict[str, int]:
-        """Sizes: of the space, of those in the interval, of those trained and pruned."""
+        """How many are in the space, in the interval and all limits, trained, pruned; and what each limit leaves out.
+
+        The latter are there if there are limits, as "outside_" and "latency" or a cost. One architecture may be left
+        out by several.
+        """
         return {
             "space": self.space.count(),
             "in_interval": len(self.pruner.vectors),
             "trained": len(self.pruner.trained()),
             "pruned": self.pruner.pruned(),
+            **({f"outside_{name}": number for name, number in self._outside.items()} if self.limits else {}),
         }
 
     def latencies(self) -> dict[str, NDArray[np.float64]]:

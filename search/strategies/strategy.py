@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -38,6 +39,10 @@ class Strategy(Protocol):
     def table(self) -> LatencyTable:
         """What predicts latencies."""
 
+    @property
+    def limits(self) -> Mapping[str, tuple[float, float]]:
+        """(least, most) of each other cost that is limited (see search/costs.py)."""
+
     def ask(self) -> Backbone | None:
         """The next candidate to train; None when none is left. Asking again gives the same one."""
 
@@ -54,7 +59,11 @@ class Strategy(Protocol):
         """The trained candidates that no other beats (see strategies/order.py), fastest first."""
 
     def counts(self) -> dict[str, int]:
-        """How many architectures are in the "space" and "in_interval" of latencies, "trained" and "pruned"."""
+        """How many architectures are in the "space" and "in_interval" of latencies, "trained" and "pruned".
+
+        Where other costs are limited, too, those in the interval are within all limits, and "outside_" and a name
+        ("latency" or one of search/costs.py) says how many of the space that limit leaves out.
+        """
 
     def latencies(self) -> dict[str, NDArray[np.float64]]:
         """Predicted latencies in ms, each (n,), of the candidates that are "trained", "pruned", and neither: "open"."""

@@ -10,10 +10,11 @@ import math
 import os
 from pathlib import Path
 
-from converters.engines import Engine, make_engine
+from converters.engines import Engine, as_engine
 from converters.weights import save_weights
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.networks import generate
+from search.costs import Limits, checked_limits
 from search.latency import LatencyTable
 from search.progress import progress_bar
 from search.spaces import BackboneSpace
@@ -32,29 +33,34 @@ def run_search(
     space: BackboneSpace,
     data: Dataset,
     out: str | os.PathLike[str],
-    engine: Engine | None = None,
+    engine: Engine | str | None = None,
     *,
     trials: int = 32,
     interval: tuple[float, float] = (0.0, math.inf),
+    limits: Limits | None = None,
     schedule: Schedule | None = None,
     device: str = "cpu",
     progress: bool = False,
 ) -> Strategy:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
-    `engine` runs the blocks to be measured, PyTorch's by default. `interval` is in milliseconds of the table's
-    prediction, `device` is where PyTorch trains: UnsupportedError when it cannot train there. `trials` counts those of
-    earlier runs in the same folder; more may be asked for later. Everything else must be as when the search began:
-    FormatError tells what differs. FileError when the folder cannot be used or another process is using it.
+    `engine`, or its name, runs the blocks to be measured, PyTorch by default. `interval` is in milliseconds of the
+    table's prediction. `limits` leave out networks by their "multiply-adds", "parameters" or "memory" (the peak of
+    activations in bytes, see search/costs.py): the most that one may have, or (least, most). `device` is where PyTorch
+    trains: UnsupportedError when it cannot train there. `trials` counts those of earlier runs in the same folder; more
+    may be asked for later. Everything else must be as when the search began: FormatError tells what differs.
+    ArchitectureError when no network of the space is within the interval and all limits. FileError when the folder
+    cannot be used or another process is using it.
     """
     schedule = schedule or Schedule()
     if space.classes != len(data.classes):
         raise ArchitectureError(f"space {space}: {space.classes} classes, the images have {len(data.classes)}")
+    checked_limits(limits, space)  # before the first block is measured
     check_device(device)
     folder = Path(out)
     with held(folder):
-        table = LatencyTable.measure(space, engine or make_engine(), folder / LATENCY_TABLE, progress)
-        search = PartialOrderPruning(space, table, interval, schedule.seed)
+        table = LatencyTable.measure(space, as_engine(engine or "torch"), folder / LATENCY_TABLE, progress)
+        search = PartialOrderPruning(space, table, interval, schedule.seed, limits)
         study = StoredStudy(folder / STUDY, settings_of(search, data.identity, interval, schedule))
         for architecture, accuracy in study.finished():
             search.tell(architecture, accuracy)

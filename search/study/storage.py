@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -27,6 +26,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from prototxt_gen.architectures import Backbone, parse_backbone
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError
 from prototxt_gen.files import replacing
+from search.costs import plain
+from search.latency import space_parts
 from search.strategies.strategy import Strategy
 from search.training.schedule import Schedule
 
@@ -129,18 +130,28 @@ def settings_of(
 ) -> dict[str, Any]:
     """All that decides what a search does, as JSON values: a study goes on with the same settings only.
 
-    The latency table is represented by a digest of its times.
+    The latency table is represented by a digest of what it predicts with. Limits are there if there are any, so that a
+    study begun before there could be goes on.
     """
-    entries = sorted((key, entry.ms) for key, entry in search.table.entries.items())
     return {
         "strategy": search.name,
         "space": str(search.space),
         "data": data_identity,
-        # JSON has no infinity.
-        "latency": [limit if math.isfinite(limit) else None for limit in interval],
+        "latency": plain(interval),
+        **({"limits": {name: plain(limit) for name, limit in search.limits.items()}} if search.limits else {}),
         **asdict(schedule),
-        "latency table": hashlib.sha256(json.dumps(entries).encode()).hexdigest()[:16],
+        "latency table": hashlib.sha256(json.dumps(_predicting(search)).encode()).hexdigest()[:16],
     }
+
+
+def _predicting(search: Strategy) -> list[Any]:
+    """All times of the latency table, and what it makes of them where that is not their plain sum."""
+    table = search.table
+    entries = sorted((key, entry.ms) for key, entry in table.entries.items())
+    base = table.base_nanoseconds
+    made = sorted((key, table.part_nanoseconds(part)) for key, part in space_parts(search.space).items())
+    is_plain = base == 0 and all(nanoseconds == round(table.entries[key].ms * 1e6) for key, nanoseconds in made)
+    return entries if is_plain else [entries, base, made]
 
 
 def _begin(path: Path, settings: dict[str, Any]) -> None:

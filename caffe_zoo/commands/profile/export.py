@@ -10,11 +10,14 @@ from caffe_zoo.commands.options import count, size
 from prototxt_gen.errors import CaffeError
 
 EXAMPLE = (
-    "dongfeng profile export --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 --check 10 --tool trtexec"
-    " --engine-device cuda --out blocks/\n"
+    "dongfeng profile export --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 --check 10 "
+    "--tool trtexec --out blocks/\n"
     "  dongfeng profile export --network df1 df2 --tool own --command 'mytool --model {onnx}' "
     "--pattern 'avg: ([0-9.]+) ms' --out blocks/"
 )
+
+
+_DEVICES = {"trtexec": "cuda"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,7 +66,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--threads", type=count, metavar="N", help="CPU threads (default: the tool's own choice)")
     parser.add_argument(
-        "--engine-device", default="cpu", metavar="DEVICE", help="what runs them there: cpu (default), cuda, gpu, ..."
+        "--engine-device",
+        metavar="DEVICE",
+        help="what runs them there, as the tool calls it: cpu, cuda, gpu, nnapi, ... (default: cpu; cuda for trtexec)",
     )
     parser.add_argument("--precision", default="float32", help="float32 (default), float16, bfloat16, int8")
 
@@ -84,7 +89,7 @@ def run(args: argparse.Namespace) -> int:
         if args.space
         else [(resolve_architecture(text), generated_shape(shape, text).get("input_shape")) for text in args.network],
         _tool(args),
-        Options(args.threads or 0, args.engine_device, args.precision),
+        Options(args.threads or 0, args.engine_device or _DEVICES.get(args.tool, "cpu"), args.precision),
         files=args.files,
         rounds=args.rounds,
         iterations=args.iterations,

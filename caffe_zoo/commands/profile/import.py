@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table to write")
     parser.add_argument(
-        "--device", metavar="NAME", help="the device's name, where the script could not find it, as through adb"
+        "--device-name", metavar="NAME", help="the device, where the script could not know its name, as through adb"
     )
     parser.add_argument(
         "--drift",
@@ -41,11 +42,12 @@ def run(args: argparse.Namespace) -> int:
     """Writes the table and says how good it is."""
     from prototxt_gen.tables import aligned
     from search.latency.far import import_times
+    from search.latency.targets import target_words
 
     imported = import_times(
         args.export,
         args.results,
-        device=args.device,
+        device=args.device_name,
         drift=args.drift,
         partial=args.partial,
         pattern=args.pattern,
@@ -61,10 +63,17 @@ def run(args: argparse.Namespace) -> int:
             for code, predicted, measured in imported.checks
         ]
         print("\n".join(aligned([("ms predicted", "ms measured", "error", "network"), *rows], right=range(3))))
-        errors = [abs(predicted / measured - 1) for _, predicted, measured in imported.checks]
-        print(f"mean error {sum(errors) / len(errors):.1%}, worst {max(errors):.1%}, {len(errors)} whole networks")
+    if found := imported.agreement:
+        tau = "" if math.isnan(found.tau) else f", Kendall's tau {found.tau:.3f}"
+        print(
+            f"of {found.count} whole networks: mean error {found.mean_error:.1%}, worst {found.worst:+.1%}, "
+            f"{found.within_10:.0%} within 10 %{tau}"
+        )
     spread = sorted((entry.quartiles[1] - entry.quartiles[0]) / entry.ms for entry in table.entries.values())
-    print(f"{args.output}: {len(table.entries)} parts on {table.target['device']}, {table.origin['rounds']} rounds")
+    rounds = table.origin["rounds"]
+    print(
+        f"{args.output}: {len(table.entries)} parts in {rounds} round{'s' * (rounds > 1)}: {target_words(table.target)}"
+    )
     print(f"  half of a part's times lie within {spread[len(spread) // 2]:.1%} of it, for half of the parts")
     print(f"  a call costs {table.call_ms:.4g} ms")
     return 0

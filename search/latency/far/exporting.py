@@ -17,6 +17,7 @@ from typing import Literal
 
 from converters.engines.engine import Options
 from converters.programs import Program
+from converters.programs.caffe import without_gradients
 from converters.weights import save_weights
 from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import CaffeError, FileError, FormatError
@@ -108,6 +109,9 @@ def plan(
         whole = list(subject[:check])
         title = "networks " + ", ".join(str(architecture) for architecture, _ in subject)
     networks, nets = _named({part.key: part for part in found}.values(), whole)
+    if program.name == "caffe":
+        # It runs backward, too, where there is something to learn.
+        nets = {name: without_gradients(net) for name, net in nets.items()}
     work = {name: summarize(net).multiply_adds + summarize(net).memory // 4 for name, net in nets.items()}
     heaviest = max(work.values())
     counted = tuple(
@@ -176,27 +180,34 @@ def write_export(
     script(planned.export, program, planned.export.run_options())
     index, results = target / INDEX, target / RESULTS
     before = read_export(target) if index.exists() else None
-    written = []
+    if before is not None:
+        _check_same(planned, before, index)
+    elif results.exists():
+        raise FormatError(f"{results}: results without their export are here; choose another folder")
+    written: list[Network] = []
     for network in planned.export.networks:
         contents = _contents(planned.nets[network.name], network.name, planned.kinds)
         files = {}
         for kind, content in contents.items():
             name = f"{network.name}.{kind}"
             files[kind] = File(name, len(content), hashlib.sha256(content).hexdigest(), cksum(content))
-            known = None if before is None else next((n for n in before.networks if n.name == network.name), None)
-            if before is not None and (known is None or known.files.get(kind) != files[kind]):
-                raise FormatError(f"{index}: another export is here: {before.subject}; choose another folder")
+            if before is not None and before.networks[len(written)].files[kind] != files[kind]:
+                raise FormatError(f"{index}: {name} is another file now, made by other versions; choose another folder")
             write_bytes(networks / name, content)
         written.append(replace(network, files=files))
         advance()
     export = replace(planned.export, networks=tuple(written))
-    if before is not None and before.id != export.id:
-        raise FormatError(f"{index}: another export is here: {before.subject}; choose another folder")
-    if before is None and results.exists():
-        raise FormatError(f"{results}: results without their export are here; choose another folder")
     write_bytes(target / SCRIPT, script(export, program, export.run_options()).encode())
     write_bytes(index, export.to_bytes(datetime.now(timezone.utc).isoformat(timespec="seconds")))
     return export, program
+
+
+def _check_same(planned: Plan, before: Export, index: Path) -> None:
+    """FormatError unless an export that was written before is the planned one, as far as it is known without files."""
+    kinds = [set(network.files) for network in before.networks]
+    bare = replace(before, networks=tuple(replace(network, files={}) for network in before.networks))
+    if bare.id != planned.export.id or any(found != set(planned.kinds) for found in kinds):
+        raise FormatError(f"{index}: another export is here: {before.subject}; choose another folder")
 
 
 def _contents(net: NetParameter, name: str, kinds: Sequence[str]) -> dict[str, bytes]:

@@ -17,12 +17,13 @@ import numpy as np
 from converters.programs import Times
 from prototxt_gen.errors import CaffeError, FormatError
 from prototxt_gen.files import read_bytes
+from search.latency.agreement import Agreement, agreement
 from search.latency.far.export import NETWORKS, RESULTS, Export, Network, read_export
 from search.latency.far.results import IDENTITY, Result, Results, read_results
 from search.latency.measuring import Entry
 from search.latency.table import LatencyTable
 
-#: A round counts when its references lie within this share of the median of all references.
+#: A round counts when the times of its reference lie within this share of their median over all rounds.
 DRIFT = 0.1
 
 Round = tuple[str, int]
@@ -30,7 +31,7 @@ Round = tuple[str, int]
 
 @dataclass(frozen=True)
 class Imported:
-    """A table; whole networks as (code, predicted ms, measured ms); what is to be told of rounds and of networks.
+    """A table; whole networks as (code, predicted ms, measured ms) and how well these agree; what is left out.
 
     `left_out` are the rounds that were not steady, with how far their references lie off; `missing` the networks that
     have no time, with the reason.
@@ -38,6 +39,7 @@ class Imported:
 
     table: LatencyTable
     checks: list[tuple[str, float, float]]
+    agreement: Agreement | None
     left_out: list[str]
     missing: list[str]
 
@@ -64,16 +66,16 @@ def import_times(
     networks = {network.name: network for network in export.networks}
     faults = _changed(export, Path(folder))
     read = _together([read_results(Path(place), export.id, set(networks)) for place in _folders(folder, results)])
-    faults += read.faults + _mixed_sessions(read)
+    faults += read.foreign + _mixed_sessions(read)
     timed: list[tuple[Result, Times]] = []
-    unreadable: dict[str, str] = {}
+    unreadable = dict(read.cut_off)
     for result in read.results:
         try:
             timed.append((result, program.read(result.output, str(result.path))))
         except FormatError as fault:
-            unreadable[result.network] = str(fault)
-            if not partial:
-                faults.append(str(fault))
+            unreadable[result.path] = str(fault)
+    if not partial:
+        faults += unreadable.values()
     faults += _mixed_runs(timed)
     kept, left_out, unsteady = _steady(export, timed, drift)
     faults += unsteady
@@ -81,10 +83,11 @@ def import_times(
     for result, times in timed:
         if result.round in kept and not result.is_reference:
             milliseconds[result.network].append(median(times.ms))
-    missing = _missing(export, timed, kept, read, unreadable)
+    reasons = {path.stem: text for path, text in unreadable.items()}
+    missing = _missing(export, timed, kept, read, reasons)
     if not partial:
         # What cannot be read has been named already.
-        faults += [text for name, text in missing if name not in unreadable]
+        faults += [text for name, text in missing if name not in reasons]
     if faults:
         raise FormatError("; ".join(faults))
     call = [network.name for network in export.networks if network.kind == "call"]
@@ -117,7 +120,8 @@ def import_times(
             {"network": code, "predicted_ms": round(predicted, 6), "measured_ms": round(measured, 6)}
             for code, predicted, measured in checks
         ]
-    return Imported(table, checks, left_out, [text for _, text in missing])
+    found = agreement([told for _, told, _ in checks], [ms for _, _, ms in checks]) if checks else None
+    return Imported(table, checks, found, left_out, [text for _, text in missing])
 
 
 def _folders(folder: str | os.PathLike[str], results: Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -140,12 +144,13 @@ def _changed(export: Export, folder: Path) -> list[str]:
 
 def _together(found: Sequence[Results]) -> Results:
     """Several folders of results as one."""
-    read = Results({}, [], {}, [])
+    read = Results({}, [], {}, [], {})
     for one in found:
         read.sessions.update(one.sessions)
         read.results.extend(one.results)
         read.failed.update(one.failed)
-        read.faults.extend(one.faults)
+        read.foreign.extend(one.foreign)
+        read.cut_off.update(one.cut_off)
     return read
 
 
@@ -175,11 +180,10 @@ def _mixed_runs(timed: Sequence[tuple[Result, Times]]) -> list[str]:
     faults = []
     for result, times in timed:
         first = timed[0][1]
-        for word in (*first.versions, *first.details):
+        for word in (*first.versions, "device", "threads", "precision"):
             found = times.versions.get(word, times.details.get(word))
             expected = first.versions.get(word, first.details.get(word))
-            # "whole" says how a time was taken, which may depend on how long it is.
-            if word != "whole" and found != expected:
+            if found != expected:
                 faults.append(f"{result.path}: {word}: found {found}, {timed[0][0].path} has {expected}")
     return faults
 
@@ -188,18 +192,22 @@ def _steady(
     export: Export, timed: Sequence[tuple[Result, Times]], drift: float
 ) -> tuple[set[Round], list[str], list[str]]:
     """The rounds that count, sentences about the others, and a fault when none counts."""
-    references = defaultdict(list)
-    for result, times in timed:
-        if result.network == export.reference:
-            references[result.round].append(median(times.ms))
+    found = sorted(
+        ((result.round, result.path.stem, median(times.ms)) for result, times in timed if result.is_reference),
+        key=lambda one: one[:2],
+    )
     rounds = {result.round for result, _ in timed}
-    if not references:
+    if not found:
         return rounds, [], []
-    usual = median(ms for found in references.values() for ms in found)
+    usual = median(ms for _, _, ms in found)
+    references = defaultdict(list)
+    for index, (place, _, _) in enumerate(found):
+        # Of each and its neighbours the middle one: a device that slows down stays slow, other work comes and goes.
+        first = max(0, min(index - 1, len(found) - 3))
+        references[place].append(median(ms for _, _, ms in found[first : first + 3]))
     kept, left_out = set(), []
     for place in sorted(rounds):
-        found = references[place] or [usual]
-        worst = max(found, key=lambda ms: abs(ms - usual))
+        worst = max(references[place] or [usual], key=lambda ms: abs(ms - usual))
         if abs(worst - usual) <= drift * usual:
             kept.add(place)
         else:
@@ -217,7 +225,7 @@ def _missing(
     timed: Sequence[tuple[Result, Times]],
     kept: set[Round],
     read: Results,
-    unreadable: dict[str, str],
+    reasons: dict[str, str],
 ) -> list[tuple[str, str]]:
     """Networks that lack a time in a round, with the reason, by name. Rounds that drifted need not be complete."""
     folders = sorted({place for place, _ in kept}) or [""]
@@ -234,8 +242,8 @@ def _missing(
         rounds = [f"{number}" for folder, number in expected if (network.name, (folder, number)) not in have]
         if rounds:
             reason = "missing"
-            if network.name in unreadable:
-                reason = unreadable[network.name]
+            if network.name in reasons:
+                reason = reasons[network.name]
             elif network.name in read.failed:
                 reason = f"failed, {read.failed[network.name]} says why"
             missing.append((network.name, f"{network.name} (round {', '.join(rounds)}): {reason}"))

@@ -117,8 +117,9 @@ measure() {
     say "[$((ran + 1)) of $total] round $1 of $rounds: $4$(left)"
     printf '%s\n' "dongfeng result 1" "export $export_id" "session $session" "round $1" "network $2" "iterations $3" \
         "temperature $(temperature)" "begun $(now)" "output" >"$new" || unwritable "$new"
-    # Tools such as `adb shell` would read what is meant for this script.
-    run "$2" "$3" >>"$new" 2>&1 </dev/null
+    # A shell of its own, so that what a signal makes this one say does not go into the file. Without input: tools such
+    # as `adb shell` take what they find.
+    (run "$2" "$3") >>"$new" 2>&1 </dev/null
     status=$?
     printf '\nend %s\n' "$status" >>"$new" || unwritable "$new"
     if [ "$status" -eq 0 ]; then

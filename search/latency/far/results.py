@@ -47,30 +47,37 @@ class Result:
 
 @dataclass(frozen=True)
 class Results:
-    """All that was read. `faults` are sentences; `failed` the texts of runs that the tool ended badly, by network."""
+    """All that was read. `failed` are the texts of runs that the tool ended badly, by network.
+
+    `foreign` says of texts that they do not belong here, `cut_off` that they are not whole.
+    """
 
     sessions: dict[str, dict[str, str]]
     results: list[Result]
     failed: dict[str, Path]
-    faults: list[str]
+    foreign: list[str]
+    cut_off: dict[Path, str]
 
 
 def read_results(folder: Path, export_id: str, networks: set[str]) -> Results:
     """The texts in a folder. Faults are collected; FileError only when there is no such folder."""
-    read = Results({}, [], {}, [])
+    read = Results({}, [], {}, [], {})
     try:
         paths = sorted(folder.iterdir())
     except OSError as fault:
         raise FileError(f"{folder}: cannot be read: {reason(fault)}") from fault
     for path in paths:
-        if re.fullmatch(r"session-\d+\.txt", path.name):
-            if fields := _read(read, path, _SESSION, export_id):
-                read.sessions[f"{folder}/{fields['session']}"] = fields
+        if number := re.fullmatch(r"session-(\d+)\.txt", path.name):
+            fields = _read(read, path, _SESSION, export_id)
+            if fields and fields["session"] != number[1]:
+                read.foreign.append(f"{path}: found session {fields['session']}, which is not what its name says")
+            elif fields:
+                read.sessions[f"{folder}/{number[1]}"] = fields
         elif _ROUND.fullmatch(path.name) and path.is_dir():
             for text in _texts(path):
                 _add(read, folder, text, export_id, networks)
-    if not read.sessions and not read.faults:
-        read.faults.append(f"{folder}: found no session-1.txt, expected what the script wrote")
+    if not read.sessions and not read.foreign:
+        read.foreign.append(f"{folder}: found no session-1.txt, expected what the script wrote")
     return read
 
 
@@ -87,7 +94,7 @@ def _add(read: Results, folder: Path, path: Path, export_id: str, networks: set[
     assert number is not None
     if name not in networks or not (is_reference or path.stem == name) or fields["round"] != number[1]:
         said = f"round {fields['round']}, network {name}"
-        read.faults.append(f"{path}: found {said}, which is not what its name says, or not in this export")
+        read.foreign.append(f"{path}: found {said}, which is not what its name says, or not in this export")
     elif path.suffix == ".failed":
         read.failed[name] = path
     else:
@@ -107,7 +114,7 @@ def _read(read: Results, path: Path, kind: str, export_id: str, failed: bool = F
     try:
         text = read_bytes(path).decode(errors="replace").replace("\r\n", "\n")
     except CaffeError as fault:
-        read.faults.append(str(fault))
+        read.cut_off[path] = str(fault)
         return None
     head, _, output = text.partition("\noutput\n")
     lines = head.split("\n") if kind == _RESULT else text.split("\n")
@@ -115,15 +122,12 @@ def _read(read: Results, path: Path, kind: str, export_id: str, failed: bool = F
     missing = [word for word in _FIELDS[kind] if word not in fields]
     ending = re.search(r"\nend (\d+)\n?\Z", text)
     if not text.startswith(kind + "\n") or missing:
-        read.faults.append(
-            f"{path}: found no {missing[0] if missing else kind!r}, expected a text of the script: cut off?"
-        )
+        found = missing[0] if missing else kind
+        read.cut_off[path] = f"{path}: found no {found!r}, expected a text of the script: cut off"
     elif ending is None or (ending[1] != "0" and not failed):
-        read.faults.append(f"{path}: found no 'end 0' in its last line, expected it: cut off")
+        read.cut_off[path] = f"{path}: found no 'end 0' in its last line, expected it: cut off"
     elif fields["export"] != export_id:
-        read.faults.append(
-            f"{path}: found export {fields['export'][:40]}, expected {export_id}: a result of another one"
-        )
+        read.foreign.append(f"{path}: found export {fields['export'][:40]}, expected {export_id}: of another export")
     else:
         return fields | {"output": output[: ending.start() - len(text)] if output else ""}
     return None

@@ -46,6 +46,31 @@ def test_the_same_command_again_trains_nothing_and_tells_the_same(finished, caps
     assert f"{counts['trained']} trained, {counts['pruned']} pruned" in printed
 
 
+def test_the_engine_that_measures_may_be_another(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("onnxruntime")
+    words = ["--data", "digits", "--space", TINY, "--trials", "1", "--epochs", "1", "--out", str(tmp_path / "run")]
+    assert command(*words, "--engine", "onnxruntime", "--threads", "1") == 0
+    assert "by onnxruntime, 1 thread, float32" in capsys.readouterr().out
+    target = json.loads((tmp_path / "run" / "latency.json").read_text())["target"]
+    assert (target["engine"], target["threads"]) == ("onnxruntime", 1)
+
+
+def test_networks_are_limited_by_what_they_cost(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    words = ["--out", str(tmp_path / "run"), "--space", "s4_b1-2_b1-1_w8-100_c10_i3x16x16", "--epochs", "1"]
+    limits = ["--multiply-adds-max", "2.3M", "--parameters-min", "3k", "--memory-max", "8KiB", "--trials", "2"]
+    assert command(*words, *limits) == 0
+    document = json.loads((tmp_path / "run" / "boundary.json").read_text())
+    assert document["limits"] == {"multiply-adds": [0, 2_300_000], "parameters": [3000, None], "memory": [0, 8192]}
+    assert (document["counts"]["in_interval"], document["counts"]["space"]) == (3, 7)
+    for network in document["networks"]:
+        assert network["memory"] <= 8192 and network["parameters"] >= 3000 and network["multiply_adds"] <= 2_300_000
+    assert "left out by latency 0, by multiply-adds 2, by parameters 1, by memory 3)" in capsys.readouterr().out
+    with pytest.raises(ArchitectureError, match="memory: found at most 8 bytes, but the least of the space is"):
+        command(*words, "--memory-max", "8")
+
+
 def test_a_folder_of_images(tmp_path, capsys):
     rng = np.random.default_rng(0)
     for name, brightness in (("night", 40), ("day", 200)):
@@ -87,6 +112,10 @@ def test_arguments_that_make_no_sense(tmp_path, capsys):
         ["--latency-max", "-1"],
         ["--latency-min", "nan"],
         ["--threads", "0"],
+        ["--multiply-adds-max", "5MB"],
+        ["--parameters-max", "2.5"],
+        ["--memory-max", "-1"],
+        ["--memory-min", "20Mb/s"],
     ):
         with pytest.raises(SystemExit):
             command(*out, *words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,7 +27,9 @@ def finished(tmp_path_factory) -> Finished:
     folder = tmp_path_factory.mktemp("finished") / "runs" / "digits"
     data, engine, schedule = digits((16, 16)), make_engine(threads=1), Schedule(epochs=2)
     space = parse_space("s4-8_b1-2_b1-1_w8-16_c10_i3x16x16")
-    search = run_search(space, data, folder, engine, trials=4, schedule=schedule)
+    # A limit that all meet.
+    limits = {"parameters": (0, math.inf)}
+    search = run_search(space, data, folder, engine, trials=4, limits=limits, schedule=schedule)
     found = write_report(search, folder, engine, data, schedule)
     draw_boundary(search, folder / "boundary.png")
     return Finished(folder, search, data, found)

@@ -4,6 +4,7 @@ import json
 
 from converters.pytorch.module import to_torch
 from converters.weights import load_weights
+from prototxt_gen.generator.networks import generate
 from prototxt_gen.summary import summarize
 from prototxt_gen.text import read_prototxt
 from search.report.boundary import boundary_table, counts_line
@@ -17,6 +18,7 @@ def test_boundary_json_tells_all_and_its_files_give_the_accuracy(finished):
     assert document["counts"]["space"] == finished.search.space.count()
     assert document["counts"]["trained"] == 4 or document["counts"]["pruned"]
     assert document["latency_target"]["engine"] == "torch"
+    assert document["limits"] == {"parameters": [0, None]}
     held_out = finished.data.held_out
     networks = document["networks"]
     assert networks
@@ -26,6 +28,8 @@ def test_boundary_json_tells_all_and_its_files_give_the_accuracy(finished):
         assert evaluate(module, held_out) == network["accuracy"]
         costs = summarize(net)
         assert (costs.parameters, costs.multiply_adds) == (network["parameters"], network["multiply_adds"])
+        merged = generate(network["code"], input_shape=(1, 3, 16, 16), merged=True)
+        assert network["peak_memory"] == summarize(merged).peak_memory
         assert network["latency_ms"]["predicted"] > 0 and network["latency_ms"]["measured"] > 0
         assert network["prototxt"] == f"networks/{network['code']}/deploy.prototxt"
     latencies = [network["latency_ms"]["predicted"] for network in networks]
@@ -37,8 +41,13 @@ def test_table_and_sentence_tell_what_the_file_does(finished):
     table = boundary_table(finished.found)
     assert len(table.splitlines()) == 1 + len(finished.found)
     for network in finished.found:
-        assert f"{network.accuracy:.2%}" in table and network.code in table
+        assert f"{network.accuracy:.2%}" in table and network.code in table and f"{network.peak_memory:,}" in table
     counts = finished.search.counts()
     sentence = counts_line(counts)
     assert f"{counts['space']} architectures in the space" in sentence
+    assert "in the latency interval and the limits (left out by latency 0, by parameters 0): " in sentence
     assert f"{counts['trained']} trained, {counts['pruned']} pruned" in sentence
+    free = counts_line({"space": 5, "in_interval": 4, "trained": 1, "pruned": 2})
+    assert free == (
+        "5 architectures in the space, 4 in the latency interval: 1 trained, 2 pruned without training, 1 not looked at"
+    )

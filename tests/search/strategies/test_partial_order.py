@@ -6,6 +6,7 @@ import random
 import numpy as np
 import pytest
 
+from prototxt_gen import generate, summarize
 from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from search.latency import Entry, LatencyTable, space_parts
@@ -41,13 +42,18 @@ def pruned_by_definition(vectors, latencies, accuracies, trained) -> set[int]:
     return found
 
 
+# Three quarters of the space are within each.
+LIMITS = {"parameters": 36_000, "multiply-adds": (210_000, math.inf)}
+
+
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("steps", [5, 1000])
-def test_pruning_equals_its_definition_and_spares_the_true_boundary(seed, steps):
-    search = PartialOrderPruning(SPACE, made_up_table(seed), seed=seed)
+@pytest.mark.parametrize("limits", [None, LIMITS], ids=["free", "limited"])
+def test_pruning_equals_its_definition_and_spares_the_true_boundary(seed, steps, limits):
+    search = PartialOrderPruning(SPACE, made_up_table(seed), seed=seed, limits=limits)
     vectors, latencies = search.pruner.vectors, search.pruner.latencies
     accuracies = monotone_accuracies(seed, vectors, steps)
-    assert len(vectors) == SPACE.count()
+    assert (len(vectors) == SPACE.count()) == (limits is None)
     trained: list[int] = []
     while (architecture := search.ask()) is not None:
         index = int(np.flatnonzero((vectors == SPACE.encode(architecture)).all(axis=1))[0])
@@ -59,8 +65,8 @@ def test_pruning_equals_its_definition_and_spares_the_true_boundary(seed, steps)
         expected = pruned_by_definition(vectors, latencies, accuracies, trained)
         assert set(np.flatnonzero(search.pruner.state == 2)) == expected
         assert newly == len(expected) - before
-    assert len(trained) + search.pruner.pruned() == SPACE.count()
-    assert len(trained) < SPACE.count(), "a search that prunes nothing is no search"
+    assert len(trained) + search.pruner.pruned() == len(vectors)
+    assert len(trained) < len(vectors), "a search that prunes nothing is no search"
 
     def beats(a, b):
         faster, better = latencies[a] <= latencies[b], accuracies[a] >= accuracies[b]
@@ -117,6 +123,46 @@ def test_the_interval_keeps_those_inside_and_counts_them():
         search.tell(outside, 0.5)
     with pytest.raises(ArchitectureError, match="no architecture"):
         PartialOrderPruning(SPACE, table, interval=(1e6, math.inf))
+
+
+def test_limits_keep_those_within_all_of_them_and_count_what_each_leaves_out():
+    table = made_up_table(1)
+    latencies = np.array([table.predict(a, SPACE.input_shape) for a in SPACE])
+    whole = [summarize(generate(a, input_shape=SPACE.input_shape)) for a in SPACE]
+    in_time = latencies <= np.quantile(latencies, 0.75)
+    light = np.array([summary.parameters <= 36_000 for summary in whole])
+    busy = np.array([summary.multiply_adds >= 210_000 for summary in whole])
+    search = PartialOrderPruning(SPACE, table, (0.0, latencies[in_time].max()), limits=LIMITS)
+    inside = in_time & light & busy
+    assert 0 < inside.sum() < min(in_time.sum(), light.sum(), busy.sum())
+    assert search.counts() == {
+        "space": SPACE.count(),
+        "in_interval": inside.sum(),
+        "trained": 0,
+        "pruned": 0,
+        "outside_latency": (~in_time).sum(),
+        "outside_multiply-adds": (~busy).sum(),
+        "outside_parameters": (~light).sum(),
+    }
+    found = {str(SPACE.decode(vector)) for vector in search.pruner.vectors}
+    assert found == {str(a) for a, kept in zip(SPACE, inside, strict=True) if kept}
+    outside = next(a for a, kept in zip(SPACE, light, strict=True) if not kept)
+    with pytest.raises(ArchitectureError, match="outside the interval or the limits"):
+        search.tell(outside, 0.5)
+
+
+def test_limits_that_leave_nothing_are_named():
+    table = made_up_table(1)
+    with pytest.raises(ArchitectureError, match=r"^limits: parameters: found at most 4,000, .* 4,826, of") as alone:
+        PartialOrderPruning(SPACE, table, limits={"parameters": 4_000})
+    assert "latency" not in str(alone.value)
+    with pytest.raises(
+        ArchitectureError, match=r"no architecture's latency is at least 1e\+06 ms: it has 2\.5 to 5\.5 ms"
+    ):
+        PartialOrderPruning(SPACE, table, (1e6, math.inf), limits={"parameters": 36_000})
+    together = {"parameters": 6_000, "multiply-adds": (600_000, math.inf)}
+    with pytest.raises(ArchitectureError, match=r"meets all limits together: of 41 are left out by latency 0, multip"):
+        PartialOrderPruning(SPACE, table, limits=together)
 
 
 def test_refuses_what_makes_no_sense():

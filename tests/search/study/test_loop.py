@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from prototxt_gen import generate, summarize
 from prototxt_gen.errors import ArchitectureError, FileError
 from search.spaces import BackboneSpace
 
@@ -48,6 +49,23 @@ def test_it_ends_when_nothing_is_left_to_train(small, tmp_path):
     space = BackboneSpace(((1, 1),), (4, 8), stem=(4, 4), classes=3, input_shape=(1, 3, 16, 16))
     counts = small.search_in(tmp_path, space=space, trials=100).counts()
     assert counts["trained"] + counts["pruned"] == counts["space"] == 2
+
+
+def test_limits_are_met_by_all_that_is_trained(small, tmp_path):
+    search = small.search_in(tmp_path, trials=100, limits={"parameters": 5000, "multiply-adds": (8000, 90_000)})
+    whole = [summarize(generate(a, input_shape=small.SPACE.input_shape)) for a in small.SPACE]
+    within = [costs for costs in whole if costs.parameters <= 5000 and 8000 <= costs.multiply_adds <= 90_000]
+    counts = search.counts()
+    assert counts["trained"] + counts["pruned"] == counts["in_interval"] == len(within) < len(whole)
+    for trained in search.trained():
+        costs = summarize(generate(trained.architecture, input_shape=small.SPACE.input_shape))
+        assert costs.parameters <= 5000 and 8000 <= costs.multiply_adds <= 90_000
+
+
+def test_limits_that_nothing_meets_are_told_before_any_work(small, tmp_path):
+    with pytest.raises(ArchitectureError, match=r"limits: memory: found at most 1,000 bytes, but the least of the"):
+        small.search_in(tmp_path / "run", limits={"memory": 1000})
+    assert not (tmp_path / "run").exists()
 
 
 def test_folders_that_are_no_good(small, tmp_path):

@@ -1,6 +1,7 @@
 """The study on disk: begun whole, of one format, gone on with under the same settings only."""
 
 import json
+import math
 import random
 from dataclasses import replace
 
@@ -38,6 +39,7 @@ def test_a_study_is_begun_whole_or_not_at_all(small, tmp_path, statement):
     [
         (lambda small: {"schedule": Schedule(epochs=2, batch_size=16, seed=6)}, "seed: was 5, is 6;"),
         (lambda small: {"interval": (0.0, 10.0)}, r"latency: was \[0.0, None\], is \[0.0, 10.0\]"),
+        (lambda small: {"limits": {"parameters": 5000}}, r"limits: was None, is \{'parameters': \[0, 5000\]\}"),
         (lambda small: {"space": replace(small.SPACE, widths=(4, 8))}, "space: "),
         (lambda small: {"data": replace(small.made_up_data(), identity="others")}, "data: was made up, is others"),
     ],
@@ -47,6 +49,18 @@ def test_another_question_in_the_same_folder_is_refused(small, undisturbed, chan
     with pytest.raises(FormatError, match=rf"study\.db: .*{named}"):
         small.search_in(undisturbed, **changes(small))
     assert small.trials_of(undisturbed, small.COMPLETE) == before
+
+
+def test_limits_are_those_with_which_the_search_began(small, tmp_path):
+    limits = {"parameters": (2000, 8000), "memory": (0.0, math.inf)}
+    begun = small.search_in(tmp_path, trials=1, limits=limits)
+    same = {"memory": (0, math.inf), "parameters": [2e3, 8e3]}
+    gone_on = small.search_in(tmp_path, trials=2, limits=same)
+    assert gone_on.trained()[:1] == begun.trained()
+    assert 0 < gone_on.counts()["outside_parameters"] < gone_on.counts()["space"]
+    for other in ({}, {"parameters": (2000, 8000)}, limits | {"parameters": 8000}):
+        with pytest.raises(FormatError, match=r"study\.db: .*limits: was \{"):
+            small.search_in(tmp_path, trials=2, limits=other)
 
 
 def test_a_table_measured_anew_is_refused(small, undisturbed):
@@ -60,6 +74,15 @@ def test_a_table_measured_anew_is_refused(small, undisturbed):
             small.search_in(undisturbed)
     finally:
         path.write_bytes(kept)
+
+
+def test_a_table_that_makes_other_predictions_of_the_same_times_is_refused(small, tmp_path):
+    small.search_in(tmp_path, trials=1)
+    path = tmp_path / "latency.json"
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"call_ms": 1e-5}))
+    with pytest.raises(FormatError, match="latency table"):
+        small.search_in(tmp_path)
 
 
 def altered(small, folder, change):

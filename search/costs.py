@@ -1,0 +1,122 @@
+"""What the networks of a space cost besides time: multiply-adds, parameters, memory, and limits of these.
+
+Each is the network's own figure at batch 1, not an estimate: multiply-adds and parameters are those of the deploy
+network that a search hands out, as `dongfeng show` prints them; "memory" is the peak of the activations in bytes of
+float32 (see prototxt_gen/memory.py) with batch norm merged, since that is what runs on a device, as latency is. Merging
+leaves multiply-adds as they are and takes parameters and memory away, never adds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from numbers import Real
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from prototxt_gen.architectures import Backbone
+from prototxt_gen.errors import ArchitectureError
+from prototxt_gen.generator.networks import generate
+from prototxt_gen.generator.parts import Part
+from prototxt_gen.summary import summarize
+from search.latency.graphs import Graph
+from search.latency.predicting import space_graph
+from search.spaces import BackboneSpace
+
+
+class Cost(NamedTuple):
+    """A figure of a `Summary`, by attribute; of a network with batch norm merged or not.
+
+    `join` makes that of a network out of those of its parts. The peak of memory is the largest of theirs: a backbone's
+    parts run one after another, and nothing but a part's input and its top outlives it.
+    """
+
+    figure: str
+    unit: str
+    merged: bool
+    join: np.ufunc
+
+    def of_part(self, part: Part) -> int:
+        """The figure of a part, a network of its own."""
+        return int(getattr(summarize(part.net), self.figure))
+
+    def of(self, architecture: Backbone, input_shape: Sequence[int]) -> int:
+        """The figure of a whole network."""
+        net = generate(architecture, input_shape=input_shape, merged=self.merged)
+        return int(getattr(summarize(net), self.figure))
+
+
+COSTS = {
+    "multiply-adds": Cost("multiply_adds", "", True, np.add),
+    "parameters": Cost("parameters", "", False, np.add),
+    "memory": Cost("peak_memory", " bytes", True, np.maximum),
+}
+
+#: What is left out, by cost: the most that a network may have, or (least, most).
+Limits: TypeAlias = Mapping[str, float | Sequence[float]]
+
+
+def cost_graph(space: BackboneSpace, name: str) -> Graph:
+    """The graph whose `costs` are one of `COSTS`, exactly, of many architectures of the space at once."""
+    cost = COSTS[name]
+    return space_graph(space, cost.of_part, join=cost.join, merged=cost.merged)
+
+
+def checked_limits(limits: Limits | None, space: BackboneSpace) -> dict[str, tuple[float, float]]:
+    """(least, most) by cost, in the order of `COSTS`.
+
+    ArchitectureError lists all faults: costs of other names, ranges that are none, and limits that no architecture of
+    the space meets.
+    """
+    given = dict(limits or {})
+    faults = [f"found {name!r}, expected one of {', '.join(COSTS)}" for name in given if name not in COSTS]
+    found = {}
+    for name in COSTS:
+        if name not in given:
+            continue
+        bounds = _bounds(given[name])
+        if bounds is None:
+            expected = "the most, or (least, most) with 0 <= least <= most"
+            faults.append(f"{name}: found {given[name]!r}, expected {expected}")
+            continue
+        least, most = bounds
+        graph = cost_graph(space, name)
+        (cheapest, cheap), (dearest, dear) = graph.cheapest(), graph.dearest()
+        if most < cheapest:
+            has = f"the least of the space is {in_words(name, cheapest, cheapest)}, of {space.decode(cheap)}"
+            faults.append(f"{name}: found {in_words(name, least, most)}, but {has}")
+        elif least > dearest:
+            has = f"the most of the space is {in_words(name, dearest, dearest)}, of {space.decode(dear)}"
+            faults.append(f"{name}: found {in_words(name, least, most)}, but {has}")
+        found[name] = bounds
+    if faults:
+        raise ArchitectureError(f"limits: {'; '.join(faults)}")
+    return found
+
+
+def _bounds(limit: float | Sequence[float]) -> tuple[float, float] | None:
+    """(least, most) as Python's numbers, whole ones as integers; None where the limit is no range."""
+    given = (0, limit) if not isinstance(limit, Sequence) else tuple(limit)
+    if len(given) != 2 or not all(isinstance(bound, Real) for bound in given):
+        return None
+    least, most = (
+        int(bound) if math.isfinite(bound) and bound == math.floor(bound) else float(bound) for bound in given
+    )
+    return (least, most) if 0 <= least <= most and math.isfinite(least) else None
+
+
+def in_words(name: str, least: float, most: float) -> str:
+    """A range of "latency" in ms or of a cost, as in "at most 500,000,000" or "2.5 to 7 ms"."""
+    unit = " ms" if name == "latency" else COSTS[name].unit
+    low, high = (f"{bound:,.6g}" if name == "latency" else f"{bound:,}" for bound in (least, most))
+    if least == most:
+        return f"{low}{unit}"
+    if math.isinf(most):
+        return f"at least {low}{unit}"
+    return f"{low} to {high}{unit}" if least > 0 else f"at most {high}{unit}"
+
+
+def plain(limit: tuple[float, float]) -> list[float | None]:
+    """A range for JSON, which has no infinity."""
+    return [bound if math.isfinite(bound) else None for bound in limit]
