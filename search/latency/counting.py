@@ -44,6 +44,8 @@ class Counting:
             else:
                 self._cells = Cells(graph, _WORK, _NUMBERS)
         self._drawing: Cells | None = None
+        # Places that were asked for: the middle is asked for more than once.
+        self._places: dict[int, Between] = {}
 
     def within(self, least: int, most: int) -> Between:
         """How many networks have a cost in least..most."""
@@ -68,11 +70,21 @@ class Counting:
         """The cost of the network at a place in the order of costs, from 1 for the cheapest. IndexError beyond."""
         if not 1 <= rank <= self.total:
             raise IndexError(f"place {rank} of {self.total} networks")
-        found = self._cells.kth(rank)
-        if self._halves is None:
-            return found
-        cost = self._halves.kth(rank, found.least - 1, found.most)
-        return Between(cost, cost)
+        if rank not in self._places:
+            found = self._cells.kth(rank)
+            if self._halves is not None:
+                cost = self._halves.kth(rank, found.least - 1, found.most)
+                found = Between(cost, cost)
+            self._places[rank] = found
+        return self._places[rank]
+
+    def dearest(self, most: int) -> int | None:
+        """The cost of the dearest network that costs at most so much; None where there is none or it is not known."""
+        if self._halves is not None:
+            return self._halves.dearest(most)
+        rank = self.within(-(2**62), most)
+        cost = self.kth(rank.least) if rank.is_exact and rank.least else None
+        return cost.least if cost is not None and cost.is_exact else None
 
     def sample(self, rng: random.Random, number: int, least: int, most: int) -> Vectors:
         """So many networks (number, length) with a cost in least..most, each time all equally likely.

@@ -93,13 +93,12 @@ class Overview:
 
     def slowest_within(self, interval: tuple[float, float]) -> Placed | None:
         """The slowest network of an interval, (least, most) in ms; None where there is none, or it is not known."""
-        rank = self.within((-math.inf, interval[1]))
-        if not rank.is_exact or not rank.least:
+        least, most = self._nanoseconds(interval)
+        cost = self.counting.dearest(most)
+        if cost is None or cost < least:
             return None
-        cost = self.counting.kth(rank.least)
-        if not cost.is_exact or cost.least < self._nanoseconds(interval)[0]:
-            return None
-        return Placed(self.space.decode(self.counting.near(rank.least)), cost.least / 1e6)
+        vector = self.counting.sample(random.Random(0), 1, cost, cost)[0]
+        return Placed(self.space.decode(vector), cost / 1e6)
 
     def sample(self, rng: random.Random, number: int, interval: tuple[float, float]) -> list[Backbone]:
         """So many networks whose latency lies in an interval, (least, most) in ms, each time all equally likely.

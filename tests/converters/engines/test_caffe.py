@@ -118,7 +118,11 @@ def test_conformance_by_the_real_caffe(reference):
             # Interps are rewritten; the rest is the program's own.
             tolerance = 1e-5 if path.stem.startswith("interp") else 1e-6
             np.testing.assert_allclose(found[name], expected, rtol=tolerance, atol=tolerance, err_msg=path.stem)
-        assert session.samples(2)[0] >= 0
+        if path.stem.startswith(("argmax", "threshold")):
+            with pytest.raises(UnsupportedError, match=r"Not Implemented Yet \(caffe time runs every layer backward"):
+                session.samples(1)
+        else:
+            assert session.samples(200)[0] > 0
 
 
 @pytest.mark.skipif(shutil.which("caffe") is None, reason="no program caffe on the PATH")
