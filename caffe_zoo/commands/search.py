@@ -52,9 +52,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the networks to choose from: stem, stages with their fewest and most blocks (b basic, n bottleneck), "
         f"widths, classes, input; default for digits: {DIGITS_SPACE}",
     )
+    parser.add_argument(
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="latencies of this table, another device's say (see `dongfeng profile`), instead of measuring here",
+    )
     add_limits(parser)
     for name, (kind, what, example) in COSTS.items():
-        for end, than in (("min", "less"), ("max", "more")):
+        for end, than in (("min", "less" if name == "memory" else "fewer"), ("max", "more")):
             parser.add_argument(
                 f"--{name}-{end}",
                 type=kind,
@@ -86,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from search import (
+        LatencyTable,
         Schedule,
         boundary_table,
         counts_line,
@@ -96,6 +103,7 @@ def run(args: argparse.Namespace) -> int:
         write_report,
     )
     from search.latency.overview import Overview
+    from search.latency.targets import target_words
     from search.study.folder import LATENCY_TABLE
 
     asked = asked_interval(args)
@@ -117,12 +125,16 @@ def run(args: argparse.Namespace) -> int:
     args.threads = args.threads or int(args.data == "digits") or None
     if args.threads:
         torch.set_num_threads(args.threads)
-    engine = engine_of(args)
+    engine = table = None
+    if args.table is None:
+        engine = engine_of(args)
+        target, origin = engine.target, "measured here"
+    else:
+        table = LatencyTable.load(args.table)
+        target, origin = table.target, f"as {args.table} has it"
     print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
     print(f"{space}: {space.count():,} architectures")
-    threads = engine.target["threads"]
-    counted = f"{threads} thread{'s' if threads > 1 else ''}, {engine.target['precision']}"
-    print(f"latency of {engine.target['device']} by {engine.title}, {counted}", flush=True)
+    print(f"latency of {target_words(target)}, {origin}", flush=True)
 
     def interval_of(table: LatencyTable) -> tuple[float, float]:
         interval, shares = asked.resolved(latency_by(table, space, args.out / LATENCY_TABLE, engine))
@@ -139,6 +151,7 @@ def run(args: argparse.Namespace) -> int:
             data,
             args.out,
             engine,
+            table=table,
             trials=args.trials,
             interval=interval_of,
             limits=limits,

@@ -11,6 +11,8 @@ EXAMPLE = "dongfeng profile measure --space SPACE --engine torch -o latency.json
 SUBCOMMANDS = {
     "measure": "time every part of a space's networks on this machine",
     "space": "print what a space holds for a device, and whether a limit can be met, before any work",
+    "predict": "print what a table says of networks, part by part",
+    "check": "measure random networks whole and hold a table's predictions against them",
     "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
     "compare": "set two tables side by side",
     "convert": "turn a table into Once-for-All's form, or one of that form into a table",
