@@ -56,8 +56,8 @@ def latency_by(
     saved there: the same command has the same limits then when it goes on later. The function raises ArchitectureError
     for what is no network, and UnsupportedError, which says what to do, where parts are missing and there is no engine.
     """
+    from search.latency import LatencyTable
     from search.latency.limits import Known
-    from search.latency.measuring import measure
 
     def latency_of(name: str) -> Known:
         architecture = resolve_architecture(name)
@@ -70,10 +70,9 @@ def latency_by(
                 f"table; {how_to_add(f'--network {name} --input-size {size}', table, path)}; {labels}"
             )
         if missing and engine is not None:
-            measured = measure(engine, [part.net for part in missing.values()])
-            for part, entry in zip(missing.values(), measured, strict=True):
-                table.entries[part.key] = entry._replace(label=part.label)
-            table.save(path)
+            measured = LatencyTable.measure([architecture], engine, path, progress=True, input_shape=space.input_shape)
+            table.entries.update(measured.entries)
+            table.call_ms, table.origin = measured.call_ms, measured.origin
         return Known(table.predict(architecture, space.input_shape), "predicted by the table")
 
     return latency_of
