@@ -84,8 +84,8 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         expect(_is_time(ms), f"entries.{key}.ms", ms, "milliseconds, at least 0")
         paired = isinstance(quartiles, list) and len(quartiles) == 2 and all(map(_is_time, quartiles))
         expect(paired, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds")
-        counted = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 1
-        expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 1")
+        counted = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 0
+        expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 0")
         expect(isinstance(label, str), f"entries.{key}.label", label, "a text")
         timed = isinstance(rounds, list) and all(map(_is_time, rounds))
         expect(timed, f"entries.{key}.rounds", rounds, "a list of milliseconds")

@@ -58,7 +58,7 @@ def test_blocks_not_measured_are_all_listed():
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"ms": -1}}}, r"entries\.a\.ms"),
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"ms": float("nan")}}}, r"entries\.a\.ms"),
         (lambda d: d | {"entries": {"a": {"ms": 1, "samples": 1}}}, r"entries\.a\.quartiles"),
-        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"samples": 0}}}, r"entries\.a\.samples"),
+        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"samples": -1}}}, r"entries\.a\.samples"),
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"label": None}}}, r"entries\.a\.label"),
     ],
 )
