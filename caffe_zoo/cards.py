@@ -70,7 +70,8 @@ class Card:
     architecture: Backbone | Decoder
     preprocessing: Preprocessing = field(default_factory=Preprocessing)
     #: Published figures: top1 and top5 on the ImageNet validation set, miou_val and miou_test on Cityscapes, fps_* and
-    #: latency_ms_* (batch 1) by device and, where it is not the card's own, by height and width.
+    #: latency_ms_* (batch 1) by device and, where it is not the card's own, by height and width; memory_mb_caffe_*, the
+    #: whole memory of a GPU that runs it in BVLC Caffe, in MB, by batch, height and width; multiply_adds_m in millions.
     results: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
     paper: str = PAPER
     advice: tuple[str, ...] = ADVICE
@@ -125,14 +126,35 @@ CARDS: Mapping[str, Card] = MappingProxyType(
         card.name: card
         for card in (
             _card("df-lite", f"{_DF_LITE}_c1000"),
-            _card("df1", f"{_DF1}_c1000", top1=0.697761, top5=0.887801, latency_ms_tx2=2.5),
-            _card("df2", f"{_DF2}_c1000", top1=0.73924, top5=0.912641, latency_ms_tx2=5.0),
+            _card(
+                "df1",
+                f"{_DF1}_c1000",
+                top1=0.697761,
+                top5=0.887801,
+                latency_ms_tx2=2.5,
+                multiply_adds_m=746,
+                memory_mb_caffe_50x224x224=1863,
+                memory_mb_caffe_1x1024x1024=1042,
+            ),
+            _card(
+                "df2",
+                f"{_DF2}_c1000",
+                top1=0.73924,
+                top5=0.912641,
+                latency_ms_tx2=5.0,
+                multiply_adds_m=1770,
+                memory_mb_caffe_50x224x224=2867,
+                memory_mb_caffe_1x1024x1024=1567,
+            ),
             _card(
                 "df2a",
                 "s32-64_b64x2-128_n128x10-256_n256x4-512x2_c1000",
                 top1=0.76002,
                 top5=0.922221,
                 latency_ms_tx2=6.5,
+                multiply_adds_m=1970,
+                memory_mb_caffe_50x224x224=4844,
+                memory_mb_caffe_1x1024x1024=2356,
             ),
             _scene_card(
                 "df1seg",
@@ -205,6 +227,9 @@ CARDS: Mapping[str, Card] = MappingProxyType(
                 _COMPARED,
                 top1=0.690,
                 latency_ms_tx2=4.4,
+                multiply_adds_m=1800,
+                memory_mb_caffe_50x224x224=2784,
+                memory_mb_caffe_1x1024x1024=1397,
             ),
             _card(
                 "resnet50",
@@ -213,8 +238,20 @@ CARDS: Mapping[str, Card] = MappingProxyType(
                 _COMPARED,
                 top1=0.753,
                 latency_ms_tx2=10.6,
+                multiply_adds_m=3800,
+                memory_mb_caffe_50x224x224=9914,
+                memory_mb_caffe_1x1024x1024=4488,
             ),
-            _card("resnet101", "r64_w1.64x3_w128x4_w256x23_w512x3_c1000", RESNET_PAPER, _COMPARED, top1=0.764),
+            _card(
+                "resnet101",
+                "r64_w1.64x3_w128x4_w256x23_w512x3_c1000",
+                RESNET_PAPER,
+                _COMPARED,
+                top1=0.764,
+                multiply_adds_m=7600,
+                memory_mb_caffe_50x224x224=14900,
+                memory_mb_caffe_1x1024x1024=6813,
+            ),
             _card(
                 "ponas_a",
                 "m32_i1.16e1_i32k5e6-k5e3_i40k7e3q-k5e3q-k5e3-k7e3_i80k7e6q-k5e3qx3_i1.96k5e3-k7e3x2-k7e3q"

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from caffe_zoo.cards import Preprocessing, card
 from caffe_zoo.models import Run, WeightsSource, load_network, runner
 from caffe_zoo.preprocess import Picture, preprocess
+from converters.engines import Engine
 from prototxt_gen.errors import CaffeError, FormatError
 from prototxt_gen.files import read_bytes
 
@@ -24,12 +25,12 @@ def classify(
     *,
     top: int = 5,
     num_classes: int | None = None,
-    engine: str = "torch",
+    engine: Engine | str = "torch",
 ) -> list[tuple[int, float]]:
     """The `top` best classes of a picture, best first: (its number, its probability).
 
     The picture is a file, an image of Pillow or RGB pixels (H, W, 3) uint8, preprocessed as the network's card says.
-    `weights` as for `create_model`; nothing is downloaded.
+    `weights` as for `create_model`; nothing is downloaded. `engine` is one of `make_engine`, or its name.
     """
     run, preprocessing = classifier(name, weights, num_classes, engine)
     (scores,) = scores_of(run, [picture], preprocessing)
@@ -37,7 +38,7 @@ def classify(
 
 
 def classifier(
-    name: str, weights: WeightsSource = "released", num_classes: int | None = None, engine: str = "torch"
+    name: str, weights: WeightsSource = "released", num_classes: int | None = None, engine: Engine | str = "torch"
 ) -> tuple[Run, Preprocessing]:
     """A classification network of the zoo, ready to run, and the preprocessing that it takes."""
     known = card(name)

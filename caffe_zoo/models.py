@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from caffe_zoo.cards import CARDS, card
 from caffe_zoo.download import cached
-from converters import load_weights, make_engine, merge_batchnorm, read_ncnn
+from converters import load_weights, merge_batchnorm, read_ncnn
+from converters.engines import Engine, as_engine
 from prototxt_gen.architectures import Decoder
 from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError, WeightsError
 from prototxt_gen.generator.networks import feature_tops as tops_by_stride
@@ -185,13 +186,13 @@ def load_network(
     return net, weights_of(_module(net, arrays, weights)) | arrays
 
 
-def runner(net: NetParameter, weights: Mapping[str, Sequence[Any]], engine: str = "torch") -> Run:
+def runner(net: NetParameter, weights: Mapping[str, Sequence[Any]], engine: Engine | str = "torch") -> Run:
     """The network with its weights as a function of data blobs, with batch norm folded into the convolutions.
 
-    The weights must fit the network (see load_network). CaffeError for an unknown engine, NotInstalledError for
-    one whose package is missing.
+    The weights must fit the network (see load_network). `engine` is one of `make_engine`, or its name. CaffeError for
+    an unknown engine, NotInstalledError for one whose package is missing.
     """
-    session = make_engine(engine).load(*merge_batchnorm(net, weights))
+    session = as_engine(engine).load(*merge_batchnorm(net, weights))
     (data,), (scores,) = session.inputs, session.outputs
     return lambda blob: session.run({data: blob})[scores]
 

@@ -17,6 +17,7 @@ from caffe_zoo.cards import Preprocessing, card
 from caffe_zoo.cityscapes import COLOURS
 from caffe_zoo.models import Run, WeightsSource, load_network, runner
 from caffe_zoo.preprocess import Picture, open_picture, preprocess, wrong_size
+from converters.engines import Engine
 from prototxt_gen.errors import CaffeError, FormatError
 
 
@@ -36,13 +37,14 @@ def segment(
     resize: bool = True,
     num_classes: int | None = None,
     input_size: tuple[int, int] | None = None,
-    engine: str = "torch",
+    engine: Engine | str = "torch",
 ) -> NDArray[np.uint8]:
     """The class of every pixel of a picture, (H, W) uint8: Cityscapes' train ids 0 to 18 for the zoo's own weights.
 
     The picture is a file, an image of Pillow or RGB pixels; it is resized to what the network takes, or refused with
     resize=False, and the scores are enlarged bilinearly to the picture's own size. `weights` as for `create_model`;
-    nothing is downloaded. `input_size` is (height, width); the default is the card's.
+    nothing is downloaded. `input_size` is (height, width); the default is the card's. `engine` is one of `make_engine`,
+    or its name.
     """
     run, preprocessing = segmenter(name, weights, num_classes, input_size, engine)
     (result,) = segment_each(run, [picture], preprocessing, resize=resize)
@@ -54,7 +56,7 @@ def segmenter(
     weights: WeightsSource = "released",
     num_classes: int | None = None,
     input_size: tuple[int, int] | None = None,
-    engine: str = "torch",
+    engine: Engine | str = "torch",
 ) -> tuple[Run, Preprocessing]:
     """A segmentation network of the zoo, ready to run, and the preprocessing that it takes."""
     known = card(name)

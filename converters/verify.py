@@ -12,7 +12,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
-from converters.engines import ENGINES, Engine, make_engine
+from converters.engines import ENGINES, Engine, as_engine, make_engine
 from converters.engines.onnxruntime import open_onnx
 from converters.formats import STATE_DICT_SUFFIXES, read_weights
 from converters.weights import load_weights
@@ -117,14 +117,14 @@ class Verification:
 def verify(
     net: Network,
     weights: WeightsOrPath,
-    against: tuple[Network, WeightsOrPath] | str | os.PathLike[str] | None = None,
+    against: tuple[Network, WeightsOrPath] | Engine | str | os.PathLike[str] | None = None,
     *,
     tolerance: float = 1e-4,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Verification:
     """Checks that the weights fit the network's TEST phase, runs a fixed input, and compares every top.
 
-    `against` is another pair (network, weights), the name of another engine for the same pair ("opencv",
+    `against` is another pair (network, weights), another engine for the same pair, itself or its name ("opencv",
     "onnxruntime"), or a .onnx file, which onnxruntime runs. Networks and weights are objects, or paths in any format
     that can be read here. Inputs are the same on every machine: numbers from -1 to 1, zeros for labels. `tolerance`
     limits a top's largest difference over its largest value. WeightsError lists every blob that is missing or of
@@ -142,8 +142,8 @@ def verify(
         said = theirs.label
         expected = theirs.run(reference, _matched(inputs, theirs))
         definitions = theirs.definitions
-    elif against in ENGINES:
-        engine = make_engine(str(against))
+    elif isinstance(against, Engine) or against in ENGINES:
+        engine = as_engine(against if isinstance(against, Engine) else str(against))
         said, expected = engine.title, ours.run(engine, inputs)
     elif against is not None:
         said, expected = f"onnxruntime on {os.fspath(against)}", _run_onnx(os.fspath(against), ours, inputs)

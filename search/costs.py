@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
@@ -74,10 +75,10 @@ def checked_limits(limits: Limits | None, space: BackboneSpace) -> dict[str, tup
     for name in COSTS:
         if name not in given:
             continue
-        limit = given[name]
-        bounds = tuple(limit) if isinstance(limit, Sequence) else (0, limit)
-        if len(bounds) != 2 or not 0 <= bounds[0] <= bounds[1] or math.isinf(bounds[0]):
-            faults.append(f"{name}: found {limit}, expected the most, or (least, most) with 0 <= least <= most")
+        bounds = _bounds(given[name])
+        if bounds is None:
+            expected = "the most, or (least, most) with 0 <= least <= most"
+            faults.append(f"{name}: found {given[name]!r}, expected {expected}")
             continue
         least, most = bounds
         graph = cost_graph(space, name)
@@ -88,10 +89,21 @@ def checked_limits(limits: Limits | None, space: BackboneSpace) -> dict[str, tup
         elif least > dearest:
             has = f"the most of the space is {in_words(name, dearest, dearest)}, of {space.decode(dear)}"
             faults.append(f"{name}: found {in_words(name, least, most)}, but {has}")
-        found[name] = (least, most)
+        found[name] = bounds
     if faults:
         raise ArchitectureError(f"limits: {'; '.join(faults)}")
     return found
+
+
+def _bounds(limit: float | Sequence[float]) -> tuple[float, float] | None:
+    """(least, most) as Python's numbers, whole ones as integers; None where the limit is no range."""
+    given = (0, limit) if not isinstance(limit, Sequence) else tuple(limit)
+    if len(given) != 2 or not all(isinstance(bound, Real) for bound in given):
+        return None
+    least, most = (
+        int(bound) if math.isfinite(bound) and bound == math.floor(bound) else float(bound) for bound in given
+    )
+    return (least, most) if 0 <= least <= most and math.isfinite(least) else None
 
 
 def in_words(name: str, least: float, most: float) -> str:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import openvino  # type: ignore[import-not-found]
+import openvino
 
 core = openvino.Core()
 print(openvino.__version__)

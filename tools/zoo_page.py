@@ -23,6 +23,17 @@ as Caffe counts it; peak is the most of it that is alive at once where what no l
 """
 
 _TAIL = """
+## On your own device
+
+```sh
+dongfeng profile zoo --engine onnxruntime --threads 1 -o zoo.md
+```
+
+times every network in turn and prints the release's tables anew: milliseconds at 224x224, frames per second at
+384x640, 1024x1024 and 1024x2048, memory, multiply-adds, each beside what is published and with its ratio to ResNet-18
+or DF1-Seg: devices differ, ratios less so. `--networks` and `--sizes` choose; `docs/benchmarks.md` has such tables of
+this project's machine.
+
 ## Weights
 
 `dongfeng fetch df1` downloads what the authors released (with the extra `download`) and checks it against the network;
@@ -93,6 +104,8 @@ _FORMATS = {
     "miou_test": "mIoU test {:.1%}",
     "latency_ms": "{:g} ms",
     "fps": "{:g} fps",
+    "multiply_adds_m": "{:g} M multiply-adds",
+    "memory_mb": "{:g} MB",
 }
 
 

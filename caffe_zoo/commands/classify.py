@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from caffe_zoo.commands.options import add_running, add_zoo_network
+from caffe_zoo.commands.options import add_running, add_zoo_network, engine_of
 
 EXAMPLE = "dongfeng classify df1 photo.jpg --weights df1.caffemodel"
 
@@ -23,7 +23,7 @@ def run(args: argparse.Namespace) -> int:
     """Prints the five best classes of each image."""
     from caffe_zoo.classification import best, classifier, read_names, scores_of
 
-    runner, preprocessing = classifier(args.network, args.weights, args.classes, args.engine)
+    runner, preprocessing = classifier(args.network, args.weights, args.classes, engine_of(args))
     names: Sequence[str] | None = None
     for path, scores in zip(args.images, scores_of(runner, args.images, preprocessing), strict=True):
         if args.names is not None and names is None:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from caffe_zoo.cards import card
-from caffe_zoo.commands.options import add_batch, add_input_size, add_running, add_zoo_network
+from caffe_zoo.commands.options import add_batch, add_input_size, add_running, add_zoo_network, engine_of
 from caffe_zoo.commands.paths import progress
 from prototxt_gen.errors import CaffeError
 
@@ -48,7 +48,7 @@ def _on_imagenet(args: argparse.Namespace) -> int:
         raise CaffeError("--split is for segmentation; classification takes val, or the images of a --list")
     classes = args.classes or card(args.network).architecture.classes
     found = examples(args.data, classes, args.list)
-    runner, preprocessing = classifier(args.network, args.weights, args.classes, args.engine)
+    runner, preprocessing = classifier(args.network, args.weights, args.classes, engine_of(args))
     with progress(len(found), "evaluate") as bar:
         result = accuracy(runner, found, preprocessing, args.batch or 32, bar.update)
     print(f"{result.images} images")
@@ -65,7 +65,7 @@ def _on_cityscapes(args: argparse.Namespace) -> int:
     if args.list is not None:
         raise CaffeError("--list is for classification; segmentation takes all frames of a --split")
     found = frames(args.data, args.split or "val")
-    runner, preprocessing = segmenter(args.network, args.weights, None, args.input_size, args.engine)
+    runner, preprocessing = segmenter(args.network, args.weights, None, args.input_size, engine_of(args))
     scores = Scores()
     results = segment_each(runner, (frame.image for frame in found), preprocessing, args.batch or 1)
     with progress(len(found), "evaluate") as bar:

@@ -56,7 +56,7 @@ def add_zoo_network(parser: argparse.ArgumentParser, kind: str | None = None) ->
 
 
 def add_running(parser: argparse.ArgumentParser) -> None:
-    """--weights, --classes and --engine for networks of the zoo that are run."""
+    """--weights, --classes and the options of an engine for networks of the zoo that are run."""
     parser.add_argument(
         "--weights",
         default="released",
@@ -70,16 +70,34 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     add_engine(parser)
 
 
-def add_engine(parser: argparse.ArgumentParser) -> None:
-    """--engine, --threads, --engine-device and --precision; `engine_of` makes the engine."""
+def add_engine(parser: argparse.ArgumentParser, purpose: str = "what runs the network", threads: str = "") -> None:
+    """--engine, --threads, --engine-device and --precision; `engine_of` makes the engine.
+
+    `purpose` begins the help of the first, `threads` is that of the second where it says more.
+    """
     from converters.engines import ENGINES
 
+    parser.add_argument("--engine", choices=list(ENGINES), default="torch", help=f"{purpose} (default: torch)")
+    add_engine_options(parser, threads)
+
+
+def add_engine_options(parser: argparse.ArgumentParser, threads: str = "") -> None:
+    """--threads, --engine-device and --precision; `threads` is the help of the first, where it says more."""
     parser.add_argument(
-        "--engine", choices=list(ENGINES), default="torch", help="what runs the network (default: torch)"
+        "--threads", type=count, metavar="N", help=threads or "CPU threads (default: the engine's own choice)"
     )
-    parser.add_argument("--threads", type=count, metavar="N", help="CPU threads (default: the engine's own choice)")
-    parser.add_argument("--engine-device", default="cpu", metavar="DEVICE", help="cpu (default), cuda, ...")
-    parser.add_argument("--precision", default="float32", help="float32 (default), float16, bfloat16")
+    parser.add_argument(
+        "--engine-device",
+        default="cpu",
+        metavar="DEVICE",
+        help="what the engine runs on: cpu (default), cuda, cuda:1, or what else it knows, such as OpenVINO's gpu",
+    )
+    parser.add_argument(
+        "--precision",
+        default="float32",
+        metavar="TYPE",
+        help="the numbers that the engine computes with: float32 (default), float16 or bfloat16, where it has them",
+    )
 
 
 def engine_of(args: argparse.Namespace, batch: int = 1) -> Engine:

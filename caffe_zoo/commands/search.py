@@ -7,7 +7,7 @@ import math
 import sys
 from pathlib import Path
 
-from caffe_zoo.commands.options import amount, byte_count, count
+from caffe_zoo.commands.options import add_engine, amount, byte_count, count, engine_of
 from prototxt_gen.errors import ArchitectureError, CaffeError
 
 EXAMPLE = "dongfeng search --data digits --out runs/digits"
@@ -70,14 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--epochs", type=count, metavar="N", help="how often each network sees all images in training (default: 8)"
     )
-    parser.add_argument(
-        "--threads",
-        type=count,
-        metavar="N",
-        help="CPU threads to measure and train with (default: 1 for digits, PyTorch's choice for a folder)",
+    add_engine(
+        parser,
+        "what runs the blocks whose latency is measured",
+        "CPU threads to measure and train with (default: 1 for digits, the engine's and PyTorch's choice for a folder)",
     )
     parser.add_argument(
-        "--device", default="cpu", help="where to train: cpu (default) or cuda; latency is always that of the CPU"
+        "--device",
+        default="cpu",
+        help="where PyTorch trains: cpu (default) or cuda; latency is measured on the --engine-device",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="start of the random numbers that draw and train networks (default: 0)"
@@ -88,8 +89,8 @@ def run(args: argparse.Namespace) -> int:
     """Searches, reports and prints; returns the exit status."""
     # torch and optuna take seconds to import; `--help` should not wait for them.
     import optuna
+    import torch
 
-    from converters import make_engine
     from search import (
         LatencyTable,
         Schedule,
@@ -120,14 +121,19 @@ def run(args: argparse.Namespace) -> int:
         data = load_data(args.data, space.input_shape)
     schedule = Schedule(seed=args.seed) if args.epochs is None else Schedule(epochs=args.epochs, seed=args.seed)
     # The networks for digits are so small that a second thread costs more than it brings.
-    threads = args.threads or int(args.data == "digits")
+    args.threads = args.threads or int(args.data == "digits") or None
+    if args.threads:
+        torch.set_num_threads(args.threads)
     table = None if args.table is None else LatencyTable.load(args.table)
-    # Made even where nothing is measured: it has PyTorch train with these threads.
-    engine = make_engine("torch", threads)
+    engine = engine_of(args) if table is None else None
     print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
     print(f"{space}: {space.count():,} architectures")
-    origin = "measured here" if table is None else f"as {args.table} has it"
-    print(f"latency of {target_words((table or engine).target)}, {origin}", flush=True)
+    if table is not None:
+        print(f"latency as {args.table} has it: {target_words(table.target)}", flush=True)
+    elif engine is not None:
+        threads = engine.target["threads"]
+        counted = f"{threads} thread{'s' if threads > 1 else ''}, {engine.target['precision']}"
+        print(f"latency of {engine.target['device']} by {engine.title}, {counted}", flush=True)
     try:
         search = run_search(
             space,
@@ -142,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
             device=args.device,
             progress=True,
         )
-        found = write_report(search, args.out, None if table else engine, data, schedule)
+        found = write_report(search, args.out, engine, data, schedule)
     except KeyboardInterrupt:
         print(f"{args.out}: stopped; the same command goes on from here", file=sys.stderr)
         return 130

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_zoo.commands.options import add_batch, add_input_size, add_running, add_zoo_network
+from caffe_zoo.commands.options import add_batch, add_input_size, add_running, add_zoo_network, engine_of
 from caffe_zoo.commands.paths import image_inputs, make_folder, png_targets, progress, save_png
 
 EXAMPLE = "dongfeng segment df1seg frame.png -o out.png --overlay\n  dongfeng segment df1seg frames/*.png -o overlays/"
@@ -42,7 +42,7 @@ def run(args: argparse.Namespace) -> int:
 
     sources = image_inputs(args.input)
     targets = png_targets(args.input, sources, args.output)
-    runner, preprocessing = segmenter(args.network, args.weights, args.classes, args.input_size, args.engine)
+    runner, preprocessing = segmenter(args.network, args.weights, args.classes, args.input_size, engine_of(args))
     results = segment_each(runner, sources, preprocessing, args.batch or 1, resize=not args.no_resize)
     whole = targets == [Path(args.output)]
     with progress(len(sources), "segment") as bar:

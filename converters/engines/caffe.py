@@ -109,7 +109,12 @@ class CaffeSession(Session):
             _write(path, without_gradients(_with_inputs(self._stock(self.inputs)[0], self.inputs)))
         program = PROGRAMS["caffe"]
         command = program.command({"prototxt": str(path)}, count, self._engine._options)
-        text = self._engine.call(command[1:], self._label)
+        try:
+            text = self._engine.call(command[1:], self._label)
+        except UnsupportedError as fault:
+            if "Not Implemented" not in str(fault):
+                raise
+            raise UnsupportedError(f"{fault} (caffe time runs every layer backward, too)") from fault
         return program.read(text, f"{self._label}: output of caffe time").ms
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:

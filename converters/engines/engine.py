@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter_ns
@@ -14,10 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from converters.weights.blobs import Array
-from prototxt_gen.errors import CaffeError, NetworkError
-from prototxt_gen.layers import Shape
+from prototxt_gen.errors import CaffeError, NetworkError, UnsupportedError
+from prototxt_gen.layers import Shape, is_input
+from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.registry import Registry
+from prototxt_gen.trace import trace
 
 #: A network's weights by layer, and shapes by the name of an input.
 Blobs: TypeAlias = Mapping[str, Sequence[ArrayLike]]
@@ -52,7 +55,9 @@ class Session(ABC):
         """One run on values in the engine's own form: its outputs in that form by name, and the milliseconds it took.
 
         What one session gives, another of the same engine takes: so the parts of a network run one after another as
-        the network itself runs, and each is timed with its weights and inputs where they are in a network.
+        the network itself runs, and each is timed with its weights and inputs where they are in a network. The clock
+        covers the run alone: values are laid out before it starts and stay where they are when it has stopped. The
+        outputs are good until this session runs again.
         """
         begun = perf_counter_ns()
         outputs = self.run(values)
@@ -86,11 +91,31 @@ class Session(ABC):
         return {name: inputs[name] for name in self.inputs}
 
 
+#: The types of numbers that engines know.
+PRECISIONS = ("float32", "float16", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Options:
+    """How an engine runs: all of it is in its target, so that times of two choices do not mix.
+
+    `threads`: of the CPU, 0 for the engine's own choice. `device`: "cpu", "cuda", "cuda:1" or what else the engine
+    knows. `precision`: one of PRECISIONS, the type of the numbers that it computes with. `batch`: how many images a
+    network is set up for; 1 leaves that to the network.
+    """
+
+    threads: int = 0
+    device: str = "cpu"
+    precision: str = "float32"
+    batch: int = 1
+
+
 class Engine(ABC):
     """A way to run networks on a target.
 
     `name` is its name in ENGINES, `title` what messages call it. `target` says what its times depend on, as plain JSON
-    values: engine, device, threads, precision, versions.
+    values: engine, device, threads, precision, batch, versions, and what else an engine has. `options` are what it was
+    made with.
     """
 
     name: ClassVar[str]
@@ -98,6 +123,7 @@ class Engine(ABC):
     #: Whether `step` runs in this process. An engine that starts a program for each call gives times by `samples`.
     in_process: ClassVar[bool] = True
     target: dict[str, Any]
+    options: Options = Options()
 
     def load(
         self,
@@ -110,9 +136,11 @@ class Engine(ABC):
         """The network's TEST phase, ready to run with these weights; without weights its fillers give them.
 
         `outputs` names the tops to give; the default is those that no layer takes. `input_shapes` gives or replaces the
-        shapes of inputs, by name. UnsupportedError for what the engine cannot run, WeightsError for weights that do not
-        fit.
+        shapes of inputs, by name. An engine with a `batch` above 1 sets the network up for so many images, whatever it
+        states. UnsupportedError for what the engine cannot run, WeightsError for weights that do not fit.
         """
+        if self.options.batch > 1:
+            input_shapes = _of_batch(net, input_shapes, self.options.batch)
         return self._load(net, weights, outputs, input_shapes)
 
     @abstractmethod
@@ -122,18 +150,6 @@ class Engine(ABC):
         """What `load` does, in this engine's way."""
 
 
-@dataclass(frozen=True)
-class Options:
-    """How an engine runs: CPU threads, 0 for its own choice; "cpu", "cuda" or what else it knows; the numbers' type;
-    how many images a run takes when it is timed. All of them are in its target: times of two choices do not mix.
-    """
-
-    threads: int = 0
-    device: str = "cpu"
-    precision: str = "float32"
-    batch: int = 1
-
-
 #: What makes each engine, by its name.
 ENGINES: Registry[Callable[[Options], Engine]] = Registry("engine")
 
@@ -141,14 +157,72 @@ ENGINES: Registry[Callable[[Options], Engine]] = Registry("engine")
 def make_engine(
     name: str = "torch", threads: int = 0, *, device: str = "cpu", precision: str = "float32", batch: int = 1
 ) -> Engine:
-    """The engine of this name with this many threads, 0 for its own choice.
+    """The engine of this name, running as `Options` says.
 
-    CaffeError for another name lists the engines; NotInstalledError says how to install the engine's package.
-    UnsupportedError for a device or a precision that the engine does not have.
+    CaffeError for another name lists the engines, and for a number of threads or images that is none says so;
+    NotInstalledError says how to install the engine's package. UnsupportedError for a device or a precision that the
+    engine does not have here names those that it has.
     """
     if name not in ENGINES:
         raise CaffeError(f"engine: found {name!r}, expected one of {', '.join(ENGINES)}")
+    for option, number, least in (("threads", threads, 0), ("batch", batch, 1)):
+        if not isinstance(number, int) or isinstance(number, bool) or number < least:
+            raise CaffeError(f"engine {name}: {option}: found {number!r}, expected a whole number of at least {least}")
+    # PyTorch's and numpy's objects for a device or a type say their names.
+    device, precision = str(device).strip(), str(precision).removeprefix("torch.")
     return ENGINES[name](Options(threads, device, precision, batch))
+
+
+def as_engine(engine: Engine | str) -> Engine:
+    """An engine itself, or by its name one with nothing chosen; errors as of `make_engine`."""
+    return make_engine(engine) if isinstance(engine, str) else engine
+
+
+def refused(engine: str, option: str, found: Any, known: Iterable[str], reason: str = "") -> UnsupportedError:
+    """The error for an option that an engine does not have here: what was asked for, why not, and what it has."""
+    why = f" ({reason})" if reason else ""
+    return UnsupportedError(f"engine {engine}: {option}: found {str(found)!r}{why}, expected {' or '.join(known)}")
+
+
+def split_device(device: str) -> tuple[str, int | None]:
+    """The kind of a device and its number: ("cuda", 1) of "cuda:1", ("cpu", None) of "cpu"."""
+    kind, colon, number = device.partition(":")
+    return (kind.lower(), int(number)) if colon and number.isdecimal() and number.isascii() else (device.lower(), None)
+
+
+def target_of(
+    engine: str, options: Options, threads: int, versions: Mapping[str, str], device: str | None = None, **more: Any
+) -> dict[str, Any]:
+    """What an engine's times depend on; `device` is its name in words, the processor's by default."""
+    return {
+        "engine": engine,
+        "device": cpu_name() if device is None else device,
+        "threads": threads,
+        "precision": options.precision,
+        "batch": options.batch,
+        "versions": {**versions, "python": platform.python_version()},
+        **more,
+    }
+
+
+def processors() -> int:
+    """How many processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _of_batch(net: NetParameter, shapes: Shapes | None, batch: int) -> Shapes:
+    """The shapes of the inputs with so many images: axis 0 of the first input, and of all that are as long there."""
+    selected = select_phase(net, "TEST", level=net.state.level)
+    found = {
+        top: shape
+        for row in trace(selected, shapes)
+        if is_input(row.type)
+        for top, shape in zip(row.tops, row.top_shapes, strict=True)
+    }
+    own = next((shape[0] for shape in found.values() if shape), None)
+    return {top: (batch, *shape[1:]) if shape[:1] == (own,) else shape for top, shape in found.items()}
 
 
 def cpu_name() -> str:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from time import perf_counter_ns
 from typing import Any
 
 import numpy as np
 
-from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, cpu_name
+from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused, target_of
 from converters.weights import save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import NotInstalledError, UnsupportedError
@@ -19,6 +19,9 @@ from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import to_text
 from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
+
+#: OpenCV's targets on the CPU; the second is for Arm alone.
+_TARGETS = {"float32": "DNN_TARGET_CPU", "float16": "DNN_TARGET_CPU_FP16"}
 
 
 @ENGINES.register("opencv")
@@ -35,17 +38,20 @@ class OpenCVEngine(Engine):
         if not hasattr(cv2.dnn, "readNetFromCaffe"):
             purpose = f"engine opencv (OpenCV {cv2.__version__} reads no Caffe files)"
             raise NotInstalledError("opencv-python-headless<5", "opencv", purpose)
+        if options.device.lower() != "cpu":
+            raise refused(self.name, "device", options.device, ["cpu"])
+        here = cv2.dnn.getAvailableTargets(cv2.dnn.DNN_BACKEND_OPENCV)
+        known = {name: getattr(cv2.dnn, target, None) for name, target in _TARGETS.items()}
+        if options.precision not in known or known[options.precision] not in here:
+            expected = [name for name, target in known.items() if target in here]
+            raise refused(self.name, "precision", options.precision, expected, "on this CPU")
+        self.options = options
         if options.threads:
             cv2.setNumThreads(options.threads)
         self._cv2: Any = cv2
-        self.target = {
-            "engine": self.name,
-            "device": cpu_name(),
-            "threads": cv2.getNumThreads(),
-            "precision": "float32",
-            "batch": options.batch,
-            "versions": {"opencv": cv2.__version__, "python": platform.python_version()},
-        }
+        self._threads: int = cv2.getNumThreads()
+        self._target = known[options.precision]
+        self.target = target_of(self.name, options, self._threads, {"opencv": cv2.__version__})
 
     def _load(
         self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
@@ -58,17 +64,28 @@ class OpenCVEngine(Engine):
         selected = NetParameter()
         selected.CopyFrom(select_phase(net, "TEST", level=net.state.level))
         makers = _last_makers(trace(selected, shapes))
+        arrays = weights_of(module)
         for layer in selected.layer:
             layer.ClearField("include")
             layer.ClearField("exclude")
+            if layer.type == "InnerProduct" and layer.inner_product_param.transpose:
+                # OpenCV does not look at the word.
+                layer.inner_product_param.transpose = False
+                arrays[layer.name][0] = np.ascontiguousarray(arrays[layer.name][0].T)
+            elif layer.type == "Clip" and (layer.clip_param.min, layer.clip_param.max) == (0, 6):
+                # The only limits for which OpenCV has a layer.
+                layer.type = "ReLU6"
+                layer.ClearField("clip_param")
         with tempfile.TemporaryDirectory() as folder:
             text, path = Path(folder) / "net.prototxt", Path(folder) / "net.caffemodel"
             text.write_bytes(to_text(selected).encode())
-            save_weights(weights_of(module), path, selected)
+            save_weights(arrays, path, selected)
             try:
                 found = self._cv2.dnn.readNetFromCaffe(str(text), str(path))
             except self._cv2.error as fault:
                 raise _cannot(self._cv2, fault) from fault
+        found.setPreferableBackend(self._cv2.dnn.DNN_BACKEND_OPENCV)
+        found.setPreferableTarget(self._target)
         found.enableFusion(outputs is None)  # with fusion, inner tops would hold old contents of their memory
         known = set(found.getLayerNames())
         names = {}
@@ -80,27 +97,54 @@ class OpenCVEngine(Engine):
             name = maker.name if maker.name in known else top
             if name in known:
                 names[top] = name
-        return OpenCVSession(self._cv2, found, meta["inputs"], names)
+        if names and meta["inputs"]:
+            try:
+                # This makes the layers, and so refuses those that OpenCV does not have.
+                found.getLayersShapes([list(shape) for shape in meta["inputs"].values()])
+            except self._cv2.error as fault:
+                raise _cannot(self._cv2, fault) from fault
+        return OpenCVSession(self._cv2, found, self._threads, meta["inputs"], names)
 
 
 class OpenCVSession(Session):
     """A cv2.dnn.Net; `names` maps each top to the name that it has there."""
 
-    def __init__(self, cv2: Any, net: Any, inputs: Mapping[str, Shape], names: Mapping[str, str]) -> None:
+    def __init__(self, cv2: Any, net: Any, threads: int, inputs: Mapping[str, Shape], names: Mapping[str, str]) -> None:
         super().__init__(inputs, list(names))
-        self._cv2, self._net, self._names = cv2, net, dict(names)
+        self._cv2, self._net, self._threads, self._names = cv2, net, threads, dict(names)
+        self._own_outputs: list[Array] | None = None
+        self._own_shapes: list[Shape] = []
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        given = self._given(inputs)
+        results, _ = self._forward(self._given(inputs), None)
+        return dict(zip(self._names, results, strict=True))
+
+    def step(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+        """One run on arrays, which OpenCV copies before the clock starts, into arrays that are this session's own."""
+        given = self._given(values)
+        shapes = [array.shape for array in given.values()]
+        known = self._own_outputs if shapes == self._own_shapes else None
+        results, ms = self._forward(given, known)
+        self._own_outputs, self._own_shapes = results, shapes
+        return dict(zip(self._names, results, strict=True)), ms
+
+    def _forward(self, inputs: Mapping[str, Array], outputs: list[Array] | None) -> tuple[list[Array], float]:
+        """The outputs, written into `outputs` where they are given, and the milliseconds that it took."""
         if not self._names:
-            return {}
+            return [], 0.0
+        # Another engine of the same process may have set another number of threads.
+        if self._cv2.getNumThreads() != self._threads:
+            self._cv2.setNumThreads(self._threads)
+        names = list(self._names.values())
         try:
-            for name, array in given.items():
+            for name, array in inputs.items():
                 self._net.setInput(np.ascontiguousarray(array, np.float32), name)
-            results = self._net.forward(list(self._names.values()))
+            begun = perf_counter_ns()
+            results = self._net.forward(names) if outputs is None else self._net.forward(names, outputs)
+            ms = (perf_counter_ns() - begun) / 1e6
         except self._cv2.error as fault:
             raise _cannot(self._cv2, fault) from fault
-        return {top: np.array(array, np.float32) for top, array in zip(self._names, results, strict=True)}
+        return [np.asarray(array, np.float32) for array in results], ms
 
 
 def _last_makers(rows: Sequence[LayerSummary]) -> dict[str, LayerSummary]:

@@ -29,6 +29,7 @@ _TOTAL = re.compile(rf"^{_PREFIX}?{_END}: (\S+) ms", re.MULTILINE)
 _DEVICE = re.compile(rf"^{_PREFIX}?Use (CPU|GPU)(?: with device ID (\d+))?", re.MULTILINE)
 _COUNT = re.compile(rf"^{_PREFIX}?Testing for (\d+) iterations", re.MULTILINE)
 _NET = re.compile(rf"Initializing net from parameters: *\n(.*?)^{_PREFIX}", re.MULTILINE | re.DOTALL)
+_MARK = re.compile(r"Initializing net from parameters|Benchmark begins|Average time per layer|\sforward: \S+ ms")
 _FATAL = re.compile(r"^(F(?:\d{4})?\d{4} .*|.*Check failed: .*)", re.MULTILINE)
 
 
@@ -51,7 +52,12 @@ class CaffeProgram(Program):
         return threads_environment(options.threads)
 
     def wrote(self, text: str) -> bool:
-        return bool(re.search(r"\*\*\* Benchmark begins \*\*\*|Average time per layer|\sforward: \S+ ms", text))
+        return bool(
+            re.search(
+                r"Initializing net from parameters|\*\*\* Benchmark begins|Average time per layer|\sforward: \S+ ms",
+                text,
+            )
+        )
 
     def layers_of(self, row: str, layers: Layers) -> list[set[str]]:
         """The layer of this name, or the one whose top a Split copies."""

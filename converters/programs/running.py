@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +15,9 @@ from prototxt_gen.errors import CaffeError, MissingProgramError, UnsupportedErro
 
 # Lines of a failing program's output in its error, and characters of them.
 _LAST_LINES = 6
-_LAST_CHARACTERS = 600
+_LAST_CHARACTERS = 400
+# What stands out in an output: glog's fatal lines (Caffe), errors of TensorRT.
+_FAULT = re.compile(r"^F\d{4,8} [\d:.]+ |Check failed: |\[E\] ")
 
 
 def find_program(name: str, purpose: str) -> str:
@@ -73,11 +76,9 @@ def run_program(
 
 
 def _last(text: str) -> str:
-    """The end of an output, as the end of a sentence; a fault that stands out, and not the stack below it."""
+    """The end of a sentence that says what a failing program said: its first fault, or else its last lines."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    fatal = [
-        place for place, line in enumerate(lines) if (line.startswith("F") and "Check failed" in line) or "[E]" in line
-    ]
-    said = lines[fatal[0] :][:2] if fatal else lines[-_LAST_LINES:]
-    joined = " | ".join(said)
-    return f": {joined[-_LAST_CHARACTERS:] if not fatal else joined[:_LAST_CHARACTERS]}" if said else " without a word"
+    faults = [line for line in lines if _FAULT.search(line)]
+    if faults:
+        return f": {faults[0][:_LAST_CHARACTERS]}"
+    return f": {' | '.join(lines[-_LAST_LINES:])[-_LAST_CHARACTERS:]}" if lines else " without a word"

@@ -54,13 +54,17 @@ class TrtexecProgram(Program):
     def command(self, files: Mapping[str, str], iterations: int, options: Options = DEFAULTS) -> list[str]:
         """Without copies of inputs and outputs. `device` is "cuda" or "cuda:N"; "dla:N" runs what it can on a DLA.
 
-        `files` may name what to write, too: "times" and "profile" (JSON).
+        `files` may have more: an "engine" that was built before, which is taken instead of the ONNX file, and what to
+        write: "save" (the engine), "times" and "profile" (JSON).
         """
-        self.need(files)
-        command = ["trtexec", f"--onnx={files['onnx']}", f"--iterations={iterations}", "--duration=0"]
+        if "engine" not in files:
+            self.need(files)
+        source = f"--loadEngine={files['engine']}" if "engine" in files else f"--onnx={files['onnx']}"
+        command = ["trtexec", source, f"--iterations={iterations}", "--duration=0"]
         command += ["--noDataTransfers", "--useSpinWait", *build_flags(options)]
-        if "times" in files:
-            command.append(f"--exportTimes={files['times']}")
+        for kind, option in (("save", "saveEngine"), ("times", "exportTimes")):
+            if kind in files:
+                command.append(f"--{option}={files[kind]}")
         if "profile" in files:
             command += ["--separateProfileRun", f"--exportProfile={files['profile']}"]
         return command

@@ -75,7 +75,7 @@ class Cells:
         self._sizes = [top - low + 1 for low, top in zip(self._low, high, strict=True)]
         self._starts = [np.cumsum(sizes) - sizes for sizes in self._sizes]
         self._lists = self._counted(keep)
-        counts = self._lists[0]
+        self._counts = counts = self._lists[0]
         self._sums = np.concatenate([np.zeros(1, counts.dtype), np.cumsum(counts)])
         # Sums of so many positive numbers, each rounded to 53 bits.
         additions = len(counts) + sum(int(np.bincount(edges.sources).max()) for edges in graph.edges)
@@ -94,12 +94,14 @@ class Cells:
         """How many networks have a cost in least..most."""
         surely = self._places(least - self.rounding.least, most - self.rounding.most)
         touched = self._places(least - self.rounding.most, most - self.rounding.least)
-        fewest, largest = (self._sums[end] - self._sums[begin] for begin, end in (surely, touched))
+        # Added up anew: a difference of two sums over many cells would be as wrong as these.
+        fewest, largest = (self._counts[begin:end].sum() for begin, end in (surely, touched))
         if not self._error:
             return Between(int(fewest), int(largest))
-        # The difference of two sums is as wrong as the larger of them.
-        errors = [2 * self._error * float(self._sums[end]) for _, end in (surely, touched)]
-        return Between(max(0, math.floor(fewest - errors[0])), min(self.graph.count(), math.ceil(largest + errors[1])))
+        return Between(
+            max(0, math.floor(fewest * (1 - self._error))),
+            min(self.graph.count(), math.ceil(largest * (1 + self._error))),
+        )
 
     def kth(self, rank: int) -> Between:
         """The cost of the network at a place in the order of costs, from 1."""

@@ -6,6 +6,8 @@ Exact where `halves.py` or `cells.py` can be; in larger spaces each number comes
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
+from itertools import pairwise
 
 from prototxt_gen.errors import UnsupportedError
 from search.latency.cells import Between, Cells
@@ -42,6 +44,8 @@ class Counting:
             else:
                 self._cells = Cells(graph, _WORK, _NUMBERS)
         self._drawing: Cells | None = None
+        # Places that were asked for: the middle is asked for more than once.
+        self._places: dict[int, Between] = {}
 
     def within(self, least: int, most: int) -> Between:
         """How many networks have a cost in least..most."""
@@ -49,20 +53,38 @@ class Counting:
             exactly = max(0, self._halves.at_most(most) - self._halves.at_most(least - 1))
             return Between(exactly, exactly)
         number = self._cells.within(least, most)
-        if not number.is_exact:
+        if not number.is_exact and number.least <= _LISTED:
             found = listed(self.graph, least, most, _LISTED)
             return number if found is None else Between(len(found), len(found))
         return number
+
+    def between(self, edges: Sequence[int]) -> list[Between]:
+        """How many networks cost more than each edge and at most the next one; edges ascend."""
+        if self._halves is None:
+            return [self.within(edge + 1, following) for edge, following in pairwise(edges)]
+        reached = [self._halves.at_most(edge) for edge in edges]
+        found = [number - before for before, number in pairwise(reached)]
+        return [Between(number, number) for number in found]
 
     def kth(self, rank: int) -> Between:
         """The cost of the network at a place in the order of costs, from 1 for the cheapest. IndexError beyond."""
         if not 1 <= rank <= self.total:
             raise IndexError(f"place {rank} of {self.total} networks")
-        found = self._cells.kth(rank)
-        if self._halves is None:
-            return found
-        cost = self._halves.kth(rank, found.least - 1, found.most)
-        return Between(cost, cost)
+        if rank not in self._places:
+            found = self._cells.kth(rank)
+            if self._halves is not None:
+                cost = self._halves.kth(rank, found.least - 1, found.most)
+                found = Between(cost, cost)
+            self._places[rank] = found
+        return self._places[rank]
+
+    def dearest(self, most: int) -> int | None:
+        """The cost of the dearest network that costs at most so much; None where there is none or it is not known."""
+        if self._halves is not None:
+            return self._halves.dearest(most)
+        rank = self.within(-(2**62), most)
+        cost = self.kth(rank.least) if rank.is_exact and rank.least else None
+        return cost.least if cost is not None and cost.is_exact else None
 
     def sample(self, rng: random.Random, number: int, least: int, most: int) -> Vectors:
         """So many networks (number, length) with a cost in least..most, each time all equally likely.

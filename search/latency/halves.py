@@ -31,6 +31,13 @@ class _Middle(NamedTuple):
     costs_to: Integers
     costs_on: Integers
 
+    @property
+    def lists(self) -> tuple[Integers, Integers]:
+        """Both lists, the shorter one first; of equally long ones that of the costs to it."""
+        if len(self.costs_to) <= len(self.costs_on):
+            return self.costs_to, self.costs_on
+        return self.costs_on, self.costs_to
+
 
 class Halves:
     """Counts by cost, networks by their place in the order of costs, and even draws, all exact.
@@ -60,6 +67,8 @@ class Halves:
             for layer, states in enumerate(cut.middles)
             for state in np.flatnonzero(states)
         ]
+        # Costs that were asked for are asked for again: ends of intervals.
+        self._known: dict[int, int] = {}
         self._asked: tuple[int, int] | None = None
         self._kept = np.zeros(1, dtype=np.int64)
         # All but the middles among the states before the cut are needed to follow a way back.
@@ -67,7 +76,20 @@ class Halves:
 
     def at_most(self, cost: int) -> int:
         """How many networks cost at most so much."""
-        return sum(int(np.sum(_pairs(middle, cost - self.graph.base))) for middle in self._middles)
+        if cost not in self._known:
+            self._known[cost] = sum(int(np.sum(_pairs(middle, cost - self.graph.base))) for middle in self._middles)
+        return self._known[cost]
+
+    def dearest(self, most: int) -> int | None:
+        """The cost of the dearest network that costs at most so much; None where there is none."""
+        found = []
+        for middle in self._middles:
+            short, long = middle.lists
+            places = _pairs(middle, most - self.graph.base)
+            inside = places > 0
+            if inside.any():
+                found.append(int((short[::-1][inside] + long[places[inside] - 1]).max()))
+        return self.graph.base + max(found) if found else None
 
     def kth(self, rank: int, above: int, most: int) -> int:
         """The cost of the network at a place in the order of costs, from 1; it lies in `above` < cost <= `most`."""
@@ -112,7 +134,7 @@ class Halves:
                 place = int(np.searchsorted(sums, index, side="right"))
                 other = int(low[place]) + index - (int(sums[place - 1]) if place else 0)
                 # The shorter list was read backwards.
-                if len(middle.costs_to) <= len(middle.costs_on):
+                if middle.lists[0] is middle.costs_to:
                     self._follow(middle, len(middle.costs_to) - 1 - place, other, found[row])
                 else:
                     self._follow(middle, other, len(middle.costs_on) - 1 - place, found[row])
@@ -208,7 +230,7 @@ def _merged(
 
 def _pairs(middle: _Middle, cost: int) -> Integers:
     """How many of the longer list make pairs of at most `cost` with each of the shorter one, read backwards."""
-    short, long = sorted((middle.costs_to, middle.costs_on), key=len)
+    short, long = middle.lists
     return np.searchsorted(long, (cost - short)[::-1], side="right")
 
 

@@ -7,6 +7,9 @@ import numpy as np
 from search.latency.graphs import Graph
 from search.spaces.vectors import Vectors
 
+# Steps that are tried for each network that may be listed.
+_TRIED = 32
+
 
 def listed(graph: Graph, least: int, most: int, limit: int) -> Vectors | None:
     """All networks (n, length) with a cost in least..most; None when there are more than about `limit`.
@@ -19,7 +22,7 @@ def listed(graph: Graph, least: int, most: int, limit: int) -> Vectors | None:
     for index, edges in enumerate(graph.edges):
         firsts = np.searchsorted(edges.sources, np.arange(graph.states + 1))
         numbers = np.diff(firsts)[states]
-        if numbers.sum() > 64 * limit:
+        if numbers.sum() > _TRIED * limit:
             return None
         rows = np.repeat(np.arange(len(states)), numbers)
         steps = np.arange(len(rows)) - np.repeat(np.cumsum(numbers) - numbers, numbers) + firsts[states[rows]]

@@ -77,12 +77,11 @@ def to_once_for_all(table: LatencyTable, path: str | os.PathLike[str]) -> Writte
     UnsupportedError where nothing can be said, NotInstalledError without PyYAML.
     """
     source = os.fspath(path)
-    kept = table.origin.get("text") if table.origin.get("method") == METHOD else None
-    if isinstance(kept, str):
-        found, left = _read(kept, source)
-        if _is_same(table, found):
-            write_bytes(path, kept.encode())
-            return Written(tuple(dict.fromkeys(key for one in found for key in one.keys)) + tuple(left), {})
+    if not table.entries:
+        raise UnsupportedError(f"{source}: the table has no parts")
+    if kept := _kept(table):
+        write_bytes(path, kept.text.encode())
+        return Written(kept.keys, {})
     said, unsaid = _said(table)
     if not said:
         raise UnsupportedError(f"{source}: the form can say none of the table's parts: {first_reasons(unsaid)}")
@@ -119,14 +118,27 @@ def _entries(found: list[_Found]) -> dict[str, Entry]:
     return {part.key: Entry(time.ms, (time.ms, time.ms), time.samples, part.label) for part, time, _ in found}
 
 
-def _is_same(table: LatencyTable, found: list[_Found]) -> bool:
-    """Whether a table is what was read, and predicts by it alone."""
+class _Kept(NamedTuple):
+    text: str
+    keys: tuple[str, ...]
+
+
+def _kept(table: LatencyTable) -> _Kept | None:
+    """The file that a table came from, where the table is still what that says and predicts by it alone."""
+    text = table.origin.get("text")
+    if table.origin.get("method") != METHOD or not isinstance(text, str):
+        return None
+    try:
+        found, left = _read(text, "")
+    except FormatError:
+        return None
     plain = {part.key: round(time.ms * 1e6) for part, time, _ in found}
-    return (
+    is_same = (
         table.entries == _entries(found)
         and not table.base_nanoseconds
         and all(table.part_nanoseconds(part) == plain[part.key] for part, _, _ in found)
     )
+    return _Kept(text, tuple(dict.fromkeys([*(key for one in found for key in one.keys), *left]))) if is_same else None
 
 
 def _yaml(source: str) -> Any:
@@ -152,7 +164,8 @@ def _read(text: str, source: str) -> tuple[list[_Found], dict[str, str]]:
     for name, entry in document.items():
         time = _time(entry)
         if name not in known:
-            left[name if isinstance(name, str) else f"a key of type {type(name).__name__}"] = "no such key is known"
+            told = ascii(name[:100]) if isinstance(name, str) else f"a key of type {type(name).__name__}"
+            left[told] = "no such key is known"
         elif isinstance(time, str):
             left[name] = time
         else:
@@ -175,7 +188,10 @@ def _load(text: str, source: str) -> Mapping[Any, Any]:
     try:
         document = yaml.load(text, Loader)
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
-        raise FormatError(f"{source}: not a latency table of Once-for-All: {fault}") from fault
+        # PyYAML adds pictures of the place.
+        mark, problem = getattr(fault, "problem_mark", None), getattr(fault, "problem", None)
+        told = f"line {mark.line + 1}: {problem}" if mark and problem else str(fault).splitlines()[0]
+        raise FormatError(f"{source}: not a latency table of Once-for-All: {told}") from fault
     if not isinstance(document, dict):
         found = "nothing" if document is None else type(document).__name__
         raise FormatError(

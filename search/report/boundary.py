@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from converters.engines import Engine
+from converters.engines import Engine, as_engine
 from prototxt_gen.files import write_bytes
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.tables import aligned
@@ -27,8 +27,8 @@ FORMAT = "dongfeng boundary 1"
 class Found:
     """A network of the boundary. Latencies in ms at batch 1, accuracy in 0..1, paths relative to the run's folder.
 
-    Latencies, "predicted" and, where an engine was given, "measured", are of the merged network, and so is `memory`,
-    the peak of its activations in bytes; the files are unmerged, as they were trained, and so are parameters and
+    Latencies, "predicted" and, where an engine was given, "measured", are of the merged network, and so is
+    `peak_memory`, of its activations in bytes; the files are unmerged, as they were trained, and so are parameters and
     multiply-adds (see search/costs.py).
     """
 
@@ -37,13 +37,13 @@ class Found:
     accuracy: float
     parameters: int
     multiply_adds: int
-    memory: int
+    peak_memory: int
     prototxt: str
     caffemodel: str
 
 
 def write_report(
-    search: Strategy, out: str | os.PathLike[str], engine: Engine | None, data: Dataset, schedule: Schedule
+    search: Strategy, out: str | os.PathLike[str], engine: Engine | str | None, data: Dataset, schedule: Schedule
 ) -> list[Found]:
     """Writes the boundary's prototxts beside their weights, then boundary.json; fastest network first.
 
@@ -54,7 +54,8 @@ def write_report(
     boundary = search.boundary()
     shape = search.space.input_shape
     whole = [generate(architecture, input_shape=shape, merged=True) for architecture, _, _ in boundary]
-    measured = [{"measured": entry.ms} for entry in measure(engine, whole)] if engine else [{} for _ in whole]
+    timed = [] if engine is None else measure(as_engine(engine), whole)
+    measured = [{"measured": entry.ms} for entry in timed] or [{} for _ in whole]
     found = []
     for (architecture, predicted, accuracy), more in zip(boundary, measured, strict=True):
         target = network_folder(folder, architecture)
@@ -67,7 +68,7 @@ def write_report(
                 accuracy=accuracy,
                 parameters=costs["parameters"],
                 multiply_adds=costs["multiply-adds"],
-                memory=costs["memory"],
+                peak_memory=costs["memory"],
                 prototxt=(target / DEPLOY).relative_to(folder).as_posix(),
                 caffemodel=(target / WEIGHTS).relative_to(folder).as_posix(),
             )
@@ -103,7 +104,7 @@ def boundary_table(found: Sequence[Found]) -> str:
             f"{network.accuracy:.2%}",
             f"{network.parameters:,}",
             f"{network.multiply_adds:,}",
-            f"{network.memory:,}",
+            f"{network.peak_memory:,}",
             network.code,
         )
         for network in found

@@ -10,7 +10,7 @@ import math
 import os
 from pathlib import Path
 
-from converters.engines import Engine, make_engine
+from converters.engines import Engine, as_engine
 from converters.weights import save_weights
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.networks import generate
@@ -33,7 +33,7 @@ def run_search(
     space: BackboneSpace,
     data: Dataset,
     out: str | os.PathLike[str],
-    engine: Engine | None = None,
+    engine: Engine | str | None = None,
     *,
     table: LatencyTable | None = None,
     trials: int = 32,
@@ -45,14 +45,14 @@ def run_search(
 ) -> Strategy:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
-    `engine` runs the blocks to be measured, PyTorch's by default. With a `table`, one of another device say, nothing is
-    measured: UnsupportedError lists the parts of the space that it lacks. `interval` is in milliseconds of the table's
-    prediction. `limits` leave out networks by their "multiply-adds", "parameters" or "memory" (the peak of activations
-    in bytes, see search/costs.py): the most that one may have, or (least, most). `device` is where PyTorch trains:
-    UnsupportedError when it cannot train there. `trials` counts those of earlier runs in the same folder; more may be
-    asked for later. Everything else must be as when the search began: FormatError tells what differs. ArchitectureError
-    when no network of the space is within the interval and all limits. FileError when the folder cannot be used or
-    another process is using it.
+    `engine`, or its name, runs the blocks to be measured, PyTorch by default. With a `table`, of another device say,
+    nothing is measured: UnsupportedError lists the parts of the space that it lacks. `interval` is in milliseconds of
+    the table's prediction. `limits` leave out networks by their "multiply-adds", "parameters" or "memory" (the peak of
+    activations in bytes, see search/costs.py): the most that one may have, or (least, most). `device` is where PyTorch
+    trains: UnsupportedError when it cannot train there. `trials` counts those of earlier runs in the same folder; more
+    may be asked for later. Everything else must be as when the search began: FormatError tells what differs.
+    ArchitectureError when no network of the space is within the interval and all limits. FileError when the folder
+    cannot be used or another process is using it.
     """
     schedule = schedule or Schedule()
     if space.classes != len(data.classes):
@@ -61,7 +61,7 @@ def run_search(
     check_device(device)
     folder = Path(out)
     with held(folder):
-        known = table or LatencyTable.measure(space, engine or make_engine(), folder / LATENCY_TABLE, progress)
+        known = table or LatencyTable.measure(space, as_engine(engine or "torch"), folder / LATENCY_TABLE, progress)
         search = PartialOrderPruning(space, known, interval, schedule.seed, limits)
         study = StoredStudy(folder / STUDY, settings_of(search, data.identity, interval, schedule))
         if table is not None:

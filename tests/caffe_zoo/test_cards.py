@@ -88,6 +88,15 @@ def test_scores_and_speeds_on_scenes_are_those_of_the_release(name, scene):
     assert results == {TIMED[key]: value for key, value in facts["fps"].items()}
 
 
+@pytest.mark.parametrize("name", ["df1", "df2", "df2a", "resnet18", "resnet50", "resnet101"])
+def test_memory_and_multiply_adds_are_those_of_the_release(name):
+    facts, results = FACTS["imagenet"][name], card(name).results
+    assert results["memory_mb_caffe_50x224x224"] == facts["gpu_mem_mb_224_b50"]
+    assert results["memory_mb_caffe_1x1024x1024"] == facts["gpu_mem_mb_1024_b1"]
+    number, unit = float(facts["flops_paper"][:-1]), facts["flops_paper"][-1]
+    assert results["multiply_adds_m"] == pytest.approx(number * {"M": 1, "G": 1000}[unit])
+
+
 @pytest.mark.parametrize("name", ["resnet18", "resnet50", "resnet101"])
 def test_compared_networks_have_the_figures_of_the_release(name):
     facts = FACTS["imagenet"][name]

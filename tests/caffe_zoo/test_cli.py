@@ -41,7 +41,7 @@ def test_help_names_every_command_with_its_line(capsys):
 def test_every_command_has_a_file_of_its_own():
     folder = ROOT / "caffe_zoo" / "commands"
     files = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
-    assert files == {*COMMANDS, "__init__", "exports", "models", "networks", "options", "paths"}
+    assert files == {*COMMANDS, "__init__", "exports", "limits", "models", "networks", "options", "paths"}
 
 
 def test_an_unknown_command_lists_the_known_ones(capsys):

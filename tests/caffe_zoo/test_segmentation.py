@@ -11,7 +11,7 @@ from caffe_zoo.cityscapes import COLOURS
 from caffe_zoo.models import network, runner
 from caffe_zoo.preprocess import preprocess
 from caffe_zoo.segmentation import colour_map, labels_of, overlay, segmenter
-from converters import to_torch, weights_of
+from converters import make_engine, to_torch, weights_of
 from prototxt_gen import CaffeError
 
 SIZE = (64, 128)
@@ -27,20 +27,24 @@ def test_labels_are_where_the_scores_are_best(small, frames):
     assert (labels == scores.argmax(0).numpy()).mean() > 0.999  # batch norm is folded: some ties fall otherwise
 
 
-def test_onnxruntime_gives_the_same(small, frames):
-    pytest.importorskip("onnxruntime")
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_other_engines_give_the_same(small, frames, engine):
+    pytest.importorskip(engine)
     for path in frames.iterdir():
-        first, second = (segment("small", path, small, engine=engine) for engine in ("torch", "onnxruntime"))
-        assert (first == second).mean() > 0.999
+        first, second, third = (
+            segment("small", path, small, engine=one) for one in ("torch", engine, make_engine(engine, threads=1))
+        )
+        assert (first == second).mean() > 0.999 and (second == third).all()
 
 
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
 @pytest.mark.parametrize("name", ["df1seg_d8", "pl1a_seg"])
-def test_onnxruntime_takes_batches(name):
-    pytest.importorskip("onnxruntime")
+def test_other_engines_take_batches(name, engine):
+    pytest.importorskip(engine)
     net = network(name, input_size=(96, 160))
     weights = weights_of(to_torch(net))
     blob = np.random.default_rng(0).normal(size=(3, 3, 96, 160)).astype(np.float32)
-    expected, found = (runner(net, weights, engine)(blob) for engine in ("torch", "onnxruntime"))
+    expected, found = (runner(net, weights, engine)(blob) for engine in ("torch", engine))
     np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
 
 

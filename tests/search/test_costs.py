@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 
@@ -88,6 +89,12 @@ def test_limits_are_a_most_or_a_range():
         "parameters": (most, math.inf),
         "memory": (0, least),
     }
+    # Written to JSON as they are, and the same however they are given.
+    given = checked_limits({"parameters": 5e8, "memory": np.int64(10**9), "multiply-adds": (0.5, 1e12)}, space)
+    assert (
+        json.dumps(given)
+        == '{"multiply-adds": [0.5, 1000000000000], "parameters": [0, 500000000], "memory": [0, 1000000000]}'
+    )
 
 
 @pytest.mark.parametrize(
@@ -97,6 +104,8 @@ def test_limits_are_a_most_or_a_range():
         ({"memory": (3, 2)}, r"memory: found \(3, 2\), expected the most, or \(least, most\)"),
         ({"memory": (1, 2, 3)}, r"memory: found \(1, 2, 3\)"),
         ({"memory": -1}, "memory: found -1"),
+        ({"memory": "20MB"}, "memory: found '20MB'"),
+        ({"memory": ("1", "2")}, r"memory: found \('1', '2'\)"),
         ({"memory": math.nan}, "memory: found nan"),
         ({"parameters": (math.inf, math.inf)}, "parameters: found"),
         ({"flops": 1, "memory": -1}, "'flops'.*; memory: "),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from prototxt_gen.errors import CaffeError
 
-EXAMPLE = """dongfeng profile convert mobile_trim.yaml pixel1.json --device "Pixel 1"
+EXAMPLE = """dongfeng profile convert mobile_trim.yaml pixel1.json --device-name "Pixel 1"
   dongfeng profile convert pixel1.json mobile_trim.yaml"""
 
 _YAML = (".yaml", ".yml")
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("input", type=Path, metavar="IN", help="a latency table (.json) or one of Once-for-All (.yaml)")
     parser.add_argument("output", type=Path, metavar="OUT", help="the other one of the two")
     parser.add_argument(
-        "--device",
+        "--device-name",
         metavar="NAME",
         help="what a table of Once-for-All was measured on, which the file does not say; default: unknown",
     )
@@ -31,13 +31,13 @@ def run(args: argparse.Namespace) -> int:
 
     kinds = ["yaml" if path.suffix in _YAML else path.suffix[1:] for path in (args.input, args.output)]
     if kinds == ["yaml", "json"]:
-        converted = from_once_for_all(args.input, args.device or "unknown")
+        converted = from_once_for_all(args.input, args.device_name or "unknown")
         converted.table.save(args.output)
         taken, left, named = len(converted.taken), converted.left, "entries"
         print(f"{args.output}: {len(converted.table.entries)} parts, from {taken} of {taken + len(left)} entries")
     elif kinds == ["json", "yaml"]:
-        if args.device is not None:
-            raise CaffeError("--device: found with a table of ours, which says so itself; expected with a .yaml file")
+        if args.device_name is not None:
+            raise CaffeError(f"--device-name: expected with a .yaml file; {args.input} says its device itself")
         table = LatencyTable.load(args.input)
         written = to_once_for_all(table, args.output)
         taken, left, named = len(table.entries) - len(written.left), written.left, "parts"

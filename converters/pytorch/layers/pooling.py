@@ -17,8 +17,6 @@ from prototxt_gen.passes.phase import stated_phase
 if TYPE_CHECKING:
     from converters.pytorch.layers.builders import Row
 
-_LOWEST = torch.finfo(torch.float32).min
-
 
 @BUILDERS.register("Pooling")
 def pooling(row: Row) -> nn.Module:
@@ -85,19 +83,19 @@ def pool(x: Tensor, method: str, window: Windows, ceil: bool = True) -> tuple[Te
     sizes = pooled_sizes(tuple(x.shape[2:]), window, floor=not ceil)
     reach = [(sizes[i] - 1) * stride[i] + kernel[i] for i in (0, 1)]
     margins = [edge for i in (1, 0) for edge in (pad[i], reach[i] - x.shape[2 + i] - pad[i])]
-    padded = F.pad(x, margins, value=_LOWEST if method == "max" else 0.0)
+    # Caffe's -FLT_MAX, or what a smaller type has instead.
+    lowest = max(torch.finfo(torch.float32).min, torch.finfo(x.dtype).min)
+    padded = F.pad(x, margins, value=lowest if method == "max" else 0.0)
     if method == "max":
         y, places = F.max_pool2d(padded, kernel, stride, return_indices=True)
         rows = places.div(padded.shape[3], rounding_mode="floor") - pad[0]
         columns = places.remainder(padded.shape[3]) - pad[1]
         # Without padding a window may begin outside the image: Caffe finds no maximum in it.
-        return y, torch.where(y > _LOWEST, rows * x.shape[3] + columns, -1).to(x.dtype)
+        return y, torch.where(y > lowest, rows * x.shape[3] + columns, -1).to(x.dtype)
     area = kernel[0] * kernel[1]
     if method == "ave":
-        heights, widths = (_extent(x.shape[2 + i], sizes[i], kernel[i], stride[i], pad[i]) for i in (0, 1))
-        divisor = torch.tensor(heights, dtype=x.dtype, device=x.device)[:, None] * torch.tensor(
-            widths, dtype=x.dtype, device=x.device
-        )
+        heights, widths = (_extent(x, i, sizes[i], kernel[i], stride[i], pad[i]) for i in (0, 1))
+        divisor = heights[:, None] * widths
         y = F.avg_pool2d(padded, kernel, stride) * area / divisor
         return y, y
     if method == "draw":
@@ -109,9 +107,11 @@ def pool(x: Tensor, method: str, window: Windows, ceil: bool = True) -> tuple[Te
     return y, y
 
 
-def _extent(size: int, count: int, kernel: int, stride: int, pad: int) -> list[int]:
-    starts = [index * stride - pad for index in range(count)]
-    return [min(start + kernel, size + pad) - start for start in starts]
+def _extent(x: Tensor, axis: int, count: int, kernel: int, stride: int, pad: int) -> Tensor:
+    """How far each window reaches along an axis of the image, padding included."""
+    # Made on the image's device: a CUDA graph can hold no copy from the CPU's memory.
+    starts = torch.arange(count, device=x.device) * stride - pad
+    return ((starts + kernel).clamp(max=x.shape[2 + axis] + pad) - starts).to(x.dtype)
 
 
 def _draw(padded: Tensor, kernel: Shape, stride: Shape, sizes: Shape) -> Tensor:

@@ -46,6 +46,16 @@ def test_the_same_command_again_trains_nothing_and_tells_the_same(finished, caps
     assert f"{counts['trained']} trained, {counts['pruned']} pruned" in printed
 
 
+def test_the_engine_that_measures_may_be_another(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    pytest.importorskip("onnxruntime")
+    words = ["--data", "digits", "--space", TINY, "--trials", "1", "--epochs", "1", "--out", str(tmp_path / "run")]
+    assert command(*words, "--engine", "onnxruntime", "--threads", "1") == 0
+    assert "by onnxruntime, 1 thread, float32" in capsys.readouterr().out
+    target = json.loads((tmp_path / "run" / "latency.json").read_text())["target"]
+    assert (target["engine"], target["threads"]) == ("onnxruntime", 1)
+
+
 def test_networks_are_limited_by_what_they_cost(tmp_path, capsys):
     pytest.importorskip("sklearn")
     words = ["--out", str(tmp_path / "run"), "--space", "s4_b1-2_b1-1_w8-100_c10_i3x16x16", "--epochs", "1"]

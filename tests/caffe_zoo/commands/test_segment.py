@@ -24,6 +24,23 @@ def test_the_command_writes_a_picture(run, small, frames, tmp_path, kind):
         np.testing.assert_array_equal(np.asarray(written), expected)
 
 
+@pytest.mark.parametrize(
+    ("engine", "options"),
+    [
+        ("torch", ["--threads", "1"]),
+        ("onnxruntime", ["--threads", "1"]),
+        ("openvino", ["--threads", "1", "--engine-device", "auto:cpu"]),
+    ],
+)
+def test_the_command_takes_an_engine_and_its_options(run, fault, small, frames, tmp_path, engine, options):
+    pytest.importorskip(engine)
+    words = ("segment", "small", frames / "frame1.png", "--weights", small, "--labels", "--engine", engine)
+    run(*words, "-o", tmp_path / "out.png", *options)
+    with Image.open(tmp_path / "out.png") as written:
+        assert (np.asarray(written) == segment("small", frames / "frame1.png", small)).mean() > 0.999
+    assert f"engine {engine}: precision: found 'int4'" in fault(*words, "-o", "x.png", "--precision", "int4")
+
+
 def test_the_command_takes_folders(run, small, frames, tmp_path):
     (frames / "notes.txt").write_text("")
     out = tmp_path / "out"

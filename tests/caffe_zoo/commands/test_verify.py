@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from converters import load_weights, save_weights
 
 
@@ -32,3 +34,27 @@ def test_verify_names_what_does_not_fit(fault, segmentation_pair):
     assert f"{caffemodel}: weights do not fit" in said
     said = fault("verify", prototxt, caffemodel, "--against", "a", "b", "c")
     assert "--against: found 3 names" in said
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino", "torch"])
+def test_verify_runs_engines_with_their_options(run, fault, segmentation_pair, engine):
+    pytest.importorskip(engine)
+    printed = run("verify", *segmentation_pair, "--against", engine, "--threads", "1")
+    assert "agrees with" in printed and "2 of 2 tops compared" in printed
+    said = fault("verify", *segmentation_pair, "--against", engine, "--engine-device", "abacus")
+    assert f"engine {engine}: device: found 'abacus'" in said
+    said = fault("verify", *segmentation_pair, "--against", engine, "--precision", "float8")
+    assert f"engine {engine}: precision: found 'float8'" in said
+
+
+def test_verify_says_how_much_a_type_loses(run, segmentation_pair):
+    arguments = ("--against", "torch", "--precision", "bfloat16")
+    assert "DIFFERS" in run("verify", *segmentation_pair, *arguments, status=1)
+    assert "agrees" in run("verify", *segmentation_pair, *arguments, "--tolerance", "0.01")
+
+
+def test_options_of_an_engine_want_an_engine(fault, segmentation_pair):
+    prototxt, caffemodel = segmentation_pair
+    for more in ([], ["--against", prototxt, caffemodel]):
+        said = fault("verify", prototxt, caffemodel, *more, "--threads", "2")
+        assert "--threads, --engine-device and --precision are for an engine that --against names" in said

@@ -42,6 +42,8 @@ def test_counts_and_places_are_those_of_the_list(seed, least, most, step):
         assert found.within(low, high) == (expected, expected)
         assert halves.at_most(high) - halves.at_most(low - 1) == expected
         assert len(listed(graph, low, high, len(costs))) == expected
+        reached = costs[costs <= high]
+        assert found.dearest(high) == halves.dearest(high) == (reached[-1] if len(reached) else None)
     for rank in {1, 2, (len(costs) + 1) // 2, len(costs)} & set(range(1, len(costs) + 1)):
         assert found.kth(rank) == (costs[rank - 1], costs[rank - 1])
         assert halves.kth(rank, int(costs[0]) - 1, int(costs[-1])) == costs[rank - 1]

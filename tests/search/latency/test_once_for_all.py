@@ -135,7 +135,7 @@ def test_entries_without_a_time_are_named_and_the_rest_kept(convert, entry, reas
     found = convert(f"{PROXYLESS}{key}: {entry}\n7: {{mean: 1}}\nother: {{mean: 1}}\n")
     assert len(found.taken) == 6
     assert reason in found.left[key]
-    assert found.left["other"] == found.left["a key of type int"] == "no such key is known"
+    assert found.left["'other'"] == found.left["a key of type int"] == "no such key is known"
 
 
 def test_layers_whose_activation_is_not_said_are_left_out(convert):
@@ -159,7 +159,7 @@ def test_half_a_head_is_left_out(convert):
         ("", "found nothing"),
         ("- 1\n", "found list"),
         ("a: 1\n", "none of its 1 keys is like"),
-        ("a: {\n", "expected"),
+        ("a: 1\nb: {\n", "line 3: expected the node content, but found '<stream end>'"),
         ("!!python/object/apply:os.system [ls]\n", "could not determine a constructor"),
         (PROXYLESS + PROXYLESS[:100], "is there twice"),
         ("[" * 20_000, "not a latency table"),
@@ -207,3 +207,17 @@ def test_without_pyyaml_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "yaml", None)
     with pytest.raises(NotInstalledError, match=r"needs pyyaml, .*pip install 'dongfeng\[yaml\]'"):
         from_once_for_all(tmp_path / "a.yaml")
+
+
+@pytest.mark.parametrize("text", [7, "a: b: c", PROXYLESS.replace("mean: 4", "mean: 5")])
+def test_a_text_that_is_not_the_tables_is_not_written(convert, tmp_path, text):
+    table = convert(PROXYLESS).table
+    table.origin["text"] = text
+    to_once_for_all(table, tmp_path / "out.yaml")
+    first = yaml.safe_load((tmp_path / "out.yaml").read_text())["Conv-input:224x224x3-output:112x112x32"]
+    assert first == {"count": 949, "mean": 4.397038}
+
+
+def test_a_table_without_parts_is_refused(tmp_path):
+    with pytest.raises(UnsupportedError, match="the table has no parts"):
+        to_once_for_all(LatencyTable({}), tmp_path / "out.yaml")

@@ -29,7 +29,7 @@ def test_boundary_json_tells_all_and_its_files_give_the_accuracy(finished):
         costs = summarize(net)
         assert (costs.parameters, costs.multiply_adds) == (network["parameters"], network["multiply_adds"])
         merged = generate(network["code"], input_shape=(1, 3, 16, 16), merged=True)
-        assert network["memory"] == summarize(merged).peak_memory
+        assert network["peak_memory"] == summarize(merged).peak_memory
         assert network["latency_ms"]["predicted"] > 0 and network["latency_ms"]["measured"] > 0
         assert network["prototxt"] == f"networks/{network['code']}/deploy.prototxt"
     latencies = [network["latency_ms"]["predicted"] for network in networks]
@@ -41,7 +41,7 @@ def test_table_and_sentence_tell_what_the_file_does(finished):
     table = boundary_table(finished.found)
     assert len(table.splitlines()) == 1 + len(finished.found)
     for network in finished.found:
-        assert f"{network.accuracy:.2%}" in table and network.code in table and f"{network.memory:,}" in table
+        assert f"{network.accuracy:.2%}" in table and network.code in table and f"{network.peak_memory:,}" in table
     counts = finished.search.counts()
     sentence = counts_line(counts)
     assert f"{counts['space']} architectures in the space" in sentence

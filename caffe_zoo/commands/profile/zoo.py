@@ -1,0 +1,95 @@
+"""dongfeng profile zoo: the networks of the zoo timed on this machine, beside what is published of them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from caffe_zoo.commands.options import add_engine, engine_of, size
+from prototxt_gen.errors import CaffeError, UnsupportedError
+from prototxt_gen.files import write_bytes
+
+if TYPE_CHECKING:
+    from caffe_zoo.speeds import Memory, Timed
+
+EXAMPLE = """dongfeng profile zoo --engine onnxruntime --threads 1 -o zoo.md
+  dongfeng profile zoo --networks df1 resnet18 df1seg --sizes 384x640"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What to time, at which sizes, relative to what; the engine; the file."""
+    from caffe_zoo.cards import CARDS
+
+    parser.add_argument("--networks", nargs="+", metavar="NAME", help=f"default: all; any of {', '.join(CARDS)}")
+    parser.add_argument(
+        "--sizes",
+        nargs="+",
+        type=size,
+        metavar="HxW",
+        help="sizes of the segmentation networks (default: 384x640 1024x1024 1024x2048, as in the release)",
+    )
+    parser.add_argument(
+        "--relative-to",
+        metavar="NAME",
+        help="network that the others are compared with (default: resnet18, and df1seg for segmentation)",
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        metavar="FILE",
+        help="also write everything as .json, or the tables as .md; kept up to date after each size",
+    )
+    add_engine(parser)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Times, prints the tables, names what has no time."""
+    from caffe_zoo.cards import card
+    from caffe_zoo.speed_tables import faults, tables
+    from caffe_zoo.speeds import SCENE_SIZES, cases, memory, time_cases
+    from search.latency.measuring import ROUNDS
+    from search.latency.targets import target_words
+    from search.progress import progress_bar
+
+    output: Path | None = args.output
+    if output is not None and output.suffix not in (".json", ".md"):
+        raise CaffeError(f"-o {output}: expected a name that ends in .json or .md")
+    if args.relative_to is not None:
+        card(args.relative_to)
+    names = args.networks or ()
+    chosen = cases(names, args.sizes or SCENE_SIZES)
+    engine = engine_of(args)
+    held = memory(names)
+    today = date.today().isoformat()
+
+    def save(done: list[Timed]) -> None:
+        if output is not None:
+            write_bytes(output, _file(output.suffix, engine.target, today, done, held, args.relative_to or "").encode())
+
+    with progress_bar(len(chosen) * ROUNDS, "timing networks", "run", shown=True) as bar:
+        timed = time_cases(engine, chosen, bar.update, save)
+    print(target_words(engine.target))
+    for table in tables(engine.target, timed, held, args.relative_to or ""):
+        print(f"\n{table.text()}")
+    missing = faults(timed)
+    if missing:
+        print("\nwithout a time:", *missing, sep="\n  ")
+    if output is not None:
+        print(f"\nwrote {output}")
+    if len(missing) == len(timed):
+        raise UnsupportedError(f"engine {args.engine}: none of the networks ran")
+    return 0
+
+
+def _file(
+    suffix: str, target: dict[str, Any], today: str, timed: list[Timed], held: list[Memory], relative_to: str
+) -> str:
+    from caffe_zoo.speed_tables import document, faults, page, tables
+
+    if suffix == ".json":
+        return json.dumps(document(target, today, timed, held), indent=1) + "\n"
+    return page(target, today, tables(target, timed, held, relative_to), faults(timed))

@@ -1,0 +1,225 @@
+"""The latencies of a whole space before any work: its ends, its middle, how many lie in an interval, a histogram."""
+
+from __future__ import annotations
+
+import math
+import random
+from functools import cached_property
+from itertools import pairwise
+from typing import NamedTuple
+
+from prototxt_gen.architectures import Backbone
+from prototxt_gen.errors import UnsupportedError
+from search.latency.cells import Between
+from search.latency.counting import Counting
+from search.latency.predicting import space_graph, space_parts
+from search.latency.table import LatencyTable
+from search.spaces import BackboneSpace
+
+# Bounds of more digits than this are shortened, and known numbers of more than that.
+_DIGITS, _EXACT_DIGITS = 15, 30
+
+# Edges of a histogram's rows within a factor of ten, in hundredths: preferred numbers (ISO 3), the finest first.
+_SERIES = ((100, 125, 160, 200, 250, 315, 400, 500, 630, 800), (100, 160, 250, 400, 630), (100, 200, 500), (100,))
+
+
+class Placed(NamedTuple):
+    """A network of a space and its predicted latency in ms."""
+
+    architecture: Backbone
+    ms: float
+
+
+class Row(NamedTuple):
+    """One row of a histogram: networks of more than `above` and at most `most` ms; how many there are."""
+
+    above: float
+    most: float
+    networks: Between
+
+
+class Overview:
+    """The latencies that a table predicts for all networks of a space.
+
+    UnsupportedError lists the parts of the space that are not in the table. Every interval holds both its ends.
+    """
+
+    def __init__(self, space: BackboneSpace, table: LatencyTable) -> None:
+        missing = missing_parts(space, table)
+        if missing:
+            raise UnsupportedError(f"{space}: not in the latency table: {', '.join(missing)}")
+        self.space = space
+        self.graph = space_graph(space, table.part_nanoseconds, table.base_nanoseconds)
+        self.total = space.count()
+
+    @cached_property
+    def counting(self) -> Counting:
+        """The counts behind all of this, made when they are first needed. UnsupportedError for monstrous spaces."""
+        return Counting(self.graph)
+
+    @cached_property
+    def fastest(self) -> Placed:
+        """The fastest network; one of them, where several are equally fast."""
+        nanoseconds, vector = self.graph.cheapest()
+        return Placed(self.space.decode(vector), nanoseconds / 1e6)
+
+    @cached_property
+    def slowest(self) -> Placed:
+        """The slowest network; one of them, where several are equally slow."""
+        nanoseconds, vector = self.graph.dearest()
+        return Placed(self.space.decode(vector), nanoseconds / 1e6)
+
+    @cached_property
+    def middle_ms(self) -> tuple[float, float]:
+        """The median of all latencies, the lower one of an even number: the least and the most ms that it can be."""
+        least, most = self.counting.kth((self.total + 1) // 2)
+        return least / 1e6, most / 1e6
+
+    @cached_property
+    def middle(self) -> Placed:
+        """A network of the median latency, or where that is known within bounds only, one near it."""
+        vector = self.counting.near((self.total + 1) // 2)
+        return Placed(self.space.decode(vector), int(self.graph.costs(vector[None])[0]) / 1e6)
+
+    def within(self, interval: tuple[float, float]) -> Between:
+        """How many networks have a latency in an interval, (least, most) in ms."""
+        least, most = self._nanoseconds(interval)
+        fastest, slowest = round(self.fastest.ms * 1e6), round(self.slowest.ms * 1e6)
+        if most < fastest or least > slowest:
+            return Between(0, 0)
+        if least <= fastest and most >= slowest:
+            return Between(self.total, self.total)
+        return self.counting.within(least, most)
+
+    def slowest_within(self, interval: tuple[float, float]) -> Placed | None:
+        """The slowest network of an interval, (least, most) in ms; None where there is none, or it is not known."""
+        least, most = self._nanoseconds(interval)
+        cost = self.counting.dearest(most)
+        if cost is None or cost < least:
+            return None
+        vector = self.counting.sample(random.Random(0), 1, cost, cost)[0]
+        return Placed(self.space.decode(vector), cost / 1e6)
+
+    def sample(self, rng: random.Random, number: int, interval: tuple[float, float]) -> list[Backbone]:
+        """So many networks whose latency lies in an interval, (least, most) in ms, each time all equally likely.
+
+        None where there are none; see `Counting.sample`.
+        """
+        vectors = self.counting.sample(rng, number, *self._nanoseconds(interval))
+        return [self.space.decode(vector) for vector in vectors]
+
+    def histogram(self, rows: int = 24) -> list[Row]:
+        """How many networks each of at most about so many rows holds, from the fastest to the slowest.
+
+        Rows are equally wide, or where the slowest takes more than ten times as long as the fastest, have equal ratios.
+        """
+        edges = _edges(round(self.fastest.ms * 1e6), round(self.slowest.ms * 1e6), rows)
+        return [
+            Row(above / 1e6, most / 1e6, number)
+            for (above, most), number in zip(pairwise(edges), self.counting.between(edges), strict=True)
+        ]
+
+    def verdict(self, interval: tuple[float, float]) -> str:
+        """Whether the interval, (least, most) in ms, can be met, by how many networks, or by how much not."""
+        least, most = interval
+        wanted = interval_words(interval)
+        number = self.within(interval)
+        if number.least > 0:
+            return f"{wanted}: can be met: {self.share(number)}"
+        if number.most > 0:
+            return f"{wanted}: may be met: {self.share(number)}"
+        if most < self.fastest.ms:
+            over = self.fastest.ms - most
+            share = f" ({100 * over / most:.3g} % of the limit)" if most > 0 else ""
+            found = f"the fastest takes {self.fastest.ms:.6g} ms, {over:.6g} ms too many{share}"
+            return f"{wanted}: cannot be met: {found}"
+        if least > self.slowest.ms:
+            found = f"the slowest takes {self.slowest.ms:.6g} ms, {least - self.slowest.ms:.6g} ms less than the least"
+            return f"{wanted}: cannot be met: {found}"
+        return f"{wanted}: cannot be met: {self._nearest(interval)}"
+
+    def share(self, number: Between) -> str:
+        """So many of the space's networks, and their share, in words."""
+        shares = [_share(end, self.total) for end in number]
+        share = shares[0] if shares[0] == shares[1] else " to ".join(shares)
+        return f"{bounds(number)} of {whole(self.total)} architectures ({share})"
+
+    def _nearest(self, interval: tuple[float, float]) -> str:
+        """The latencies on both sides of an interval that holds none."""
+        fastest = round(self.fastest.ms * 1e6)
+        below = self.counting.within(fastest, self._nanoseconds(interval)[0] - 1)
+        if not below.is_exact:
+            return "no network lies there"
+        sides = [self.counting.kth(rank) for rank in (below.least, below.least + 1)]
+        if not all(side.is_exact for side in sides):
+            return "no network lies there"
+        return f"the nearest take {sides[0].least / 1e6:.6g} and {sides[1].least / 1e6:.6g} ms"
+
+    def _nanoseconds(self, interval: tuple[float, float]) -> tuple[int, int]:
+        """The whole nanoseconds whose milliseconds, as predictions are given, lie in an interval."""
+        beyond = 2**62
+        least = math.ceil(min(max(interval[0] * 1e6, -beyond), beyond))
+        while -beyond < least and (least - 1) / 1e6 >= interval[0]:
+            least -= 1
+        while least < beyond and least / 1e6 < interval[0]:
+            least += 1
+        most = math.floor(min(max(interval[1] * 1e6, -beyond), beyond))
+        while most < beyond and (most + 1) / 1e6 <= interval[1]:
+            most += 1
+        while most > -beyond and most / 1e6 > interval[1]:
+            most -= 1
+        return least, most
+
+
+def _edges(fastest: int, slowest: int, rows: int) -> list[int]:
+    """The ends of a histogram's rows in nanoseconds: round numbers, the first below `fastest`."""
+    if 0 < fastest * 10 < slowest:
+        for series in _SERIES:
+            edges = [step * 10**power // 100 for power in range(22) for step in series]
+            inner = [edge for edge in edges if fastest <= edge < slowest]
+            if len(inner) < rows or series == _SERIES[-1]:
+                before = [edge for edge in edges if edge < fastest]
+                return [before[-1] if before else 0, *inner, edges[len(before) + len(inner)]]
+    step = next(
+        step * 10**power for power in range(20) for step in (1, 2, 5) if step * 10**power * rows >= slowest - fastest
+    )
+    first = -(-fastest // step) - 1
+    return [place * step for place in range(first, max(first + 1, -(-slowest // step)) + 1)]
+
+
+def missing_parts(space: BackboneSpace, table: LatencyTable) -> list[str]:
+    """The labels of a space's parts that are not in the table."""
+    return sorted(part.label for key, part in space_parts(space).items() if key not in table.entries)
+
+
+def interval_words(interval: tuple[float, float]) -> str:
+    """An interval, (least, most) in ms, in words."""
+    least, most = interval
+    if math.isinf(most):
+        return f"at least {least:.6g} ms" if least > 0 else "any latency"
+    return f"{least:.6g} to {most:.6g} ms" if least > 0 else f"at most {most:.6g} ms"
+
+
+def bounds(number: Between) -> str:
+    """A number in words: itself, or between what and what it lies."""
+    if number.is_exact:
+        return whole(number.least)
+    return f"between {whole(number.least, -1)} and {whole(number.most, 1)}"
+
+
+def whole(number: int, towards: int = 0) -> str:
+    """A whole number; a long one in six digits, rounded down where `towards` is -1 and up where it is 1."""
+    if number < 10 ** (_DIGITS if towards else _EXACT_DIGITS):
+        return f"{number:,}"
+    power = len(str(number)) - 1
+    digits, rest = divmod(number, 10 ** (power - 5))
+    digits += towards > 0 and rest > 0
+    if digits == 10**6:
+        digits, power = 10**5, power + 1
+    return f"{'' if towards else 'about '}{digits / 10**5:.5f}e{power}"
+
+
+def _share(number: int, total: int) -> str:
+    if number and number * 10_000 < total:
+        return f"one in {whole(total // number)}"
+    return f"{100 * number / total:.4g} %"

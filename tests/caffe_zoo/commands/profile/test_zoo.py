@@ -1,0 +1,55 @@
+"""dongfeng profile zoo: a small choice on a real engine, and faults in one line."""
+
+import json
+
+import pytest
+
+from caffe_zoo.cli import main
+from prototxt_gen import UnsupportedError
+from search.latency import measuring
+
+CHOICE = ["profile", "zoo", "--networks", "df-lite", "pl1a_seg", "--sizes", "64x64", "--threads", "1"]
+
+
+@pytest.fixture(autouse=True)
+def few_rounds(monkeypatch):
+    for name in ("ROUNDS", "SAMPLES_PER_ROUND"):
+        monkeypatch.setattr(measuring, name, 1)
+
+
+def test_a_small_choice_on_torch(tmp_path, capsys):
+    assert main([*CHOICE, "--relative-to", "df-lite", "-o", str(tmp_path / "zoo.json")]) == 0
+    printed = capsys.readouterr().out
+    assert "milliseconds at 224x224, batch 1 (in parentheses: relative to df-lite)\n" in printed
+    assert "frames per second at 64x64, batch 1\n" in printed
+    assert "memory in MiB at 1024x1024, batch 1" in printed
+    times = json.loads((tmp_path / "zoo.json").read_text())["times"]
+    assert [(one["network"], one["ms"] > 0) for one in times] == [("df-lite", True), ("pl1a_seg", True)]
+
+
+def test_nothing_that_runs_is_an_error_after_the_rest(tmp_path, capsys, monkeypatch):
+    from converters.engines.torch import TorchEngine
+
+    def refuse(*_, **__):
+        raise UnsupportedError("no room")
+
+    monkeypatch.setattr(TorchEngine, "load", refuse)
+    assert main([*CHOICE, "-o", str(tmp_path / "zoo.md")]) == 2
+    printed = capsys.readouterr()
+    assert "df-lite at 224x224: no room\n  pl1a_seg at 64x64: no room\n" in printed.out
+    assert printed.err == "dongfeng profile: engine torch: none of the networks ran\n"
+    assert "- df-lite at 224x224: no room" in (tmp_path / "zoo.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--networks", "df9"], "no network 'df9' in the zoo"),
+        (["--relative-to", "df9"], "no network 'df9' in the zoo"),
+        (["-o", "zoo.txt"], "expected a name that ends in .json or .md"),
+    ],
+)
+def test_faults_are_one_line(capsys, arguments, said):
+    assert main(["profile", "zoo", *arguments]) == 2
+    printed = capsys.readouterr()
+    assert said in printed.err and printed.err.count("\n") == 1 and not printed.out
