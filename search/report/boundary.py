@@ -54,8 +54,9 @@ def write_report(
     boundary = search.boundary()
     shape = search.space.input_shape
     whole = [generate(architecture, input_shape=shape, merged=True) for architecture, _, _ in boundary]
-    timed = [] if engine is None else measure(as_engine(engine), whole)
-    measured = [{"measured": entry.ms} for entry in timed] or [{} for _ in whole]
+    measured = (
+        [{"measured": entry.ms} for entry in measure(as_engine(engine), whole)] if engine else [{} for _ in whole]
+    )
     found = []
     for (architecture, predicted, accuracy), more in zip(boundary, measured, strict=True):
         target = network_folder(folder, architecture)
