@@ -139,7 +139,7 @@ def test_a_fitted_table_survives_its_file(tmp_path):
 def test_parts_in_no_network_are_refused_by_name_without_a_space():
     networks = drawn(8)
     table = LatencyTable.fit(networks, [device_ms(one) for one in networks], input_shape=SPACE.input_shape)
-    with pytest.raises(UnsupportedError, match="not in the latency table: .*head 512-100"):
+    with pytest.raises(UnsupportedError, match=r"not in the latency table: .*head 512-100"):
         table.predict("s16-32_b32_b64_b512_c100", SPACE.input_shape)
 
 
