@@ -7,6 +7,7 @@ from prototxt_gen.lazy import lazy_names
 if TYPE_CHECKING:
     from search.latency import LatencyTable
     from search.latency.fitting import next_networks
+    from search.latency.overview import Overview
     from search.report.boundary import boundary_table, counts_line, write_report
     from search.report.plots import draw_boundary
     from search.spaces import BackboneSpace, parse_space
@@ -24,6 +25,7 @@ else:
             "BackboneSpace": "search.spaces",
             "Dataset": "search.training.dataset",
             "LatencyTable": "search.latency",
+            "Overview": "search.latency.overview",
             "PartialOrderPruning": "search.strategies.partial_order",
             "Schedule": "search.training.schedule",
             "boundary_table": "search.report.boundary",
@@ -43,6 +45,7 @@ __all__ = [
     "BackboneSpace",
     "Dataset",
     "LatencyTable",
+    "Overview",
     "PartialOrderPruning",
     "Schedule",
     "boundary_table",

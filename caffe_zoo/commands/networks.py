@@ -39,6 +39,19 @@ def generated_shape(asked: tuple[int, ...] | None, network: str, form: str = "de
     return {"input_shape": asked} if asked else {}
 
 
+def by_shape(
+    texts: Sequence[str], size: tuple[int, int] | None
+) -> list[tuple[tuple[int, ...], list[Backbone | Decoder]]]:
+    """Networks of the zoo and codes, those of one shape of input together; `size` is asked for, or each has its own."""
+    found: dict[tuple[int, ...], list[Backbone | Decoder]] = {}
+    for text in texts:
+        architecture = resolve_architecture(text)
+        usual = (1, 3, 1024, 2048) if isinstance(architecture, Decoder) else (1, 3, 224, 224)
+        shape = (1, 3, *size) if size else generated_shape(None, text).get("input_shape", usual)
+        found.setdefault(shape, []).append(architecture)
+    return list(found.items())
+
+
 def read_network(path: Path, args: argparse.Namespace) -> NetParameter:
     """The network in a file; with --strict, V0 options that would be left out are errors, too.
 

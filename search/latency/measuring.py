@@ -1,13 +1,16 @@
-"""Timing many networks on an engine in turns, so that a busy machine slows all of them alike."""
+"""Timing whole networks on an engine in turns, so that a busy machine slows all of them alike."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from converters.engines import Engine
+from converters.engines import Engine, Session
+from prototxt_gen.errors import UnsupportedError
+from prototxt_gen.layers import Shape
 from prototxt_gen.proto import NetParameter
 
 # In every round each network runs until it has so many samples or has used so many milliseconds, so that other work
@@ -16,38 +19,95 @@ ROUNDS = 12
 SAMPLES_PER_ROUND = 10
 MS_PER_ROUND = 30.0
 
+# The median of n normal samples has the standard error 1.2533 sigma / sqrt(n); quartiles lie 1.349 sigma apart.
+_ERROR_OF_MEDIAN = 1.2533 / 1.349
+
 
 class Entry(NamedTuple):
     """Milliseconds of one network or part: the median of its samples, their quartiles, and how many there were.
 
-    `label` says in words what was measured.
+    `label` says in words what was measured. Where it was measured in rounds, `rounds` holds the median of each, and
+    median and quartiles are those of the rounds.
     """
 
     ms: float
     quartiles: tuple[float, float]
     samples: int
     label: str = ""
+    rounds: tuple[float, ...] = ()
+
+    @property
+    def spread(self) -> float:
+        """The standard error of the median over the median: 0.929 times the quartiles' distance, over sqrt(n) and it.
+
+        n is the number of rounds, or of samples where no rounds are known. Infinite where the median is 0.
+        """
+        low, high = self.quartiles
+        count = len(self.rounds) or max(self.samples, 1)
+        return _ERROR_OF_MEDIAN * (high - low) / math.sqrt(count) / self.ms if self.ms > 0 else math.inf
 
 
-def measure(engine: Engine, nets: Sequence[NetParameter], advance: Callable[[], object] = lambda: None) -> list[Entry]:
-    """Times networks, whole ones or parts, in interleaved rounds; `advance` is called after each network of a round."""
-    sessions = [engine.load(net) for net in nets]
-    samples: list[list[float]] = [[] for _ in sessions]
-    for session in sessions:
-        session.time()
-    for _ in range(ROUNDS):
-        for session, times in zip(sessions, samples, strict=True):
-            # The first run finds the caches full of another network.
-            session.time()
-            used, taken = 0.0, 0
-            while taken < SAMPLES_PER_ROUND and used < MS_PER_ROUND:
-                times.append(session.time())
-                used, taken = used + times[-1], taken + 1
-            advance()
-    return [_entry(times) for times in samples]
-
-
-def _entry(times: list[float]) -> Entry:
-    low, median, high = np.percentile(times, (25, 50, 75))
+def entry_of_rounds(rounds: Sequence[float], samples: int, label: str = "") -> Entry:
+    """The entry of what was measured in rounds, given the median of each and how many samples they hold in all."""
+    low, median, high = np.percentile(rounds, (25, 50, 75))
     # No clock here is more exact than a nanosecond.
-    return Entry(round(float(median), 6), (round(float(low), 6), round(float(high), 6)), len(times))
+    exact = tuple(round(float(ms), 6) for ms in rounds)
+    return Entry(round(float(median), 6), (round(float(low), 6), round(float(high), 6)), samples, label, exact)
+
+
+def measure(
+    engine: Engine,
+    nets: Sequence[NetParameter],
+    advance: Callable[[], object] = lambda: None,
+    rounds: int = ROUNDS,
+) -> list[Entry]:
+    """Times whole networks, all loaded at once, in interleaved rounds; `advance` is called after each of a round.
+
+    A network runs several times in a row in each round, and the first time does not count: it finds the caches full of
+    another network. The batch is the engine's. UnsupportedError for a time that is no time, and as `Engine.load`.
+    """
+    sessions = [load_batch(engine, net) for net in nets]
+    medians: list[list[float]] = [[] for _ in sessions]
+    counts = [0] * len(sessions)
+    for session in sessions:
+        if engine.in_process:
+            session.time()
+    for _ in range(rounds):
+        for index, session in enumerate(sessions):
+            times = _in_a_row(session) if engine.in_process else session.samples(SAMPLES_PER_ROUND)
+            medians[index].append(float(np.median([checked_time(ms) for ms in times])))
+            counts[index] += len(times)
+            advance()
+    return [entry_of_rounds(found, count) for found, count in zip(medians, counts, strict=True)]
+
+
+def _in_a_row(session: Session) -> list[float]:
+    session.time()
+    times: list[float] = []
+    while len(times) < SAMPLES_PER_ROUND and sum(times) < MS_PER_ROUND:
+        times.append(checked_time(session.time()))
+    return times
+
+
+def load_batch(engine: Engine, net: NetParameter, outputs: Sequence[str] | None = None) -> Session:
+    """A network as the engine's target says that it is timed: with as many images as its batch."""
+    batch = engine.target.get("batch", 1)
+    shapes = {name: (batch, *shape[1:]) for name, shape in input_shapes(net).items()} if batch != 1 else None
+    return engine.load(net, outputs=outputs, input_shapes=shapes)
+
+
+def input_shapes(net: NetParameter) -> dict[str, Shape]:
+    """The shapes of a generated network's inputs, by name."""
+    return {
+        top: tuple(shape.dim)
+        for layer in net.layer
+        if layer.type == "Input"
+        for top, shape in zip(layer.top, layer.input_param.shape, strict=True)
+    }
+
+
+def checked_time(ms: float) -> float:
+    """A time as it is. UnsupportedError where it is not a number above 0: what ran has not been measured."""
+    if not (math.isfinite(ms) and ms > 0):
+        raise UnsupportedError(f"the engine gives {ms} ms, expected a number above 0")
+    return ms

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +16,7 @@ from search.spaces import BackboneSpace
 from search.spaces.vectors import Vectors
 
 
-class _Placed(NamedTuple):
+class Placed(NamedTuple):
     """A block and its place: its stage, whether it is the first there, the width before it and its own.
 
     Widths are indices as in the space's vectors; 0 stands for the stem.
@@ -30,7 +30,7 @@ class _Placed(NamedTuple):
 
 def space_parts(space: BackboneSpace) -> dict[str, Part]:
     """The distinct parts of all architectures of a space, by key."""
-    stem, blocks, heads = _parts(space)
+    stem, blocks, heads = placed_parts(space)
     return {part.key: part for part in (stem, *blocks.values(), *heads.values())}
 
 
@@ -44,7 +44,7 @@ def space_graph(
     A state is the width before a stage's first block, or of the block before in this stage: the latter are numbered
     behind the former. Missing blocks stand at the beginning of a stage (see spaces/vectors.py).
     """
-    found_stem, found_blocks, found_heads = _parts(space, merged)
+    found_stem, found_blocks, found_heads = placed_parts(space, merged)
     choices = len(space.widths) + 1
     known: dict[str, int] = {}
 
@@ -107,7 +107,7 @@ def predictor(
     return lambda vectors: graph.costs(vectors) / 1e6
 
 
-def _parts(space: BackboneSpace, merged: bool = True) -> tuple[Part, dict[_Placed, Part], dict[int, Part]]:
+def placed_parts(space: BackboneSpace, merged: bool = True) -> tuple[Part, dict[Placed, Part], dict[int, Part]]:
     """The stem, the block of every place, and the head behind every width, cut from networks of the space."""
     stem, blocks, heads = None, {}, {}
     for place, index, architecture in _examples(space):
@@ -117,7 +117,7 @@ def _parts(space: BackboneSpace, merged: bool = True) -> tuple[Part, dict[_Place
     return stem, blocks, heads
 
 
-def _examples(space: BackboneSpace) -> Iterator[tuple[_Placed, int, Backbone]]:
+def _examples(space: BackboneSpace) -> Iterator[tuple[Placed, int, Backbone]]:
     """An architecture of the space for every place that a block can have, and the index of the block in it.
 
     It is as shallow as the space allows, of one width up to the block and of another one from the block on.
@@ -125,22 +125,23 @@ def _examples(space: BackboneSpace) -> Iterator[tuple[_Placed, int, Backbone]]:
     for stage, (least, most) in enumerate(space.depths):
         for width in range(1, len(space.widths) + 1):
             # No block stands before the first one of the first stage.
-            places = [_Placed(0, True, 0, width)] if stage == 0 else []
+            places = [Placed(0, True, 0, width)] if stage == 0 else []
             for before in range(1, width + 1):
-                places += [_Placed(stage, True, before, width)] * (stage > 0)
-                places += [_Placed(stage, False, before, width)] * (most > 1)
+                places += [Placed(stage, True, before, width)] * (stage > 0)
+                places += [Placed(stage, False, before, width)] * (most > 1)
             for place in places:
                 depths = [fewest for fewest, _ in space.depths]
                 depths[stage] = least if place.is_first else max(2, least)
                 index = sum(depths[:stage]) + (not place.is_first)
                 chosen = [place.before] * index + [width] * (sum(depths) - index)
-                yield place, index, space.decode(_vector(space, depths, chosen))
+                yield place, index, space.decode(vector_of(space, depths, chosen))
 
 
-def _vector(space: BackboneSpace, depths: list[int], chosen: list[int]) -> Vectors:
+def vector_of(space: BackboneSpace, depths: Sequence[int], chosen: Sequence[int]) -> Vectors:
     """The width indices of so many blocks in each stage as a vector, in which missing blocks are 0."""
-    vector, done = [], 0
+    vector: list[int] = []
+    done = 0
     for depth, (_, most) in zip(depths, space.depths, strict=True):
-        vector += [0] * (most - depth) + chosen[done : done + depth]
+        vector += [0] * (most - depth) + list(chosen[done : done + depth])
         done += depth
     return np.array(vector, dtype=np.uint8)

@@ -1,7 +1,7 @@
 """Latency tables: parts measured on a target, networks predicted as the sum of their parts.
 
-What is measured is what a device runs: batch 1, batch norm merged. An entry's key is that of the part (see
-prototxt_gen/generator/parts.py), so that equal keys have equal networks.
+What is measured is what a device runs: batch norm merged, as many images as the target's batch. An entry's key is
+that of the part at batch 1 (see prototxt_gen/generator/parts.py), so that equal keys have equal networks.
 """
 
 from __future__ import annotations
@@ -10,40 +10,42 @@ import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from converters.engines import Engine
 from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import FormatError, UnsupportedError
-from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.generator.parts import Part, parts
 from search.latency import logs
+from search.latency.correcting import Correction, Sum, correct, megabytes
+from search.latency.courses import Course, course_of
+from search.latency.curves import Curve
+from search.latency.document import Contents, read_table, write_table
 from search.latency.fitting import fit_networks
-from search.latency.measuring import ROUNDS, Entry, measure
+from search.latency.measuring import Entry, input_shapes
 from search.latency.predicting import predictor, space_parts
+from search.latency.surveying import DRIFT_LIMIT, Survey, is_done
 from search.progress import progress_bar
 from search.spaces import BackboneSpace
 from search.spaces.vectors import Vectors
 
-FORMAT = "dongfeng latency table 3"
-# The format before is read, so that a study begun with it goes on; its target lacks a word: nothing is added to it.
-_FORMAT_2 = "dongfeng latency table 2"
-# In the first one the keys did not tell all networks apart.
-_FORMAT_1 = "dongfeng latency table 1"
-
-# A killed measurement loses at most this many parts.
-PARTS_PER_SAVE = 48
+#: A part is measured until the standard error of its median is this share of it ...
+SPREAD = 0.01
+#: ... or until so many seconds are used.
+BUDGET = 300.0
 
 
 class LatencyTable:
     """Measured parts of networks, and the target they were measured on (see Engine.target).
 
     `origin` says in plain JSON values where the times come from: how, when, in how many rounds. `call_ms` is what one
-    call of the engine costs whatever it runs: it is in the time of each part, and a network pays it once.
+    call of the engine costs whatever it runs: it is in the time of each part, and a network pays it once. `correction`
+    is what whole networks told beside the sums, or None.
     """
 
     def __init__(
@@ -53,40 +55,128 @@ class LatencyTable:
         *,
         call_ms: float = 0.0,
         origin: Mapping[str, Any] | None = None,
+        correction: Correction | None = None,
+        curve: Curve | None = None,
     ) -> None:
         self.target = dict(target)
         self.entries = dict(entries or {})
         self.call_ms = call_ms
         self.origin = dict(origin or {})
+        self.correction = correction
+        self.curve = curve
 
     @classmethod
     def measure(
         cls,
-        space: BackboneSpace,
+        subject: BackboneSpace | Sequence[Backbone | Decoder | str],
         engine: Engine,
         path: str | os.PathLike[str] | None = None,
         progress: bool = False,
+        *,
+        input_shape: Sequence[int] | None = None,
+        spread: float = SPREAD,
+        budget: float | None = BUDGET,
+        seed: int = 0,
     ) -> LatencyTable:
-        """The table of every part of a space. With a `path`, goes on from that file and saves there as it goes.
+        """The table of every part of a space, or of a list of networks at `input_shape` (see `generate`).
+
+        The parts are timed within networks that run part by part, drawn by `seed`, until the standard error of each
+        one's median is at most `spread` of it, or for `budget` seconds (None: however long it takes). With a `path`,
+        goes on from that file and saves there as it goes. `remarks` tells what is wrong with the result: parts that
+        failed, a machine that changed its speed, a spread that was not reached.
 
         FormatError when the file was measured on another target: times of two targets cannot be mixed.
         """
+        course = course_of(subject, input_shape)
         table = cls.load(path) if path is not None and Path(path).exists() else cls(engine.target)
-        missing = [part for key, part in space_parts(space).items() if key not in table.entries]
-        if missing and table.target != engine.target:
-            raise FormatError(
-                f"{os.fspath(path or '')}: target: found {json.dumps(table.target)}, this run has "
-                f"{json.dumps(engine.target)}; {len(missing)} parts are not in the file"
-            )
-        with progress_bar(len(missing) * ROUNDS, "measuring parts", "run", progress and bool(missing)) as bar:
-            for start in range(0, len(missing), PARTS_PER_SAVE):
-                group = missing[start : start + PARTS_PER_SAVE]
-                measured = measure(engine, [part.net for part in group], bar.update)
-                for part, entry in zip(group, measured, strict=True):
-                    table.entries[part.key] = entry._replace(label=part.label)
-                if path is not None:
-                    table.save(path)
+        wanted = table._wanted(course, engine, spread, budget)
+        if not wanted:
+            return table
+        table.check_target(engine, f"{os.fspath(path or 'latency table')}: {len(wanted)} parts are to be measured")
+        table._survey(course, wanted, engine, path, progress, spread, budget, seed)
         return table
+
+    def _wanted(self, course: Course, engine: Engine, spread: float, budget: float | None) -> list[str]:
+        """The keys of parts to be measured, or to be measured on: what a table says that it has finished stays."""
+        asked = self.origin.get("asked", {})
+        most = asked.get("budget", budget)
+        more = spread < asked.get("spread", 0.0) or (most is not None and (budget is None or budget > most))
+        stays = self.origin.get("finished", True) and not more
+
+        def is_open(entry: Entry | None) -> bool:
+            return entry is None or (not stays and bool(entry.rounds) and not is_done(entry, spread, engine))
+
+        return [key for key in course.parts if is_open(self.entries.get(key))]
+
+    def _survey(
+        self,
+        course: Course,
+        wanted: list[str],
+        engine: Engine,
+        path: str | os.PathLike[str] | None,
+        progress: bool,
+        spread: float,
+        budget: float | None,
+        seed: int,
+    ) -> None:
+        earlier = {key: self.origin.get(key, nothing) for key, nothing in (("rounds", 0), ("seconds", 0.0))}
+        # A second run must not walk the networks of the first one again.
+        known = {key: self.entries[key] for key in wanted if key in self.entries}
+        shape = list(next(iter(input_shapes(next(iter(course.parts.values())).net).values())))
+        shapes = [other for other in self.origin.get("input_shapes", []) if other != shape] + [shape]
+        survey = Survey(course, engine, known, self.origin.get("calls", ()), seed + earlier["rounds"])
+
+        def save(finished: bool = False) -> None:
+            found = survey.entries()
+            self.entries |= {key: found[key] for key in wanted if key in found}
+            calls = survey.calls
+            self.call_ms = round(float(np.median(calls)), 6) if calls else self.call_ms
+            done = [self.entries[key] for key in course.parts if key in self.entries]
+            reached = max((entry.spread for entry in done if entry.rounds), default=0.0)
+            labels = {course.parts[key].label: reason for key, reason in survey.failed.items()}
+            self.origin |= {
+                "method": "measured",
+                "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+                "input_shapes": shapes,
+                "rounds": earlier["rounds"] + survey.rounds,
+                "seconds": round(earlier["seconds"] + survey.seconds, 3),
+                "spread": round(reached, 6) if math.isfinite(reached) else None,
+                "asked": {"spread": spread, "budget": budget},
+                "finished": finished,
+                "failed": labels,
+                "drift": survey.drift(),
+                "calls": calls,
+            }
+            if path is not None:
+                self.save(path)
+
+        with progress_bar(100, "measuring parts", "%", progress) as bar:
+
+            def advance(done: float, words: str) -> None:
+                bar.set_description(words, refresh=False)
+                bar.update(max(round(done * 100, 1) - bar.n, 0))
+
+            survey.run(wanted, spread, budget, save, advance)
+        save(finished=True)
+
+    def remarks(self) -> list[str]:
+        """What is wrong with how the table was measured, in words; empty when nothing is."""
+        found = [f"{label}: failed: {reason}" for label, reason in self.origin.get("failed", {}).items()]
+        drift = self.origin.get("drift")
+        if drift and drift["longer"] > DRIFT_LIMIT:
+            found.append(
+                f"the machine changed its speed: rounds {drift['slow_rounds'][0]} to {drift['slow_rounds'][1]} took "
+                f"{drift['longer']:.1%} longer than rounds {drift['fast_rounds'][0]} to {drift['fast_rounds'][1]}, "
+                f"at most {DRIFT_LIMIT:.0%} is expected: other programs, or a processor that gets too hot"
+            )
+        asked = self.origin.get("asked", {}).get("spread")
+        wide = [entry.label for entry in self.entries.values() if entry.rounds and asked and entry.spread > asked]
+        if wide:
+            found.append(
+                f"{len(wide)} parts have a spread above {asked:.2%} when the time was used up, at most "
+                f"{self.origin['spread']:.2%}: {', '.join(wide)}"
+            )
+        return found
 
     @classmethod
     def from_log(
@@ -134,96 +224,128 @@ class LatencyTable:
         not state; UnsupportedError for fewer than five different networks, and where all times are the same.
         """
         found = fit_networks(networks, times, input_shape, space)
-        return cls(target or {"device": "unnamed"}, found.entries, call_ms=found.call_ms, origin=found.origin)
+        return cls(
+            target or {"device": "unnamed"},
+            found.entries,
+            call_ms=found.call_ms,
+            origin=found.origin,
+            curve=found.curve,
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
         """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
-        source = os.fspath(path)
-
-        def expect(holds: bool, field: str, found: Any, expected: str) -> None:
-            if not holds:
-                raise FormatError(f"{source}: {field}: found {str(found)[:80]}, expected {expected}")
-
-        try:
-            document = json.loads(read_bytes(path))
-        except (ValueError, RecursionError) as fault:
-            raise FormatError(f"{source}: not a latency table: {fault}") from fault
-        expect(isinstance(document, dict), "document", document, "an object")
-        if document.get("format") == _FORMAT_1:
-            raise FormatError(
-                f"{source}: format: found {_FORMAT_1!r}, expected {FORMAT!r}: the keys of the old one did not tell "
-                "all networks apart; delete the file and measure again"
-            )
-        if document.get("format") == _FORMAT_2:
-            document |= {"format": FORMAT, "call_ms": 0.0, "origin": {"format": _FORMAT_2}}
-        expect(document.get("format") == FORMAT, "format", document.get("format"), repr(FORMAT))
-        target, listed = document.get("target"), document.get("entries")
-        expect(isinstance(target, dict), "target", target, "an object")
-        expect(isinstance(listed, dict), "entries", listed, "an object")
-        entries = {}
-        for key, entry in listed.items():
-            expect(isinstance(entry, dict), f"entries.{key}", entry, "an object")
-            ms, quartiles, samples, label = (entry.get(field) for field in Entry._fields)
-            expect(_is_time(ms), f"entries.{key}.ms", ms, "milliseconds, at least 0")
-            paired = isinstance(quartiles, list) and len(quartiles) == 2 and all(map(_is_time, quartiles))
-            expect(paired, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds")
-            counted = isinstance(samples, int) and samples >= 0
-            expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 0")
-            expect(isinstance(label, str), f"entries.{key}.label", label, "a text")
-            entries[key] = Entry(float(ms), (float(quartiles[0]), float(quartiles[1])), samples, label)
-        call_ms, origin = document.get("call_ms"), document.get("origin")
-        expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, at least 0")
-        expect(isinstance(origin, dict), "origin", origin, "an object")
-        return cls(target, entries, call_ms=float(call_ms), origin=origin)
+        found = read_table(path)
+        return cls(
+            found.target,
+            found.entries,
+            call_ms=found.call_ms,
+            origin=found.origin,
+            correction=found.correction,
+            curve=found.curve,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the table as JSON, in one step."""
-        document = {
-            "format": FORMAT,
-            "target": self.target,
-            "origin": self.origin,
-            "call_ms": self.call_ms,
-            "entries": {key: entry._asdict() for key, entry in sorted(self.entries.items())},
-        }
-        write_bytes(path, (json.dumps(document, indent=1) + "\n").encode())
+        write_table(path, Contents(self.target, self.entries, self.call_ms, self.origin, self.correction, self.curve))
 
-    def predict(self, architecture: Backbone | Decoder | str, input_shape: Sequence[int] | None = None) -> float:
+    def predict(
+        self,
+        architecture: Backbone | Decoder | str,
+        input_shape: Sequence[int] | None = None,
+        corrected: bool | None = None,
+    ) -> float:
         """Milliseconds of a network: the sum of its parts. UnsupportedError lists those that are not in the table.
 
-        `input_shape` is as in `generate`.
+        `input_shape` is as in `generate`. The sum is corrected where the table has a correction; False leaves it plain,
+        and True is an UnsupportedError where there is none.
         """
         found = parts(architecture, input_shape)
         self._check(found, f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}")
-        return (self.base_nanoseconds + sum(map(self.part_nanoseconds, found))) / 1e6
+        table = self._chosen(corrected)
+        return float(table.milliseconds(table.base_nanoseconds + sum(map(table.part_nanoseconds, found))))
 
-    def predictor(self, space: BackboneSpace) -> Callable[[Vectors], NDArray[np.float64]]:
+    def predictor(
+        self, space: BackboneSpace, corrected: bool | None = None
+    ) -> Callable[[Vectors], NDArray[np.float64]]:
         """A function from many architectures of a space, as vectors (n, length), to their predictions (n,) in ms.
 
         Equal to `predict` of each. UnsupportedError lists the parts of the space that are not in the table.
         """
         self._check(space_parts(space).values(), str(space))
-        return predictor(space, self.part_nanoseconds, self.base_nanoseconds)
+        table = self._chosen(corrected)
+        sums = predictor(space, table.part_nanoseconds, table.base_nanoseconds)
+        return sums if table.curve is None else lambda vectors: table.milliseconds(np.rint(1e6 * sums(vectors)))
+
+    def plain(self) -> LatencyTable:
+        """The table without its correction."""
+        return LatencyTable(self.target, self.entries, call_ms=self.call_ms, origin=self.origin, curve=self.curve)
+
+    def _chosen(self, corrected: bool | None) -> LatencyTable:
+        if corrected and self.correction is None:
+            raise UnsupportedError("the latency table has no correction: `correct` makes one")
+        return self if corrected is None or corrected else self.plain()
 
     def _check(self, needed: Iterable[Part], subject: str) -> None:
         unknown = sorted({part.key: part.label for part in needed if part.key not in self.entries}.values())
         if unknown:
-            raise UnsupportedError(f"{subject}: not in the latency table: {', '.join(unknown)}")
+            failed = self.origin.get("failed", {})
+            named = [f"{label} (failed: {failed[label]})" if label in failed else label for label in unknown]
+            made = " and ".join(str(tuple(shape)) for shape in self.origin.get("input_shapes", []))
+            size = f", which was made for inputs of {made}" if made else ""
+            raise UnsupportedError(f"{subject}: not in the latency table{size}: {', '.join(named)}")
+
+    def correct(
+        self,
+        engine: Engine,
+        networks: Sequence[Backbone | Decoder | str],
+        input_shape: Sequence[int] | None = None,
+        progress: bool = False,
+    ) -> Correction:
+        """Measures these networks whole and keeps the correction that they tell; `telling_networks` chooses some.
+
+        FormatError when the engine is not the table's target; UnsupportedError as `predict`, and for less than two.
+        """
+        self.check_target(engine)
+        sums = [self.sum_of(network, input_shape) for network in networks]
+        self.correction = correct(engine, networks, input_shape, sums, self.call_ms, progress)
+        return self.correction
+
+    def sum_of(self, architecture: Backbone | Decoder | str, input_shape: Sequence[int] | None = None) -> Sum:
+        """What a prediction is made of, before any correction. UnsupportedError as `predict`."""
+        found = parts(architecture, input_shape)
+        self._check(found, str(architecture))
+        return Sum(sum(self._entry(part).ms - self.call_ms for part in found), len(found), sum(map(megabytes, found)))
+
+    def check_target(self, engine: Engine, subject: str = "latency table") -> None:
+        """FormatError when the engine is another target than the table's: its times say nothing about these."""
+        if self.target != engine.target:
+            raise FormatError(
+                f"{subject}: target: found {json.dumps(self.target)}, this run has {json.dumps(engine.target)}"
+            )
 
     @property
     def base_nanoseconds(self) -> int:
         """What every network costs beside its parts."""
-        return round(self.call_ms * 1e6)
+        constant = self.correction.constant_ms if self.correction else 0.0
+        return round((self.call_ms + constant) * 1e6)
 
     def part_nanoseconds(self, part: Part) -> int:
-        """What a part adds to the prediction of a network. KeyError when it is not in the table.
-
-        Where the table tells the part apart by what made its inputs, that entry counts (see `Part.joined_key`).
-        """
+        """What a part adds to the prediction of a network. KeyError when it is not in the table."""
+        ms = self._entry(part).ms - self.call_ms
+        if self.correction is not None:
+            ms = ms * self.correction.slope + self.correction.part_ms + megabytes(part) * self.correction.megabyte_ms
         # Whole numbers, so that networks of the same blocks in another order tie exactly.
-        entry = self.entries.get(part.joined_key) or self.entries[part.key]
-        return round((entry.ms - self.call_ms) * 1e6)
+        return round(ms * 1e6)
 
+    def milliseconds(self, nanoseconds: ArrayLike) -> NDArray[np.float64]:
+        """The predictions of networks (n,) that sum to so many nanoseconds, base and parts: the same, or by the curve.
 
-def _is_time(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+        Larger sums never have smaller predictions.
+        """
+        ms = np.asarray(nanoseconds, np.float64) / 1e6
+        return ms if self.curve is None else self.curve.times_of(ms)
+
+    def _entry(self, part: Part) -> Entry:
+        """A part's entry; where the table tells it apart by what made its inputs, that one (see Part.joined_key)."""
+        return self.entries.get(part.joined_key) or self.entries[part.key]

@@ -13,6 +13,8 @@ SUBCOMMANDS = {
     "fit": "make a table of the times of whole networks",
     "space": "print what a space holds for a device, and whether a limit can be met, before any work",
     "next": "choose and write the whole networks to time next, for `profile fit`",
+    "predict": "print what a table says of networks, part by part",
+    "check": "measure random networks whole and hold a table's predictions against them",
     "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
     "compare": "set two tables side by side",
     "convert": "turn a table into Once-for-All's form, or one of that form into a table",

@@ -3,26 +3,104 @@
 from __future__ import annotations
 
 import argparse
+import math
+import sys
 from pathlib import Path
 
-from caffe_zoo.commands.options import add_engine, engine_of
+from caffe_zoo.commands.networks import by_shape
+from caffe_zoo.commands.options import add_batch, add_engine, count, engine_of, percent, size
+from prototxt_gen.errors import CaffeError
 
 EXAMPLE = "dongfeng profile measure --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 -o latency.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The space, the engine, the table."""
-    parser.add_argument("--space", required=True, metavar="CODE", help="the networks whose parts are timed")
+    """What is measured, how well, for how long, and the table."""
+    subject = parser.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--space", metavar="CODE", help="the networks whose parts are timed")
+    subject.add_argument(
+        "--network",
+        action="append",
+        metavar="NETWORK",
+        help="a network of the zoo or an architecture's code, whose parts are timed (may be repeated)",
+    )
+    parser.add_argument("--input-size", type=size, metavar="HxW", help="of --network; default: the network's own")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="the table; goes on from it when it exists"
     )
+    parser.add_argument(
+        "--spread",
+        type=percent,
+        default=0.01,
+        metavar="PERCENT",
+        help="when a part is measured well enough: the standard error of its median, over it (default: 1%%)",
+    )
+    parser.add_argument(
+        "--budget", type=_minutes, default=5.0, metavar="MINUTES", help="stop after so long all the same (default: 5)"
+    )
+    parser.add_argument(
+        "--correct",
+        type=count,
+        metavar="N",
+        help="then measure N whole networks (of --network: all, at most N) and keep a correction of sums for the rest",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="start of the random numbers that draw networks to run (default: 0)"
+    )
+    add_batch(parser, "1")
     add_engine(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Measures and prints what was written."""
+    """Measures, says what was written and what went wrong; the status is 1 where something did."""
     from search import LatencyTable, parse_space
+    from search.latency.checking import telling_networks
 
-    table = LatencyTable.measure(parse_space(args.space), engine_of(args), args.output, progress=True)
-    print(f"{args.output}: {len(table.entries)} parts")
-    return 0
+    if args.space is not None and args.input_size is not None:
+        raise CaffeError("--input-size is for --network: a space states its own size")
+    space = None if args.space is None else parse_space(args.space)
+    subjects = by_shape(args.network, args.input_size) if space is None else [(space.input_shape, space)]
+    if args.correct is not None and len(subjects) > 1:
+        raise CaffeError(f"--correct is for networks of one size of input, found {len(subjects)}: give --input-size")
+    engine = engine_of(args, args.batch or 1)
+    try:
+        for shape, subject in subjects:
+            table = LatencyTable.measure(
+                subject,
+                engine,
+                args.output,
+                progress=True,
+                input_shape=shape,
+                spread=args.spread,
+                budget=args.budget * 60,
+                seed=args.seed,
+            )
+        if args.correct is not None:
+            ((shape, subject),) = subjects
+            chosen = telling_networks(table, subject, args.correct, shape, args.seed)
+            correction = table.correct(engine, chosen, shape, progress=True)
+            table.save(args.output)
+    except KeyboardInterrupt:
+        print(f"{args.output}: stopped; the same command goes on from here", file=sys.stderr)
+        return 130
+    spread = table.origin.get("spread")
+    print(f"{args.output}: {len(table.entries)} parts" + ("" if spread is None else f", spread at most {spread:.2%}"))
+    if args.correct is not None:
+        print(
+            f"corrected by {len(correction.networks)} whole networks: {correction.error_before:.2%} off in the mean "
+            f"before, {correction.error_after:.2%} after (each left out in turn)"
+        )
+    remarks = table.remarks()
+    for remark in remarks:
+        print(f"{args.output}: {remark}", file=sys.stderr)
+    return 1 if remarks else 0
+
+
+def _minutes(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes above 0")
+    return value

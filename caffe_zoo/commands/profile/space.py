@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any
 
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from prototxt_gen.errors import UnsupportedError
-from prototxt_gen.generator.networks import generate
-from prototxt_gen.summary import summarize
 from prototxt_gen.tables import aligned
 
 if TYPE_CHECKING:
@@ -90,33 +88,42 @@ def _check(space: BackboneSpace, table: LatencyTable, path: Path) -> None:
 
     missing = missing_parts(space, table)
     if missing:
-        engine = table.target.get("engine", "torch")
-        threads = f" --threads {table.target['threads']}" if table.target.get("threads") else ""
         raise UnsupportedError(
             f"{path}: {len(missing)} of the space's {len(space_parts(space))} parts are not in the table; "
-            f"on the device that it was made on, `dongfeng profile measure --space {space} --engine {engine}{threads} "
-            f"-o {path}` adds them; {'; '.join(missing)}"
+            f"{_how_to_get_them(space, table, path)}; {'; '.join(missing)}"
         )
 
 
+def _how_to_get_them(space: BackboneSpace, table: LatencyTable, path: Path) -> str:
+    """What to do for more parts, by how the table was made (see LatencyTable.origin)."""
+    method, target = table.origin.get("method", "measured"), table.target
+    if method == "measured":
+        options = [f"--engine {target.get('engine', 'torch')}"]
+        options += [f"--{name} {target[name]}" for name in ("threads", "precision") if target.get(name)]
+        words = f"--space {space} {' '.join(options)} -o {path}"
+        return f"on the device that it was made on, `dongfeng profile measure {words}` adds them"
+    if method == "log":
+        return f"`dongfeng profile log LOG --network NETWORK -o {path}` adds those of another network's log"
+    if method == "imported":
+        return f"`dongfeng profile export --space {space} --tool TOOL --out FOLDER` begins a table that has them"
+    return f"it was made in another way ({method}): from networks that have them, make it anew"
+
+
 def _costs(overview: Overview, placed: Placed) -> dict[str, int]:
-    """A network's costs: of the network as it is trained, and the activations' memory of the merged one."""
-    shape = overview.space.input_shape
-    plain = summarize(generate(placed.architecture, input_shape=shape))
-    merged = summarize(generate(placed.architecture, input_shape=shape, merged=True))
-    return {
-        "multiply_adds": plain.multiply_adds,
-        "parameters": plain.parameters,
-        "peak_memory": merged.peak_memory,
-    }
+    """What a network costs besides time, by the figure's name (see search/costs.py)."""
+    from search.costs import COSTS
+
+    return {cost.figure: cost.of(placed.architecture, overview.space.input_shape) for cost in COSTS.values()}
 
 
 def _text(overview: Overview, table: LatencyTable, found: dict[str, Placed], rows: Sequence[Row]) -> str:
+    from search.costs import COSTS
     from search.latency.overview import bounds, whole
     from search.latency.targets import target_words
 
     digits = 3 if overview.fastest.ms >= 0.1 else 6
-    titles = ("", "ms", "multiply-adds", "parameters", "memory, bytes", "architecture")
+    costs = [f"{name},{cost.unit}" if cost.unit else name for name, cost in COSTS.items()]
+    titles = ("", "ms", *costs, "architecture")
     table_rows = [
         (
             name,

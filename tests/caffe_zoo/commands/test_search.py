@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from caffe_zoo.commands.search import add_arguments, run
 from prototxt_gen.errors import ArchitectureError, FormatError, NotInstalledError
+from search import LatencyTable
 
 TINY = "s4-8_b1-2_b1-1_w8-16_c10_i3x16x16"
 
@@ -51,7 +53,7 @@ def test_the_engine_that_measures_may_be_another(tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     words = ["--data", "digits", "--space", TINY, "--trials", "1", "--epochs", "1", "--out", str(tmp_path / "run")]
     assert command(*words, "--engine", "onnxruntime", "--threads", "1") == 0
-    assert "by onnxruntime, 1 thread, float32" in capsys.readouterr().out
+    assert "latency of onnxruntime, " in capsys.readouterr().out
     target = json.loads((tmp_path / "run" / "latency.json").read_text())["target"]
     assert (target["engine"], target["threads"]) == ("onnxruntime", 1)
 
@@ -69,6 +71,36 @@ def test_networks_are_limited_by_what_they_cost(tmp_path, capsys):
     assert "left out by latency 0, by multiply-adds 2, by parameters 1, by memory 3)" in capsys.readouterr().out
     with pytest.raises(ArchitectureError, match="memory: found at most 8 bytes, but the least of the space is"):
         command(*words, "--memory-max", "8")
+
+
+def test_a_limit_as_a_share_of_a_network(finished, tmp_path, capsys):
+    """Its parts are measured into the table once, so that the same command goes on with the same limit."""
+    folder, _ = finished
+    out = tmp_path / "run"
+    out.mkdir()
+    shutil.copy(folder / "latency.json", out)
+    other = "s4-8_b32_b32_c10"
+    words = ["--out", str(out), "--space", TINY, "--trials", "1", "--epochs", "1", "--latency", f"2000% of {other}"]
+    assert command(*words) == 0
+    first = capsys.readouterr().out
+    table = LatencyTable.load(out / "latency.json")
+    expected = table.predict(other, (1, 3, 16, 16))
+    assert f"2000% of {other} = {20 * expected:.6g} ms" in first
+    (line,) = (line for line in first.splitlines() if "can be met" in line)
+    assert line.startswith(f"at most {20 * expected:.6g} ms: can be met: ") and " of 7 architectures" in line
+    before = (out / "latency.json").read_bytes()
+    assert command(*words) == 0
+    assert line in capsys.readouterr().out and (out / "latency.json").read_bytes() == before
+
+
+def test_a_limit_that_no_network_meets_is_told_before_any_training(finished, tmp_path, capsys):
+    folder, _ = finished
+    out = tmp_path / "run"
+    out.mkdir()
+    shutil.copy(folder / "latency.json", out)
+    with pytest.raises(ArchitectureError, match="at most 1e-05 ms: cannot be met: the fastest takes"):
+        command("--out", str(out), "--space", TINY, "--latency", "10ns")
+    assert not (out / "study.db").exists()
 
 
 def test_a_folder_of_images(tmp_path, capsys):
@@ -110,6 +142,7 @@ def test_arguments_that_make_no_sense(tmp_path, capsys):
         ["--trials", "0"],
         ["--trials", "x"],
         ["--latency-max", "-1"],
+        ["--latency", "80% of"],
         ["--latency-min", "nan"],
         ["--threads", "0"],
         ["--multiply-adds-max", "5MB"],
@@ -120,8 +153,10 @@ def test_arguments_that_make_no_sense(tmp_path, capsys):
         with pytest.raises(SystemExit):
             command(*out, *words)
         assert words[0] in capsys.readouterr().err
-    with pytest.raises(ArchitectureError, match="latency-min"):
-        command(*out, "--latency-min", "2", "--latency-max", "1")
+    with pytest.raises(ArchitectureError, match=r"the least, 2 .* above the most, 1"):
+        command(*out, "--latency-min", "2", "--latency-max", "1ms")
+    with pytest.raises(ArchitectureError, match="--latency 2 and --latency-max 1"):
+        command(*out, "--latency", "2", "--latency-max", "1")
     with pytest.raises(ArchitectureError, match="space"):
         command(*out, "--space", "anything")
     assert not (tmp_path / "run").exists()

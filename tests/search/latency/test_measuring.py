@@ -1,53 +1,66 @@
-"""Measuring in rounds: fair to all networks, and read off what runs."""
+"""Whole networks in rounds: fair to all of them, and only of what is a time."""
 
 import itertools
-from types import SimpleNamespace
+import math
 
-import numpy as np
 import pytest
 
-from converters.engines import make_engine
-from prototxt_gen import generate, parts
-from search.latency import LatencyTable, measure
-from search.spaces import BackboneSpace
+from prototxt_gen import generate
+from prototxt_gen.errors import UnsupportedError
+from search.latency import Entry, measure
+from tests.search.latency.fake_engines import FakeEngine
+
+NET = generate("s4-8_b8_c10", input_shape=(1, 3, 32, 32))
 
 
 def test_drift_of_the_machine_falls_on_all_networks_alike():
-    # A clock on which everything becomes four times slower after a third of the work.
+    # A clock on which everything becomes four times slower after five of twelve rounds.
     calls = itertools.count()
-    session = SimpleNamespace(time=lambda: 1.0 if next(calls) < 440 else 4.0)
-    engine = SimpleNamespace(target={}, load=lambda net: session)
-    entries = measure(engine, [generate("s4-8_b8_c10", input_shape=(1, 3, 32, 32))] * 10)
+    entries = measure(FakeEngine(lambda net: 1.0 if next(calls) < 560 else 4.0), [NET] * 10)
     assert {entry.ms for entry in entries} == {4.0}
     assert {entry.quartiles for entry in entries} == {(1.0, 4.0)}
 
 
-def test_clipped_blocks_are_measured_with_their_clips():
-    loaded = []
-
-    def load(net):
-        loaded.append([layer.type for layer in net.layer])
-        return SimpleNamespace(time=lambda: 1.0)
-
-    measure(SimpleNamespace(target={}, load=load), [part.net for part in parts("m8_i8e3_c10", (1, 3, 32, 32))])
-    assert loaded == [
-        ["Input", "Convolution", "Clip"],
-        ["Input", "Convolution", "Clip", "Convolution", "Clip", "Convolution"],
-        ["Input", "Pooling", "InnerProduct"],
-    ]
+def test_the_first_run_of_each_round_does_not_count():
+    calls = itertools.count()
+    # One run before all rounds, then eleven in each.
+    (entry,) = measure(FakeEngine(lambda net: 9.0 if (next(calls) - 1) % 11 == 0 else 1.0), [NET])
+    assert entry == Entry(1.0, (1.0, 1.0), 120, "", (1.0,) * 12)
 
 
-def test_torch_measures_a_small_space(tmp_path):
-    pytest.importorskip("torch")
-    space = BackboneSpace(((1, 1),), (8, 64), stem=(4, 8), classes=10, input_shape=(1, 3, 64, 64))
-    engine = make_engine("torch", 1)
-    assert engine.target["engine"] == "torch" and engine.target["device"] and engine.target["threads"] == 1
-    table = LatencyTable.measure(space, engine, tmp_path / "latency.json")
-    assert all(
-        entry.ms > 0 and entry.quartiles[0] <= entry.ms <= entry.quartiles[1] for entry in table.entries.values()
-    )
-    times = {entry.label: entry.ms for entry in table.entries.values()}
-    assert times["basic 8-64-64 s2 16x16"] > times["basic 8-8-8 s2 16x16"]
-    (whole,) = measure(engine, [generate(space.at(1), input_shape=space.input_shape, merged=True)])
-    predicted = table.predict(space.at(1), space.input_shape)
-    assert np.isclose(predicted, whole.ms, rtol=1.0)
+def test_slow_networks_run_less_often():
+    assert [entry.samples for entry in measure(FakeEngine(lambda net: 31.0), [NET], rounds=3)] == [3]
+
+
+def test_networks_run_at_the_batch_of_the_target():
+    engine = FakeEngine(target={"batch": 5})
+    shapes = []
+    load = engine._load
+    engine._load = lambda net, weights, outputs, given: shapes.append(given) or load(net, weights, outputs, given)
+    measure(engine, [NET], rounds=1)
+    assert shapes == [{"data": (5, 3, 32, 32)}]
+
+
+def test_programs_are_run_by_samples():
+    engine = FakeEngine(lambda net: 2.0, in_process=False)
+    (entry,) = measure(engine, [NET], rounds=3)
+    assert (entry.ms, entry.samples, engine.runs) == (2.0, 30, [])
+
+
+@pytest.mark.parametrize("ms", [0.0, -1.0, math.nan, math.inf])
+def test_what_is_no_time_is_refused(ms):
+    with pytest.raises(UnsupportedError, match="ms, expected a number above 0"):
+        measure(FakeEngine(lambda net: ms), [NET])
+
+
+@pytest.mark.parametrize(
+    ("entry", "spread"),
+    [
+        # 1.2533 sigma / sqrt(n) with sigma a 1.349th of the quartiles' distance: 0.92906.
+        (Entry(2.0, (1.9, 2.1), 400), 0.92906 * 0.2 / 20 / 2),
+        (Entry(2.0, (1.9, 2.1), 400, "", (2.0,) * 16), 0.92906 * 0.2 / 4 / 2),
+        (Entry(0.0, (0.0, 0.0), 1), math.inf),
+    ],
+)
+def test_the_spread_is_the_standard_error_of_the_median(entry, spread):
+    assert entry.spread == pytest.approx(spread, rel=1e-4)

@@ -1,7 +1,6 @@
 """Latency tables: what is measured when, files, predictions."""
 
 import json
-from types import SimpleNamespace
 
 import pytest
 
@@ -9,7 +8,6 @@ from caffe_zoo.cards import CARDS
 from prototxt_gen import generate, parse_architecture, parts, summarize
 from prototxt_gen.errors import FileError, FormatError, UnsupportedError
 from search.latency import Entry, LatencyTable, space_parts
-from search.latency import table as table_module
 from search.spaces import BackboneSpace
 
 SPACE = BackboneSpace(
@@ -20,28 +18,6 @@ SPACE = BackboneSpace(
     classes=10,
     input_shape=(1, 3, 64, 48),
 )
-
-
-def counting_engine(target="one"):
-    """An engine whose times are 1, 2, 3 ... ms, by network in the order of loading."""
-    loaded = []
-
-    def load(net):
-        loaded.append(net)
-        milliseconds = float(len(loaded))
-        return SimpleNamespace(time=lambda: milliseconds)
-
-    return SimpleNamespace(target={"engine": target}, load=load), loaded
-
-
-def test_every_entry_has_the_label_of_its_part():
-    engine, loaded = counting_engine()
-    found = LatencyTable.measure(SPACE, engine)
-    listed = space_parts(SPACE)
-    assert list(found.entries) == list(listed)
-    for index, (key, entry) in enumerate(found.entries.items()):
-        assert entry == Entry(index + 1.0, (index + 1.0, index + 1.0), entry.samples, listed[key].label)
-        assert loaded[index] == listed[key].net
 
 
 @pytest.mark.parametrize("name", CARDS)
@@ -58,48 +34,12 @@ def test_any_network_of_the_zoo_is_predicted(name):
 
 
 def test_blocks_not_measured_are_all_listed():
-    engine, _ = counting_engine()
-    table = LatencyTable.measure(SPACE, engine)
+    table = LatencyTable({}, {key: Entry(1.0, (1.0, 1.0), 1, part.label) for key, part in space_parts(SPACE).items()})
     with pytest.raises(
         UnsupportedError,
         match=r"s4-8_b64_c11 at \(1, 3, 64, 48\): .*: basic 8-64-64 s2 16x12, head 64-11 8x6",
     ):
         table.predict(parse_architecture("s4-8_b64_c11"), SPACE.input_shape)
-
-
-def test_a_stopped_measurement_goes_on_where_it_was(tmp_path, monkeypatch):
-    monkeypatch.setattr(table_module, "PARTS_PER_SAVE", 5)
-    path = tmp_path / "latency.json"
-    engine, loaded = counting_engine()
-
-    def failing(net):
-        if len(loaded) == 12:
-            raise KeyboardInterrupt
-        return engine.load(net)
-
-    with pytest.raises(KeyboardInterrupt):
-        LatencyTable.measure(SPACE, SimpleNamespace(target=engine.target, load=failing), path)
-    kept = LatencyTable.load(path).entries
-    assert len(kept) == 10
-    table = LatencyTable.measure(SPACE, engine, path)
-    assert len(loaded) == 12 + len(space_parts(SPACE)) - 10
-    assert set(table.entries) == set(space_parts(SPACE))
-    assert {key: table.entries[key] for key in kept} == kept
-    assert LatencyTable.load(path).entries == table.entries
-    # Nothing is missing any more, so any target may use the table: it tells about the one it was measured on.
-    other, loaded = counting_engine("another")
-    assert LatencyTable.measure(SPACE, other, path).target == engine.target
-    assert loaded == []
-
-
-def test_times_of_two_targets_do_not_mix(tmp_path):
-    path = tmp_path / "latency.json"
-    engine, _ = counting_engine("one")
-    LatencyTable(engine.target, {"x": Entry(1.0, (1.0, 1.0), 1)}).save(path)
-    before = path.read_bytes()
-    with pytest.raises(FormatError, match=r"latency.json: target: found .*one.*another"):
-        LatencyTable.measure(SPACE, counting_engine("another")[0], path)
-    assert path.read_bytes() == before
 
 
 @pytest.mark.parametrize(

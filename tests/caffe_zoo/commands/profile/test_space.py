@@ -110,6 +110,13 @@ def test_parts_that_are_missing_come_with_the_command_that_measures_them(fault, 
     assert f"{len(lost)} of the space's {len(space_parts(parse_space(CODE)))} parts are not in the table" in message
     assert f"`dongfeng profile measure --space {CODE} --engine torch --threads 2 -o {table}` adds them" in message
     assert loaded.entries[lost[0]].label in message
+    for method, words in {
+        "log": f"`dongfeng profile log LOG --network NETWORK -o {table}`",
+        "imported": f"`dongfeng profile export --space {CODE} --tool TOOL --out FOLDER`",
+        "once-for-all": "made in another way (once-for-all)",
+    }.items():
+        LatencyTable(loaded.target, {}, origin={"method": method}).save(table)
+        assert words in fault("profile", "space", "--space", CODE, "--table", table)
 
 
 @pytest.mark.parametrize(

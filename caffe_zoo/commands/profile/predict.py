@@ -1,0 +1,42 @@
+"""dongfeng profile predict: what a table says of networks, and which of their parts take the time."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from caffe_zoo.commands.networks import by_shape
+from caffe_zoo.commands.options import size
+
+EXAMPLE = "dongfeng profile predict latency.json df1"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The table, the networks, the size of their input."""
+    parser.add_argument("table", type=Path, metavar="TABLE", help="a latency table")
+    parser.add_argument("network", nargs="+", metavar="NETWORK", help="a network of the zoo, or an architecture's code")
+    parser.add_argument("--input-size", type=size, metavar="HxW", help="size of the input; default: the network's own")
+    parser.add_argument("--plain", action="store_true", help="the sum of the parts without the table's correction")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Prints each network's prediction, then its parts with their times and shares."""
+    from prototxt_gen import parts
+    from prototxt_gen.tables import aligned
+    from search import LatencyTable
+
+    table = LatencyTable.load(args.table)
+    table = table.plain() if args.plain else table
+    for shape, networks in by_shape(args.network, args.input_size):
+        for network in networks:
+            total = table.predict(network, shape)
+            rows = [("every call", table.base_nanoseconds / 1e6)]
+            rows += [(part.label, table.part_nanoseconds(part) / 1e6) for part in parts(network, shape)]
+            if table.curve is not None:
+                rows.append(("by how large the sum is", total - sum(ms for _, ms in rows)))
+            print(f"{network}: {total:.3f} ms")
+            lines = [
+                (f"  {label}", f"{ms:.3f}", f"{ms / total:.1%}") for label, ms in rows if ms or label != "every call"
+            ]
+            print("\n".join(aligned(lines, right=(1, 2))))
+    return 0

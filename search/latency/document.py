@@ -1,0 +1,131 @@
+"""A latency table as JSON: what is written, what is read, and every field checked."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from typing import Any, NamedTuple
+
+from prototxt_gen.errors import FormatError
+from prototxt_gen.files import read_bytes, write_bytes
+from search.latency.correcting import Correction
+from search.latency.curves import Curve, is_curve
+from search.latency.measuring import Entry
+
+FORMAT = "dongfeng latency table 3"
+# The format before is read, so that a study begun with it goes on; its target lacks words: nothing is added to it.
+_FORMAT_2 = "dongfeng latency table 2"
+# In the first one the keys did not tell all networks apart.
+_FORMAT_1 = "dongfeng latency table 1"
+
+
+class Contents(NamedTuple):
+    """What a file of a latency table holds."""
+
+    target: dict[str, Any]
+    entries: dict[str, Entry]
+    call_ms: float
+    origin: dict[str, Any]
+    correction: Correction | None
+    curve: Curve | None = None
+
+
+def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
+    """Writes a table in one step. FileError when that fails."""
+    head = {
+        "format": FORMAT,
+        "target": contents.target,
+        "origin": contents.origin,
+        "call_ms": contents.call_ms,
+        "correction": None if contents.correction is None else contents.correction._asdict(),
+    }
+    if contents.curve is not None:
+        head["curve"] = contents.curve._asdict()
+    # A line for each entry: short enough to read, and to compare two files line by line.
+    fields = [f" {json.dumps(field)}: {json.dumps(value)}" for field, value in head.items()]
+    rows = [f"  {json.dumps(key)}: {json.dumps(_written(entry))}" for key, entry in sorted(contents.entries.items())]
+    text = "{\n" + ",\n".join(fields) + ',\n "entries": {\n' + ",\n".join(rows) + "\n }\n}\n"
+    write_bytes(path, text.encode())
+
+
+def _written(entry: Entry) -> dict[str, Any]:
+    written = entry._asdict()
+    if not entry.rounds:
+        del written["rounds"]
+    return written
+
+
+def read_table(path: str | os.PathLike[str]) -> Contents:
+    """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
+    source = os.fspath(path)
+
+    def expect(holds: bool, field: str, found: Any, expected: str) -> None:
+        if not holds:
+            raise FormatError(f"{source}: {field}: found {str(found)[:80]}, expected {expected}")
+
+    try:
+        document = json.loads(read_bytes(path))
+    except (ValueError, RecursionError) as fault:
+        raise FormatError(f"{source}: not a latency table: {fault}") from fault
+    expect(isinstance(document, dict), "document", document, "an object")
+    if document.get("format") == _FORMAT_1:
+        raise FormatError(
+            f"{source}: format: found {_FORMAT_1!r}, expected {FORMAT!r}: the keys of the old one did not tell "
+            "all networks apart; delete the file and measure again"
+        )
+    if document.get("format") == _FORMAT_2:
+        document |= {"format": FORMAT, "call_ms": 0.0, "origin": {"format": _FORMAT_2}}
+    expect(document.get("format") == FORMAT, "format", document.get("format"), repr(FORMAT))
+    target, listed = document.get("target"), document.get("entries")
+    expect(isinstance(target, dict), "target", target, "an object")
+    expect(isinstance(listed, dict), "entries", listed, "an object")
+    entries = {}
+    for key, entry in listed.items():
+        expect(isinstance(entry, dict), f"entries.{key}", entry, "an object")
+        ms, quartiles, samples, label = (entry.get(field) for field in ("ms", "quartiles", "samples", "label"))
+        rounds = entry.get("rounds", [])
+        expect(_is_time(ms), f"entries.{key}.ms", ms, "milliseconds, at least 0")
+        paired = isinstance(quartiles, list) and len(quartiles) == 2 and all(map(_is_time, quartiles))
+        expect(paired, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds")
+        counted = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 0
+        expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 0")
+        expect(isinstance(label, str), f"entries.{key}.label", label, "a text")
+        timed = isinstance(rounds, list) and all(map(_is_time, rounds))
+        expect(timed, f"entries.{key}.rounds", rounds, "a list of milliseconds")
+        low, high = map(float, quartiles)
+        entries[key] = Entry(float(ms), (low, high), samples, label, tuple(map(float, rounds)))
+    call_ms, origin = document.get("call_ms"), document.get("origin")
+    expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, at least 0")
+    expect(isinstance(origin, dict), "origin", origin, "an object")
+    calls = origin.get("calls", [])
+    expect(isinstance(calls, list) and all(map(_is_time, calls)), "origin.calls", calls, "a list of milliseconds")
+    curve = document.get("curve")
+    expect(curve is None or is_curve(curve), "curve", curve, "sums and times in ms, as many of both, each increasing")
+    return Contents(
+        target,
+        entries,
+        float(call_ms),
+        origin,
+        _read_correction(document.get("correction"), expect),
+        None if curve is None else Curve(tuple(curve["sums"]), tuple(curve["times"])),
+    )
+
+
+def _read_correction(found: Any, expect: Any) -> Correction | None:
+    if found is None:
+        return None
+    expect(isinstance(found, dict), "correction", found, "an object or null")
+    for field in ("slope", "constant_ms", "part_ms", "megabyte_ms", "error_before", "error_after"):
+        value = found.get(field)
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        expect(number, f"correction.{field}", value, "a number")
+    networks = found.get("networks")
+    named = isinstance(networks, list) and all(isinstance(name, str) for name in networks)
+    expect(named, "correction.networks", networks, "a list of codes")
+    expect(isinstance(found.get("date"), str), "correction.date", found.get("date"), "a text")
+    return Correction(**{field: found[field] for field in Correction._fields} | {"networks": tuple(networks)})
+
+
+def _is_time(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0

@@ -1,0 +1,208 @@
+"""Measuring the parts of a course in interleaved rounds, until their spread is small enough or the time is used up."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import numpy as np
+
+from converters.engines import Engine
+from prototxt_gen.generator.parts import Part
+from search.latency.courses import Course
+from search.latency.measuring import Entry, entry_of_rounds
+from search.latency.walking import Walker
+
+# Quartiles of fewer medians tell too little of their spread.
+LEAST_ROUNDS = 12
+# A program started for each call gives many runs at once.
+LEAST_ROUNDS_OF_PROGRAMS = 3
+RUNS_OF_PROGRAMS = 20
+# A killed measurement loses at most this much, or one run of one network.
+SECONDS_PER_SAVE = 3.0
+#: The parts of one third of the rounds may take so much longer than those of another; more is called drift.
+DRIFT_LIMIT = 0.10
+# Random networks for each one that is walked.
+_DRAWN = 8
+
+
+def is_done(entry: Entry | None, spread: float, engine: Engine) -> bool:
+    """Whether a part has been measured in enough rounds, and to this spread or less."""
+    return entry is not None and len(entry.rounds) >= _least_rounds(engine) and entry.spread <= spread
+
+
+def _least_rounds(engine: Engine) -> int:
+    return LEAST_ROUNDS if engine.in_process else LEAST_ROUNDS_OF_PROGRAMS
+
+
+class Survey:
+    """The times of a course's parts as they come in: medians of rounds, and how many samples they hold.
+
+    It goes on from `known` entries, whose rounds count like its own, and from the medians of earlier `calls`.
+    """
+
+    def __init__(
+        self, course: Course, engine: Engine, known: Mapping[str, Entry], calls: Iterable[float], seed: int
+    ) -> None:
+        self._course = course
+        self._engine = engine
+        self._rng = random.Random(seed)
+        self._walker = Walker(engine)
+        self._known = {key: entry for key, entry in known.items() if entry.rounds}
+        self._before = list(calls)
+        #: How many rounds there have been, the last one perhaps not a whole one.
+        self.rounds = 0
+        self._samples: dict[str, list[float]] = {}
+        self._call_samples: list[float] = []
+        self._medians: dict[str, list[float]] = {}
+        self._numbers: dict[str, list[int]] = {}
+        self._counts: dict[str, int] = {}
+        self._calls: list[float] = []
+        self.seconds = 0.0
+
+    @property
+    def failed(self) -> dict[str, str]:
+        """Why parts could not be timed, by key."""
+        return self._walker.failed
+
+    @property
+    def calls(self) -> list[float]:
+        """Medians of what a call takes that does next to nothing, one a round."""
+        return self._before + self._calls
+
+    def entries(self) -> dict[str, Entry]:
+        """The entries of all parts timed so far, by key."""
+        found = {}
+        for key, part in self._course.parts.items():
+            known, times = self._known.get(key), self._samples.get(key, [])
+            medians = self._medians.get(key, []) + ([float(np.median(times))] if times else [])
+            if medians and key not in self.failed:
+                before = known.rounds if known else ()
+                count = (known.samples if known else 0) + self._counts.get(key, 0) + len(times)
+                found[key] = entry_of_rounds([*before, *medians], count, part.label)
+        return found
+
+    def _end_round(self) -> None:
+        """Keeps the medians of the round's samples, by part, with the round's number."""
+        for key, times in self._samples.items():
+            self._medians.setdefault(key, []).append(float(np.median(times)))
+            self._numbers.setdefault(key, []).append(self.rounds)
+            self._counts[key] = self._counts.get(key, 0) + len(times)
+        self._samples = {}
+        self._calls += [round(float(np.median(self._call_samples)), 6)] if self._call_samples else []
+        self._call_samples = []
+
+    def drift(self) -> dict[str, Any] | None:
+        """How the machine's speed changed: its slowest third of the rounds, its fastest, how much longer parts took.
+
+        The median over all parts that were timed in all thirds. None where there were too few rounds to say.
+        """
+        if self.rounds < LEAST_ROUNDS:
+            return None
+        thirds = [(self.rounds * third // 3, self.rounds * (third + 1) // 3) for third in range(3)]
+        times = []
+        for key, medians in self._medians.items():
+            numbers = np.array(self._numbers[key])
+            found = [np.array(medians)[(first < numbers) & (numbers <= last)] for first, last in thirds]
+            if min(map(len, found)) >= 3:
+                times.append([float(np.median(third)) for third in found])
+        if not times:
+            return None
+        speeds = np.median(np.array(times) / np.array(times)[:, :1], axis=0)
+        slow, fast = int(speeds.argmax()), int(speeds.argmin())
+        return {
+            "longer": round(float(speeds[slow] / speeds[fast] - 1), 4),
+            "slow_rounds": [thirds[slow][0] + 1, thirds[slow][1]],
+            "fast_rounds": [thirds[fast][0] + 1, thirds[fast][1]],
+        }
+
+    def run(
+        self,
+        wanted: Iterable[str],
+        spread: float,
+        budget: float | None,
+        save: Callable[[], object],
+        advance: Callable[[float, str], object],
+    ) -> None:
+        """Measures until the entries of all wanted parts have this spread or less, or for `budget` seconds if any.
+
+        `save` is called as it goes, `advance` with the share of the work that is done, and with words.
+        """
+        begun = saved = perf_counter()
+        wanted, limit = list(wanted), math.inf if budget is None else budget
+        for number, key in enumerate(wanted):
+            self._walker.load(self._course.parts[key])
+            advance(0.0, f"loading part {number + 1} of {len(wanted)}")
+        open_parts, entries = [key for key in wanted if key not in self.failed], dict(self._known)
+        started = perf_counter()
+        while open_parts and perf_counter() - begun < limit:
+            self.rounds += 1
+            for step in self._steps(open_parts, entries):
+                step()
+                self.seconds = perf_counter() - begun
+                if perf_counter() - saved > SECONDS_PER_SAVE:
+                    save()
+                    saved = perf_counter()
+                left = self._seconds_left(open_parts, entries, spread, perf_counter() - started)
+                left = min(left, max(limit - self.seconds, 0.0))
+                done = len(wanted) - len(open_parts)
+                share = self.seconds / (self.seconds + left)
+                advance(share, f"round {self.rounds}, {done} of {len(wanted)} parts done")
+                if self.seconds >= limit:
+                    break
+            self._end_round()
+            entries = self._known | self.entries()
+            open_parts = [
+                key for key in wanted if key not in self.failed and not is_done(entries.get(key), spread, self._engine)
+            ]
+        self.seconds = perf_counter() - begun
+        save()
+
+    def _steps(self, open_parts: Sequence[str], entries: Mapping[str, Entry]) -> Iterator[Callable[[], object]]:
+        """What a round does, in steps: each open part is met at least once, in an order drawn anew."""
+        unmet = self._rng.sample(open_parts, len(open_parts))
+        if not self._engine.in_process:
+            yield self._call
+            yield from (partial(self._sample, self._course.parts[key]) for key in unmet)
+            return
+        typical = float(np.median([entry.ms for entry in entries.values()])) if entries else 1.0
+        while unmet := [key for key in unmet if key not in self.failed]:
+            drawn = [self._course.through(unmet[0], self._rng) for _ in range(_DRAWN)]
+            # A part runs faster in a small network, whose other parts leave its weights in the caches, and there it
+            # counts for more of the sum. Fast networks are drawn more often, so that relative errors are least.
+            times = [sum(entries[part.key].ms if part.key in entries else typical for part in one) for one in drawn]
+            (network,) = self._rng.choices(drawn, [1 / ms for ms in times])
+            yield partial(self._walk, network)
+            met = {part.key for part in network}
+            unmet = [key for key in unmet if key not in met]
+
+    def _call(self) -> None:
+        self._call_samples += self._walker.samples(None, RUNS_OF_PROGRAMS)
+
+    def _walk(self, network: list[Part]) -> None:
+        self._call_samples += self._walker.walk(network, self._add)
+
+    def _sample(self, part: Part) -> None:
+        for ms in self._walker.samples(part, RUNS_OF_PROGRAMS):
+            self._add(part.key, ms)
+
+    def _add(self, key: str, ms: float) -> None:
+        self._samples.setdefault(key, []).append(ms)
+
+    def _seconds_left(
+        self, open_parts: Sequence[str], entries: Mapping[str, Entry], spread: float, used: float
+    ) -> float:
+        """A guess: spread falls with the square root of the rounds."""
+        more, least = 0.0, _least_rounds(self._engine)
+        for key in open_parts:
+            entry = entries.get(key)
+            rounds = len(entry.rounds) if entry else 0
+            wanted = float(least)
+            if entry and rounds >= least and np.isfinite(entry.spread):
+                wanted = max(wanted, rounds * (entry.spread / spread) ** 2 if spread > 0 else np.inf)
+            more = max(more, wanted - rounds)
+        return more * used / max(self.rounds, 1)
