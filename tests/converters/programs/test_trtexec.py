@@ -234,6 +234,10 @@ def test_a_name_that_is_cut_off_may_be_several(layers):
     assert TRTEXEC.layers_of("conv1/relu + conv1.a + sum + up2 + sum co", layers)[-1] == {"sum"}, "a copy"
 
 
+def test_brackets_without_end_are_no_trouble(layers):
+    assert TRTEXEC.layers_of("PWN(" * 5000 + "conv1" + ")" * 5000, layers) == [set()]
+
+
 def test_the_command():
     files = {"onnx": "a.onnx"}
     cuda = Options(device="cuda", precision="float16")
