@@ -167,6 +167,15 @@ def test_what_is_cut_off_or_no_time_is_refused_by_name(wrong, said):
         TRTEXEC.read(wrong, "log")
 
 
+@pytest.mark.parametrize(
+    ("text", "end"), [(PROFILE, "]\n"), (TIMES, "]\n"), (PRINTED, "&&&& PASSED"), (OLD, "0.247ms")]
+)
+def test_wherever_an_output_is_cut_off_it_is_refused(text, end):
+    for place in range(1, text.rindex(end), 3):
+        with pytest.raises(FormatError, match="^log: "):
+            TRTEXEC.read(text[:place], "log")
+
+
 @pytest.fixture(scope="module")
 def layers():
     from prototxt_gen import NetParameter
