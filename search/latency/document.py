@@ -83,8 +83,8 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         paired = isinstance(quartiles, list) and len(quartiles) == 2 and all(map(_is_time, quartiles))
         sorted_pair = paired and quartiles[0] <= quartiles[1]
         expect(sorted_pair, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds, the lower one first")
-        counted = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 1
-        expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 1")
+        counted = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 0
+        expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 0")
         # Labels are printed, and a terminal obeys what it cannot show.
         readable = isinstance(label, str) and label.isprintable()
         expect(readable, f"entries.{key}.label", ascii(label), "a text of one line")

@@ -40,11 +40,12 @@ class Entry(NamedTuple):
     def spread(self) -> float:
         """The standard error of the median over the median: 0.929 times the quartiles' distance, over sqrt(n) and it.
 
-        n is the number of rounds, or of samples where no rounds are known. Infinite where the median is 0.
+        n is the number of rounds, or of samples where no rounds are known. Infinite where the median is 0, and for
+        what was not measured at all.
         """
         low, high = self.quartiles
         count = len(self.rounds) or self.samples
-        return _ERROR_OF_MEDIAN * (high - low) / math.sqrt(count) / self.ms if self.ms > 0 else math.inf
+        return _ERROR_OF_MEDIAN * (high - low) / math.sqrt(count) / self.ms if self.ms > 0 and count else math.inf
 
 
 def entry_of_rounds(rounds: Sequence[float], samples: int, label: str = "") -> Entry:

@@ -205,11 +205,11 @@ def _time(entry: Any) -> _Time | str:
     mean = entry.get("mean") if isinstance(entry, dict) else None
     if isinstance(mean, bool) or not isinstance(mean, (int, float)):
         return "there is no mean" if mean is None else "the mean is no number"
-    if not 0 <= mean < 1e12:
+    if not 0 <= mean < 1e9:
         return "the mean is no time in milliseconds"
     count = entry.get("count", 1)
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count < 1e12:
-        return "the count is no whole number of at least 1"
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 1e12:
+        return "the count is no whole number"
     return _Time(float(mean), count)
 
 

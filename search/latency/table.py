@@ -25,6 +25,7 @@ from search.latency import logs
 from search.latency.correcting import Correction, Sum, correct, megabytes
 from search.latency.courses import Course, course_of
 from search.latency.document import Contents, read_table, write_table
+from search.latency.fitting import fit_networks
 from search.latency.measuring import Entry, input_shapes
 from search.latency.predicting import predictor, space_parts
 from search.latency.surveying import DRIFT_LIMIT, Survey, is_done
@@ -198,6 +199,31 @@ class LatencyTable:
         return logs.table_with(cls, into, log)
 
     @classmethod
+    def fit(
+        cls,
+        networks: Sequence[Backbone | Decoder | str],
+        times: Sequence[float],
+        *,
+        space: BackboneSpace | Sequence[Backbone | Decoder | str] | None = None,
+        input_shape: Sequence[int] | Sequence[Sequence[int] | None] | None = None,
+        target: Mapping[str, Any] | None = None,
+    ) -> LatencyTable:
+        """The table of a device that times only whole networks, from their times in ms, by regression.
+
+        It holds the parts of these networks, and with a `space`, or other networks in its place, those of all its
+        networks, too: what was in no network timed is told by the work of its layers, with wider quartiles and 0
+        samples. `input_shape` is one shape for all networks, or one for each; without it,
+        it is the space's, or the networks' own. `target` says what was measured on.
+        `origin["cross_validation"]` says how far predictions of other networks were off, `origin["outliers"]` which
+        times do not fit the others. A network given twice counts twice.
+
+        CaffeError for lengths that differ, times that are no times, and inputs of several sizes that `input_shape` does
+        not state; UnsupportedError for fewer than five different networks, and where all times are the same.
+        """
+        found = fit_networks(networks, times, input_shape, space)
+        return cls(target or {"device": "unnamed"}, found.entries, call_ms=found.call_ms, origin=found.origin)
+
+    @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
         """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
         found = read_table(path)
@@ -290,8 +316,12 @@ class LatencyTable:
         return round((self.call_ms + constant) * 1e6)
 
     def part_nanoseconds(self, part: Part) -> int:
-        """What a part adds to the prediction of a network. KeyError when it is not in the table."""
-        ms = self.entries[part.key].ms - self.call_ms
+        """What a part adds to the prediction of a network. KeyError when it is not in the table.
+
+        Where the table tells the part apart by what made its inputs, that entry counts (see `Part.joined_key`).
+        """
+        entry = self.entries.get(part.joined_key) or self.entries[part.key]
+        ms = entry.ms - self.call_ms
         if self.correction is not None:
             ms = ms * self.correction.slope + self.correction.part_ms + megabytes(part) * self.correction.megabyte_ms
         # Whole numbers, so that networks of the same blocks in another order tie exactly.

@@ -10,6 +10,7 @@ EXAMPLE = "dongfeng profile measure --space SPACE --engine torch -o latency.json
 #: Every sub-command and its line in `dongfeng profile --help`; its code is `caffe_zoo/commands/profile/<name>.py`.
 SUBCOMMANDS = {
     "measure": "time every part of a space's networks on this machine",
+    "fit": "make a table of the times of whole networks",
     "space": "print what a space holds for a device, and whether a limit can be met, before any work",
     "predict": "print what a table says of networks, part by part",
     "check": "measure random networks whole and hold a table's predictions against them",

@@ -126,7 +126,7 @@ def test_only_blocks_that_are_ours_are_taken(convert):
         ("{mean: yes}", "no number"),
         ("{mean: '1'}", "no number"),
         ("{mean: [1]}", "no number"),
-        ("{mean: 1, count: 0}", "the count"),
+        ("{mean: 1, count: -1}", "the count"),
         ("{mean: 1, count: 2.5}", "the count"),
     ],
 )

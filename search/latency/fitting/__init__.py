@@ -1,0 +1,5 @@
+"""Devices that time only whole networks: the times of parts by regression, and which networks to time next."""
+
+from search.latency.fitting.fitting import ERROR_LIMIT, Fitted, Outlier, fit_networks
+
+__all__ = ["ERROR_LIMIT", "Fitted", "Outlier", "fit_networks"]
