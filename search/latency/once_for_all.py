@@ -260,8 +260,14 @@ def _said(table: LatencyTable) -> tuple[dict[str, dict[str, float | int]], dict[
     """What the form says of a table's parts, and why not of the others."""
     named: list[Named] = []
     left: dict[str, str] = {}
+    # Entries that count behind one kind of layer alone, and those that count behind the others (see Part.joined_key).
+    joined = {key: key.partition(" after ")[0] for key in table.entries if " after " in key}
+    depending = {*joined, *joined.values()}
     for fingerprint, entry in table.entries.items():
-        found = name_part(entry.label, fingerprint)
+        if fingerprint in depending:
+            found: Named | str = "its time depends on what comes before it, which the form does not say"
+        else:
+            found = name_part(entry.label, fingerprint)
         if isinstance(found, str):
             left[_name(fingerprint, entry.label, left)] = found
         else:
