@@ -67,7 +67,9 @@ def test_networks_are_limited_by_what_they_cost(tmp_path, capsys):
     assert document["limits"] == {"multiply-adds": [0, 2_300_000], "parameters": [3000, None], "memory": [0, 8192]}
     assert (document["counts"]["in_interval"], document["counts"]["space"]) == (3, 7)
     for network in document["networks"]:
-        assert network["peak_memory"] <= 8192 and network["parameters"] >= 3000 and network["multiply_adds"] <= 2_300_000
+        assert (
+            network["peak_memory"] <= 8192 and network["parameters"] >= 3000 and network["multiply_adds"] <= 2_300_000
+        )
     assert "left out by latency 0, by multiply-adds 2, by parameters 1, by memory 3)" in capsys.readouterr().out
     with pytest.raises(ArchitectureError, match="memory: found at most 8 bytes, but the least of the space is"):
         command(*words, "--memory-max", "8")
