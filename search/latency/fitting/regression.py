@@ -42,8 +42,8 @@ _ROBUST_ROUNDS, _ROUGH_ROUNDS = 12, 4
 _STILL = 0.1
 # ... and, under a curve, no sum of parts.
 _STILL_SUMS = 1e-3
-# The curve's effects begin at this share of a time; a curve must make the times so much likelier (in logarithms).
-_BEND_START, _BEND_PAYS = 0.003, 3.0
+# The curve's effects begin at this share of a time; a curve that moves no network by more than this share is left out.
+_BEND_START, _LEAST_BEND = 0.003, 0.001
 # From so many networks on, cross-validation keeps the variances learned from all: thousands of times barely move them.
 _MANY = 400
 
@@ -97,6 +97,11 @@ class Regression:
         """The times of networks (n,) in ms."""
         ms = self.usual * (counts @ self.parts.mean)
         return ms if self.curve is None else self.curve.times_of(ms)
+
+    def bends_by(self, counts: Floats) -> float:
+        """The largest share by which the curve moves one of the networks."""
+        plain = self.usual * self.level(counts)
+        return 0.0 if self.curve is None else float(np.abs(self.curve.times_of(plain) / plain - 1).max())
 
     def level(self, counts: Floats) -> Floats:
         """The sums of the parts of networks (n,), of which none is next to nothing."""
@@ -169,8 +174,9 @@ def regress(rows: Sequence[Row], counts: Floats, ms: Floats, known: Regression |
     bent = _learn(
         counts, times, effects, trust, np.concatenate([straight.logs, more]), centre, straight.weights, bend, reached
     )
-    if _unlikeliness(bent) < _unlikeliness(straight) - _BEND_PAYS:
-        return regression(power, bend, bent)
+    curved = regression(power, bend, bent)
+    if _unlikeliness(bent) < _unlikeliness(straight) and curved.bends_by(counts) > _LEAST_BEND:
+        return curved
     return regression(power, None, straight)
 
 
