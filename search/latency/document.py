@@ -8,7 +8,8 @@ import os
 from typing import Any, NamedTuple
 
 from prototxt_gen.errors import FormatError
-from prototxt_gen.files import read_bytes, write_bytes
+from prototxt_gen.files import write_bytes
+from prototxt_gen.json_files import read_json
 from search.latency.correcting import Correction
 from search.latency.curves import Curve, is_curve
 from search.latency.fitting.estimates import Estimates, read_estimates
@@ -68,10 +69,7 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         if not holds:
             raise FormatError(f"{source}: {field}: found {str(found)[:80]}, expected {expected}")
 
-    try:
-        document = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as fault:
-        raise FormatError(f"{source}: not a latency table: {fault}") from fault
+    document = read_json(path, "a latency table")
     expect(isinstance(document, dict), "document", document, "an object")
     if document.get("format") == _FORMAT_1:
         raise FormatError(
@@ -89,18 +87,21 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         expect(isinstance(entry, dict), f"entries.{key}", entry, "an object")
         ms, quartiles, samples, label = (entry.get(field) for field in ("ms", "quartiles", "samples", "label"))
         rounds = entry.get("rounds", [])
-        expect(_is_time(ms), f"entries.{key}.ms", ms, "milliseconds, at least 0")
+        expect(_is_time(ms), f"entries.{key}.ms", ms, "milliseconds, from 0 to 1e9")
         paired = isinstance(quartiles, list) and len(quartiles) == 2 and all(map(_is_time, quartiles))
-        expect(paired, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds")
+        sorted_pair = paired and quartiles[0] <= quartiles[1]
+        expect(sorted_pair, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds, the lower one first")
         counted = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 0
         expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 0")
-        expect(isinstance(label, str), f"entries.{key}.label", label, "a text")
+        # Labels are printed, and a terminal obeys what it cannot show.
+        readable = isinstance(label, str) and label.isprintable()
+        expect(readable, f"entries.{key}.label", ascii(label), "a text of one line")
         timed = isinstance(rounds, list) and all(map(_is_time, rounds))
         expect(timed, f"entries.{key}.rounds", rounds, "a list of milliseconds")
         low, high = map(float, quartiles)
         entries[key] = Entry(float(ms), (low, high), samples, label, tuple(map(float, rounds)))
     call_ms, origin = document.get("call_ms"), document.get("origin")
-    expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, at least 0")
+    expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, from 0 to 1e9")
     expect(isinstance(origin, dict), "origin", origin, "an object")
     calls = origin.get("calls", [])
     expect(isinstance(calls, list) and all(map(_is_time, calls)), "origin.calls", calls, "a list of milliseconds")
@@ -136,4 +137,5 @@ def _read_correction(found: Any, expect: Any) -> Correction | None:
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    # Sums of times are whole nanoseconds of 64 bits; an hour has 3.6e6 ms.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9

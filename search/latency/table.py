@@ -85,8 +85,8 @@ class LatencyTable:
 
         The parts are timed within networks that run part by part, drawn by `seed`, until the standard error of each
         one's median is at most `spread` of it, or for `budget` seconds (None: however long it takes). With a `path`,
-        goes on from that file and saves there as it goes. `remarks` tells what is wrong with the result: parts that
-        failed, a machine that changed its speed, a spread that was not reached.
+        goes on from that file and saves there as it goes; the budget then is that of all runs together. `remarks` tells
+        what is wrong with the result: parts that failed, a machine that changed its speed, a spread not reached.
 
         FormatError when the file was measured on another target: times of two targets cannot be mixed.
         """
@@ -123,6 +123,9 @@ class LatencyTable:
         seed: int,
     ) -> None:
         earlier = {key: self.origin.get(key, nothing) for key, nothing in (("rounds", 0), ("seconds", 0.0))}
+        if self.origin.get("asked", {}).get("subject") != course.subject:
+            earlier["seconds"] = 0.0
+        left = None if budget is None else budget - earlier["seconds"]
         # A second run must not walk the networks of the first one again.
         known = {key: self.entries[key] for key in wanted if key in self.entries}
         shape = list(next(iter(input_shapes(next(iter(course.parts.values())).net).values())))
@@ -144,7 +147,7 @@ class LatencyTable:
                 "rounds": earlier["rounds"] + survey.rounds,
                 "seconds": round(earlier["seconds"] + survey.seconds, 3),
                 "spread": round(reached, 6) if math.isfinite(reached) else None,
-                "asked": {"spread": spread, "budget": budget},
+                "asked": {"subject": course.subject, "spread": spread, "budget": budget},
                 "finished": finished,
                 "failed": labels,
                 "drift": survey.drift(),
@@ -159,7 +162,7 @@ class LatencyTable:
                 bar.set_description(words, refresh=False)
                 bar.update(max(round(done * 100, 1) - bar.n, 0))
 
-            survey.run(wanted, spread, budget, save, advance)
+            survey.run(wanted, spread, left, save, advance)
         save(finished=True)
 
     def remarks(self) -> list[str]:
@@ -349,7 +352,7 @@ class LatencyTable:
         return round((self.call_ms + constant) * 1e6)
 
     def part_nanoseconds(self, part: Part) -> int:
-        """What a part adds to the prediction of a network. KeyError when it is not in the table."""
+        """What a part adds to the sum of a network. KeyError when it is not in the table."""
         ms = self._entry(part).ms - self.call_ms
         if self.correction is not None:
             ms = ms * self.correction.slope + self.correction.part_ms + megabytes(part) * self.correction.megabyte_ms
