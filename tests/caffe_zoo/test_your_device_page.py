@@ -11,11 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from caffe_zoo import card
 from caffe_zoo.cli import main
 from caffe_zoo.commands.profile import SUBCOMMANDS
-from prototxt_gen import parts
+from converters import export_onnx
+from prototxt_gen import generate, parts
 from search import LatencyTable, parse_space
 from search.latency import Entry
+from tests import standins
+from tests.filling import fill_weights
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-device.md").read_text("utf-8")
 SECTIONS = re.split(r"\n## ", PAGE)[1:]
@@ -156,6 +160,25 @@ def test_a_device_from_the_export_to_the_table(section, folder, capsys):
             assert "predicted" in run(block.strip(), capsys)
         boundary = json.loads(Path("runs/camera/boundary.json").read_text())
         assert boundary["latency_target"] == target
+
+
+def test_a_log_that_is_there(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    standins.install_caffe(tmp_path, monkeypatch)
+    standins.install_trtexec(tmp_path, monkeypatch)
+    net = generate(card("df1seg").architecture, input_shape=(1, 3, 128, 256))
+    export_onnx(net, fill_weights(net), "df1seg.onnx", merged=False)
+    profile, timed = ([run(line, capsys) for line in block.splitlines()] for block in BLOCKS["A log you already have"])
+    table = LatencyTable.load("orin.json")
+    rows = int(re.search(r": (\d+) rows, ", profile[-1])[1])
+    assert table.predict(card("df1seg").architecture) == pytest.approx(0.125 * rows)
+    assert table.target["device"] == "Jetson AGX Orin" and table.target["precision"] == "float16"
+    assert re.search(r"df-lite_seg: \S+ ms, \S+ ms of them estimated", profile[-1])
+    total = re.search(r"Average Forward pass: (\S+) ms", Path("df1_time.log").read_text())[1]
+    found = LatencyTable.load("pi.json")
+    assert found.predict(card("df1").architecture) == pytest.approx(float(total), rel=1e-4)
+    assert found.target["device"] == "Raspberry Pi 4" and "df1_time.log: " in timed[-1]
 
 
 def test_a_device_that_times_only_whole_networks(folder, capsys):
