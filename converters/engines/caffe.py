@@ -49,7 +49,7 @@ class CaffeEngine(Engine):
     def __init__(self, options: Options) -> None:
         self._program = find_program("caffe", "engine caffe")
         PROGRAMS["caffe"].command({"prototxt": ""}, 1, options)  # says what it cannot run
-        self._options = options
+        self.options = self._options = options
         self._environment = threads_environment(options.threads)
         said = re.search(r"version (\S+)", self.call(["--version"], "engine caffe"))
         self.target = {

@@ -50,7 +50,7 @@ class TrtexecEngine(Engine):
         self._program = find_program("trtexec", "engine trtexec")
         # There is no TensorRT on a CPU: what another engine's default says is this one's.
         device = "cuda" if options.device == "cpu" else options.device
-        self._options = Options(options.threads, device, options.precision, options.batch)
+        self.options = self._options = Options(options.threads, device, options.precision, options.batch)
         build_flags(self._options)
         said = self._said()
         self.target = {
