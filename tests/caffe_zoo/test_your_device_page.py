@@ -15,8 +15,9 @@ from caffe_zoo import card
 from caffe_zoo.cli import main
 from caffe_zoo.commands.profile import SUBCOMMANDS
 from converters import export_onnx
-from prototxt_gen import generate
+from prototxt_gen import generate, parts
 from search import LatencyTable, parse_space
+from search.latency import Entry
 from tests import standins
 from tests.filling import fill_weights
 
@@ -192,6 +193,23 @@ def test_a_device_that_times_only_whole_networks(folder, capsys):
     assert 1.0 < found.min() < found.max() < 1.1
     run(blocks[1].strip().replace("--count 20", "--count 3"), capsys)
     assert len(Path("more.csv").read_text().splitlines()) == 4
+
+
+def test_tables_side_by_side_and_in_another_form(folder, capsys):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("yaml")
+    for device, factor in (("jetson", 1.0), ("phone", 4.0)):
+        entries = {
+            part.key: Entry(factor * index, (factor * index, factor * index), 9, part.label)
+            for index, part in enumerate(parts("s8_b8x2_c10", (1, 3, 32, 32)), 1)
+        }
+        LatencyTable({"engine": device}, entries).save(f"{device}.json")
+    block = "expanded_conv-input:8x8x8-output:8x8x8-expand:6-kernel:3-stride:1-idskip:1"
+    Path("pixel1.yaml").write_text(f"{block}:\n  count: 9\n  mean: 1.5\n")
+    said = [run(line, capsys) for lines in BLOCKS["Beside another table"] for line in lines.splitlines()]
+    assert "median ratio 4.000" in said[0] and Path("compare.png").exists()
+    assert LatencyTable.load("pixel1.json").target["device"] == "Pixel 1"
+    assert Path("again.yaml").read_bytes() == Path("pixel1.yaml").read_bytes()
 
 
 def test_sub_commands_that_the_page_names():
