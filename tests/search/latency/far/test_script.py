@@ -162,6 +162,25 @@ def test_results_go_where_they_are_wanted(blocks, measure, tmp_path):
     assert measure("--rounds")[0] == 2
 
 
+def test_it_needs_few_commands_and_no_cksum(blocks, measure, environment, tmp_path):
+    """What busybox and toybox have in their smallest forms."""
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in "cat date dirname grep head mkdir mv rm sed sh sort tail tr uname wc basename".split():
+        (few / name).symlink_to(shutil.which(name))
+    tools = environment["PATH"].split(":")[0]
+    shell = shutil.which("sh")
+    damaged = next((blocks / "networks").glob("004-*.onnx"))
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-1])
+    status, printed = measure(shell=[shell], PATH=f"{tools}:{few}")
+    assert status == 2 and f"{damaged.name} (changed)" in printed
+    damaged.write_bytes(whole)
+    status, printed = measure(shell=[shell], PATH=f"{tools}:{few}")
+    assert (status, len(results_of(blocks))) == (0, RUNS), printed
+    assert "not found" not in printed
+
+
 def test_shellcheck_finds_nothing(blocks):
     program = shutil.which("shellcheck")
     if program is None:
