@@ -44,6 +44,8 @@ _STILL = 0.1
 _STILL_SUMS = 1e-3
 # The curve's effects begin at this share of a time; a curve that moves no network by more than this share is left out.
 _BEND_START, _LEAST_BEND = 0.003, 0.001
+# Times that differ by less than this factor tell no curve.
+_LEAST_RANGE = 1.05
 # From so many networks on, cross-validation keeps the variances learned from all: thousands of times barely move them.
 _MANY = 400
 
@@ -170,7 +172,7 @@ def regress(rows: Sequence[Row], counts: Floats, ms: Floats, known: Regression |
     trust = level ** (-2 * power)
     straight = _learn(counts, times, effects, trust, logs, start, rough.weights)
     reached = counts @ straight.parts.mean
-    if reached.min() <= 0 or reached.max() <= reached.min():
+    if reached.min() <= 0 or reached.max() < _LEAST_RANGE * reached.min():
         return regression(power, None, straight)
     bend = bend_of(reached, trust)
     more = [2 * np.log(_BEND_START)] * len(bend.effects)
@@ -235,7 +237,7 @@ def _learn(
         if centre is not None:
             logs, value = learn(found, effects, centre, logs)
         every = posterior(found, effects, logs)
-        spread = ((design @ every.covariance) * design).sum(1)
+        spread = np.maximum(((design @ every.covariance) * design).sum(1), 0.0)
         off = trust * ((times - design @ every.mean) ** 2 + spread) / np.exp(logs[0])
         new = (_FREEDOM + 1) / (_FREEDOM + off)
         moved = float(np.abs(np.log(new / weights)).max())
