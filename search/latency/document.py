@@ -56,9 +56,7 @@ def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
 
 def _written(entry: Entry) -> dict[str, Any]:
     written = entry._asdict()
-    if not entry.rounds:
-        del written["rounds"]
-    return written
+    return {field: value for field, value in written.items() if value != ()}
 
 
 def read_table(path: str | os.PathLike[str]) -> Contents:
@@ -98,8 +96,13 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         expect(readable, f"entries.{key}.label", ascii(label), "a text of one line")
         timed = isinstance(rounds, list) and all(map(_is_time, rounds))
         expect(timed, f"entries.{key}.rounds", rounds, "a list of milliseconds")
+        weights = entry.get("weights", [])
+        weighed = isinstance(weights, list) and all(_is_time(weight) and weight > 0 for weight in weights)
+        expected = f"{len(rounds)} numbers above 0, one for each of its rounds, or none"
+        expect(weighed and len(weights) in (0, len(rounds)), f"entries.{key}.weights", weights, expected)
         low, high = map(float, quartiles)
-        entries[key] = Entry(float(ms), (low, high), samples, label, tuple(map(float, rounds)))
+        numbers = tuple(map(float, rounds)), tuple(map(float, weights))
+        entries[key] = Entry(float(ms), (low, high), samples, label, *numbers)
     call_ms, origin = document.get("call_ms"), document.get("origin")
     expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, from 0 to 1e9")
     expect(isinstance(origin, dict), "origin", origin, "an object")

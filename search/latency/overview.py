@@ -143,8 +143,8 @@ class Overview:
 
     def share(self, number: Between) -> str:
         """So many of the space's networks, and their share, in words."""
-        shares = [_share(end, self.total) for end in number]
-        share = shares[0] if shares[0] == shares[1] else " to ".join(shares)
+        shares = [_share(end, self.total, towards) for end, towards in zip(number, (-1, 1), strict=True)]
+        share = _share(number.least, self.total, 0) if number.is_exact else " to ".join(shares)
         return f"{bounds(number)} of {whole(self.total)} architectures ({share})"
 
     def _nearest(self, interval: tuple[float, float]) -> str:
@@ -225,7 +225,11 @@ def whole(number: int, towards: int = 0) -> str:
     return f"{'' if towards else 'about '}{digits / 10**5:.5f}e{power}"
 
 
-def _share(number: int, total: int) -> str:
+def _share(number: int, total: int, towards: int) -> str:
+    """A share in words, rounded to the nearest, or down or up where `towards` is -1 or 1."""
     if number and number * 10_000 < total:
-        return f"one in {whole(total // number)}"
-    return f"{100 * number / total:.4g} %"
+        return f"one in {whole(-(-total // number) if towards < 0 else total // number, -towards)}"
+    # Hundredths of a percent, or of hundredths.
+    parts = 10_000 if number * 100 >= total else 1_000_000
+    share = (number * parts + (0, total // 2, total - 1)[towards + 1]) // total
+    return f"{100 * share / parts:g} %"
