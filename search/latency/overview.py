@@ -19,6 +19,9 @@ from search.spaces import BackboneSpace
 # Bounds of more digits than this are shortened, and known numbers of more than that.
 _DIGITS, _EXACT_DIGITS = 15, 30
 
+# Nanoseconds that no network takes.
+_BEYOND = 2**62
+
 # Edges of a histogram's rows within a factor of ten, in hundredths: preferred numbers (ISO 3), the finest first.
 _SERIES = ((100, 125, 160, 200, 250, 315, 400, 500, 630, 800), (100, 160, 250, 400, 630), (100, 200, 500), (100,))
 
@@ -84,7 +87,7 @@ class Overview:
     def within(self, interval: tuple[float, float]) -> Between:
         """How many networks have a latency in an interval, (least, most) in ms."""
         least, most = self._nanoseconds(interval)
-        fastest, slowest = round(self.fastest.ms * 1e6), round(self.slowest.ms * 1e6)
+        (fastest, _), (slowest, _) = self.graph.cheapest(), self.graph.dearest()
         if most < fastest or least > slowest:
             return Between(0, 0)
         if least <= fastest and most >= slowest:
@@ -94,7 +97,7 @@ class Overview:
     def slowest_within(self, interval: tuple[float, float]) -> Placed | None:
         """The slowest network of an interval, (least, most) in ms; None where there is none, or it is not known."""
         least, most = self._nanoseconds(interval)
-        cost = self.counting.dearest(most)
+        cost = self.counting.dearest_of(most)
         if cost is None or cost < least:
             return None
         vector = self.counting.sample(random.Random(0), 1, cost, cost)[0]
@@ -146,29 +149,17 @@ class Overview:
 
     def _nearest(self, interval: tuple[float, float]) -> str:
         """The latencies on both sides of an interval that holds none."""
-        fastest = round(self.fastest.ms * 1e6)
-        below = self.counting.within(fastest, self._nanoseconds(interval)[0] - 1)
-        if not below.is_exact:
-            return "no network lies there"
-        sides = [self.counting.kth(rank) for rank in (below.least, below.least + 1)]
-        if not all(side.is_exact for side in sides):
-            return "no network lies there"
-        return f"the nearest take {sides[0].least / 1e6:.6g} and {sides[1].least / 1e6:.6g} ms"
+        below = self.counting.within(self.graph.cheapest()[0], self._nanoseconds(interval)[0] - 1)
+        if below.is_exact:
+            sides = [self.counting.kth(rank) for rank in (below.least, below.least + 1)]
+            if all(side.is_exact for side in sides):
+                return f"the nearest take {sides[0].least / 1e6:.6g} and {sides[1].least / 1e6:.6g} ms"
+        return "no network lies there"
 
     def _nanoseconds(self, interval: tuple[float, float]) -> tuple[int, int]:
         """The whole nanoseconds whose milliseconds, as predictions are given, lie in an interval."""
-        beyond = 2**62
-        least = math.ceil(min(max(interval[0] * 1e6, -beyond), beyond))
-        while -beyond < least and (least - 1) / 1e6 >= interval[0]:
-            least -= 1
-        while least < beyond and least / 1e6 < interval[0]:
-            least += 1
-        most = math.floor(min(max(interval[1] * 1e6, -beyond), beyond))
-        while most < beyond and (most + 1) / 1e6 <= interval[1]:
-            most += 1
-        while most > -beyond and most / 1e6 > interval[1]:
-            most -= 1
-        return least, most
+        least, most = (min(max(end * 1e6, -_BEYOND), _BEYOND) for end in interval)
+        return _first(math.ceil(least), interval[0]), -_first(-math.floor(most), -interval[1])
 
 
 def _edges(fastest: int, slowest: int, rows: int) -> list[int]:
@@ -185,6 +176,15 @@ def _edges(fastest: int, slowest: int, rows: int) -> list[int]:
     )
     first = -(-fastest // step) - 1
     return [place * step for place in range(first, max(first + 1, -(-slowest // step)) + 1)]
+
+
+def _first(nanoseconds: int, ms: float) -> int:
+    """The first whole nanosecond whose milliseconds, as predictions are given, are at least `ms`; a guess near it."""
+    while (nanoseconds - 1) / 1e6 >= ms and nanoseconds > -_BEYOND:
+        nanoseconds -= 1
+    while nanoseconds / 1e6 < ms and nanoseconds < _BEYOND:
+        nanoseconds += 1
+    return nanoseconds
 
 
 def missing_parts(space: BackboneSpace, table: LatencyTable) -> list[str]:
