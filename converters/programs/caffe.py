@@ -52,12 +52,7 @@ class CaffeProgram(Program):
         return threads_environment(options.threads)
 
     def wrote(self, text: str) -> bool:
-        return bool(
-            re.search(
-                r"Initializing net from parameters|\*\*\* Benchmark begins|Average time per layer|\sforward: \S+ ms",
-                text,
-            )
-        )
+        return bool(_MARK.search(text))
 
     def layers_of(self, row: str, layers: Layers) -> list[set[str]]:
         """The layer of this name, or the one whose top a Split copies."""

@@ -7,14 +7,14 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from converters.engines import Engine
 from prototxt_gen.generator.parts import Part
 from search.latency.courses import Course
-from search.latency.measuring import Entry, entry_of_rounds
+from search.latency.measuring import Entry, entry_of_rounds, quantile
 from search.latency.walking import Walker
 
 # Quartiles of fewer medians tell too little of their spread.
@@ -27,7 +27,7 @@ SECONDS_PER_SAVE = 3.0
 #: The parts of one third of the rounds may take so much longer than those of another; more is called drift.
 DRIFT_LIMIT = 0.10
 # Random networks for each one that is walked.
-_DRAWN = 8
+_DRAWN = 16
 
 
 def is_done(entry: Entry | None, spread: float, engine: Engine) -> bool:
@@ -37,6 +37,19 @@ def is_done(entry: Entry | None, spread: float, engine: Engine) -> bool:
 
 def _least_rounds(engine: Engine) -> int:
     return LEAST_ROUNDS if engine.in_process else LEAST_ROUNDS_OF_PROGRAMS
+
+
+class _Round(NamedTuple):
+    """What a round has told of a part: the weighted median of walks in ms, and their weights' sum."""
+
+    number: int
+    ms: float
+    weight: float
+
+
+def _round(number: int, walks: Sequence[tuple[float, float]]) -> _Round:
+    medians, weights = zip(*walks, strict=True)
+    return _Round(number, quantile(medians, 0.5, weights), sum(weights))
 
 
 class Survey:
@@ -56,10 +69,10 @@ class Survey:
         self._before = list(calls)
         #: How many rounds there have been, the last one perhaps not a whole one.
         self.rounds = 0
-        self._samples: dict[str, list[float]] = {}
+        #: By part, what the round has told so far: the medians of walks, and their weights.
+        self._samples: dict[str, list[tuple[float, float]]] = {}
         self._call_samples: list[float] = []
-        self._medians: dict[str, list[float]] = {}
-        self._numbers: dict[str, list[int]] = {}
+        self._rounds: dict[str, list[_Round]] = {}
         self._counts: dict[str, int] = {}
         self._calls: list[float] = []
         self.seconds = 0.0
@@ -78,20 +91,20 @@ class Survey:
         """The entries of all parts timed so far, by key."""
         found = {}
         for key, part in self._course.parts.items():
-            known, times = self._known.get(key), self._samples.get(key, [])
-            medians = self._medians.get(key, []) + ([float(np.median(times))] if times else [])
-            if medians and key not in self.failed:
-                before = known.rounds if known else ()
-                count = (known.samples if known else 0) + self._counts.get(key, 0) + len(times)
-                found[key] = entry_of_rounds([*before, *medians], count, part.label)
+            known, walks = self._known.get(key), self._samples.get(key, [])
+            rounds = self._rounds.get(key, []) + ([_round(self.rounds, walks)] if walks else [])
+            if rounds and key not in self.failed:
+                medians, weights = [one.ms for one in rounds], [one.weight for one in rounds]
+                if known is not None:
+                    medians, weights = [*known.rounds, *medians], [*known.weights, *weights]
+                count = (known.samples if known else 0) + self._counts[key]
+                found[key] = entry_of_rounds(medians, count, part.label, weights)
         return found
 
     def _end_round(self) -> None:
         """Keeps the medians of the round's samples, by part, with the round's number."""
-        for key, times in self._samples.items():
-            self._medians.setdefault(key, []).append(float(np.median(times)))
-            self._numbers.setdefault(key, []).append(self.rounds)
-            self._counts[key] = self._counts.get(key, 0) + len(times)
+        for key, walks in self._samples.items():
+            self._rounds.setdefault(key, []).append(_round(self.rounds, walks))
         self._samples = {}
         self._calls += [round(float(np.median(self._call_samples)), 6)] if self._call_samples else []
         self._call_samples = []
@@ -105,9 +118,8 @@ class Survey:
             return None
         thirds = [(self.rounds * third // 3, self.rounds * (third + 1) // 3) for third in range(3)]
         times = []
-        for key, medians in self._medians.items():
-            numbers = np.array(self._numbers[key])
-            found = [np.array(medians)[(first < numbers) & (numbers <= last)] for first, last in thirds]
+        for rounds in self._rounds.values():
+            found = [[one.ms for one in rounds if first < one.number <= last] for first, last in thirds]
             if min(map(len, found)) >= 3:
                 times.append([float(np.median(third)) for third in found])
         if not times:
@@ -139,9 +151,13 @@ class Survey:
             advance(0.0, f"loading part {number + 1} of {len(wanted)}")
         open_parts, entries = [key for key in wanted if key not in self.failed], dict(self._known)
         started = perf_counter()
+        # Rounds of all parts, and of the open ones alone, get as much time each: a machine's speed changes by the
+        # minute, and parts measured early only would be those of another machine.
+        full = rest = 0.0
         while open_parts and perf_counter() - begun < limit:
             self.rounds += 1
-            for step in self._steps(open_parts, entries):
+            round_begun, is_full = perf_counter(), rest >= full
+            for step in self._steps(wanted if is_full else open_parts, entries):
                 step()
                 self.seconds = perf_counter() - begun
                 if perf_counter() - saved > SECONDS_PER_SAVE:
@@ -155,6 +171,7 @@ class Survey:
                 if self.seconds >= limit:
                     break
             self._end_round()
+            full, rest = (perf_counter() - round_begun, 0.0) if is_full else (full, rest + perf_counter() - round_begun)
             entries = self._known | self.entries()
             open_parts = [
                 key for key in wanted if key not in self.failed and not is_done(entries.get(key), spread, self._engine)
@@ -162,9 +179,9 @@ class Survey:
         self.seconds = perf_counter() - begun
         save()
 
-    def _steps(self, open_parts: Sequence[str], entries: Mapping[str, Entry]) -> Iterator[Callable[[], object]]:
-        """What a round does, in steps: each open part is met at least once, in an order drawn anew."""
-        unmet = self._rng.sample(open_parts, len(open_parts))
+    def _steps(self, wanted: Sequence[str], entries: Mapping[str, Entry]) -> Iterator[Callable[[], object]]:
+        """What a round does, in steps: each part wanted is met at least once, in an order drawn anew."""
+        unmet = self._rng.sample(wanted, len(wanted))
         if not self._engine.in_process:
             yield self._call
             yield from (partial(self._sample, self._course.parts[key]) for key in unmet)
@@ -172,10 +189,9 @@ class Survey:
         typical = float(np.median([entry.ms for entry in entries.values()])) if entries else 1.0
         while unmet := [key for key in unmet if key not in self.failed]:
             drawn = [self._course.through(unmet[0], self._rng) for _ in range(_DRAWN)]
-            # A part runs faster in a small network, whose other parts leave its weights in the caches, and there it
-            # counts for more of the sum. Fast networks are drawn more often, so that relative errors are least.
+            # Networks that count for more are drawn more often (see _walk).
             times = [sum(entries[part.key].ms if part.key in entries else typical for part in one) for one in drawn]
-            (network,) = self._rng.choices(drawn, [1 / ms for ms in times])
+            (network,) = self._rng.choices(drawn, [ms**-2 for ms in times])
             yield partial(self._walk, network)
             met = {part.key for part in network}
             unmet = [key for key in unmet if key not in met]
@@ -184,14 +200,21 @@ class Survey:
         self._call_samples += self._walker.samples(None, RUNS_OF_PROGRAMS)
 
     def _walk(self, network: list[Part]) -> None:
-        self._call_samples += self._walker.walk(network, self._add)
+        timed, calls = self._walker.walk(network)
+        self._call_samples += calls
+        # A part runs faster in a small network, whose other parts leave its weights in the caches; and there it counts
+        # for more. Weights by the inverse square of the network's time have the least squares of relative errors.
+        total = sum(float(np.median(timed[part.key])) for part in network if part.key in timed)
+        for key, times in timed.items():
+            self._add(key, times, total**-2)
 
     def _sample(self, part: Part) -> None:
-        for ms in self._walker.samples(part, RUNS_OF_PROGRAMS):
-            self._add(part.key, ms)
+        if times := self._walker.samples(part, RUNS_OF_PROGRAMS):
+            self._add(part.key, times, 1.0)
 
-    def _add(self, key: str, ms: float) -> None:
-        self._samples.setdefault(key, []).append(ms)
+    def _add(self, key: str, times: Sequence[float], weight: float) -> None:
+        self._samples.setdefault(key, []).append((float(np.median(times)), weight))
+        self._counts[key] = self._counts.get(key, 0) + len(times)
 
     def _seconds_left(
         self, open_parts: Sequence[str], entries: Mapping[str, Entry], spread: float, used: float

@@ -14,6 +14,8 @@ from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import CaffeError, UnsupportedError
 from prototxt_gen.generator.parts import Part, parts
 from search.latency.agreement import Agreement, agreement
+from search.latency.curves import Curve
+from search.latency.fitting.estimates import Estimates
 from search.latency.fitting.regression import Layout, Regression, regress
 from search.latency.measuring import Entry
 from search.latency.predicting import space_parts
@@ -56,6 +58,8 @@ class Fitted:
     entries: dict[str, Entry]
     call_ms: float
     origin: dict[str, Any]
+    curve: Curve | None
+    estimates: Estimates
     cross_validation: Agreement
     outliers: tuple[Outlier, ...]
 
@@ -108,7 +112,8 @@ def fit_networks(
         "outliers": [vars(outlier) for outlier in outliers],
     }
     call_ms = round(float(found.parts.mean[-1]) * found.usual, 6)
-    return Fitted(_entries(layout, counts, found, call_ms), call_ms, origin, checked, outliers)
+    entries = _entries(layout, counts, found, call_ms)
+    return Fitted(entries, call_ms, origin, found.curve, found.estimates, checked, outliers)
 
 
 def _entries(layout: Layout, counts: Floats, found: Regression, call_ms: float) -> dict[str, Entry]:

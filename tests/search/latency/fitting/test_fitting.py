@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from prototxt_gen import parts
-from prototxt_gen.errors import CaffeError, UnsupportedError
+from prototxt_gen.errors import CaffeError, FormatError, UnsupportedError
 from search import LatencyTable
 from search.latency.agreement import Agreement, agreement
+from search.latency.curves import Curve
+from search.latency.overview import Overview
 from search.latency.predicting import space_parts
 from tests.search.latency.fitting.made_up import SPACE, device_ms, drawn, roofline, uneven
 
@@ -126,6 +129,32 @@ def test_what_made_a_parts_input_may_count():
     assert labels == ["inverted 12-12-16 s2 32x32", "inverted 12-12-16 s2 32x32 after Convolution"]
 
 
+def test_a_device_whose_times_do_not_just_add_up():
+    """Throughput of a device that hides a few percent of the work of middling networks: a curve over the sums."""
+
+    def ms(network):
+        total = device_ms(network)
+        return total * (1 - 0.06 * np.exp(-(np.log(total / 3) ** 2) / 0.05))
+
+    networks = drawn(260)
+    table = LatencyTable.fit(networks[:160], [ms(one) for one in networks[:160]], space=SPACE)
+    assert table.curve is not None
+    predicted = table.predictor(SPACE)(np.array([SPACE.encode(one) for one in networks[160:]]))
+    assert agreement(predicted, [ms(one) for one in networks[160:]]).mean_error < 0.003
+    assert list(predicted) == [table.predict(one, SPACE.input_shape) for one in networks[160:]]
+    # What is counted and what is predicted is one thing: the space's fastest network is predicted so fast, too.
+    overview = Overview(SPACE, table)
+    every = table.predictor(SPACE)(np.concatenate(list(SPACE.vectors())))
+    assert (overview.fastest.ms, overview.slowest.ms) == (every.min(), every.max())
+    for limit in (2.0, 3.0, 4.0):
+        assert overview.within((0.0, limit)) == (int((every <= limit).sum()),) * 2
+
+
+def test_a_device_whose_times_add_up_has_no_curve():
+    networks = drawn(60)
+    assert LatencyTable.fit(networks, [device_ms(one) for one in networks], space=SPACE).curve is None
+
+
 def test_a_fitted_table_survives_its_file(tmp_path):
     networks = drawn(10)
     table = LatencyTable.fit(networks, [device_ms(one) for one in networks], space=SPACE, target={"device": "NPU"})
@@ -133,14 +162,51 @@ def test_a_fitted_table_survives_its_file(tmp_path):
     again = LatencyTable.load(tmp_path / "latency.json")
     assert vars(again) == vars(table)
     assert again.origin["method"] == "fitted"
+    table.curve = Curve((1.0, 2.0, 4.0), (1.0, 2.5, 4.0))
+    table.save(tmp_path / "latency.json")
+    assert LatencyTable.load(tmp_path / "latency.json").curve == table.curve
     assert again.target == {"device": "NPU"}
 
 
-def test_parts_in_no_network_are_refused_by_name_without_a_space():
-    networks = drawn(8)
-    table = LatencyTable.fit(networks, [device_ms(one) for one in networks], input_shape=SPACE.input_shape)
-    with pytest.raises(UnsupportedError, match="not in the latency table: .*head 512-100"):
-        table.predict("s16-32_b32_b64_b512_c100", SPACE.input_shape)
+def test_parts_in_no_network_are_estimated_or_refused(tmp_path):
+    """A network alone is predicted; a space, by which a search would go, is to be named when the table is made."""
+    networks = drawn(30)
+    times = [device_ms(one) for one in networks]
+    table = LatencyTable.fit(networks, times, input_shape=SPACE.input_shape)
+    other = "s16-32_b32_b64_b512_c100"
+    assert [part.label.split()[0] for part in parts(other, SPACE.input_shape) if table.is_estimated(part)][-1] == "head"
+    assert table.predict(other, SPACE.input_shape) == pytest.approx(device_ms(other), rel=0.1)
+    # As if it had been named.
+    named = LatencyTable.fit(networks, times, space=SPACE)
+    for one in drawn(10, seed=5):
+        assert table.predict(one, SPACE.input_shape) == pytest.approx(named.predict(one, SPACE.input_shape), rel=0.03)
+    table.save(tmp_path / "latency.json")
+    assert LatencyTable.load(tmp_path / "latency.json").predict(other, SPACE.input_shape) == table.predict(
+        other, SPACE.input_shape
+    )
+    with pytest.raises(UnsupportedError, match="not in the latency table: basic"):
+        table.predictor(SPACE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda found: [],
+        lambda found: found | {"usual": 0},
+        lambda found: found | {"weights": {"layer": {"a": "b"}}},
+        lambda found: found | {"scales": found["scales"] | {"rates": {}}},
+        lambda found: found | {"scales": found["scales"] | {"work": [1.0]}},
+        lambda found: {"usual": found["usual"]},
+    ],
+)
+def test_broken_estimates_are_named(tmp_path, change):
+    path = tmp_path / "latency.json"
+    networks = drawn(6)
+    LatencyTable.fit(networks, [device_ms(one) for one in networks], space=SPACE).save(path)
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"estimates": change(document["estimates"])}))
+    with pytest.raises(FormatError, match=r"latency\.json: estimates: found"):
+        LatencyTable.load(path)
 
 
 @pytest.mark.parametrize(
