@@ -149,7 +149,8 @@ def main() -> int:
     print(f"{'ms':<18}{''.join(f'{head:>15}' for head in HEADS)} {'ratio':>7}  labels")
     names = args.networks or [name for name, known in CARDS.items() if known.kind == "classification"] + ["df1seg"]
     with tempfile.TemporaryDirectory() as folder:
-        return int(not all([compare(name, args, Path(folder)) for name in names]))
+        same = [compare(name, args, Path(folder)) for name in names]
+    return int(not all(same))
 
 
 if __name__ == "__main__":

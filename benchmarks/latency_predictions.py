@@ -1,7 +1,7 @@
 """A million predictions of latency, and what `dongfeng profile space` takes for spaces of 10^7 to 10^26 networks.
 
-Run: python benchmarks/latency_predictions.py. Latencies are made up from multiply-adds, with a tenth of noise, so that no
-two networks tie but by chance; how long anything takes does not depend on them. Each command is a process of its own.
+Run: python benchmarks/latency_predictions.py. Latencies are made up from multiply-adds, with a tenth of noise, so that
+no two networks tie but by chance. Each command is a process of its own.
 """
 
 from __future__ import annotations

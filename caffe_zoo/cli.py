@@ -38,7 +38,7 @@ COMMANDS = {
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command line; returns its exit status: 0, 2 after a fault (named on standard error), 130 interrupted.
 
-    `verify` returns 1 where it finds a difference.
+    `verify` returns 1 where it finds a difference, `profile space` where no network meets the limit.
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     args = _parser(next((word for word in words if not word.startswith("-")), None)).parse_args(words)

@@ -6,6 +6,8 @@ from prototxt_gen.lazy import lazy_names
 
 if TYPE_CHECKING:
     from search.latency import LatencyTable
+    from search.latency.fitting import next_networks
+    from search.latency.overview import Overview
     from search.report.boundary import boundary_table, counts_line, write_report
     from search.report.plots import draw_boundary
     from search.spaces import BackboneSpace, parse_space
@@ -23,6 +25,7 @@ else:
             "BackboneSpace": "search.spaces",
             "Dataset": "search.training.dataset",
             "LatencyTable": "search.latency",
+            "Overview": "search.latency.overview",
             "PartialOrderPruning": "search.strategies.partial_order",
             "Schedule": "search.training.schedule",
             "boundary_table": "search.report.boundary",
@@ -31,6 +34,7 @@ else:
             "draw_boundary": "search.report.plots",
             "image_folder": "search.training.image_folder",
             "load_data": "search.training.loading",
+            "next_networks": "search.latency.fitting",
             "parse_space": "search.spaces",
             "run_search": "search.study.loop",
             "write_report": "search.report.boundary",
@@ -41,6 +45,7 @@ __all__ = [
     "BackboneSpace",
     "Dataset",
     "LatencyTable",
+    "Overview",
     "PartialOrderPruning",
     "Schedule",
     "boundary_table",
@@ -49,6 +54,7 @@ __all__ = [
     "draw_boundary",
     "image_folder",
     "load_data",
+    "next_networks",
     "parse_space",
     "run_search",
     "write_report",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from caffe_zoo.commands.networks import resolve_architecture
 from prototxt_gen.errors import ArchitectureError, UnsupportedError
-from prototxt_gen.generator.networks import generate
+from prototxt_gen.generator.parts import parts
 
 if TYPE_CHECKING:
     from converters.engines import Engine
@@ -31,8 +32,8 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
 
 
 def asked_interval(args: argparse.Namespace) -> Interval:
-    """The limits of the options of `add_limits`. ArchitectureError where one end is given twice."""
-    from search.latency.limits import Interval
+    """The limits of the options of `add_limits`. ArchitectureError for an end given twice, and ends turned round."""
+    from search.latency.limits import Interval, Known
 
     found: Interval = args.latency or Interval()
     for name, index in (("--latency-min", 0), ("--latency-max", 1)):
@@ -41,34 +42,65 @@ def asked_interval(args: argparse.Namespace) -> Interval:
             raise ArchitectureError(f"--latency {found[index]} and {name} {other}: expected one of them")
         if other is not None:
             found = Interval(other, found.most) if index == 0 else Interval(found.least, other)
+    if not any(limit and limit.network for limit in found):
+        found.resolved(lambda name: Known(0.0, name))  # an interval that is none is told before any work
     return found
 
 
-def latency_by(table: LatencyTable, space: BackboneSpace, engine: Engine | None = None) -> Callable[[str], Known]:
+def latency_by(
+    table: LatencyTable, space: BackboneSpace, path: Path, engine: Engine | None = None
+) -> Callable[[str], Known]:
     """A function from a network's name or code to its latency at the space's input, with its own classes.
 
-    The table predicts it where it has all parts; else the engine, if there is one, measures the whole network.
-    The function raises ArchitectureError for what is no network, and UnsupportedError, which says what to do, where
-    there is neither.
+    The table predicts it, which lies at `path`. Parts that it lacks are measured on the engine, if there is one, and
+    saved there: the same command has the same limits then when it goes on later. The function raises ArchitectureError
+    for what is no network, and UnsupportedError, which says what to do, where parts are missing and there is no engine.
     """
+    from search.latency import LatencyTable
     from search.latency.limits import Known
-    from search.latency.measuring import measure
 
     def latency_of(name: str) -> Known:
         architecture = resolve_architecture(name)
-        try:
-            return Known(table.predict(architecture, space.input_shape), "predicted by the table")
-        except UnsupportedError as fault:
-            if engine is None:
-                size = "x".join(map(str, space.input_shape[1:]))
-                raise UnsupportedError(
-                    f"the latency of {name} at {size} is not known: the table lacks some of its parts; give the limit "
-                    f"in milliseconds, or measure the parts into the table"
-                ) from fault
-        (entry,) = measure(engine, [generate(architecture, input_shape=space.input_shape, merged=True)])
-        return Known(entry.ms, "measured")
+        missing = {part.key: part for part in parts(architecture, space.input_shape) if part.key not in table.entries}
+        if missing and table.estimates is not None:
+            source = f"predicted by the table, which estimates {len(missing)} of its parts"
+            return Known(table.predict(architecture, space.input_shape), source)
+        if missing and (engine is None or engine.target != table.target):
+            size = "x".join(map(str, space.input_shape[2:]))
+            labels = "; ".join(sorted(part.label for part in missing.values()))
+            raise UnsupportedError(
+                f"{path}: the latency of {name} at {size} is not known: {len(missing)} of its parts are not in the "
+                f"table; {how_to_add(f'--network {name} --input-size {size}', table, path)}; {labels}"
+            )
+        if missing and engine is not None:
+            # As well as the others, and without touching them: a search that has begun with them goes on.
+            asked = table.origin.get("asked", {})
+            how = {option: asked[option] for option in ("spread", "budget") if option in asked}
+            learnt = LatencyTable.measure([architecture], engine, progress=True, input_shape=space.input_shape, **how)
+            learnt.predict(architecture, space.input_shape)  # tells why a part failed
+            table.entries |= {key: learnt.entries[key] for key in missing}
+            table.save(path)
+        return Known(table.predict(architecture, space.input_shape), "predicted by the table")
 
     return latency_of
+
+
+def how_to_add(subject: str, table: LatencyTable, path: Path) -> str:
+    """What to do for more parts, by how the table was made (see LatencyTable.origin).
+
+    `subject` is the option that names what the parts are of: "--space CODE", "--network NAME --input-size HxW".
+    """
+    method, target = table.origin.get("method", "measured"), table.target
+    if method == "measured":
+        options = [f"--engine {target.get('engine', 'torch')}"]
+        options += [f"--{name} {target[name]}" for name in ("threads", "precision") if target.get(name)]
+        words = f"{subject} {' '.join(options)} -o {path}"
+        return f"on the device that it was made on, `dongfeng profile measure {words}` adds them"
+    if method == "log":
+        return f"`dongfeng profile log LOG --network NETWORK -o {path}` adds those of another network's log"
+    if method == "imported":
+        return f"`dongfeng profile export {subject} --tool TOOL --out FOLDER` begins a table that has them"
+    return f"it was made in another way ({method}): from networks that have them, make it anew"
 
 
 def _limit(text: str) -> Limit:

@@ -148,18 +148,6 @@ def count(text: str) -> int:
     return int(text)
 
 
-def percent(text: str) -> float:
-    """The type of an option that is a share such as 1% or 0.5 %; 0.01 is 1 %, too."""
-    number, sign, rest = text.partition("%")
-    try:
-        value = float(number) / (100 if sign else 1)
-    except ValueError:
-        value = math.nan
-    if rest or not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0, such as 1%")
-    return value
-
-
 def amount(text: str) -> int:
     """The type of an option that is a whole number such as 5000000, 500M or 1.5G."""
     return _whole(text, {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "t": 10**12}, "500M or 1.5G")
@@ -179,6 +167,18 @@ def _whole(text: str, units: Mapping[str, int], examples: str) -> int:
     if number.denominator != 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number, such as {examples}")
     return int(number)
+
+
+def percent(text: str) -> float:
+    """The type of an option that is a share such as 1% or 0.5 %; 0.01 is 1 %, too."""
+    number, sign, rest = text.partition("%")
+    try:
+        value = float(number) / (100 if sign else 1)
+    except ValueError:
+        value = math.nan
+    if rest or not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0, such as 1%")
+    return value
 
 
 def size(text: str) -> tuple[int, int]:

@@ -6,9 +6,14 @@ import argparse
 import math
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.options import add_engine, amount, byte_count, count, engine_of
 from prototxt_gen.errors import ArchitectureError, CaffeError
+
+if TYPE_CHECKING:
+    from search import LatencyTable
 
 EXAMPLE = "dongfeng search --data digits --out runs/digits"
 
@@ -48,13 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         f"widths, classes, input; default for digits: {DIGITS_SPACE}",
     )
     parser.add_argument(
-        "--latency-min", type=_milliseconds, default=0.0, metavar="MS", help="leave out networks that are faster"
+        "--table",
+        type=Path,
+        metavar="FILE",
+        help="latencies of this table, another device's say (see `dongfeng profile`), instead of measuring here",
     )
-    parser.add_argument(
-        "--latency-max", type=_milliseconds, default=math.inf, metavar="MS", help="leave out networks that are slower"
-    )
+    add_limits(parser)
     for name, (kind, what, example) in COSTS.items():
-        for end, than in (("min", "less"), ("max", "more")):
+        for end, than in (("min", "less" if name == "memory" else "fewer"), ("max", "more")):
             parser.add_argument(
                 f"--{name}-{end}",
                 type=kind,
@@ -86,6 +92,7 @@ def run(args: argparse.Namespace) -> int:
     import torch
 
     from search import (
+        LatencyTable,
         Schedule,
         boundary_table,
         counts_line,
@@ -95,9 +102,11 @@ def run(args: argparse.Namespace) -> int:
         run_search,
         write_report,
     )
+    from search.latency.overview import Overview
+    from search.latency.targets import target_words
+    from search.study.folder import LATENCY_TABLE
 
-    if args.latency_min > args.latency_max:
-        raise ArchitectureError(f"--latency-min {args.latency_min} is above --latency-max {args.latency_max}")
+    asked = asked_interval(args)
     given = {name: [getattr(args, f"{name.replace('-', '_')}_{end}") for end in ("min", "max")] for name in COSTS}
     limits = {
         name: (least or 0, math.inf if most is None else most)
@@ -116,20 +125,37 @@ def run(args: argparse.Namespace) -> int:
     args.threads = args.threads or int(args.data == "digits") or None
     if args.threads:
         torch.set_num_threads(args.threads)
-    engine = engine_of(args)
+    engine = table = None
+    if args.table is None:
+        engine = engine_of(args)
+        target, origin = engine.target, "measured here"
+    else:
+        table = LatencyTable.load(args.table)
+        target, origin = table.target, f"as {args.table} has it"
     print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
     print(f"{space}: {space.count():,} architectures")
-    threads = engine.target["threads"]
-    counted = f"{threads} thread{'s' if threads > 1 else ''}, {engine.target['precision']}"
-    print(f"latency of {engine.target['device']} by {engine.title}, {counted}", flush=True)
+    print(f"latency of {target_words(target)}, {origin}", flush=True)
+
+    def interval_of(table: LatencyTable) -> tuple[float, float]:
+        for remark in table.remarks():
+            print(f"{args.table or args.out / LATENCY_TABLE}: {remark}", file=sys.stderr)
+        interval, shares = asked.resolved(latency_by(table, space, args.out / LATENCY_TABLE, engine))
+        overview = Overview(space, table)
+        verdict = overview.verdict(interval)
+        if not overview.within(interval).most:
+            raise ArchitectureError("; ".join([*shares, verdict]))
+        print("\n".join([*shares, verdict]), flush=True)
+        return interval
+
     try:
         search = run_search(
             space,
             data,
             args.out,
             engine,
+            table=table,
             trials=args.trials,
-            interval=(args.latency_min, args.latency_max),
+            interval=interval_of,
             limits=limits,
             schedule=schedule,
             device=args.device,
@@ -149,13 +175,3 @@ def run(args: argparse.Namespace) -> int:
         print(fault, file=sys.stderr)
     print(f"{args.out}: {written}")
     return 0
-
-
-def _milliseconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not number >= 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of milliseconds")
-    return number

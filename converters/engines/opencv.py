@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused, target_of
-from converters.weights import save_weights
+from converters.weights import Weights, save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import NotInstalledError, UnsupportedError
 from prototxt_gen.layers import Shape, is_input
 from prototxt_gen.passes.phase import select_phase
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.text import to_text
 from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
 
@@ -63,19 +63,13 @@ class OpenCVEngine(Engine):
         meta: dict[str, Any] = module.meta["caffe"]
         selected = NetParameter()
         selected.CopyFrom(select_phase(net, "TEST", level=net.state.level))
-        makers = _last_makers(trace(selected, shapes))
+        rows = trace(selected, shapes)
+        makers = _last_makers(rows)
         arrays = weights_of(module)
-        for layer in selected.layer:
+        for layer, row in zip(selected.layer, rows, strict=True):
             layer.ClearField("include")
             layer.ClearField("exclude")
-            if layer.type == "InnerProduct" and layer.inner_product_param.transpose:
-                # OpenCV does not look at the word.
-                layer.inner_product_param.transpose = False
-                arrays[layer.name][0] = np.ascontiguousarray(arrays[layer.name][0].T)
-            elif layer.type == "Clip" and (layer.clip_param.min, layer.clip_param.max) == (0, 6):
-                # The only limits for which OpenCV has a layer.
-                layer.type = "ReLU6"
-                layer.ClearField("clip_param")
+            _say_for_opencv(layer, row, arrays)
         with tempfile.TemporaryDirectory() as folder:
             text, path = Path(folder) / "net.prototxt", Path(folder) / "net.caffemodel"
             text.write_bytes(to_text(selected).encode())
@@ -145,6 +139,27 @@ class OpenCVSession(Session):
         except self._cv2.error as fault:
             raise _cannot(self._cv2, fault) from fault
         return [np.asarray(array, np.float32) for array in results], ms
+
+
+def _say_for_opencv(layer: LayerParameter, row: LayerSummary, weights: Weights) -> None:
+    """Writes a layer in the words that OpenCV's reader looks at; it passes over the others in silence."""
+    if layer.type == "InnerProduct" and layer.inner_product_param.transpose:
+        layer.inner_product_param.transpose = False
+        weights[layer.name][0] = np.ascontiguousarray(weights[layer.name][0].T)
+    elif layer.type == "Concat" and layer.concat_param.HasField("concat_dim"):
+        layer.concat_param.axis = layer.concat_param.concat_dim
+        layer.concat_param.ClearField("concat_dim")
+    elif layer.type == "Slice":
+        options = layer.slice_param
+        options.axis = options.slice_dim if options.HasField("slice_dim") else options.axis
+        options.ClearField("slice_dim")
+        if not options.slice_point:
+            # It would share out the axis among those tops alone that something takes.
+            sizes = [shape[options.axis] for shape in row.top_shapes]
+            options.slice_point.extend(int(point) for point in np.cumsum(sizes[:-1]))
+    elif layer.type == "Clip" and (layer.clip_param.min, layer.clip_param.max) == (0, 6):
+        layer.type = "ReLU6"
+        layer.ClearField("clip_param")
 
 
 def _last_makers(rows: Sequence[LayerSummary]) -> dict[str, LayerSummary]:

@@ -10,7 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, cpu_name, refused, target_of
+from converters.engines.engine import (
+    ENGINES,
+    Blobs,
+    Engine,
+    Options,
+    Session,
+    Shapes,
+    cpu_name,
+    processors,
+    refused,
+    target_of,
+)
 from converters.engines.graphs import GraphSession, cannot_run, first_line, graph_of, package
 from converters.weights.blobs import Array
 from prototxt_gen.errors import UnsupportedError
@@ -33,7 +44,7 @@ class OpenVINOEngine(Engine):
 
     `device` is what OpenVINO calls it: cpu, gpu, gpu.1, npu, auto, auto:gpu,cpu. float32 means float32: left alone,
     OpenVINO computes in bfloat16 or float16 where a processor has them. Without `threads` the number is OpenVINO's own
-    choice, which the target names.
+    choice, which the target names; on other devices it does not count.
     """
 
     name, title = "openvino", "OpenVINO"
@@ -50,7 +61,8 @@ class OpenVINOEngine(Engine):
         if options.precision not in known:
             raise refused(self.name, "precision", options.precision, known, f"on {self._device}")
         self._settings: dict[str, Any] = {"PERFORMANCE_HINT": "LATENCY", "INFERENCE_PRECISION_HINT": hint}
-        if options.threads:
+        on_cpu = any(member.startswith("CPU") for member in _members(self._core, self._device))
+        if options.threads and on_cpu:
             self._settings["INFERENCE_NUM_THREADS"] = options.threads
         if self._device.partition(":")[0] == "AUTO":
             # It would begin on the CPU and move to its choice in the middle of a measurement.
@@ -64,8 +76,8 @@ class OpenVINOEngine(Engine):
         found = _precision_of(compiled)
         if found not in (None, options.precision):
             raise refused(self.name, "precision", options.precision, [found], f"what {self._device} takes in its place")
-        # Some plugins leave the number as it was asked for, however many threads they make.
-        threads = _property(compiled, "INFERENCE_NUM_THREADS") or options.threads
+        # Of other devices than the CPU, one thread starts the runs.
+        threads = (_property(compiled, "INFERENCE_NUM_THREADS") or options.threads or processors()) if on_cpu else 1
         version = runtime.get_version().partition("-")[0]
         self.target = target_of(
             self.name, options, threads, {"openvino": version}, _named(self._core, compiled, self._device),

@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from converters.engines.engine import Options
+from converters.engines.engine import Options, refused, split_device
 from converters.programs.printed import milliseconds
 from converters.programs.program import DEFAULTS, PROGRAMS, LayerTime, Program, Times
 from converters.programs.rows import Layers
-from prototxt_gen.errors import CaffeError, FormatError, UnsupportedError
+from prototxt_gen.errors import CaffeError, FormatError
 from prototxt_gen.layers import is_input
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import parse_text
@@ -24,7 +24,7 @@ from prototxt_gen.trace import trace
 _END = "Average Forward pass"
 # glog's prefix, with the year in later versions; some keep logs without it.
 _PREFIX = r"(?:[IWEF](?:\d{4})?\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] ?)"
-_ROW = re.compile(rf"^{_PREFIX}? *(\S.*?)\s+(forward|backward): (\S+) ms\.?\s*$", re.MULTILINE)
+_ROW = re.compile(rf"^{_PREFIX}? *(\S.*?)[ \t]+(forward|backward): (\S+) ms\.?[ \t]*$", re.MULTILINE)
 _TOTAL = re.compile(rf"^{_PREFIX}?{_END}: (\S+) ms", re.MULTILINE)
 _DEVICE = re.compile(rf"^{_PREFIX}?Use (CPU|GPU)(?: with device ID (\d+))?", re.MULTILINE)
 _COUNT = re.compile(rf"^{_PREFIX}?Testing for (\d+) iterations", re.MULTILINE)
@@ -43,7 +43,7 @@ class CaffeProgram(Program):
         """Of the TEST phase. `device` is "cpu", "cuda" or "cuda:N"; numbers are float32 alone."""
         self.need(files)
         if options.precision != "float32":
-            raise UnsupportedError(f"caffe: precision: found {options.precision!r}, expected 'float32'")
+            raise refused("caffe", "precision", options.precision, ["float32"])
         command = ["caffe", "time", f"-model={files['prototxt']}", f"-iterations={iterations}", "-phase=TEST"]
         return [*command, *gpu_flag(options.device)]
 
@@ -52,12 +52,7 @@ class CaffeProgram(Program):
         return threads_environment(options.threads)
 
     def wrote(self, text: str) -> bool:
-        return bool(
-            re.search(
-                r"Initializing net from parameters|\*\*\* Benchmark begins|Average time per layer|\sforward: \S+ ms",
-                text,
-            )
-        )
+        return bool(_MARK.search(text))
 
     def layers_of(self, row: str, layers: Layers) -> list[set[str]]:
         """The layer of this name, or the one whose top a Split copies."""
@@ -96,12 +91,12 @@ PROGRAMS.register("caffe")(CaffeProgram())
 
 def gpu_flag(device: str) -> list[str]:
     """Caffe's option for a device; UnsupportedError for one that it does not have."""
-    name, _, number = device.partition(":")
-    if name == "cpu" and not number:
+    kind, number = split_device(device)
+    if kind == "cpu":
         return []
-    if name == "cuda" and (number.isdecimal() or not device.endswith(":")) and (number or name == device):
+    if kind == "cuda":
         return [f"-gpu={number or 0}"]
-    raise UnsupportedError(f"caffe: device: found {device!r}, expected 'cpu', 'cuda' or 'cuda:N'")
+    raise refused("caffe", "device", device, ["cpu", "cuda", "cuda:N"])
 
 
 def threads_environment(threads: int) -> dict[str, str]:

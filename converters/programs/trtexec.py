@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from converters.engines.engine import Options
+from converters.engines.engine import Options, refused, split_device
 from converters.programs.printed import milliseconds
 from converters.programs.program import DEFAULTS, PROGRAMS, LayerTime, Program, Times
 from converters.programs.rows import Layers
-from prototxt_gen.errors import FormatError, UnsupportedError
+from prototxt_gen.errors import FormatError
 
 # Precisions by the options that ask for them. Without --noTF32, GPUs since Ampere round the factors to 10 bits.
 PRECISIONS = {"float32": ["--noTF32"], "tf32": [], "float16": ["--fp16"], "bfloat16": ["--bf16"]}
@@ -42,6 +42,8 @@ _AROUND = (
 # Layers that TensorRT adds between those of the network.
 _OWN = re.compile(r"^\(Unnamed Layer\* \d+\).*|^\[.*\]$|^__my[le].*")
 _FOREIGN = re.compile(r"^\{ForeignNode\[(.*)\]\}$")
+# How often a row may stand in brackets of another.
+_DEEPEST = 100
 # Plugins by the beginning of their names, which end in numbers, for layers of the release's fork.
 _PLUGINS = {"BiInterpolationPSP1_": "Interp"}
 
@@ -121,14 +123,11 @@ PROGRAMS.register("trtexec")(TrtexecProgram())
 def build_flags(options: Options) -> list[str]:
     """Trtexec's options for a device and a precision; UnsupportedError for those that it does not have."""
     if options.precision not in PRECISIONS:
-        raise UnsupportedError(
-            f"trtexec: precision: found {options.precision!r}, expected one of {', '.join(PRECISIONS)}"
-        )
-    kind, _, number = options.device.partition(":")
-    number = number if ":" in options.device else "0"
-    if kind not in ("cuda", "dla") or not (number.isascii() and number.isdecimal()):
-        raise UnsupportedError(f"trtexec: device: found {options.device!r}, expected 'cuda', 'cuda:N' or 'dla:N'")
-    place = [f"--device={number}"] if kind == "cuda" else [f"--useDLACore={number}", "--allowGPUFallback"]
+        raise refused("trtexec", "precision", options.precision, PRECISIONS)
+    kind, number = split_device(options.device)
+    if kind not in ("cuda", "dla"):
+        raise refused("trtexec", "device", options.device, ["cuda", "cuda:N", "dla:N"])
+    place = [f"--device={number or 0}"] if kind == "cuda" else [f"--useDLACore={number or 0}", "--allowGPUFallback"]
     return [*PRECISIONS[options.precision], *place]
 
 
@@ -251,7 +250,7 @@ def _version(printed: str) -> str:
     return f"{number // large}.{number % large // small}.{number % small}"
 
 
-def _names(row: str) -> list[str]:
+def _names(row: str, depth: int = 0) -> list[str]:
     """The names that a row joins, without what it says around them."""
     for pattern in _AROUND:
         row = pattern.sub("", row)
@@ -260,8 +259,10 @@ def _names(row: str) -> list[str]:
     pieces = _split(row, re.compile(r" \+ | \|\| | \+$|\+(?=\S)"))
     if len(pieces) == 1 and row.startswith("PWN(") and row.endswith(")"):
         pieces = _split(row[4:-1], re.compile(", "))
-        return [name for piece in pieces for name in _names(piece)]
-    return [row] if len(pieces) == 1 else [name for piece in pieces for name in _names(piece)]
+    elif len(pieces) == 1:
+        return [row]
+    # No row of TensorRT is deeper.
+    return [name for piece in pieces for name in _names(piece, depth + 1)] if depth < _DEEPEST else [row]
 
 
 def _split(text: str, between: re.Pattern[str]) -> list[str]:

@@ -9,8 +9,11 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from prototxt_gen.errors import FormatError
-from prototxt_gen.files import read_bytes, write_bytes
+from prototxt_gen.files import write_bytes
+from prototxt_gen.json_files import read_json
 from search.latency.correcting import Correction
+from search.latency.curves import Curve, is_curve
+from search.latency.fitting.estimates import Estimates, read_estimates
 from search.latency.measuring import Entry
 
 FORMAT = "dongfeng latency table 3"
@@ -28,6 +31,8 @@ class Contents(NamedTuple):
     call_ms: float
     origin: dict[str, Any]
     correction: Correction | None
+    curve: Curve | None = None
+    estimates: Estimates | None = None
 
 
 def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
@@ -39,6 +44,10 @@ def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
         "call_ms": contents.call_ms,
         "correction": None if contents.correction is None else contents.correction._asdict(),
     }
+    if contents.curve is not None:
+        head["curve"] = contents.curve._asdict()
+    if contents.estimates is not None:
+        head["estimates"] = contents.estimates.written()
     # A line for each entry: short enough to read, and to compare two files line by line.
     fields = [f" {json.dumps(field)}: {json.dumps(value)}" for field, value in head.items()]
     rows = [f"  {json.dumps(key)}: {json.dumps(_written(entry))}" for key, entry in sorted(contents.entries.items())]
@@ -59,10 +68,7 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         if not holds:
             raise FormatError(f"{source}: {field}: found {str(found)[:80]}, expected {expected}")
 
-    try:
-        document = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as fault:
-        raise FormatError(f"{source}: not a latency table: {fault}") from fault
+    document = read_json(path, "a latency table")
     expect(isinstance(document, dict), "document", document, "an object")
     if document.get("format") == _FORMAT_1:
         raise FormatError(
@@ -80,12 +86,15 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         expect(isinstance(entry, dict), f"entries.{key}", entry, "an object")
         ms, quartiles, samples, label = (entry.get(field) for field in ("ms", "quartiles", "samples", "label"))
         rounds = entry.get("rounds", [])
-        expect(_is_time(ms), f"entries.{key}.ms", ms, "milliseconds, at least 0")
+        expect(_is_time(ms), f"entries.{key}.ms", ms, "milliseconds, from 0 to 1e9")
         paired = isinstance(quartiles, list) and len(quartiles) == 2 and all(map(_is_time, quartiles))
-        expect(paired, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds")
-        counted = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 1
-        expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 1")
-        expect(isinstance(label, str), f"entries.{key}.label", label, "a text")
+        sorted_pair = paired and quartiles[0] <= quartiles[1]
+        expect(sorted_pair, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds, the lower one first")
+        counted = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 0
+        expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 0")
+        # Labels are printed, and a terminal obeys what it cannot show.
+        readable = isinstance(label, str) and label.isprintable()
+        expect(readable, f"entries.{key}.label", ascii(label), "a text of one line")
         timed = isinstance(rounds, list) and all(map(_is_time, rounds))
         expect(timed, f"entries.{key}.rounds", rounds, "a list of milliseconds")
         weights = entry.get("weights", [])
@@ -96,12 +105,25 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         numbers = tuple(map(float, rounds)), tuple(map(float, weights))
         entries[key] = Entry(float(ms), (low, high), samples, label, *numbers)
     call_ms, origin = document.get("call_ms"), document.get("origin")
-    expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, at least 0")
+    expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, from 0 to 1e9")
     expect(isinstance(origin, dict), "origin", origin, "an object")
     for field, (holds, wanted) in _ORIGIN.items():
         if field in origin:
             expect(holds(origin[field]), f"origin.{field}", origin[field], wanted)
-    return Contents(target, entries, float(call_ms), origin, _read_correction(document.get("correction"), expect))
+    curve = document.get("curve")
+    expect(curve is None or is_curve(curve), "curve", curve, "sums and times in ms, as many of both, each increasing")
+    stated = document.get("estimates")
+    estimates = None if stated is None else read_estimates(stated)
+    expect(stated is None or estimates is not None, "estimates", stated, "the effects that a fit has written")
+    return Contents(
+        target,
+        entries,
+        float(call_ms),
+        origin,
+        _read_correction(document.get("correction"), expect),
+        None if curve is None else Curve(tuple(curve["sums"]), tuple(curve["times"])),
+        estimates,
+    )
 
 
 def _read_correction(found: Any, expect: Any) -> Correction | None:
@@ -120,7 +142,8 @@ def _read_correction(found: Any, expect: Any) -> Correction | None:
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    # Sums of times are whole nanoseconds of 64 bits; an hour has 3.6e6 ms.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
 
 
 def _is_count(value: Any) -> bool:
@@ -156,7 +179,6 @@ _ORIGIN: dict[str, tuple[Callable[[Any], bool], str]] = {
     "seconds": (_is_time, "seconds, at least 0"),
     "spread": (lambda value: value is None or _is_time(value), "a share, or null"),
     "input_shapes": (lambda value: _is_list(value, lambda one: _is_list(one, _is_count)), "a list of shapes"),
-    "networks": (lambda value: _is_list(value, lambda one: isinstance(one, str)), "a list of codes"),
     "finished": (lambda value: isinstance(value, bool), "true or false"),
     "failed": (
         lambda value: isinstance(value, dict) and all(isinstance(reason, str) for reason in value.values()),

@@ -30,8 +30,8 @@ class _Group(NamedTuple):
     """Layers that ran as one: what they are, what they cost, what they took where that is known.
 
     `kind` is the type and the kernel of the first layer with weights; `exact` tells equal groups. `work` is how many
-    kernels a device starts for them (one for each group of a grouped convolution), multiply-adds, and numbers read and
-    written.
+    kernels a device starts for them (one, or one for each group of a grouped convolution), multiply-adds, and numbers
+    read and written.
     """
 
     kind: _Kind
@@ -107,7 +107,7 @@ def _group(rows: Sequence[LayerSummary], ms: float) -> _Group:
         moved += sum(prod(shape) for name, shape in zip(row.bottoms, row.bottom_shapes, strict=True) if name not in own)
         written.update(zip(row.tops, map(prod, row.top_shapes), strict=True))
     moved += sum(written.values())
-    starts = sum(max(row.layer.convolution_param.group, 1) for row in rows)
+    starts = max(max(row.layer.convolution_param.group, 1) for row in rows)
     work = (float(starts), float(sum(row.multiply_adds for row in rows)), float(moved))
     return _Group((main.type, kernel), exact, work, ms)
 

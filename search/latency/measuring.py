@@ -42,13 +42,14 @@ class Entry(NamedTuple):
         """The standard error of the median over the median: 0.929 times the quartiles' distance, over sqrt(n) and it.
 
         n is the number of rounds, or of samples where no rounds are known; rounds of different weights are as good as
-        (sum of weights)^2 / (sum of their squares) of one weight. Infinite where the median is 0.
+        (sum of weights)^2 / (sum of their squares) of one weight. Infinite where the median is 0, and for what was not
+        measured at all.
         """
         low, high = self.quartiles
         count: float = len(self.rounds) or self.samples
         if self.weights:
             count = sum(self.weights) ** 2 / sum(weight**2 for weight in self.weights)
-        return _ERROR_OF_MEDIAN * (high - low) / math.sqrt(count) / self.ms if self.ms > 0 else math.inf
+        return _ERROR_OF_MEDIAN * (high - low) / math.sqrt(count) / self.ms if self.ms > 0 and count else math.inf
 
 
 def entry_of_rounds(rounds: Sequence[float], samples: int, label: str = "", weights: Sequence[float] = ()) -> Entry:

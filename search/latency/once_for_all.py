@@ -79,6 +79,8 @@ def to_once_for_all(table: LatencyTable, path: str | os.PathLike[str]) -> Writte
     source = os.fspath(path)
     if not table.entries:
         raise UnsupportedError(f"{source}: the table has no parts")
+    if table.curve is not None:
+        raise UnsupportedError(f"{source}: the form has sums alone, and this table's predictions are no plain sums")
     if kept := _kept(table):
         write_bytes(path, kept.text.encode())
         return Written(kept.keys, {})
@@ -205,11 +207,11 @@ def _time(entry: Any) -> _Time | str:
     mean = entry.get("mean") if isinstance(entry, dict) else None
     if isinstance(mean, bool) or not isinstance(mean, (int, float)):
         return "there is no mean" if mean is None else "the mean is no number"
-    if not 0 <= mean < 1e12:
+    if not 0 <= mean < 1e9:
         return "the mean is no time in milliseconds"
     count = entry.get("count", 1)
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count < 1e12:
-        return "the count is no whole number of at least 1"
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 1e12:
+        return "the count is no whole number"
     return _Time(float(mean), count)
 
 
@@ -260,8 +262,14 @@ def _said(table: LatencyTable) -> tuple[dict[str, dict[str, float | int]], dict[
     """What the form says of a table's parts, and why not of the others."""
     named: list[Named] = []
     left: dict[str, str] = {}
+    # Entries that count behind one kind of layer alone, and those that count behind the others (see Part.joined_key).
+    joined = {key: key.partition(" after ")[0] for key in table.entries if " after " in key}
+    depending = {*joined, *joined.values()}
     for fingerprint, entry in table.entries.items():
-        found = name_part(entry.label, fingerprint)
+        if fingerprint in depending:
+            found: Named | str = "its time depends on what comes before it, which the form does not say"
+        else:
+            found = name_part(entry.label, fingerprint)
         if isinstance(found, str):
             left[_name(fingerprint, entry.label, left)] = found
         else:

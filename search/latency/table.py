@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from converters.engines import Engine
 from prototxt_gen.architectures import Backbone, Decoder
@@ -24,7 +24,10 @@ from prototxt_gen.generator.parts import Part, parts
 from search.latency import logs
 from search.latency.correcting import Correction, Sum, correct, megabytes
 from search.latency.courses import Course, course_of
+from search.latency.curves import Curve
 from search.latency.document import Contents, read_table, write_table
+from search.latency.fitting import fit_networks, fit_remarks
+from search.latency.fitting.estimates import Estimates
 from search.latency.measuring import Entry, input_shapes
 from search.latency.predicting import predictor, space_parts
 from search.latency.surveying import DRIFT_LIMIT, Survey, is_done
@@ -56,12 +59,16 @@ class LatencyTable:
         call_ms: float = 0.0,
         origin: Mapping[str, Any] | None = None,
         correction: Correction | None = None,
+        curve: Curve | None = None,
+        estimates: Estimates | None = None,
     ) -> None:
         self.target = dict(target)
         self.entries = dict(entries or {})
         self.call_ms = call_ms
         self.origin = dict(origin or {})
         self.correction = correction
+        self.curve = curve
+        self.estimates = estimates
 
     @classmethod
     def measure(
@@ -167,6 +174,8 @@ class LatencyTable:
 
     def faults(self) -> list[str]:
         """What went wrong when the table was measured, in words: parts that failed or are missing, a changed speed."""
+        if self.origin.get("method") == "fitted":
+            return fit_remarks(self.origin)
         found = [f"{label}: failed: {reason}" for label, reason in self.origin.get("failed", {}).items()]
         missing = self.origin.get("missing", [])
         if missing:
@@ -217,14 +226,57 @@ class LatencyTable:
         return logs.table_with(cls, into, log)
 
     @classmethod
+    def fit(
+        cls,
+        networks: Sequence[Backbone | Decoder | str],
+        times: Sequence[float],
+        *,
+        space: BackboneSpace | Sequence[Backbone | Decoder | str] | None = None,
+        input_shape: Sequence[int] | Sequence[Sequence[int] | None] | None = None,
+        target: Mapping[str, Any] | None = None,
+    ) -> LatencyTable:
+        """The table of a device that times only whole networks, from their times in ms, by regression.
+
+        It holds the parts of these networks, and with a `space`, or other networks in its place, those of all its
+        networks, too, as a search needs them: what was in no network timed is told by the work of its layers, with
+        wider quartiles and 0 samples. `input_shape` is one shape for all networks, or one for each; without it,
+        it is the space's, or the networks' own. `target` says what was measured on.
+        `origin["cross_validation"]` says how far predictions of other networks were off, `origin["outliers"]` which
+        times do not fit the others. A network given twice counts twice.
+
+        CaffeError for lengths that differ, times that are no times, and inputs of several sizes that `input_shape` does
+        not state; UnsupportedError for fewer than five different networks, and where all times are the same.
+        """
+        found = fit_networks(networks, times, input_shape, space)
+        return cls(
+            target or {"device": "unnamed"},
+            found.entries,
+            call_ms=found.call_ms,
+            origin=found.origin,
+            curve=found.curve,
+            estimates=found.estimates,
+        )
+
+    @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
         """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
         found = read_table(path)
-        return cls(found.target, found.entries, call_ms=found.call_ms, origin=found.origin, correction=found.correction)
+        return cls(
+            found.target,
+            found.entries,
+            call_ms=found.call_ms,
+            origin=found.origin,
+            correction=found.correction,
+            curve=found.curve,
+            estimates=found.estimates,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the table as JSON, in one step."""
-        write_table(path, Contents(self.target, self.entries, self.call_ms, self.origin, self.correction))
+        contents = Contents(
+            self.target, self.entries, self.call_ms, self.origin, self.correction, self.curve, self.estimates
+        )
+        write_table(path, contents)
 
     def predict(
         self,
@@ -234,13 +286,16 @@ class LatencyTable:
     ) -> float:
         """Milliseconds of a network: the sum of its parts. UnsupportedError lists those that are not in the table.
 
+        A table made by `fit` estimates those, by what their layers share with others; `is_estimated` says which.
+
         `input_shape` is as in `generate`. The sum is corrected where the table has a correction; False leaves it plain,
         and True is an UnsupportedError where there is none.
         """
         found = parts(architecture, input_shape)
-        self._check(found, f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}")
+        if self.estimates is None:
+            self._check(found, f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}")
         table = self._chosen(corrected)
-        return (table.base_nanoseconds + sum(map(table.part_nanoseconds, found))) / 1e6
+        return float(table.milliseconds(table.base_nanoseconds + sum(map(table.part_nanoseconds, found))))
 
     def predictor(
         self, space: BackboneSpace, corrected: bool | None = None
@@ -251,11 +306,19 @@ class LatencyTable:
         """
         self._check(space_parts(space).values(), str(space))
         table = self._chosen(corrected)
-        return predictor(space, table.part_nanoseconds, table.base_nanoseconds)
+        sums = predictor(space, table.part_nanoseconds, table.base_nanoseconds)
+        return sums if table.curve is None else lambda vectors: table.milliseconds(np.rint(1e6 * sums(vectors)))
 
     def plain(self) -> LatencyTable:
         """The table without its correction."""
-        return LatencyTable(self.target, self.entries, call_ms=self.call_ms, origin=self.origin)
+        return LatencyTable(
+            self.target,
+            self.entries,
+            call_ms=self.call_ms,
+            origin=self.origin,
+            curve=self.curve,
+            estimates=self.estimates,
+        )
 
     def _chosen(self, corrected: bool | None) -> LatencyTable:
         if corrected and self.correction is None:
@@ -291,9 +354,7 @@ class LatencyTable:
         """What a prediction is made of, before any correction. UnsupportedError as `predict`."""
         found = parts(architecture, input_shape)
         self._check(found, str(architecture))
-        return Sum(
-            sum(self.entries[part.key].ms - self.call_ms for part in found), len(found), sum(map(megabytes, found))
-        )
+        return Sum(sum(self._entry(part).ms - self.call_ms for part in found), len(found), sum(map(megabytes, found)))
 
     def check_target(self, engine: Engine, subject: str = "latency table") -> None:
         """FormatError when the engine is another target than the table's: its times say nothing about these."""
@@ -309,9 +370,33 @@ class LatencyTable:
         return round((self.call_ms + constant) * 1e6)
 
     def part_nanoseconds(self, part: Part) -> int:
-        """What a part adds to the prediction of a network. KeyError when it is not in the table."""
-        ms = self.entries[part.key].ms - self.call_ms
+        """What a part adds to the sum of a network. KeyError when it is not in the table."""
+        ms = self._entry(part).ms - self.call_ms
         if self.correction is not None:
             ms = ms * self.correction.slope + self.correction.part_ms + megabytes(part) * self.correction.megabyte_ms
         # Whole numbers, so that networks of the same blocks in another order tie exactly.
         return round(ms * 1e6)
+
+    def is_estimated(self, part: Part) -> bool:
+        """Whether no network or part that was timed has told this part's time."""
+        entry = self.entries.get(part.key)
+        return entry is None or entry.samples == 0
+
+    def milliseconds(self, nanoseconds: ArrayLike) -> NDArray[np.float64]:
+        """The predictions of networks (n,) that sum to so many nanoseconds, base and parts: the same, or by the curve.
+
+        Larger sums never have smaller predictions.
+        """
+        ms = np.asarray(nanoseconds, np.float64) / 1e6
+        return ms if self.curve is None else self.curve.times_of(ms)
+
+    def _entry(self, part: Part) -> Entry:
+        """A part's entry; where the table tells it apart by what made its inputs, that one (see Part.joined_key).
+
+        A part that has none is estimated by a table that can. KeyError by others.
+        """
+        entry = self.entries.get(part.joined_key) or self.entries.get(part.key)
+        if entry is None and self.estimates is not None:
+            ms = round(self.estimates.ms(part) + self.call_ms, 6)
+            return Entry(ms, (0.0, 2 * ms), 0, part.label)
+        return self.entries[part.key] if entry is None else entry

@@ -27,8 +27,9 @@ FORMAT = "dongfeng boundary 1"
 class Found:
     """A network of the boundary. Latencies in ms at batch 1, accuracy in 0..1, paths relative to the run's folder.
 
-    Both latencies are of the merged network, and so is `peak_memory`, of its activations in bytes; the files are
-    unmerged, as they were trained, and so are parameters and multiply-adds (see search/costs.py).
+    Latencies, "predicted" and, where an engine was given, "measured", are of the merged network, and so is
+    `peak_memory`, of its activations in bytes; the files are unmerged, as they were trained, and so are parameters and
+    multiply-adds (see search/costs.py).
     """
 
     code: str
@@ -42,27 +43,29 @@ class Found:
 
 
 def write_report(
-    search: Strategy, out: str | os.PathLike[str], engine: Engine | str, data: Dataset, schedule: Schedule
+    search: Strategy, out: str | os.PathLike[str], engine: Engine | str | None, data: Dataset, schedule: Schedule
 ) -> list[Found]:
     """Writes the boundary's prototxts beside their weights, then boundary.json; fastest network first.
 
-    The networks are measured whole for it, on the engine's target.
+    The networks are measured whole for it, on the engine's target. Without an engine, as when the table is another
+    device's, only predictions are told.
     """
     folder = Path(out)
     boundary = search.boundary()
     shape = search.space.input_shape
-    measured = measure(
-        as_engine(engine), [generate(architecture, input_shape=shape, merged=True) for architecture, _, _ in boundary]
+    whole = [generate(architecture, input_shape=shape, merged=True) for architecture, _, _ in boundary]
+    measured = (
+        [{"measured": entry.ms} for entry in measure(as_engine(engine), whole)] if engine else [{} for _ in whole]
     )
     found = []
-    for (architecture, predicted, accuracy), entry in zip(boundary, measured, strict=True):
+    for (architecture, predicted, accuracy), more in zip(boundary, measured, strict=True):
         target = network_folder(folder, architecture)
         write_network(architecture, target, shape, data, schedule)
         costs = {name: cost.of(architecture, shape) for name, cost in COSTS.items()}
         found.append(
             Found(
                 code=str(architecture),
-                latency_ms={"predicted": round(predicted, 6), "measured": entry.ms},
+                latency_ms={"predicted": round(predicted, 6), **more},
                 accuracy=accuracy,
                 parameters=costs["parameters"],
                 multiply_adds=costs["multiply-adds"],
@@ -87,9 +90,9 @@ def write_report(
 
 def boundary_table(found: Sequence[Found]) -> str:
     """The boundary as text, one row a network."""
+    kinds = [kind for kind in ("predicted", "measured") if all(kind in network.latency_ms for network in found)]
     titles = (
-        "ms predicted",
-        "ms measured",
+        *(f"ms {kind}" for kind in kinds),
         "accuracy",
         "parameters",
         "multiply-adds",
@@ -98,8 +101,7 @@ def boundary_table(found: Sequence[Found]) -> str:
     )
     rows = [
         (
-            f"{network.latency_ms['predicted']:.3f}",
-            f"{network.latency_ms['measured']:.3f}",
+            *(f"{network.latency_ms[kind]:.3f}" for kind in kinds),
             f"{network.accuracy:.2%}",
             f"{network.parameters:,}",
             f"{network.multiply_adds:,}",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from converters.engines import Engine, as_engine
@@ -38,8 +39,9 @@ def run_search(
     out: str | os.PathLike[str],
     engine: Engine | str | None = None,
     *,
+    table: LatencyTable | None = None,
     trials: int = 32,
-    interval: tuple[float, float] = (0.0, math.inf),
+    interval: tuple[float, float] | Callable[[LatencyTable], tuple[float, float]] = (0.0, math.inf),
     limits: Limits | None = None,
     schedule: Schedule | None = None,
     device: str = "cpu",
@@ -47,13 +49,14 @@ def run_search(
 ) -> Strategy:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
-    `engine`, or its name, runs the blocks to be measured, PyTorch by default. `interval` is in milliseconds of the
-    table's prediction. `limits` leave out networks by their "multiply-adds", "parameters" or "memory" (the peak of
-    activations in bytes, see search/costs.py): the most that one may have, or (least, most). `device` is where PyTorch
-    trains: UnsupportedError when it cannot train there. `trials` counts those of earlier runs in the same folder; more
-    may be asked for later. Everything else must be as when the search began: FormatError tells what differs.
-    ArchitectureError when no network of the space is within the interval and all limits. FileError when the folder
-    cannot be used or another process is using it.
+    `engine`, or its name, runs the blocks to be measured, PyTorch by default. With a `table`, of another device say,
+    nothing is measured: UnsupportedError lists the parts of the space that it lacks. `interval` is in milliseconds of
+    the table's prediction, or a function that gives it for the table once that is measured. `limits` leave out networks
+    by their "multiply-adds", "parameters" or "memory" (the peak of activations in bytes, see search/costs.py): the most
+    that one may have, or (least, most). `device` is where PyTorch trains: UnsupportedError when it cannot train there.
+    `trials` counts those of earlier runs in the same folder; more may be asked for later. Everything else must be as
+    when the search began: FormatError tells what differs. ArchitectureError when no network of the space is within the
+    interval and all limits. FileError when the folder cannot be used or another process is using it.
     """
     schedule = schedule or Schedule()
     if space.classes != len(data.classes):
@@ -62,11 +65,16 @@ def run_search(
     check_device(device)
     folder = Path(out)
     with held(folder):
-        table = LatencyTable.measure(
+        known = table or LatencyTable.measure(
             space, as_engine(engine or "torch"), folder / LATENCY_TABLE, progress, spread=SPREAD, budget=BUDGET
         )
-        search = PartialOrderPruning(space, table, interval, schedule.seed, limits)
+        if callable(interval):
+            interval = interval(known)
+        search = PartialOrderPruning(space, known, interval, schedule.seed, limits)
         study = StoredStudy(folder / STUDY, settings_of(search, data.identity, interval, schedule))
+        if table is not None:
+            # Now that the study is known to be one of this table.
+            table.save(folder / LATENCY_TABLE)
         for architecture, accuracy in study.finished():
             search.tell(architecture, accuracy)
         keep_boundary(search, folder)

@@ -130,8 +130,8 @@ def settings_of(
 ) -> dict[str, Any]:
     """All that decides what a search does, as JSON values: a study goes on with the same settings only.
 
-    The latency table is represented by a digest of what it predicts with. Limits are there if there are any, so that a
-    study begun before there could be goes on.
+    The latency table is represented by a digest of what it predicts the space with. Limits are there if there are any,
+    so that a study begun before there could be goes on.
     """
     return {
         "strategy": search.name,
@@ -145,13 +145,14 @@ def settings_of(
 
 
 def _predicting(search: Strategy) -> list[Any]:
-    """All times of the latency table, and what it makes of them where that is not their plain sum."""
-    table = search.table
-    entries = sorted((key, entry.ms) for key, entry in table.entries.items())
+    """The times of the space's parts, and what the table makes of them where that is not their plain sum."""
+    table, parts = search.table, space_parts(search.space)
+    entries = sorted((key, table.entries[key].ms) for key in parts)
     base = table.base_nanoseconds
-    made = sorted((key, table.part_nanoseconds(part)) for key, part in space_parts(search.space).items())
+    made = sorted((key, table.part_nanoseconds(part)) for key, part in parts.items())
     is_plain = base == 0 and all(nanoseconds == round(table.entries[key].ms * 1e6) for key, nanoseconds in made)
-    return entries if is_plain else [entries, base, made]
+    told: list[Any] = entries if is_plain else [entries, base, made]
+    return told if table.curve is None else [told, table.curve]
 
 
 def _begin(path: Path, settings: dict[str, Any]) -> None:

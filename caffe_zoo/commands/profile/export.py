@@ -99,11 +99,11 @@ def run(args: argparse.Namespace) -> int:
     networks = planned.export.networks
     whole = sum(network.kind == "network" for network in networks)
     kinds = f"{len(networks) - whole - 1} parts, {whole} whole networks, one that does nothing"
-    print(f"{args.out}: {planned.files} files of about {_megabytes(planned.bytes)}: {kinds}", flush=True)
+    print(f"{args.out}: {planned.files} files of about {_in_words(planned.bytes)}: {kinds}", flush=True)
     with progress_bar(len(networks), "writing networks", "network", True) as bar:
         export, program = write_export(planned, args.out, bar.update)
     written = sum(file.bytes for network in export.networks for file in network.files.values())
-    print(f"{args.out}: {_megabytes(written)} written; on the device, where {program.name} is:")
+    print(f"{args.out}: {_in_words(written)} written; on the device, where {program.name} is:")
     print(f"  sh {args.out.name or args.out}/measure.sh")
     print("then take its folder results/ back and: dongfeng profile import", args.out, "RESULTS -o table.json")
     return 0
@@ -127,5 +127,5 @@ def _tool(args: argparse.Namespace) -> dict[str, str]:
     return {"name": "own", **given}
 
 
-def _megabytes(size: int) -> str:
-    return f"{size / 1e6:,.1f} MB"
+def _in_words(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB" if size >= 1e7 else f"{size / 1e3:,.0f} kB"

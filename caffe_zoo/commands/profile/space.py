@@ -9,10 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
+from caffe_zoo.commands.limits import add_limits, asked_interval, how_to_add, latency_by
 from prototxt_gen.errors import UnsupportedError
-from prototxt_gen.generator.networks import generate
-from prototxt_gen.summary import summarize
 from prototxt_gen.tables import aligned
 
 if TYPE_CHECKING:
@@ -56,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     space, table = parse_space(args.space), LatencyTable.load(args.table)
     _check(space, table, args.table)
     overview = Overview(space, table)
-    interval, shares = limits.resolved(latency_by(table, space))
+    interval, shares = limits.resolved(latency_by(table, space, args.table))
     rows = overview.histogram()
     found = {"fastest": overview.fastest, "middle": overview.middle, "slowest": overview.slowest}
     asked = limits != (None, None)
@@ -90,33 +88,27 @@ def _check(space: BackboneSpace, table: LatencyTable, path: Path) -> None:
 
     missing = missing_parts(space, table)
     if missing:
-        engine = table.target.get("engine", "torch")
-        threads = f" --threads {table.target['threads']}" if table.target.get("threads") else ""
         raise UnsupportedError(
             f"{path}: {len(missing)} of the space's {len(space_parts(space))} parts are not in the table; "
-            f"on the device that it was made on, `dongfeng profile measure --space {space} --engine {engine}{threads} "
-            f"-o {path}` adds them; {'; '.join(missing)}"
+            f"{how_to_add(f'--space {space}', table, path)}; {'; '.join(missing)}"
         )
 
 
 def _costs(overview: Overview, placed: Placed) -> dict[str, int]:
-    """A network's costs: of the network as it is trained, and the activations' memory of the merged one."""
-    shape = overview.space.input_shape
-    plain = summarize(generate(placed.architecture, input_shape=shape))
-    merged = summarize(generate(placed.architecture, input_shape=shape, merged=True))
-    return {
-        "multiply_adds": plain.multiply_adds,
-        "parameters": plain.parameters,
-        "peak_memory": merged.peak_memory,
-    }
+    """What a network costs besides time, by the figure's name (see search/costs.py)."""
+    from search.costs import COSTS
+
+    return {cost.figure: cost.of(placed.architecture, overview.space.input_shape) for cost in COSTS.values()}
 
 
 def _text(overview: Overview, table: LatencyTable, found: dict[str, Placed], rows: Sequence[Row]) -> str:
+    from search.costs import COSTS
     from search.latency.overview import bounds, whole
     from search.latency.targets import target_words
 
     digits = 3 if overview.fastest.ms >= 0.1 else 6
-    titles = ("", "ms", "multiply-adds", "parameters", "memory, bytes", "architecture")
+    costs = [f"{name},{cost.unit}" if cost.unit else name for name, cost in COSTS.items()]
+    titles = ("", "ms", *costs, "architecture")
     table_rows = [
         (
             name,
@@ -135,12 +127,14 @@ def _text(overview: Overview, table: LatencyTable, found: dict[str, Placed], row
     least, most = overview.middle_ms
     if least < most:
         lines.append(f"the middle latency lies between {least:.{digits}f} and {most:.{digits}f} ms")
+    if overview.fastest.ms == overview.slowest.ms:
+        return "\n".join(lines)
     largest = max(row.networks.most for row in rows)
     bars = [
         (
-            f"{row.above:g}",
+            f"{row.above:.12g}",
             "to",
-            f"{row.most:g}",
+            f"{row.most:.12g}",
             bounds(row.networks),
             "#" * math.ceil(_BAR * row.networks.most / largest),
         )

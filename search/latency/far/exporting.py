@@ -66,7 +66,7 @@ class Plan:
     def bytes(self) -> int:
         """About how large the files will be: weights are four bytes each, once in a .caffemodel, once in an .onnx."""
         weights = [4 * summarize(net).parameters for net in self.nets.values()]
-        return sum(weights) * len(set(self.kinds) - {"prototxt"}) + 2048 * len(weights) * len(self.kinds)
+        return sum(weights) * len(set(self.kinds) - {"prototxt"}) + 1024 * len(weights) * len(self.kinds)
 
     @property
     def files(self) -> int:
@@ -127,7 +127,10 @@ def plan(
         "precision": options.precision,
         "batch": options.batch,
     }
-    return Plan(Export(title, dict(tool), settings, rounds, reference, counted), nets, kinds)
+    export = Export(title, dict(tool), settings, rounds, reference, counted)
+    # Before anything is written: these options may be more than the program has.
+    script(export, program, options)
+    return Plan(export, nets, kinds)
 
 
 def _drawn(space: BackboneSpace, count: int, seed: int) -> list[Backbone]:
@@ -176,8 +179,6 @@ def write_export(
     if free < planned.bytes:
         raise FileError(f"{target}: the files need about {planned.bytes:,} bytes, the disk has {free:,} left")
     program = program_of(planned.export.tool)
-    # Before anything is written: these options may be more than the program has.
-    script(planned.export, program, planned.export.run_options())
     index, results = target / INDEX, target / RESULTS
     before = read_export(target) if index.exists() else None
     if before is not None:
@@ -186,7 +187,7 @@ def write_export(
         raise FormatError(f"{results}: results without their export are here; choose another folder")
     written: list[Network] = []
     for network in planned.export.networks:
-        contents = _contents(planned.nets[network.name], network.name, planned.kinds)
+        contents = contents_of(planned.nets[network.name], network.name, planned.kinds)
         files = {}
         for kind, content in contents.items():
             name = f"{network.name}.{kind}"
@@ -210,7 +211,7 @@ def _check_same(planned: Plan, before: Export, index: Path) -> None:
         raise FormatError(f"{index}: another export is here: {before.subject}; choose another folder")
 
 
-def _contents(net: NetParameter, name: str, kinds: Sequence[str]) -> dict[str, bytes]:
+def contents_of(net: NetParameter, name: str, kinds: Sequence[str]) -> dict[str, bytes]:
     """A network's files by kind."""
     weights = _weights(net)
     contents = {}

@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ from PIL import Image
 
 from caffe_zoo.commands.search import add_arguments, run
 from prototxt_gen.errors import ArchitectureError, FormatError, NotInstalledError
+from search import LatencyTable
 
 TINY = "s4-8_b1-2_b1-1_w8-16_c10_i3x16x16"
 
@@ -51,7 +53,7 @@ def test_the_engine_that_measures_may_be_another(tmp_path, capsys):
     pytest.importorskip("onnxruntime")
     words = ["--data", "digits", "--space", TINY, "--trials", "1", "--epochs", "1", "--out", str(tmp_path / "run")]
     assert command(*words, "--engine", "onnxruntime", "--threads", "1") == 0
-    assert "by onnxruntime, 1 thread, float32" in capsys.readouterr().out
+    assert "latency of onnxruntime, " in capsys.readouterr().out
     target = json.loads((tmp_path / "run" / "latency.json").read_text())["target"]
     assert (target["engine"], target["threads"]) == ("onnxruntime", 1)
 
@@ -65,10 +67,68 @@ def test_networks_are_limited_by_what_they_cost(tmp_path, capsys):
     assert document["limits"] == {"multiply-adds": [0, 2_300_000], "parameters": [3000, None], "memory": [0, 8192]}
     assert (document["counts"]["in_interval"], document["counts"]["space"]) == (3, 7)
     for network in document["networks"]:
-        assert network["memory"] <= 8192 and network["parameters"] >= 3000 and network["multiply_adds"] <= 2_300_000
+        assert network["peak_memory"] <= 8192 and network["parameters"] >= 3000
+        assert network["multiply_adds"] <= 2_300_000
     assert "left out by latency 0, by multiply-adds 2, by parameters 1, by memory 3)" in capsys.readouterr().out
     with pytest.raises(ArchitectureError, match="memory: found at most 8 bytes, but the least of the space is"):
         command(*words, "--memory-max", "8")
+
+
+def test_a_limit_as_a_share_of_a_network(finished, tmp_path, capsys):
+    """Its parts are measured into the table once, so that the same command goes on with the same limit."""
+    folder, _ = finished
+    out = tmp_path / "run"
+    out.mkdir()
+    shutil.copy(folder / "latency.json", out)
+    other = "s4-8_b32_b32_c10"
+    words = ["--out", str(out), "--space", TINY, "--trials", "1", "--epochs", "1", "--latency", f"2000% of {other}"]
+    assert command(*words) == 0
+    first = capsys.readouterr().out
+    table = LatencyTable.load(out / "latency.json")
+    expected = table.predict(other, (1, 3, 16, 16))
+    assert f"2000% of {other} = {20 * expected:.6g} ms" in first
+    (line,) = (line for line in first.splitlines() if "can be met" in line)
+    assert line.startswith(f"at most {20 * expected:.6g} ms: can be met: ") and " of 7 architectures" in line
+    before = (out / "latency.json").read_bytes()
+    assert command(*words) == 0
+    assert line in capsys.readouterr().out and (out / "latency.json").read_bytes() == before
+
+
+def test_another_limit_is_refused_and_the_search_goes_on_with_its_own(finished, tmp_path):
+    """Though the other one brings parts of another network into the table."""
+    folder, words = finished
+    out = tmp_path / "run"
+    shutil.copytree(folder, out)
+    words = [*words, "--out", str(out)]
+    before = LatencyTable.load(out / "latency.json")
+    with pytest.raises(FormatError, match="latency: was"):
+        command(*words, "--latency", "2000% of s4-8_b32_b32_c10")
+    after = LatencyTable.load(out / "latency.json")
+    assert after.call_ms == before.call_ms and len(after.entries) > len(before.entries)
+    assert {key: after.entries[key] for key in before.entries} == before.entries
+    assert command(*words) == 0
+
+
+def test_what_is_wrong_with_the_table_is_told(finished, tmp_path, capsys):
+    folder, words = finished
+    out = tmp_path / "run"
+    shutil.copytree(folder, out)
+    document = json.loads((out / "latency.json").read_text())
+    document["origin"]["drift"] = {"longer": 0.5, "slow_rounds": [5, 8], "fast_rounds": [1, 4]}
+    (out / "latency.json").write_text(json.dumps(document))
+    assert command(*words, "--out", str(out)) == 0
+    told = capsys.readouterr().err
+    assert f"{out / 'latency.json'}: the machine changed its speed: rounds 5 to 8 took 50.0% longer" in told
+
+
+def test_a_limit_that_no_network_meets_is_told_before_any_training(finished, tmp_path, capsys):
+    folder, _ = finished
+    out = tmp_path / "run"
+    out.mkdir()
+    shutil.copy(folder / "latency.json", out)
+    with pytest.raises(ArchitectureError, match="at most 1e-05 ms: cannot be met: the fastest takes"):
+        command("--out", str(out), "--space", TINY, "--latency", "10ns")
+    assert not (out / "study.db").exists()
 
 
 def test_a_folder_of_images(tmp_path, capsys):
@@ -110,6 +170,7 @@ def test_arguments_that_make_no_sense(tmp_path, capsys):
         ["--trials", "0"],
         ["--trials", "x"],
         ["--latency-max", "-1"],
+        ["--latency", "80% of"],
         ["--latency-min", "nan"],
         ["--threads", "0"],
         ["--multiply-adds-max", "5MB"],
@@ -120,8 +181,10 @@ def test_arguments_that_make_no_sense(tmp_path, capsys):
         with pytest.raises(SystemExit):
             command(*out, *words)
         assert words[0] in capsys.readouterr().err
-    with pytest.raises(ArchitectureError, match="latency-min"):
-        command(*out, "--latency-min", "2", "--latency-max", "1")
+    with pytest.raises(ArchitectureError, match=r"the least, 2 .* above the most, 1"):
+        command(*out, "--latency-min", "2", "--latency-max", "1ms")
+    with pytest.raises(ArchitectureError, match="--latency 2 and --latency-max 1"):
+        command(*out, "--latency", "2", "--latency-max", "1")
     with pytest.raises(ArchitectureError, match="space"):
         command(*out, "--space", "anything")
     assert not (tmp_path / "run").exists()

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from converters import make_engine
+from prototxt_gen import generate
 from prototxt_gen.errors import FileError, FormatError, NetworkError, UnsupportedError
 
 onnx = pytest.importorskip("onnx")
@@ -82,6 +83,7 @@ import sys
 import numpy as np
 from converters import make_engine
 from prototxt_gen import generate
+from prototxt_gen import generate
 from prototxt_gen.trace import trace
 net = generate("s8-8_b8_c4", input_shape=(1, 3, 32, 32))
 weights = {row.name: [np.ones(shape, np.float32) for shape in row.blob_shapes] for row in trace(net) if row.blob_shapes}
@@ -91,3 +93,26 @@ assert "torch" not in sys.modules and "torch" not in engine.target["versions"]
 """
     root = Path(__file__).resolve().parents[3]
     subprocess.run([sys.executable, "-c", code], env=os.environ | {"PYTHONPATH": str(root)}, check=True)
+
+
+def test_threads_that_wait_leave_the_processor_to_other_sessions():
+    """benchmarks/engines.py --sessions has what it brings."""
+    net = generate("s4-8_b8_c5", input_shape=(1, 3, 32, 32))
+    session = make_engine("onnxruntime", threads=2).load(net)
+    options = session._session.get_session_options()
+    assert options.get_session_config_entry("session.force_spinning_stop") == "1"
+    assert options.intra_op_num_threads == 2
+
+
+def test_a_step_binds_values_and_keeps_its_outputs_memory():
+    net = generate("s4-8_b8_c5", input_shape=(1, 3, 32, 32))
+    session = make_engine("onnxruntime", threads=1).load(net)
+    blob = np.random.default_rng(0).normal(size=(1, 3, 32, 32)).astype(np.float32)
+    values = session.native({"data": blob})
+    assert values["data"].data_ptr() == blob.ctypes.data
+    first, second = (session.step(values)[0]["fc"] for _ in range(2))
+    assert first.data_ptr() == second.data_ptr()
+    np.testing.assert_array_equal(second.numpy(), session.run({"data": blob})["fc"])
+    pair = session.step(session.native({"data": np.concatenate([blob, -blob])}))[0]["fc"]
+    assert pair.shape() == [2, 5]
+    np.testing.assert_allclose(session.step(values)[0]["fc"].numpy(), pair.numpy()[:1], rtol=1e-4, atol=1e-6)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 
 from converters import make_engine, to_torch, weights_of
 from prototxt_gen import generate, read_prototxt
+from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.trace import trace
+from tests.caffe_files import FAMILIES
 from tests.filling import fill_inputs, fill_weights
 from tools.truths import TRUTHS
 
@@ -75,3 +78,80 @@ def test_inputs_that_no_output_needs_need_not_be_given(net_of):
     session = make_engine("torch").load(net, {})
     assert session.inputs == {"x": (1, 3)}
     assert session.run({"x": np.ones((1, 3), np.float32)})["y"].tolist() == [[1, 1, 1]]
+
+
+def test_bfloat16_is_less_exact_and_labels_are_not(net_of):
+    net = net_of(
+        """layer { name: "c" type: "Convolution" bottom: "x" top: "y"
+                   convolution_param { num_output: 4 kernel_size: 3 } }
+           layer { name: "e" type: "Embed" bottom: "i" top: "z" embed_param { input_dim: 1000 num_output: 2 } }""",
+        x=(1, 3, 8, 8),
+        i=(3,),
+    )
+    weights, inputs = fill_weights(net), fill_inputs(net)
+    inputs["i"] = np.array([257, 258, 999], np.float32)  # bfloat16 has 256, 258, 260, ... and 996, 1000
+    exact = make_engine("torch").load(net, weights).run(inputs)
+    session = make_engine("torch", precision="bfloat16").load(net, weights)
+    found = session.run(inputs)
+    assert found["y"].dtype == np.float32 and session.native(inputs)["x"].dtype == torch.bfloat16
+    assert 1e-4 < np.abs(found["y"] - exact["y"]).max() / np.abs(exact["y"]).max() < 0.02
+    np.testing.assert_allclose(found["z"], exact["z"], rtol=1e-2)
+    outputs, ms = session.step(session.native(inputs))
+    assert ms > 0 and torch.equal(outputs["y"].float(), torch.from_numpy(found["y"]))
+
+
+def test_places_that_a_type_cannot_hold_are_refused(net_of):
+    best = 'layer { name: "best" type: "ArgMax" bottom: "x" top: "y" argmax_param { axis: 1 } }'
+    engine = make_engine("torch", precision="bfloat16")
+    session = engine.load(net_of(best, x=(1, 257, 2)), {})
+    numbers = np.zeros((1, 257, 2), np.float32)
+    numbers[0, 256] = 1
+    assert session.run({"x": numbers})["y"].ravel().tolist() == [256, 256]
+    with pytest.raises(UnsupportedError, match=r"bfloat16 holds no whole numbers above 256: layer 'best' \(ArgMax\)"):
+        engine.load(net_of(best, x=(1, 258, 2)), {})
+
+
+# The places of BatchReindex are numbers that PyTorch has to look at.
+@pytest.mark.parametrize("family", [family for family in FAMILIES if family != "arrangement"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_every_layer_stays_on_the_device_of_its_inputs(family, dtype):
+    """A network that makes a tensor elsewhere cannot be a CUDA graph; `meta` is a device that every machine has."""
+    net = read_prototxt(TRUTHS / "layers" / f"{family}.prototxt")
+    module = to_torch(net, fill_weights(net)).to("meta", dtype)
+    tops = module(*[torch.from_numpy(array).to("meta", dtype) for array in fill_inputs(net).values()])
+    assert all(top.device.type == "meta" for top in (tops.values() if isinstance(tops, dict) else [tops]))
+
+
+cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+@cuda
+@pytest.mark.parametrize(("precision", "limit"), [("float32", 1e-4), ("float16", 2e-2), ("bfloat16", 5e-2)])
+def test_cuda_graphs_give_the_numbers_of_the_cpu(precision, limit):
+    net = generate("s16-32_b64_b128_c100", input_shape=(1, 3, 64, 64))
+    weights, inputs = fill_weights(net), fill_inputs(net)
+    expected = make_engine("torch").load(net, weights).run(inputs)["fc"]
+    engine = make_engine("torch", device="cuda", precision=precision)
+    assert engine.target["cuda_graphs"] and not engine.target["tf32"] and "cudnn" in engine.target["versions"]
+    session = engine.load(net, weights)
+    scale = np.abs(expected).max()
+    for sign in (1, -1, 1):
+        found = session.run({"data": sign * inputs["data"]})["fc"]
+        if sign == 1:
+            assert np.abs(found - expected).max() <= limit * scale
+    assert session._graph is not None
+    outputs, ms = session.step(session.native(inputs))
+    assert outputs["fc"].is_cuda and 0 < ms < 1000
+    assert np.abs(outputs["fc"].float().cpu().numpy() - expected).max() <= limit * scale
+    pair = session.run({"data": np.concatenate([inputs["data"]] * 2)})["fc"]  # eager
+    assert np.abs(pair - expected).max() <= limit * scale
+
+
+@cuda
+def test_what_cannot_be_a_cuda_graph_runs_but_is_not_timed(net_of):
+    net = net_of('layer { name: "t" type: "BatchReindex" bottom: "x" bottom: "i" top: "y" }', x=(2, 3), i=(2,))
+    session = make_engine("torch", device="cuda").load(net, {})
+    inputs = {"x": np.arange(6, dtype=np.float32).reshape(2, 3), "i": np.array([1, 0], np.float32)}
+    assert session.run(inputs)["y"].tolist() == [[3, 4, 5], [0, 1, 2]]
+    with pytest.raises(UnsupportedError, match="cannot be a CUDA graph"):
+        session.time(inputs)

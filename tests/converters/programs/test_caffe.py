@@ -119,6 +119,12 @@ def test_what_is_cut_off_or_no_time_is_refused_by_name(wrong, said):
         CAFFE.read(wrong, "log")
 
 
+def test_wherever_a_log_is_cut_off_it_is_refused():
+    for end in range(0, LOG.index("1.253 ms.") + 5, 3):
+        with pytest.raises(FormatError, match=r"^log: (ends before|times: )"):
+            CAFFE.read(LOG[:end], "log")
+
+
 def test_texts_of_no_program_are_refused(tmp_path):
     path = tmp_path / "log.txt"
     path.write_text("once upon a time")
@@ -146,7 +152,7 @@ def test_the_command():
     assert CAFFE.environment(Options(threads=2))["OMP_NUM_THREADS"] == "2" and CAFFE.environment() == {}
     with pytest.raises(NetworkError, match="caffe time: files: found onnx, expected prototxt"):
         CAFFE.command({"onnx": "a.onnx"}, 5)
-    with pytest.raises(UnsupportedError, match="precision: found 'float16'"):
+    with pytest.raises(UnsupportedError, match="engine caffe: precision: found 'float16', expected float32"):
         CAFFE.command(files, 5, Options(precision="float16"))
 
 

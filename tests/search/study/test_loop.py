@@ -4,12 +4,17 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from prototxt_gen import generate, summarize
-from prototxt_gen.errors import ArchitectureError, FileError
+from prototxt_gen.errors import ArchitectureError, FileError, FormatError, UnsupportedError
+from search.latency import Entry, LatencyTable, space_parts
+from search.report.boundary import boundary_table, write_report
 from search.spaces import BackboneSpace
+
+SPACE = BackboneSpace(((1, 1),), (4, 8), stem=(4, 4), classes=3, input_shape=(1, 3, 16, 16))
 
 
 def test_a_search_killed_again_and_again_ends_as_one_left_alone(small, tmp_path, undisturbed):
@@ -97,3 +102,41 @@ def test_images_of_other_classes_are_refused(small, tmp_path):
 def test_latency_is_measured_by_pytorch_unless_told_otherwise(small, tmp_path):
     search = small.search_in(tmp_path, engine=None, trials=1)
     assert search.table.target["engine"] == "torch"
+
+
+def made_up_table(factor: float = 1.0) -> LatencyTable:
+    """A table of a device that is not here: more multiply-adds, more milliseconds."""
+    entries = {
+        key: Entry((1 + summarize(part.net).multiply_adds) / 1e5 * factor, (0.0, 0.0), 1, part.label)
+        for key, part in space_parts(SPACE).items()
+    }
+    return LatencyTable({"engine": "trtexec", "device": "Orin"}, entries, call_ms=1e-6)
+
+
+def test_with_a_table_nothing_is_measured(small, tmp_path):
+    def load(net):
+        raise AssertionError("a network was measured")
+
+    table = made_up_table()
+    engine = SimpleNamespace(target={"engine": "none"}, load=load)
+    search = small.search_in(tmp_path / "run", space=SPACE, table=table, engine=engine, trials=1)
+    kept = LatencyTable.load(tmp_path / "run" / "latency.json")
+    assert (kept.target, kept.entries, kept.call_ms) == (table.target, table.entries, table.call_ms)
+    ((architecture, latency, _),) = search.trained()
+    assert latency == table.predict(architecture, SPACE.input_shape)
+    found = write_report(search, tmp_path / "run", None, small.made_up_data(), small.SCHEDULE)
+    assert [network.latency_ms for network in found] == [{"predicted": round(latency, 6)}]
+    assert "ms predicted" in boundary_table(found) and "measured" not in boundary_table(found)
+    # The study's folder has the table: the same command without it goes on with it, one with another does not.
+    small.search_in(tmp_path / "run", space=SPACE, engine=engine, trials=1)
+    with pytest.raises(FormatError, match="begun with other settings: latency table: was"):
+        small.search_in(tmp_path / "run", space=SPACE, table=made_up_table(2), engine=engine, trials=1)
+    assert LatencyTable.load(tmp_path / "run" / "latency.json").entries == table.entries
+
+
+def test_a_table_that_lacks_parts_of_the_space(small, tmp_path):
+    table = made_up_table()
+    _, entry = table.entries.popitem()
+    with pytest.raises(UnsupportedError, match=f"not in the latency table: {entry.label}"):
+        small.search_in(tmp_path / "run", space=SPACE, table=table, trials=1)
+    assert not (tmp_path / "run" / "study.db").exists()

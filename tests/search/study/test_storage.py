@@ -85,6 +85,15 @@ def test_a_table_that_makes_other_predictions_of_the_same_times_is_refused(small
         small.search_in(tmp_path)
 
 
+def test_a_table_that_knows_more_networks_is_the_same(small, tmp_path):
+    begun = small.search_in(tmp_path, trials=1)
+    path = tmp_path / "latency.json"
+    document = json.loads(path.read_text())
+    document["entries"]["another part"] = next(iter(document["entries"].values()))
+    path.write_text(json.dumps(document))
+    assert small.search_in(tmp_path, trials=1).trained() == begun.trained()
+
+
 def altered(small, folder, change):
     """A folder with a search of one training, its study then changed."""
     small.search_in(folder, trials=1)
