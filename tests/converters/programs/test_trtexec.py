@@ -172,7 +172,7 @@ def test_what_is_cut_off_or_no_time_is_refused_by_name(wrong, said):
 )
 def test_wherever_an_output_is_cut_off_it_is_refused(text, end):
     for place in range(1, text.rindex(end), 3):
-        with pytest.raises(FormatError, match="^log: "):
+        with pytest.raises(FormatError, match=r"^log: "):
             TRTEXEC.read(text[:place], "log")
 
 
