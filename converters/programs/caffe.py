@@ -24,7 +24,7 @@ from prototxt_gen.trace import trace
 _END = "Average Forward pass"
 # glog's prefix, with the year in later versions; some keep logs without it.
 _PREFIX = r"(?:[IWEF](?:\d{4})?\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] ?)"
-_ROW = re.compile(rf"^{_PREFIX}? *(\S.*?)\s+(forward|backward): (\S+) ms\.?\s*$", re.MULTILINE)
+_ROW = re.compile(rf"^{_PREFIX}? *(\S.*?)[ \t]+(forward|backward): (\S+) ms\.?[ \t]*$", re.MULTILINE)
 _TOTAL = re.compile(rf"^{_PREFIX}?{_END}: (\S+) ms", re.MULTILINE)
 _DEVICE = re.compile(rf"^{_PREFIX}?Use (CPU|GPU)(?: with device ID (\d+))?", re.MULTILINE)
 _COUNT = re.compile(rf"^{_PREFIX}?Testing for (\d+) iterations", re.MULTILINE)
