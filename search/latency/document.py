@@ -11,6 +11,7 @@ from prototxt_gen.errors import FormatError
 from prototxt_gen.files import write_bytes
 from prototxt_gen.json_files import read_json
 from search.latency.correcting import Correction
+from search.latency.curves import Curve, is_curve
 from search.latency.measuring import Entry
 
 FORMAT = "dongfeng latency table 3"
@@ -28,6 +29,7 @@ class Contents(NamedTuple):
     call_ms: float
     origin: dict[str, Any]
     correction: Correction | None
+    curve: Curve | None = None
 
 
 def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
@@ -39,6 +41,8 @@ def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
         "call_ms": contents.call_ms,
         "correction": None if contents.correction is None else contents.correction._asdict(),
     }
+    if contents.curve is not None:
+        head["curve"] = contents.curve._asdict()
     # A line for each entry: short enough to read, and to compare two files line by line.
     fields = [f" {json.dumps(field)}: {json.dumps(value)}" for field, value in head.items()]
     rows = [f"  {json.dumps(key)}: {json.dumps(_written(entry))}" for key, entry in sorted(contents.entries.items())]
@@ -97,7 +101,16 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
     expect(isinstance(origin, dict), "origin", origin, "an object")
     calls = origin.get("calls", [])
     expect(isinstance(calls, list) and all(map(_is_time, calls)), "origin.calls", calls, "a list of milliseconds")
-    return Contents(target, entries, float(call_ms), origin, _read_correction(document.get("correction"), expect))
+    curve = document.get("curve")
+    expect(curve is None or is_curve(curve), "curve", curve, "sums and times in ms, as many of both, each increasing")
+    return Contents(
+        target,
+        entries,
+        float(call_ms),
+        origin,
+        _read_correction(document.get("correction"), expect),
+        None if curve is None else Curve(tuple(curve["sums"]), tuple(curve["times"])),
+    )
 
 
 def _read_correction(found: Any, expect: Any) -> Correction | None:

@@ -79,6 +79,8 @@ def to_once_for_all(table: LatencyTable, path: str | os.PathLike[str]) -> Writte
     source = os.fspath(path)
     if not table.entries:
         raise UnsupportedError(f"{source}: the table has no parts")
+    if table.curve is not None:
+        raise UnsupportedError(f"{source}: the form has sums alone, and this table's predictions are no plain sums")
     if kept := _kept(table):
         write_bytes(path, kept.text.encode())
         return Written(kept.keys, {})

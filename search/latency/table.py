@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from converters.engines import Engine
 from prototxt_gen.architectures import Backbone, Decoder
@@ -24,6 +24,7 @@ from prototxt_gen.generator.parts import Part, parts
 from search.latency import logs
 from search.latency.correcting import Correction, Sum, correct, megabytes
 from search.latency.courses import Course, course_of
+from search.latency.curves import Curve
 from search.latency.document import Contents, read_table, write_table
 from search.latency.fitting import fit_networks
 from search.latency.measuring import Entry, input_shapes
@@ -55,12 +56,14 @@ class LatencyTable:
         call_ms: float = 0.0,
         origin: Mapping[str, Any] | None = None,
         correction: Correction | None = None,
+        curve: Curve | None = None,
     ) -> None:
         self.target = dict(target)
         self.entries = dict(entries or {})
         self.call_ms = call_ms
         self.origin = dict(origin or {})
         self.correction = correction
+        self.curve = curve
 
     @classmethod
     def measure(
@@ -224,17 +227,30 @@ class LatencyTable:
         not state; UnsupportedError for fewer than five different networks, and where all times are the same.
         """
         found = fit_networks(networks, times, input_shape, space)
-        return cls(target or {"device": "unnamed"}, found.entries, call_ms=found.call_ms, origin=found.origin)
+        return cls(
+            target or {"device": "unnamed"},
+            found.entries,
+            call_ms=found.call_ms,
+            origin=found.origin,
+            curve=found.curve,
+        )
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
         """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
         found = read_table(path)
-        return cls(found.target, found.entries, call_ms=found.call_ms, origin=found.origin, correction=found.correction)
+        return cls(
+            found.target,
+            found.entries,
+            call_ms=found.call_ms,
+            origin=found.origin,
+            correction=found.correction,
+            curve=found.curve,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the table as JSON, in one step."""
-        write_table(path, Contents(self.target, self.entries, self.call_ms, self.origin, self.correction))
+        write_table(path, Contents(self.target, self.entries, self.call_ms, self.origin, self.correction, self.curve))
 
     def predict(
         self,
@@ -250,7 +266,7 @@ class LatencyTable:
         found = parts(architecture, input_shape)
         self._check(found, f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}")
         table = self._chosen(corrected)
-        return (table.base_nanoseconds + sum(map(table.part_nanoseconds, found))) / 1e6
+        return float(table.milliseconds(table.base_nanoseconds + sum(map(table.part_nanoseconds, found))))
 
     def predictor(
         self, space: BackboneSpace, corrected: bool | None = None
@@ -261,11 +277,12 @@ class LatencyTable:
         """
         self._check(space_parts(space).values(), str(space))
         table = self._chosen(corrected)
-        return predictor(space, table.part_nanoseconds, table.base_nanoseconds)
+        sums = predictor(space, table.part_nanoseconds, table.base_nanoseconds)
+        return sums if table.curve is None else lambda vectors: table.milliseconds(np.rint(1e6 * sums(vectors)))
 
     def plain(self) -> LatencyTable:
         """The table without its correction."""
-        return LatencyTable(self.target, self.entries, call_ms=self.call_ms, origin=self.origin)
+        return LatencyTable(self.target, self.entries, call_ms=self.call_ms, origin=self.origin, curve=self.curve)
 
     def _chosen(self, corrected: bool | None) -> LatencyTable:
         if corrected and self.correction is None:
@@ -301,9 +318,7 @@ class LatencyTable:
         """What a prediction is made of, before any correction. UnsupportedError as `predict`."""
         found = parts(architecture, input_shape)
         self._check(found, str(architecture))
-        return Sum(
-            sum(self.entries[part.key].ms - self.call_ms for part in found), len(found), sum(map(megabytes, found))
-        )
+        return Sum(sum(self._entry(part).ms - self.call_ms for part in found), len(found), sum(map(megabytes, found)))
 
     def check_target(self, engine: Engine, subject: str = "latency table") -> None:
         """FormatError when the engine is another target than the table's: its times say nothing about these."""
@@ -319,13 +334,21 @@ class LatencyTable:
         return round((self.call_ms + constant) * 1e6)
 
     def part_nanoseconds(self, part: Part) -> int:
-        """What a part adds to the prediction of a network. KeyError when it is not in the table.
-
-        Where the table tells the part apart by what made its inputs, that entry counts (see `Part.joined_key`).
-        """
-        entry = self.entries.get(part.joined_key) or self.entries[part.key]
-        ms = entry.ms - self.call_ms
+        """What a part adds to the sum of a network. KeyError when it is not in the table."""
+        ms = self._entry(part).ms - self.call_ms
         if self.correction is not None:
             ms = ms * self.correction.slope + self.correction.part_ms + megabytes(part) * self.correction.megabyte_ms
         # Whole numbers, so that networks of the same blocks in another order tie exactly.
         return round(ms * 1e6)
+
+    def milliseconds(self, nanoseconds: ArrayLike) -> NDArray[np.float64]:
+        """The predictions of networks (n,) that sum to so many nanoseconds, base and parts: the same, or by the curve.
+
+        Larger sums never have smaller predictions.
+        """
+        ms = np.asarray(nanoseconds, np.float64) / 1e6
+        return ms if self.curve is None else self.curve.times_of(ms)
+
+    def _entry(self, part: Part) -> Entry:
+        """A part's entry; where the table tells it apart by what made its inputs, that one (see Part.joined_key)."""
+        return self.entries.get(part.joined_key) or self.entries[part.key]

@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "export": "write a space's parts and a script that times them on a device without Python",
     "import": "make a table of what that script wrote",
     "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
+    "next": "choose and write the whole networks to time next, for `profile fit`",
     "fit": "make a table of the times of whole networks",
     "convert": "turn a table into Once-for-All's form, or one of that form into a table",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The times, what else the table is to hold, the table."""
     parser.add_argument(
         "times",
+        nargs="+",
         type=Path,
         metavar="CSV",
         help="a line for each network timed: its code or its name in the zoo, and milliseconds; the first line is "
@@ -91,8 +93,15 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def read_times(path: Path) -> Times:
-    """The networks and times of a CSV file. FormatError lists the lines that are not as expected."""
+def read_times(paths: Sequence[Path]) -> Times:
+    """The networks and times of CSV files. FormatError lists the lines that are not as expected."""
+    found = Times([], [], [])
+    for path in paths:
+        _read_times(path, found)
+    return found
+
+
+def _read_times(path: Path, found: Times) -> None:
     import csv
 
     try:
@@ -102,7 +111,6 @@ def read_times(path: Path) -> Times:
     lines = csv.DictReader(text.splitlines())
     if not set(COLUMNS) <= set(lines.fieldnames or ()):
         raise FormatError(f"{path}: line 1: found {(text.splitlines() or [''])[0][:80]!r}, expected architecture,ms")
-    found = Times([], [], [])
     faults = []
     for row in lines:
         code, ms = ((row[name] or "").strip() for name in COLUMNS)
@@ -117,4 +125,3 @@ def read_times(path: Path) -> Times:
             faults.append(f"line {lines.line_num}: {fault}")
     if faults:
         raise FormatError(f"{path}: {'; '.join(faults[:5])}" + (f"; {len(faults) - 5} more" * (len(faults) > 5)))
-    return found

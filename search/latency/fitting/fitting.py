@@ -14,6 +14,7 @@ from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import CaffeError, UnsupportedError
 from prototxt_gen.generator.parts import Part, parts
 from search.latency.agreement import Agreement, agreement
+from search.latency.curves import Curve
 from search.latency.fitting.regression import Layout, Regression, regress
 from search.latency.measuring import Entry
 from search.latency.predicting import space_parts
@@ -56,6 +57,7 @@ class Fitted:
     entries: dict[str, Entry]
     call_ms: float
     origin: dict[str, Any]
+    curve: Curve | None
     cross_validation: Agreement
     outliers: tuple[Outlier, ...]
 
@@ -108,7 +110,7 @@ def fit_networks(
         "outliers": [vars(outlier) for outlier in outliers],
     }
     call_ms = round(float(found.parts.mean[-1]) * found.usual, 6)
-    return Fitted(_entries(layout, counts, found, call_ms), call_ms, origin, checked, outliers)
+    return Fitted(_entries(layout, counts, found, call_ms), call_ms, origin, found.curve, checked, outliers)
 
 
 def _entries(layout: Layout, counts: Floats, found: Regression, call_ms: float) -> dict[str, Entry]:

@@ -13,6 +13,8 @@ from prototxt_gen import parts
 from prototxt_gen.errors import CaffeError, UnsupportedError
 from search import LatencyTable
 from search.latency.agreement import Agreement, agreement
+from search.latency.curves import Curve
+from search.latency.overview import Overview
 from search.latency.predicting import space_parts
 from tests.search.latency.fitting.made_up import SPACE, device_ms, drawn, roofline, uneven
 
@@ -126,6 +128,32 @@ def test_what_made_a_parts_input_may_count():
     assert labels == ["inverted 12-12-16 s2 32x32", "inverted 12-12-16 s2 32x32 after Convolution"]
 
 
+def test_a_device_whose_times_do_not_just_add_up():
+    """Throughput of a device that hides a few percent of the work of middling networks: a curve over the sums."""
+
+    def ms(network):
+        total = device_ms(network)
+        return total * (1 - 0.06 * np.exp(-(np.log(total / 3) ** 2) / 0.05))
+
+    networks = drawn(260)
+    table = LatencyTable.fit(networks[:160], [ms(one) for one in networks[:160]], space=SPACE)
+    assert table.curve is not None
+    predicted = table.predictor(SPACE)(np.array([SPACE.encode(one) for one in networks[160:]]))
+    assert agreement(predicted, [ms(one) for one in networks[160:]]).mean_error < 0.003
+    assert list(predicted) == [table.predict(one, SPACE.input_shape) for one in networks[160:]]
+    # What is counted and what is predicted is one thing: the space's fastest network is predicted so fast, too.
+    overview = Overview(SPACE, table)
+    every = table.predictor(SPACE)(np.concatenate(list(SPACE.vectors())))
+    assert (overview.fastest.ms, overview.slowest.ms) == (every.min(), every.max())
+    for limit in (2.0, 3.0, 4.0):
+        assert overview.within((0.0, limit)) == (int((every <= limit).sum()),) * 2
+
+
+def test_a_device_whose_times_add_up_has_no_curve():
+    networks = drawn(60)
+    assert LatencyTable.fit(networks, [device_ms(one) for one in networks], space=SPACE).curve is None
+
+
 def test_a_fitted_table_survives_its_file(tmp_path):
     networks = drawn(10)
     table = LatencyTable.fit(networks, [device_ms(one) for one in networks], space=SPACE, target={"device": "NPU"})
@@ -133,13 +161,16 @@ def test_a_fitted_table_survives_its_file(tmp_path):
     again = LatencyTable.load(tmp_path / "latency.json")
     assert vars(again) == vars(table)
     assert again.origin["method"] == "fitted"
+    table.curve = Curve((1.0, 2.0, 4.0), (1.0, 2.5, 4.0))
+    table.save(tmp_path / "latency.json")
+    assert LatencyTable.load(tmp_path / "latency.json").curve == table.curve
     assert again.target == {"device": "NPU"}
 
 
 def test_parts_in_no_network_are_refused_by_name_without_a_space():
     networks = drawn(8)
     table = LatencyTable.fit(networks, [device_ms(one) for one in networks], input_shape=SPACE.input_shape)
-    with pytest.raises(UnsupportedError, match="not in the latency table: .*head 512-100"):
+    with pytest.raises(UnsupportedError, match=r"not in the latency table: .*head 512-100"):
         table.predict("s16-32_b32_b64_b512_c100", SPACE.input_shape)
 
 
