@@ -113,14 +113,15 @@ def time_cases(
     chosen: Sequence[Case],
     advance: Callable[[], object] = lambda: None,
     finished: Callable[[list[Timed]], object] = lambda done: None,
+    rounds: int = ROUNDS,
 ) -> list[Timed]:
     """Times each case, those of one size in interleaved rounds; a case that the engine refuses or fails has no time.
 
-    `advance` is called ROUNDS times for each case in all; `finished` with all that is done after each size.
+    `advance` is called `rounds` times for each case in all; `finished` with all that is done after each size.
     """
     done: list[Timed] = []
     for _, group in groupby(chosen, key=lambda case: (case.is_scene, case.size)):
-        done += _time_group(engine, list(group), advance)
+        done += _time_group(engine, list(group), advance, rounds)
         finished(done)
     return done
 
@@ -131,7 +132,7 @@ def memory(networks: Iterable[str] = ()) -> list[Memory]:
     return [_memory(one, inputs) for inputs in MEMORY_INPUTS for one in cards if one.kind == "classification"]
 
 
-def _time_group(engine: Engine, group: list[Case], advance: Callable[[], object]) -> list[Timed]:
+def _time_group(engine: Engine, group: list[Case], advance: Callable[[], object], rounds: int) -> list[Timed]:
     nets = {case.title: case.net() for case in group}
     entries: dict[str, Entry] = {}
     faults: dict[str, str] = {}
@@ -140,13 +141,13 @@ def _time_group(engine: Engine, group: list[Case], advance: Callable[[], object]
         engine.load(nets[title]).time()
 
     def measure_all(titles: Sequence[str], advance: Callable[[], object] = lambda: None) -> None:
-        entries.update(zip(titles, measure(engine, [nets[title] for title in titles], advance), strict=True))
+        entries.update(zip(titles, measure(engine, [nets[title] for title in titles], advance, rounds), strict=True))
 
     # What fails alone must not take the others with it.
     for title in nets:
         if fault := _fault(run_once, title):
             faults[title] = fault
-            for _ in range(ROUNDS):
+            for _ in range(rounds):
                 advance()
     able = [title for title in nets if title not in faults]
     if able and _fault(measure_all, able, advance):

@@ -6,6 +6,7 @@ from prototxt_gen.lazy import lazy_names
 
 if TYPE_CHECKING:
     from search.latency import LatencyTable
+    from search.latency.fitting import next_networks
     from search.latency.overview import Overview
     from search.report.boundary import boundary_table, counts_line, write_report
     from search.report.plots import draw_boundary
@@ -33,6 +34,7 @@ else:
             "draw_boundary": "search.report.plots",
             "image_folder": "search.training.image_folder",
             "load_data": "search.training.loading",
+            "next_networks": "search.latency.fitting",
             "parse_space": "search.spaces",
             "run_search": "search.study.loop",
             "write_report": "search.report.boundary",
@@ -52,6 +54,7 @@ __all__ = [
     "draw_boundary",
     "image_folder",
     "load_data",
+    "next_networks",
     "parse_space",
     "run_search",
     "write_report",

@@ -48,36 +48,52 @@ def asked_interval(args: argparse.Namespace) -> Interval:
 
 
 def latency_by(
-    table: LatencyTable, space: BackboneSpace, engine: Engine | None = None, path: Path | None = None
+    table: LatencyTable, space: BackboneSpace, path: Path, engine: Engine | None = None
 ) -> Callable[[str], Known]:
     """A function from a network's name or code to its latency at the space's input, with its own classes.
 
-    The table predicts it. Parts that it lacks are measured on the engine, if there is one, and saved with the table at
-    `path`: the same command has the same limits then when it goes on later. The function raises ArchitectureError for
-    what is no network, and UnsupportedError, which says what to do, where parts are missing and there is no engine.
+    The table predicts it, which lies at `path`. Parts that it lacks are measured on the engine, if there is one, and
+    saved there: the same command has the same limits then when it goes on later. The function raises ArchitectureError
+    for what is no network, and UnsupportedError, which says what to do, where parts are missing and there is no engine.
     """
+    from search.latency import LatencyTable
     from search.latency.limits import Known
-    from search.latency.measuring import measure
 
     def latency_of(name: str) -> Known:
         architecture = resolve_architecture(name)
         missing = {part.key: part for part in parts(architecture, space.input_shape) if part.key not in table.entries}
         if missing and (engine is None or engine.target != table.target):
-            size = "x".join(map(str, space.input_shape[1:]))
+            size = "x".join(map(str, space.input_shape[2:]))
             labels = "; ".join(sorted(part.label for part in missing.values()))
             raise UnsupportedError(
-                f"the latency of {name} at {size} is not known: the table lacks {len(missing)} of its parts; give the "
-                f"limit in milliseconds, or measure these parts into the table; {labels}"
+                f"{path}: the latency of {name} at {size} is not known: {len(missing)} of its parts are not in the "
+                f"table; {how_to_add(f'--network {name} --input-size {size}', table, path)}; {labels}"
             )
         if missing and engine is not None:
-            measured = measure(engine, [part.net for part in missing.values()])
-            for part, entry in zip(missing.values(), measured, strict=True):
-                table.entries[part.key] = entry._replace(label=part.label)
-            if path is not None:
-                table.save(path)
+            measured = LatencyTable.measure([architecture], engine, path, progress=True, input_shape=space.input_shape)
+            table.entries.update(measured.entries)
+            table.call_ms, table.origin = measured.call_ms, measured.origin
         return Known(table.predict(architecture, space.input_shape), "predicted by the table")
 
     return latency_of
+
+
+def how_to_add(subject: str, table: LatencyTable, path: Path) -> str:
+    """What to do for more parts, by how the table was made (see LatencyTable.origin).
+
+    `subject` is the option that names what the parts are of: "--space CODE", "--network NAME --input-size HxW".
+    """
+    method, target = table.origin.get("method", "measured"), table.target
+    if method == "measured":
+        options = [f"--engine {target.get('engine', 'torch')}"]
+        options += [f"--{name} {target[name]}" for name in ("threads", "precision") if target.get(name)]
+        words = f"{subject} {' '.join(options)} -o {path}"
+        return f"on the device that it was made on, `dongfeng profile measure {words}` adds them"
+    if method == "log":
+        return f"`dongfeng profile log LOG --network NETWORK -o {path}` adds those of another network's log"
+    if method == "imported":
+        return f"`dongfeng profile export {subject} --tool TOOL --out FOLDER` begins a table that has them"
+    return f"it was made in another way ({method}): from networks that have them, make it anew"
 
 
 def _limit(text: str) -> Limit:

@@ -137,7 +137,7 @@ def run(args: argparse.Namespace) -> int:
     print(f"latency of {target_words(target)}, {origin}", flush=True)
 
     def interval_of(table: LatencyTable) -> tuple[float, float]:
-        interval, shares = asked.resolved(latency_by(table, space, engine, args.out / LATENCY_TABLE))
+        interval, shares = asked.resolved(latency_by(table, space, args.out / LATENCY_TABLE, engine))
         overview = Overview(space, table)
         verdict = overview.verdict(interval)
         if not overview.within(interval).most:

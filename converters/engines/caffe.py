@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, cpu_name
+from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, cpu_name, processors
 from converters.programs.caffe import gpu_flag, threads_environment, without_gradients
 from converters.programs.program import PROGRAMS
 from converters.programs.running import find_program, run_program
@@ -49,13 +49,13 @@ class CaffeEngine(Engine):
     def __init__(self, options: Options) -> None:
         self._program = find_program("caffe", "engine caffe")
         PROGRAMS["caffe"].command({"prototxt": ""}, 1, options)  # says what it cannot run
-        self.options = self._options = options
+        self.options = options
         self._environment = threads_environment(options.threads)
         said = re.search(r"version (\S+)", self.call(["--version"], "engine caffe"))
         self.target = {
             "engine": self.name,
             "device": cpu_name() if options.device == "cpu" else self._gpu(),
-            "threads": options.threads or int(os.environ.get("OMP_NUM_THREADS", "0") or 0) or os.cpu_count() or 1,
+            "threads": options.threads or _threads(),
             "precision": "float32",
             "batch": options.batch,
             "versions": {"caffe": said[1] if said else "unknown"},
@@ -66,9 +66,9 @@ class CaffeEngine(Engine):
         return run_program([self._program, *arguments], subject, seconds=self.limit_s, environment=self._environment)
 
     def _gpu(self) -> str:
-        flag = gpu_flag(self._options.device)
+        flag = gpu_flag(self.options.device)
         found = re.search(r"\] Name: +(\S.*)", self.call(["device_query", *flag], "engine caffe"))
-        return found[1].strip() if found else self._options.device
+        return found[1].strip() if found else self.options.device
 
     def _load(
         self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
@@ -81,6 +81,12 @@ class CaffeEngine(Engine):
         taken = {bottom for layer in selected.layer for bottom in layer.bottom} | set(meta["outputs"])
         inputs = {name: shape for name, shape in meta["inputs"].items() if name in taken}
         return CaffeSession(self, selected, weights_of(module), inputs, list(meta["outputs"]))
+
+
+def _threads() -> int:
+    """How many threads OpenMP and the BLAS libraries run where nobody says."""
+    said = os.environ.get("OMP_NUM_THREADS", "")
+    return int(said) if said.isdecimal() and int(said) else processors()
 
 
 class CaffeSession(Session):
@@ -108,7 +114,7 @@ class CaffeSession(Session):
         if not path.exists():
             _write(path, without_gradients(_with_inputs(self._stock(self.inputs)[0], self.inputs)))
         program = PROGRAMS["caffe"]
-        command = program.command({"prototxt": str(path)}, count, self._engine._options)
+        command = program.command({"prototxt": str(path)}, count, self._engine.options)
         try:
             text = self._engine.call(command[1:], self._label)
         except UnsupportedError as fault:
@@ -135,7 +141,7 @@ class CaffeSession(Session):
         if not results:
             return {}
         flags = [f"-model={folder / 'run.prototxt'}", f"-weights={folder / 'net.caffemodel'}", "-iterations=1"]
-        self._engine.call(["test", *flags, *gpu_flag(self._engine._options.device)], self._label)
+        self._engine.call(["test", *flags, *gpu_flag(self._engine.options.device)], self._label)
         found = {}
         for name, path in zip(self.outputs, results, strict=True):
             if not path.exists():

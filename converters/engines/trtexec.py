@@ -9,6 +9,7 @@ import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,8 @@ class TrtexecEngine(Engine):
         self._program = find_program("trtexec", "engine trtexec")
         # There is no TensorRT on a CPU: what another engine's default says is this one's.
         device = "cuda" if options.device == "cpu" else options.device
-        self.options = self._options = Options(options.threads, device, options.precision, options.batch)
-        build_flags(self._options)
+        self.options = replace(options, device=device)
+        build_flags(self.options)
         said = self._said()
         self.target = {
             "engine": self.name,
@@ -119,7 +120,7 @@ class TrtexecSession(Session):
     def printed(self, count: int, subject: str, files: Mapping[str, str] | None = None) -> Times:
         """What the program prints when it times so many runs; `files` has more for its command."""
         program = PROGRAMS["trtexec"]
-        command = program.command({**self._source(), **(files or {})}, count, self._engine._options)
+        command = program.command({**self._source(), **(files or {})}, count, self._engine.options)
         text = self._engine.call(command[1:], subject, self._folder.name)
         return program.read(text, f"{subject}: output of trtexec")
 
@@ -143,7 +144,7 @@ class TrtexecSession(Session):
         command = [f"--loadEngine={source['engine']}"] if "engine" in source else [
             f"--onnx={source['onnx']}", f"--saveEngine={source['save']}"
         ]  # fmt: skip
-        command += ["--iterations=1", "--warmUp=0", "--duration=0", *build_flags(self._engine._options)]
+        command += ["--iterations=1", "--warmUp=0", "--duration=0", *build_flags(self._engine.options)]
         command += [f"--loadInputs={','.join(loaded)}"] if loaded else []
         text = self._engine.call([*command, f"--exportOutput={path.name}"], self._label, self._folder.name)
         if not path.exists():

@@ -19,8 +19,9 @@ _COUNT = re.compile(r"Count:\s+(\d+) iterations")
 _DURATION = re.compile(r"Duration:\s+([\d.]+) ms")
 _THROUGHPUT = re.compile(r"Throughput:\s+([\d.]+) FPS")
 
-# Times have two digits behind the point: below this many units the rounding is more than 0.2 percent.
-_ROUNDED = 2.5
+# Times have two digits behind the point: below this many units the rounding is more than 0.2 percent, and the mean, which
+# has more digits, says more. Unless it is far off: then other work on the device has slowed some runs down.
+_COARSE, _HALF_DIGIT, _FAR_OFF = 2.5, 0.005, 0.1
 
 
 class BenchmarkApp(Program):
@@ -63,7 +64,7 @@ class BenchmarkApp(Program):
         return words
 
     def read(self, text: str, source: str) -> Times:
-        """See Program.read. The median, or where it is printed too coarsely the mean: duration by count."""
+        """See Program.read. The median; where it has too few digits, the mean that lies beside it: duration by count."""
         latency, throughput = _LATENCY.search(text), _THROUGHPUT.search(text)
         count, duration = _COUNT.search(text), _DURATION.search(text)
         if not (latency and throughput and count and duration):
@@ -74,8 +75,12 @@ class BenchmarkApp(Program):
         runs, milliseconds = int(count[1]), float(duration[1])
         if runs < 1 or milliseconds <= 0 or float(throughput[1]) <= 0:
             raise FormatError(f"{source}: found {runs} iterations in {milliseconds} ms, expected both above 0")
-        coarse = median < _ROUNDED
-        ms = milliseconds / runs if coarse else median / (1000 if unit == "us" else 1)
+        per_ms = 1000 if unit == "us" else 1
+        mean = milliseconds / runs
+        coarse = median < _COARSE and abs(mean * per_ms - median) <= _HALF_DIGIT + _FAR_OFF * median
+        ms = mean if coarse else median / per_ms
+        if ms <= 0:
+            raise FormatError(f"{source}: found a median of {latency[1]} {unit}, expected a number above 0")
         build = re.search(r"\[ INFO \] Build \.+ (\S+)", text)
         return Times(
             [ms],

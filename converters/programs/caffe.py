@@ -11,11 +11,11 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from converters.engines.engine import Options
+from converters.engines.engine import Options, refused, split_device
 from converters.programs.printed import milliseconds
 from converters.programs.program import DEFAULTS, PROGRAMS, LayerTime, Program, Times
 from converters.programs.rows import Layers
-from prototxt_gen.errors import CaffeError, FormatError, UnsupportedError
+from prototxt_gen.errors import CaffeError, FormatError
 from prototxt_gen.layers import is_input
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import parse_text
@@ -43,7 +43,7 @@ class CaffeProgram(Program):
         """Of the TEST phase. `device` is "cpu", "cuda" or "cuda:N"; numbers are float32 alone."""
         self.need(files)
         if options.precision != "float32":
-            raise UnsupportedError(f"caffe: precision: found {options.precision!r}, expected 'float32'")
+            raise refused("caffe", "precision", options.precision, ["float32"])
         command = ["caffe", "time", f"-model={files['prototxt']}", f"-iterations={iterations}", "-phase=TEST"]
         return [*command, *gpu_flag(options.device)]
 
@@ -96,12 +96,12 @@ PROGRAMS.register("caffe")(CaffeProgram())
 
 def gpu_flag(device: str) -> list[str]:
     """Caffe's option for a device; UnsupportedError for one that it does not have."""
-    name, _, number = device.partition(":")
-    if name == "cpu" and not number:
+    kind, number = split_device(device)
+    if kind == "cpu":
         return []
-    if name == "cuda" and (number.isdecimal() or not device.endswith(":")) and (number or name == device):
+    if kind == "cuda":
         return [f"-gpu={number or 0}"]
-    raise UnsupportedError(f"caffe: device: found {device!r}, expected 'cpu', 'cuda' or 'cuda:N'")
+    raise refused("caffe", "device", device, ["cpu", "cuda", "cuda:N"])
 
 
 def threads_environment(threads: int) -> dict[str, str]:

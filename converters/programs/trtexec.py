@@ -10,11 +10,11 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from converters.engines.engine import Options
+from converters.engines.engine import Options, refused, split_device
 from converters.programs.printed import milliseconds
 from converters.programs.program import DEFAULTS, PROGRAMS, LayerTime, Program, Times
 from converters.programs.rows import Layers
-from prototxt_gen.errors import FormatError, UnsupportedError
+from prototxt_gen.errors import FormatError
 
 # Precisions by the options that ask for them. Without --noTF32, GPUs since Ampere round the factors to 10 bits.
 PRECISIONS = {"float32": ["--noTF32"], "tf32": [], "float16": ["--fp16"], "bfloat16": ["--bf16"]}
@@ -121,14 +121,11 @@ PROGRAMS.register("trtexec")(TrtexecProgram())
 def build_flags(options: Options) -> list[str]:
     """Trtexec's options for a device and a precision; UnsupportedError for those that it does not have."""
     if options.precision not in PRECISIONS:
-        raise UnsupportedError(
-            f"trtexec: precision: found {options.precision!r}, expected one of {', '.join(PRECISIONS)}"
-        )
-    kind, _, number = options.device.partition(":")
-    number = number if ":" in options.device else "0"
-    if kind not in ("cuda", "dla") or not (number.isascii() and number.isdecimal()):
-        raise UnsupportedError(f"trtexec: device: found {options.device!r}, expected 'cuda', 'cuda:N' or 'dla:N'")
-    place = [f"--device={number}"] if kind == "cuda" else [f"--useDLACore={number}", "--allowGPUFallback"]
+        raise refused("trtexec", "precision", options.precision, PRECISIONS)
+    kind, number = split_device(options.device)
+    if kind not in ("cuda", "dla"):
+        raise refused("trtexec", "device", options.device, ["cuda", "cuda:N", "dla:N"])
+    place = [f"--device={number or 0}"] if kind == "cuda" else [f"--useDLACore={number or 0}", "--allowGPUFallback"]
     return [*PRECISIONS[options.precision], *place]
 
 

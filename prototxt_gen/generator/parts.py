@@ -20,7 +20,7 @@ from prototxt_gen.generator.fragments import Fragment
 from prototxt_gen.generator.networks import body
 from prototxt_gen.layers import Shape
 from prototxt_gen.proto import NetParameter
-from prototxt_gen.trace import trace
+from prototxt_gen.trace import LayerSummary, trace
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,9 @@ class Part:
     `layers`, `bottoms` and `tops` map the names in `net` to those in the whole network: of its layers in order, without
     the inputs; of the blobs that it takes; of the blobs that later parts or the network's user take. Its weights are
     `{name: weights[own] for name, own in part.layers.items() if own in weights}`.
+
+    `makers` has, for each blob that it takes, the type of the layer that made it, activations aside: "Input",
+    "Convolution", "Eltwise". A device may keep or fuse what one kind of layer hands over and not another.
     """
 
     key: str
@@ -42,6 +45,12 @@ class Part:
     layers: dict[str, str]
     bottoms: dict[str, str]
     tops: dict[str, str]
+    makers: dict[str, str]
+
+    @property
+    def joined_key(self) -> str:
+        """The key with the makers: what a time depends on where a device treats what they hand over differently."""
+        return f"{self.key} after {'+'.join(self.makers[own] for own in self.bottoms)}"
 
 
 def parts(
@@ -57,12 +66,14 @@ def parts(
     spec, merged = checked_architecture(architecture), checked_merged(merged)
     shape = checked_shape(input_shape, spec, "deploy")
     shapes: dict[str, Shape] = {"data": shape}
+    makers = {"data": "Input"}
     found = []
     for piece in body(spec, "deploy", shape, merged).fragments:
         bottoms, layers = _names(piece)
         taken = tuple(shapes[bottom] for bottom in bottoms)
         cut = _cut(piece, taken)
-        shapes[piece.top] = cut.top_shape
+        taken_from = {own: makers[bottom] for own, bottom in zip(cut.bottoms, bottoms, strict=True)}
+        shapes[piece.top], makers[piece.top] = cut.top_shape, cut.maker
         found.append(
             Part(
                 cut.key,
@@ -71,6 +82,7 @@ def parts(
                 dict(zip(cut.layers, layers, strict=True)),
                 dict(zip(cut.bottoms, bottoms, strict=True)),
                 {cut.top: piece.top},
+                taken_from,
             )
         )
     return found
@@ -83,6 +95,7 @@ class _Cut(NamedTuple):
     bottoms: tuple[str, ...]
     top: str
     top_shape: Shape
+    maker: str
 
 
 @lru_cache(maxsize=8192)
@@ -117,6 +130,15 @@ def _cut(piece: Fragment, shapes: tuple[Shape, ...]) -> _Cut:
                 blobs[top] = f"{layer.name}/{index + 1}" if index else layer.name
             layer.top[index] = blobs[top]
     names = tuple(layer.name for layer in net.layer)
-    made = {name: shape for row in trace(net) for name, shape in zip(row.tops, row.top_shapes, strict=True)}
+    rows = trace(net)
+    made = {name: shape for row in rows for name, shape in zip(row.tops, row.top_shapes, strict=True)}
     top = blobs[piece.top]
-    return _Cut(fingerprint(net), net.SerializeToString(), names[inputs:], names[:inputs], top, made[top])
+    return _Cut(fingerprint(net), net.SerializeToString(), names[inputs:], names[:inputs], top, made[top], _maker(rows))
+
+
+def _maker(rows: Sequence[LayerSummary]) -> str:
+    """The type of the last layer that is more than an activation: what has no weights and keeps the shape is one."""
+    for row in reversed(rows):
+        if row.blob_shapes or row.bottom_shapes != row.top_shapes:
+            return row.type
+    return rows[-1].type

@@ -8,8 +8,10 @@ import os
 from typing import Any, NamedTuple
 
 from prototxt_gen.errors import FormatError
-from prototxt_gen.files import read_bytes, write_bytes
+from prototxt_gen.files import write_bytes
+from prototxt_gen.json_files import read_json
 from search.latency.correcting import Correction
+from search.latency.curves import Curve, is_curve
 from search.latency.measuring import Entry
 
 FORMAT = "dongfeng latency table 3"
@@ -27,6 +29,7 @@ class Contents(NamedTuple):
     call_ms: float
     origin: dict[str, Any]
     correction: Correction | None
+    curve: Curve | None = None
 
 
 def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
@@ -38,6 +41,8 @@ def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
         "call_ms": contents.call_ms,
         "correction": None if contents.correction is None else contents.correction._asdict(),
     }
+    if contents.curve is not None:
+        head["curve"] = contents.curve._asdict()
     # A line for each entry: short enough to read, and to compare two files line by line.
     fields = [f" {json.dumps(field)}: {json.dumps(value)}" for field, value in head.items()]
     rows = [f"  {json.dumps(key)}: {json.dumps(_written(entry))}" for key, entry in sorted(contents.entries.items())]
@@ -60,10 +65,7 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         if not holds:
             raise FormatError(f"{source}: {field}: found {str(found)[:80]}, expected {expected}")
 
-    try:
-        document = json.loads(read_bytes(path))
-    except (ValueError, RecursionError) as fault:
-        raise FormatError(f"{source}: not a latency table: {fault}") from fault
+    document = read_json(path, "a latency table")
     expect(isinstance(document, dict), "document", document, "an object")
     if document.get("format") == _FORMAT_1:
         raise FormatError(
@@ -81,22 +83,34 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         expect(isinstance(entry, dict), f"entries.{key}", entry, "an object")
         ms, quartiles, samples, label = (entry.get(field) for field in ("ms", "quartiles", "samples", "label"))
         rounds = entry.get("rounds", [])
-        expect(_is_time(ms), f"entries.{key}.ms", ms, "milliseconds, at least 0")
+        expect(_is_time(ms), f"entries.{key}.ms", ms, "milliseconds, from 0 to 1e9")
         paired = isinstance(quartiles, list) and len(quartiles) == 2 and all(map(_is_time, quartiles))
-        expect(paired, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds")
-        counted = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 1
-        expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 1")
-        expect(isinstance(label, str), f"entries.{key}.label", label, "a text")
+        sorted_pair = paired and quartiles[0] <= quartiles[1]
+        expect(sorted_pair, f"entries.{key}.quartiles", quartiles, "two numbers of milliseconds, the lower one first")
+        counted = isinstance(samples, int) and not isinstance(samples, bool) and samples >= 0
+        expect(counted, f"entries.{key}.samples", samples, "a whole number, at least 0")
+        # Labels are printed, and a terminal obeys what it cannot show.
+        readable = isinstance(label, str) and label.isprintable()
+        expect(readable, f"entries.{key}.label", ascii(label), "a text of one line")
         timed = isinstance(rounds, list) and all(map(_is_time, rounds))
         expect(timed, f"entries.{key}.rounds", rounds, "a list of milliseconds")
         low, high = map(float, quartiles)
         entries[key] = Entry(float(ms), (low, high), samples, label, tuple(map(float, rounds)))
     call_ms, origin = document.get("call_ms"), document.get("origin")
-    expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, at least 0")
+    expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, from 0 to 1e9")
     expect(isinstance(origin, dict), "origin", origin, "an object")
     calls = origin.get("calls", [])
     expect(isinstance(calls, list) and all(map(_is_time, calls)), "origin.calls", calls, "a list of milliseconds")
-    return Contents(target, entries, float(call_ms), origin, _read_correction(document.get("correction"), expect))
+    curve = document.get("curve")
+    expect(curve is None or is_curve(curve), "curve", curve, "sums and times in ms, as many of both, each increasing")
+    return Contents(
+        target,
+        entries,
+        float(call_ms),
+        origin,
+        _read_correction(document.get("correction"), expect),
+        None if curve is None else Curve(tuple(curve["sums"]), tuple(curve["times"])),
+    )
 
 
 def _read_correction(found: Any, expect: Any) -> Correction | None:
@@ -115,4 +129,5 @@ def _read_correction(found: Any, expect: Any) -> Correction | None:
 
 
 def _is_time(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    # Sums of times are whole nanoseconds of 64 bits; an hour has 3.6e6 ms.
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9

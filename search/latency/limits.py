@@ -67,7 +67,8 @@ def parse_limit(text: str) -> Limit:
     time = _TIME.fullmatch(text.strip())
     if time is not None:
         ms = float(time[1]) * _UNITS[time[2].lower()]
-        return Limit(ms, "", text.strip())
+        if math.isfinite(ms) or time[1].lower() == "inf":
+            return Limit(ms, "", text.strip())
     share = _SHARE.fullmatch(text.strip())
     if share is not None:
         return Limit(float(share[1]) / 100, share[2], " ".join(text.split()))

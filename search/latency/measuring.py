@@ -40,11 +40,12 @@ class Entry(NamedTuple):
     def spread(self) -> float:
         """The standard error of the median over the median: 0.929 times the quartiles' distance, over sqrt(n) and it.
 
-        n is the number of rounds, or of samples where no rounds are known. Infinite where the median is 0.
+        n is the number of rounds, or of samples where no rounds are known. Infinite where the median is 0, and for
+        what was not measured at all.
         """
         low, high = self.quartiles
         count = len(self.rounds) or self.samples
-        return _ERROR_OF_MEDIAN * (high - low) / math.sqrt(count) / self.ms if self.ms > 0 else math.inf
+        return _ERROR_OF_MEDIAN * (high - low) / math.sqrt(count) / self.ms if self.ms > 0 and count else math.inf
 
 
 def entry_of_rounds(rounds: Sequence[float], samples: int, label: str = "") -> Entry:
@@ -66,15 +67,24 @@ def measure(
     A network runs several times in a row in each round, and the first time does not count: it finds the caches full of
     another network. The batch is the engine's. UnsupportedError for a time that is no time, and as `Engine.load`.
     """
-    sessions = [load_batch(engine, net) for net in nets]
+    return time_sessions([load_batch(engine, net) for net in nets], engine.in_process, advance, rounds)
+
+
+def time_sessions(
+    sessions: Sequence[Session],
+    in_process: bool = True,
+    advance: Callable[[], object] = lambda: None,
+    rounds: int = ROUNDS,
+) -> list[Entry]:
+    """As `measure`, of networks that are loaded; `in_process` is the engine's."""
     medians: list[list[float]] = [[] for _ in sessions]
     counts = [0] * len(sessions)
     for session in sessions:
-        if engine.in_process:
+        if in_process:
             session.time()
     for _ in range(rounds):
         for index, session in enumerate(sessions):
-            times = _in_a_row(session) if engine.in_process else session.samples(SAMPLES_PER_ROUND)
+            times = _in_a_row(session) if in_process else session.samples(SAMPLES_PER_ROUND)
             medians[index].append(float(np.median([checked_time(ms) for ms in times])))
             counts[index] += len(times)
             advance()

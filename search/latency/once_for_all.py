@@ -79,6 +79,8 @@ def to_once_for_all(table: LatencyTable, path: str | os.PathLike[str]) -> Writte
     source = os.fspath(path)
     if not table.entries:
         raise UnsupportedError(f"{source}: the table has no parts")
+    if table.curve is not None:
+        raise UnsupportedError(f"{source}: the form has sums alone, and this table's predictions are no plain sums")
     if kept := _kept(table):
         write_bytes(path, kept.text.encode())
         return Written(kept.keys, {})
@@ -260,9 +262,11 @@ def _said(table: LatencyTable) -> tuple[dict[str, dict[str, float | int]], dict[
     """What the form says of a table's parts, and why not of the others."""
     named: list[Named] = []
     left: dict[str, str] = {}
+    apart = {key.split(" after ")[0] for key in table.entries if " after " in key}
     for fingerprint, entry in table.entries.items():
         found = name_part(entry.label, fingerprint)
-        if isinstance(found, str):
+        if isinstance(found, str) or fingerprint in apart:
+            found = found if isinstance(found, str) else "the table tells it apart by what made its inputs"
             left[_name(fingerprint, entry.label, left)] = found
         else:
             named.append(found)

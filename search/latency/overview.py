@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Callable
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -51,6 +52,7 @@ class Overview:
         self.space = space
         self.graph = space_graph(space, table.part_nanoseconds, table.base_nanoseconds)
         self.total = space.count()
+        self._table = table
 
     @cached_property
     def counting(self) -> Counting:
@@ -61,30 +63,30 @@ class Overview:
     def fastest(self) -> Placed:
         """The fastest network; one of them, where several are equally fast."""
         nanoseconds, vector = self.graph.cheapest()
-        return Placed(self.space.decode(vector), nanoseconds / 1e6)
+        return Placed(self.space.decode(vector), self._ms(nanoseconds))
 
     @cached_property
     def slowest(self) -> Placed:
         """The slowest network; one of them, where several are equally slow."""
         nanoseconds, vector = self.graph.dearest()
-        return Placed(self.space.decode(vector), nanoseconds / 1e6)
+        return Placed(self.space.decode(vector), self._ms(nanoseconds))
 
     @cached_property
     def middle_ms(self) -> tuple[float, float]:
         """The median of all latencies, the lower one of an even number: the least and the most ms that it can be."""
         least, most = self.counting.kth((self.total + 1) // 2)
-        return least / 1e6, most / 1e6
+        return self._ms(least), self._ms(most)
 
     @cached_property
     def middle(self) -> Placed:
         """A network of the median latency, or where that is known within bounds only, one near it."""
         vector = self.counting.near((self.total + 1) // 2)
-        return Placed(self.space.decode(vector), int(self.graph.costs(vector[None])[0]) / 1e6)
+        return Placed(self.space.decode(vector), self._ms(int(self.graph.costs(vector[None])[0])))
 
     def within(self, interval: tuple[float, float]) -> Between:
         """How many networks have a latency in an interval, (least, most) in ms."""
         least, most = self._nanoseconds(interval)
-        fastest, slowest = round(self.fastest.ms * 1e6), round(self.slowest.ms * 1e6)
+        fastest, slowest = self.graph.cheapest()[0], self.graph.dearest()[0]
         if most < fastest or least > slowest:
             return Between(0, 0)
         if least <= fastest and most >= slowest:
@@ -98,7 +100,7 @@ class Overview:
         if cost is None or cost < least:
             return None
         vector = self.counting.sample(random.Random(0), 1, cost, cost)[0]
-        return Placed(self.space.decode(vector), cost / 1e6)
+        return Placed(self.space.decode(vector), self._ms(cost))
 
     def sample(self, rng: random.Random, number: int, interval: tuple[float, float]) -> list[Backbone]:
         """So many networks whose latency lies in an interval, (least, most) in ms, each time all equally likely.
@@ -114,9 +116,10 @@ class Overview:
         Rows are equally wide, or where the slowest takes more than ten times as long as the fastest, have equal ratios.
         """
         edges = _edges(round(self.fastest.ms * 1e6), round(self.slowest.ms * 1e6), rows)
+        sums = [self._nanoseconds((0.0, edge / 1e6))[1] for edge in edges]
         return [
             Row(above / 1e6, most / 1e6, number)
-            for (above, most), number in zip(pairwise(edges), self.counting.between(edges), strict=True)
+            for (above, most), number in zip(pairwise(edges), self.counting.between(sums), strict=True)
         ]
 
     def verdict(self, interval: tuple[float, float]) -> str:
@@ -146,29 +149,32 @@ class Overview:
 
     def _nearest(self, interval: tuple[float, float]) -> str:
         """The latencies on both sides of an interval that holds none."""
-        fastest = round(self.fastest.ms * 1e6)
+        fastest = self.graph.cheapest()[0]
         below = self.counting.within(fastest, self._nanoseconds(interval)[0] - 1)
         if not below.is_exact:
             return "no network lies there"
         sides = [self.counting.kth(rank) for rank in (below.least, below.least + 1)]
         if not all(side.is_exact for side in sides):
             return "no network lies there"
-        return f"the nearest take {sides[0].least / 1e6:.6g} and {sides[1].least / 1e6:.6g} ms"
+        return f"the nearest take {self._ms(sides[0].least):.6g} and {self._ms(sides[1].least):.6g} ms"
 
     def _nanoseconds(self, interval: tuple[float, float]) -> tuple[int, int]:
         """The whole nanoseconds whose milliseconds, as predictions are given, lie in an interval."""
-        beyond = 2**62
-        least = math.ceil(min(max(interval[0] * 1e6, -beyond), beyond))
-        while -beyond < least and (least - 1) / 1e6 >= interval[0]:
-            least -= 1
-        while least < beyond and least / 1e6 < interval[0]:
-            least += 1
-        most = math.floor(min(max(interval[1] * 1e6, -beyond), beyond))
-        while most < beyond and (most + 1) / 1e6 <= interval[1]:
-            most += 1
-        while most > -beyond and most / 1e6 > interval[1]:
-            most -= 1
-        return least, most
+        least, most = interval
+        return self._first(lambda one: self._ms(one) >= least), self._first(lambda one: self._ms(one) > most) - 1
+
+    def _ms(self, nanoseconds: int) -> float:
+        """The prediction of networks whose parts sum to so many nanoseconds."""
+        return float(self._table.milliseconds(nanoseconds))
+
+    @staticmethod
+    def _first(holds: Callable[[int], bool]) -> int:
+        """The first whole number from which on something holds, by halving; none is further from 0 than 2^62."""
+        low, high = -(2**62), 2**62
+        while low < high:
+            middle = (low + high) // 2
+            low, high = (low, middle) if holds(middle) else (middle + 1, high)
+        return low
 
 
 def _edges(fastest: int, slowest: int, rows: int) -> list[int]:

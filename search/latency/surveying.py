@@ -27,7 +27,7 @@ SECONDS_PER_SAVE = 3.0
 #: The parts of one third of the rounds may take so much longer than those of another; more is called drift.
 DRIFT_LIMIT = 0.10
 # Random networks for each one that is walked.
-_DRAWN = 8
+_DRAWN = 16
 
 
 def is_done(entry: Entry | None, spread: float, engine: Engine) -> bool:
@@ -82,7 +82,7 @@ class Survey:
             medians = self._medians.get(key, []) + ([float(np.median(times))] if times else [])
             if medians and key not in self.failed:
                 before = known.rounds if known else ()
-                count = (known.samples if known else 0) + self._counts.get(key, 0) + len(times)
+                count = (known.samples if known else 0) + self._counts[key]
                 found[key] = entry_of_rounds([*before, *medians], count, part.label)
         return found
 
@@ -91,7 +91,6 @@ class Survey:
         for key, times in self._samples.items():
             self._medians.setdefault(key, []).append(float(np.median(times)))
             self._numbers.setdefault(key, []).append(self.rounds)
-            self._counts[key] = self._counts.get(key, 0) + len(times)
         self._samples = {}
         self._calls += [round(float(np.median(self._call_samples)), 6)] if self._call_samples else []
         self._call_samples = []
@@ -139,9 +138,13 @@ class Survey:
             advance(0.0, f"loading part {number + 1} of {len(wanted)}")
         open_parts, entries = [key for key in wanted if key not in self.failed], dict(self._known)
         started = perf_counter()
+        # Rounds of all parts, and of the open ones alone, get as much time each: a machine's speed changes by the
+        # minute, and parts measured early only would be those of another machine.
+        full = rest = 0.0
         while open_parts and perf_counter() - begun < limit:
             self.rounds += 1
-            for step in self._steps(open_parts, entries):
+            round_begun, is_full = perf_counter(), rest >= full
+            for step in self._steps(wanted if is_full else open_parts, entries):
                 step()
                 self.seconds = perf_counter() - begun
                 if perf_counter() - saved > SECONDS_PER_SAVE:
@@ -155,6 +158,7 @@ class Survey:
                 if self.seconds >= limit:
                     break
             self._end_round()
+            full, rest = (perf_counter() - round_begun, 0.0) if is_full else (full, rest + perf_counter() - round_begun)
             entries = self._known | self.entries()
             open_parts = [
                 key for key in wanted if key not in self.failed and not is_done(entries.get(key), spread, self._engine)
@@ -162,9 +166,9 @@ class Survey:
         self.seconds = perf_counter() - begun
         save()
 
-    def _steps(self, open_parts: Sequence[str], entries: Mapping[str, Entry]) -> Iterator[Callable[[], object]]:
-        """What a round does, in steps: each open part is met at least once, in an order drawn anew."""
-        unmet = self._rng.sample(open_parts, len(open_parts))
+    def _steps(self, wanted: Sequence[str], entries: Mapping[str, Entry]) -> Iterator[Callable[[], object]]:
+        """What a round does, in steps: each part wanted is met at least once, in an order drawn anew."""
+        unmet = self._rng.sample(wanted, len(wanted))
         if not self._engine.in_process:
             yield self._call
             yield from (partial(self._sample, self._course.parts[key]) for key in unmet)
@@ -173,9 +177,10 @@ class Survey:
         while unmet := [key for key in unmet if key not in self.failed]:
             drawn = [self._course.through(unmet[0], self._rng) for _ in range(_DRAWN)]
             # A part runs faster in a small network, whose other parts leave its weights in the caches, and there it
-            # counts for more of the sum. Fast networks are drawn more often, so that relative errors are least.
+            # counts for more. Drawn by the inverse square of their time, networks have the least squares of relative
+            # errors.
             times = [sum(entries[part.key].ms if part.key in entries else typical for part in one) for one in drawn]
-            (network,) = self._rng.choices(drawn, [1 / ms for ms in times])
+            (network,) = self._rng.choices(drawn, [ms**-2 for ms in times])
             yield partial(self._walk, network)
             met = {part.key for part in network}
             unmet = [key for key in unmet if key not in met]
@@ -184,14 +189,19 @@ class Survey:
         self._call_samples += self._walker.samples(None, RUNS_OF_PROGRAMS)
 
     def _walk(self, network: list[Part]) -> None:
-        self._call_samples += self._walker.walk(network, self._add)
+        timed, calls = self._walker.walk(network)
+        self._call_samples += calls
+        for key, times in timed.items():
+            self._add(key, times)
 
     def _sample(self, part: Part) -> None:
-        for ms in self._walker.samples(part, RUNS_OF_PROGRAMS):
-            self._add(part.key, ms)
+        if times := self._walker.samples(part, RUNS_OF_PROGRAMS):
+            self._add(part.key, times)
 
-    def _add(self, key: str, ms: float) -> None:
-        self._samples.setdefault(key, []).append(ms)
+    def _add(self, key: str, times: Sequence[float]) -> None:
+        # Fast networks run more often in a row, but each of a round counts alike.
+        self._samples.setdefault(key, []).append(float(np.median(times)))
+        self._counts[key] = self._counts.get(key, 0) + len(times)
 
     def _seconds_left(
         self, open_parts: Sequence[str], entries: Mapping[str, Entry], spread: float, used: float

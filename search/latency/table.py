@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from converters.engines import Engine
 from prototxt_gen.architectures import Backbone, Decoder
@@ -24,7 +24,9 @@ from prototxt_gen.generator.parts import Part, parts
 from search.latency import logs
 from search.latency.correcting import Correction, Sum, correct, megabytes
 from search.latency.courses import Course, course_of
+from search.latency.curves import Curve
 from search.latency.document import Contents, read_table, write_table
+from search.latency.fitting import fit_networks
 from search.latency.measuring import Entry, input_shapes
 from search.latency.predicting import predictor, space_parts
 from search.latency.surveying import DRIFT_LIMIT, Survey, is_done
@@ -54,12 +56,14 @@ class LatencyTable:
         call_ms: float = 0.0,
         origin: Mapping[str, Any] | None = None,
         correction: Correction | None = None,
+        curve: Curve | None = None,
     ) -> None:
         self.target = dict(target)
         self.entries = dict(entries or {})
         self.call_ms = call_ms
         self.origin = dict(origin or {})
         self.correction = correction
+        self.curve = curve
 
     @classmethod
     def measure(
@@ -78,8 +82,8 @@ class LatencyTable:
 
         The parts are timed within networks that run part by part, drawn by `seed`, until the standard error of each
         one's median is at most `spread` of it, or for `budget` seconds (None: however long it takes). With a `path`,
-        goes on from that file and saves there as it goes. `remarks` tells what is wrong with the result: parts that
-        failed, a machine that changed its speed, a spread that was not reached.
+        goes on from that file and saves there as it goes; the budget then is that of all runs together. `remarks` tells
+        what is wrong with the result: parts that failed, a machine that changed its speed, a spread not reached.
 
         FormatError when the file was measured on another target: times of two targets cannot be mixed.
         """
@@ -116,6 +120,9 @@ class LatencyTable:
         seed: int,
     ) -> None:
         earlier = {key: self.origin.get(key, nothing) for key, nothing in (("rounds", 0), ("seconds", 0.0))}
+        if self.origin.get("asked", {}).get("subject") != course.subject:
+            earlier["seconds"] = 0.0
+        left = None if budget is None else budget - earlier["seconds"]
         # A second run must not walk the networks of the first one again.
         known = {key: self.entries[key] for key in wanted if key in self.entries}
         shape = list(next(iter(input_shapes(next(iter(course.parts.values())).net).values())))
@@ -137,7 +144,7 @@ class LatencyTable:
                 "rounds": earlier["rounds"] + survey.rounds,
                 "seconds": round(earlier["seconds"] + survey.seconds, 3),
                 "spread": round(reached, 6) if math.isfinite(reached) else None,
-                "asked": {"spread": spread, "budget": budget},
+                "asked": {"subject": course.subject, "spread": spread, "budget": budget},
                 "finished": finished,
                 "failed": labels,
                 "drift": survey.drift(),
@@ -152,7 +159,7 @@ class LatencyTable:
                 bar.set_description(words, refresh=False)
                 bar.update(max(round(done * 100, 1) - bar.n, 0))
 
-            survey.run(wanted, spread, budget, save, advance)
+            survey.run(wanted, spread, left, save, advance)
         save(finished=True)
 
     def remarks(self) -> list[str]:
@@ -198,14 +205,52 @@ class LatencyTable:
         return logs.table_with(cls, into, log)
 
     @classmethod
+    def fit(
+        cls,
+        networks: Sequence[Backbone | Decoder | str],
+        times: Sequence[float],
+        *,
+        space: BackboneSpace | Sequence[Backbone | Decoder | str] | None = None,
+        input_shape: Sequence[int] | Sequence[Sequence[int] | None] | None = None,
+        target: Mapping[str, Any] | None = None,
+    ) -> LatencyTable:
+        """The table of a device that times only whole networks, from their times in ms, by regression.
+
+        It holds the parts of these networks, and with a `space`, or other networks in its place, those of all its
+        networks, too: what was in no network timed is told by the work of its layers, with wider quartiles and 0
+        samples. `input_shape` is one shape for all networks, or one for each; without it,
+        it is the space's, or the networks' own. `target` says what was measured on.
+        `origin["cross_validation"]` says how far predictions of other networks were off, `origin["outliers"]` which
+        times do not fit the others. A network given twice counts twice.
+
+        CaffeError for lengths that differ, times that are no times, and inputs of several sizes that `input_shape` does
+        not state; UnsupportedError for fewer than five different networks, and where all times are the same.
+        """
+        found = fit_networks(networks, times, input_shape, space)
+        return cls(
+            target or {"device": "unnamed"},
+            found.entries,
+            call_ms=found.call_ms,
+            origin=found.origin,
+            curve=found.curve,
+        )
+
+    @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
         """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
         found = read_table(path)
-        return cls(found.target, found.entries, call_ms=found.call_ms, origin=found.origin, correction=found.correction)
+        return cls(
+            found.target,
+            found.entries,
+            call_ms=found.call_ms,
+            origin=found.origin,
+            correction=found.correction,
+            curve=found.curve,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the table as JSON, in one step."""
-        write_table(path, Contents(self.target, self.entries, self.call_ms, self.origin, self.correction))
+        write_table(path, Contents(self.target, self.entries, self.call_ms, self.origin, self.correction, self.curve))
 
     def predict(
         self,
@@ -221,7 +266,7 @@ class LatencyTable:
         found = parts(architecture, input_shape)
         self._check(found, f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}")
         table = self._chosen(corrected)
-        return (table.base_nanoseconds + sum(map(table.part_nanoseconds, found))) / 1e6
+        return float(table.milliseconds(table.base_nanoseconds + sum(map(table.part_nanoseconds, found))))
 
     def predictor(
         self, space: BackboneSpace, corrected: bool | None = None
@@ -232,11 +277,12 @@ class LatencyTable:
         """
         self._check(space_parts(space).values(), str(space))
         table = self._chosen(corrected)
-        return predictor(space, table.part_nanoseconds, table.base_nanoseconds)
+        sums = predictor(space, table.part_nanoseconds, table.base_nanoseconds)
+        return sums if table.curve is None else lambda vectors: table.milliseconds(np.rint(1e6 * sums(vectors)))
 
     def plain(self) -> LatencyTable:
         """The table without its correction."""
-        return LatencyTable(self.target, self.entries, call_ms=self.call_ms, origin=self.origin)
+        return LatencyTable(self.target, self.entries, call_ms=self.call_ms, origin=self.origin, curve=self.curve)
 
     def _chosen(self, corrected: bool | None) -> LatencyTable:
         if corrected and self.correction is None:
@@ -272,9 +318,7 @@ class LatencyTable:
         """What a prediction is made of, before any correction. UnsupportedError as `predict`."""
         found = parts(architecture, input_shape)
         self._check(found, str(architecture))
-        return Sum(
-            sum(self.entries[part.key].ms - self.call_ms for part in found), len(found), sum(map(megabytes, found))
-        )
+        return Sum(sum(self._entry(part).ms - self.call_ms for part in found), len(found), sum(map(megabytes, found)))
 
     def check_target(self, engine: Engine, subject: str = "latency table") -> None:
         """FormatError when the engine is another target than the table's: its times say nothing about these."""
@@ -290,9 +334,21 @@ class LatencyTable:
         return round((self.call_ms + constant) * 1e6)
 
     def part_nanoseconds(self, part: Part) -> int:
-        """What a part adds to the prediction of a network. KeyError when it is not in the table."""
-        ms = self.entries[part.key].ms - self.call_ms
+        """What a part adds to the sum of a network. KeyError when it is not in the table."""
+        ms = self._entry(part).ms - self.call_ms
         if self.correction is not None:
             ms = ms * self.correction.slope + self.correction.part_ms + megabytes(part) * self.correction.megabyte_ms
         # Whole numbers, so that networks of the same blocks in another order tie exactly.
         return round(ms * 1e6)
+
+    def milliseconds(self, nanoseconds: ArrayLike) -> NDArray[np.float64]:
+        """The predictions of networks (n,) that sum to so many nanoseconds, base and parts: the same, or by the curve.
+
+        Larger sums never have smaller predictions.
+        """
+        ms = np.asarray(nanoseconds, np.float64) / 1e6
+        return ms if self.curve is None else self.curve.times_of(ms)
+
+    def _entry(self, part: Part) -> Entry:
+        """A part's entry; where the table tells it apart by what made its inputs, that one (see Part.joined_key)."""
+        return self.entries.get(part.joined_key) or self.entries[part.key]

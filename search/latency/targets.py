@@ -9,14 +9,14 @@ from typing import Any
 
 def target_words(target: Mapping[str, Any]) -> str:
     """The target in one line: its engine, device, threads, precision and batch, as far as it names them."""
-    words = [str(target[field]) for field in ("engine", "device") if target.get(field)]
+    words = [_shown(target[field]) for field in ("engine", "device") if target.get(field)]
     threads = target.get("threads")
     if threads:
-        words.append(f"{threads} thread{'' if threads == 1 else 's'}")
+        words.append(f"{_shown(threads)} thread{'' if threads == 1 else 's'}")
     if target.get("precision"):
-        words.append(str(target["precision"]))
+        words.append(_shown(target["precision"]))
     if target.get("batch"):
-        words.append(f"batch {target['batch']}")
+        words.append(f"batch {_shown(target['batch'])}")
     return ", ".join(words) or "unknown target"
 
 
@@ -37,5 +37,11 @@ def flat(target: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
         if isinstance(value, Mapping) and value:
             found |= flat(value, f"{prefix}{name}.")
         else:
-            found[f"{prefix}{name}"] = value if isinstance(value, str) else json.dumps(value)
+            found[f"{prefix}{name}"] = _shown(value)
     return found
+
+
+def _shown(value: Any) -> str:
+    """A value as text that a terminal can show; a file may say anything."""
+    text = value if isinstance(value, str) else json.dumps(value)
+    return text if text.isprintable() else ascii(text)

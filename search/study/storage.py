@@ -151,7 +151,8 @@ def _predicting(search: Strategy) -> list[Any]:
     base = table.base_nanoseconds
     made = sorted((key, table.part_nanoseconds(part)) for key, part in parts.items())
     is_plain = base == 0 and all(nanoseconds == round(table.entries[key].ms * 1e6) for key, nanoseconds in made)
-    return entries if is_plain else [entries, base, made]
+    told: list[Any] = entries if is_plain else [entries, base, made]
+    return told if table.curve is None else [told, table.curve]
 
 
 def _begin(path: Path, settings: dict[str, Any]) -> None:

@@ -52,6 +52,12 @@ shell) shift; eval "$(echo "$*" | sed -e "s|/data|$DEVICES/phone/data|g" -e "s|/
 esac
 """,
 }
+# On the computer's own PATH, as it drives the board by a cable.
+CABLES["npu_time"] = """
+file=$1
+bytes=$(wc -c <"$file") || exit 1
+printf 'latency: %d.%06d ms\\n' $((1 + bytes / 1000000)) $((bytes % 1000000))
+"""
 TOOLS = {
     "trtexec": """
 for word; do case $word in --onnx=*) file=${word#--onnx=};; --fp16) half=+FP16;; esac; done
@@ -150,9 +156,23 @@ def test_a_device_from_the_export_to_the_table(section, folder, capsys):
         assert boundary["latency_target"] == target
 
 
+def test_a_device_that_times_only_whole_networks(folder, capsys):
+    blocks = [block.replace("--count 30", "--count 6") for block in BLOCKS["Only whole networks"]]
+    said = [run(line, capsys) for line in blocks[0].splitlines()]
+    assert len(list(Path("npu").iterdir())) == 18
+    assert Path("npu-timed.csv").read_text().count(",1.0") == 6
+    assert "networks left out in turn: mean error" in said[-1]
+    table = LatencyTable.load("npu.json")
+    assert table.target == {"device": "NPU 9"} and table.origin["networks"] == 6
+    found = table.predictor(parse_space(SMALL))(next(parse_space(SMALL).vectors()))
+    assert 1.0 < found.min() < found.max() < 1.1
+    run(blocks[1].strip().replace("--count 20", "--count 3"), capsys)
+    assert len(Path("more.csv").read_text().splitlines()) == 4
+
+
 def test_sub_commands_that_the_page_names():
     named = set(re.findall(r"dongfeng profile (\w+)", PAGE))
-    assert {"export", "import", "measure"} <= named <= set(SUBCOMMANDS)
+    assert {"export", "import", "measure", "next", "fit"} <= named <= set(SUBCOMMANDS)
 
 
 def test_links_lead_somewhere():

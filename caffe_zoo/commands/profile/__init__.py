@@ -10,15 +10,17 @@ EXAMPLE = "dongfeng profile measure --space SPACE --engine torch -o latency.json
 #: Every sub-command and its line in `dongfeng profile --help`; its code is `caffe_zoo/commands/profile/<name>.py`.
 SUBCOMMANDS = {
     "measure": "time every part of a space's networks on this machine",
-    "space": "print what a space holds for a device, and whether a limit can be met, before any work",
-    "predict": "print what a table says of networks, part by part",
     "check": "measure random networks whole and hold a table's predictions against them",
-    "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
+    "predict": "print what a table says of networks, part by part",
+    "space": "print what a space holds for a device, and whether a limit can be met, before any work",
     "compare": "set two tables side by side",
-    "convert": "turn a table into Once-for-All's form, or one of that form into a table",
     "zoo": "time the networks of the zoo on this machine, beside what is published of them",
     "export": "write a space's parts and a script that times them on a device without Python",
     "import": "make a table of what that script wrote",
+    "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
+    "next": "choose and write the whole networks to time next, for `profile fit`",
+    "fit": "make a table of the times of whole networks",
+    "convert": "turn a table into Once-for-All's form, or one of that form into a table",
 }
 
 

@@ -32,6 +32,8 @@ def run(args: argparse.Namespace) -> int:
             total = table.predict(network, shape)
             rows = [("every call", table.base_nanoseconds / 1e6)]
             rows += [(part.label, table.part_nanoseconds(part) / 1e6) for part in parts(network, shape)]
+            if table.curve is not None:
+                rows.append(("by how large the sum is", total - sum(ms for _, ms in rows)))
             print(f"{network}: {total:.3f} ms")
             lines = [
                 (f"  {label}", f"{ms:.3f}", f"{ms / total:.1%}") for label, ms in rows if ms or label != "every call"

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
+from caffe_zoo.commands.limits import add_limits, asked_interval, how_to_add, latency_by
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.tables import aligned
 
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     space, table = parse_space(args.space), LatencyTable.load(args.table)
     _check(space, table, args.table)
     overview = Overview(space, table)
-    interval, shares = limits.resolved(latency_by(table, space))
+    interval, shares = limits.resolved(latency_by(table, space, args.table))
     rows = overview.histogram()
     found = {"fastest": overview.fastest, "middle": overview.middle, "slowest": overview.slowest}
     asked = limits != (None, None)
@@ -90,23 +90,8 @@ def _check(space: BackboneSpace, table: LatencyTable, path: Path) -> None:
     if missing:
         raise UnsupportedError(
             f"{path}: {len(missing)} of the space's {len(space_parts(space))} parts are not in the table; "
-            f"{_how_to_get_them(space, table, path)}; {'; '.join(missing)}"
+            f"{how_to_add(f'--space {space}', table, path)}; {'; '.join(missing)}"
         )
-
-
-def _how_to_get_them(space: BackboneSpace, table: LatencyTable, path: Path) -> str:
-    """What to do for more parts, by how the table was made (see LatencyTable.origin)."""
-    method, target = table.origin.get("method", "measured"), table.target
-    if method == "measured":
-        options = [f"--engine {target.get('engine', 'torch')}"]
-        options += [f"--{name} {target[name]}" for name in ("threads", "precision") if target.get(name)]
-        words = f"--space {space} {' '.join(options)} -o {path}"
-        return f"on the device that it was made on, `dongfeng profile measure {words}` adds them"
-    if method == "log":
-        return f"`dongfeng profile log LOG --network NETWORK -o {path}` adds those of another network's log"
-    if method == "imported":
-        return f"`dongfeng profile export --space {space} --tool TOOL --out FOLDER` begins a table that has them"
-    return f"it was made in another way ({method}): from networks that have them, make it anew"
 
 
 def _costs(overview: Overview, placed: Placed) -> dict[str, int]:
@@ -142,12 +127,14 @@ def _text(overview: Overview, table: LatencyTable, found: dict[str, Placed], row
     least, most = overview.middle_ms
     if least < most:
         lines.append(f"the middle latency lies between {least:.{digits}f} and {most:.{digits}f} ms")
+    if overview.fastest.ms == overview.slowest.ms:
+        return "\n".join(lines)
     largest = max(row.networks.most for row in rows)
     bars = [
         (
-            f"{row.above:g}",
+            f"{row.above:.12g}",
             "to",
-            f"{row.most:g}",
+            f"{row.most:.12g}",
             bounds(row.networks),
             "#" * math.ceil(_BAR * row.networks.most / largest),
         )

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from caffe_zoo.commands.options import add_engine, engine_of, size
+from caffe_zoo.commands.options import add_engine, count, engine_of, size
 from prototxt_gen.errors import CaffeError, UnsupportedError
 from prototxt_gen.files import write_bytes
 
@@ -37,6 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="network that the others are compared with (default: resnet18, and df1seg for segmentation)",
     )
     parser.add_argument(
+        "--rounds", type=count, default=12, metavar="N", help="how often each runs among the others (default: 12)"
+    )
+    parser.add_argument(
         "-o",
         "--output",
         type=Path,
@@ -51,7 +54,6 @@ def run(args: argparse.Namespace) -> int:
     from caffe_zoo.cards import card
     from caffe_zoo.speed_tables import faults, tables
     from caffe_zoo.speeds import SCENE_SIZES, cases, memory, time_cases
-    from search.latency.measuring import ROUNDS
     from search.latency.targets import target_words
     from search.progress import progress_bar
 
@@ -70,8 +72,8 @@ def run(args: argparse.Namespace) -> int:
         if output is not None:
             write_bytes(output, _file(output.suffix, engine.target, today, done, held, args.relative_to or "").encode())
 
-    with progress_bar(len(chosen) * ROUNDS, "timing networks", "run", shown=True) as bar:
-        timed = time_cases(engine, chosen, bar.update, save)
+    with progress_bar(len(chosen) * args.rounds, "timing networks", "run", shown=True) as bar:
+        timed = time_cases(engine, chosen, bar.update, save, args.rounds)
     print(target_words(engine.target))
     for table in tables(engine.target, timed, held, args.relative_to or ""):
         print(f"\n{table.text()}")

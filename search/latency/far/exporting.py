@@ -187,7 +187,7 @@ def write_export(
         raise FormatError(f"{results}: results without their export are here; choose another folder")
     written: list[Network] = []
     for network in planned.export.networks:
-        contents = _contents(planned.nets[network.name], network.name, planned.kinds)
+        contents = contents_of(planned.nets[network.name], network.name, planned.kinds)
         files = {}
         for kind, content in contents.items():
             name = f"{network.name}.{kind}"
@@ -211,7 +211,7 @@ def _check_same(planned: Plan, before: Export, index: Path) -> None:
         raise FormatError(f"{index}: another export is here: {before.subject}; choose another folder")
 
 
-def _contents(net: NetParameter, name: str, kinds: Sequence[str]) -> dict[str, bytes]:
+def contents_of(net: NetParameter, name: str, kinds: Sequence[str]) -> dict[str, bytes]:
     """A network's files by kind."""
     weights = _weights(net)
     contents = {}

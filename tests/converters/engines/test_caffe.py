@@ -73,8 +73,8 @@ def test_layers_of_forks_are_rewritten(calls, net_of):
 def test_what_caffe_refuses_is_told_in_its_words(calls, net_of):
     with pytest.raises(UnsupportedError, match=r"caffe failed with status 134: F.*CPU-only Caffe: check mode\.$"):
         make_engine("caffe", device="cuda:1")
-    for wrong in ({"precision": "float16"}, {"device": "npu"}, {"device": "cuda:"}):
-        with pytest.raises(UnsupportedError, match=f"caffe: {next(iter(wrong))}: found"):
+    for wrong in ({"precision": "float16"}, {"device": "npu"}, {"device": "cuda:x"}):
+        with pytest.raises(UnsupportedError, match=f"engine caffe: {next(iter(wrong))}: found"):
             make_engine("caffe", **wrong)
 
 

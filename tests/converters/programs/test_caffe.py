@@ -146,7 +146,7 @@ def test_the_command():
     assert CAFFE.environment(Options(threads=2))["OMP_NUM_THREADS"] == "2" and CAFFE.environment() == {}
     with pytest.raises(NetworkError, match="caffe time: files: found onnx, expected prototxt"):
         CAFFE.command({"onnx": "a.onnx"}, 5)
-    with pytest.raises(UnsupportedError, match="precision: found 'float16'"):
+    with pytest.raises(UnsupportedError, match="engine caffe: precision: found 'float16', expected float32"):
         CAFFE.command(files, 5, Options(precision="float16"))
 
 

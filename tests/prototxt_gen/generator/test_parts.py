@@ -61,6 +61,23 @@ def test_keys_are_fingerprints_and_equal_keys_are_equal_networks(name):
         assert nets.setdefault(part.key, part.net) == part.net
 
 
+def test_a_part_knows_what_made_its_inputs():
+    found = parts("m32_i1.16e1_i24e6x3_h64_c10")
+    assert [(part.label.split()[0], *part.makers.values()) for part in found] == [
+        ("stem", "Input"),
+        ("inverted", "Convolution"),
+        ("inverted", "Convolution"),  # a first block of other width adds nothing to its input
+        ("inverted", "Convolution"),
+        ("inverted", "Eltwise"),
+        ("head", "Eltwise"),
+    ]
+    assert found[3].key == found[4].key
+    assert found[3].joined_key == f"{found[3].key} after Convolution"
+    assert found[4].joined_key == f"{found[4].key} after Eltwise"
+    fusion = parts("s4-8_b8_b8_b16_p4-8_d8-4x2_u8_c5")[-4]
+    assert (list(fusion.bottoms), list(fusion.makers.values())) == (["input1", "input2"], ["Convolution"] * 2)
+
+
 def test_where_a_part_stands_does_not_change_its_key():
     found = parts("s32-64_b64x3_b128x3_b256x3-512_c1000")
     assert found[2].key == found[3].key

@@ -13,7 +13,7 @@ def kind(net):
 
 
 class FakeEngine(Engine):
-    """`ms(net)` gives the time of each run; `runs` keeps the names of what ran and the values it was given."""
+    """`ms(net)` gives the time of each run; `runs` keeps the sessions that ran and the values they were given."""
 
     name = title = "fake"
 
@@ -43,7 +43,7 @@ class FakeSession(Session):
 
     def step(self, values):
         self._given(values)
-        self.engine.runs.append((self.net, dict(values)))
+        self.engine.runs.append((self, dict(values)))
         return {name: (self.net.name, name) for name in self.outputs}, self.engine.ms(self.net)
 
     def samples(self, count):

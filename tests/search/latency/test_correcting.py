@@ -121,7 +121,7 @@ def test_what_cannot_be_corrected_or_checked():
         table.correct(other, [SPACE.at(0), SPACE.at(1)], SPACE.input_shape)
     with pytest.raises(FormatError, match="target"):
         check(table, other, [SPACE.at(0)], SPACE.input_shape)
-    with pytest.raises(UnsupportedError, match="not in the latency table: .*32x32"):
+    with pytest.raises(UnsupportedError, match=r"not in the latency table: .*32x32"):
         check(table, engine, ["s8_b8_c10"], SPACE.input_shape)
 
 

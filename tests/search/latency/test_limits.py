@@ -58,6 +58,7 @@ def test_a_share_says_where_it_comes_from():
         "% of resnet18",
         "-5% of x",
         "2ms 3ms",
+        "1e400",
         "١",
     ],
 )

@@ -129,7 +129,7 @@ def test_the_names_are_those_of_the_onnx_file_that_is_exported(log):
 
 def test_a_row_of_several_parts_is_shared_out_by_choice_alone(log):
     rows = fused()
-    (first, a), (second, b), (third, c), *rest = rows
+    (first, a), (_, b), (third, c), *rest = rows
     text = trtexec_profile([(f"{{ForeignNode[{first.split(' + ')[0]}...{third.split(' + ')[-1]}]}}", a + b + c), *rest])
     with pytest.raises(FormatError, match=r"1 rows of several parts, which are shared out only by choice: '\{Foreign"):
         LatencyTable.from_log(log(text), CODE, SHAPE)
@@ -163,13 +163,9 @@ def test_a_log_of_another_network_is_refused_with_what_does_not_fit(log):
 def test_where_the_log_has_its_network_sizes_are_compared(log):
     text, _ = caffe_log()
     path = log(text)
-    with pytest.raises(
-        FormatError, match="layers of another network: data: found Input 1x3x64x128, expected Input 1x3"
-    ):
+    with pytest.raises(FormatError, match="layers of another network: data: found Input 1x3x64x128, expected"):
         LatencyTable.from_log(path, CODE, (1, 3, 128, 128))
-    with pytest.raises(
-        FormatError, match=r"Decoder_wc4: found Convolution 1x8.* multiply-adds, expected .* and \d+ more"
-    ):
+    with pytest.raises(FormatError, match=r"Decoder_wc4: found Convolution 1x8.*, expected .* and \d+ more"):
         LatencyTable.from_log(path, CODE.replace("d8-8-6", "d12-12-6"), SHAPE)
 
 
@@ -181,7 +177,7 @@ def test_a_log_cut_off_in_its_rows_is_refused(log):
     with pytest.raises(FormatError, match="ends before 'Average Forward pass'"):
         LatencyTable.from_log(log("\n".join(lines[:-4])), CODE, SHAPE)
     rows = fused()
-    with pytest.raises(FormatError, match="1 layers without a row: res2.2.conv1; 1 parts without|layers without a row"):
+    with pytest.raises(FormatError, match=r"1 layers without a row: res2\.1\.skipConv"):
         LatencyTable.from_log(log(trtexec_profile(rows[:4] + rows[5:])), CODE, SHAPE)
     with pytest.raises(FormatError, match="parts without a time: "):
         LatencyTable.from_log(log(trtexec_profile([*rows[:-1], (rows[-1][0], 0)])), CODE, SHAPE)
@@ -251,7 +247,7 @@ def test_caffe_times_of_df1_seg_predict_dflite_seg(reference, end):
     path = logs / f"log_df1seg{end}_mergebn_caffetime_titanx.txt"
     table = LatencyTable.from_log(path, code, estimate=parts(lite), device="Titan X")
     assert table.predict(lite) == pytest.approx(total, rel=0.01)
-    with pytest.raises(FormatError, match="layers of another network: res4.2.conv1: found"):
+    with pytest.raises(FormatError, match=r"layers of another network: res4\.2\.conv1: found"):
         LatencyTable.from_log(path, lite)
 
 

@@ -57,9 +57,15 @@ def test_blocks_not_measured_are_all_listed():
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"ms": "1"}}}, r"entries\.a\.ms"),
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"ms": -1}}}, r"entries\.a\.ms"),
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"ms": float("nan")}}}, r"entries\.a\.ms"),
+        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"ms": 10**400}}}, r"entries\.a\.ms: found inf"),
+        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"ms": 1e300}}}, r"entries\.a\.ms: found 1e\+300"),
         (lambda d: d | {"entries": {"a": {"ms": 1, "samples": 1}}}, r"entries\.a\.quartiles"),
-        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"samples": 0}}}, r"entries\.a\.samples"),
+        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"quartiles": [2, 1]}}}, "the lower one first"),
+        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"samples": -1}}}, r"entries\.a\.samples"),
+        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"samples": True}}}, r"entries\.a\.samples"),
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"label": None}}}, r"entries\.a\.label"),
+        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"label": "a\x1b[31m"}}}, r"label: found 'a\\x1b\[31m'"),
+        (lambda d: '{"format": 1,' + json.dumps(d)[1:], "the name 'format' is there twice"),
     ],
 )
 def test_a_broken_file_is_named_with_its_field(tmp_path, change, message):

@@ -27,3 +27,8 @@ def test_differences_by_field():
         ("versions.python", "3.11.2", "-"),
         ("versions.numpy", "-", "2.0"),
     ]
+
+
+def test_what_a_terminal_would_obey_is_spelled():
+    assert target_words({"engine": "a\x1b[31m", "threads": [1]}) == "'a\\x1b[31m', [1] threads"
+    assert target_differences({"engine": "a\nb"}, {}) == [("engine", "'a\\nb'", "-")]

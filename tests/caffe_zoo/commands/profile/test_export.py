@@ -27,7 +27,7 @@ def test_it_says_how_much_it_will_write_and_what_to_do_next(tmp_path, run):
         tmp_path / "b",
     )
     first, second, *rest = printed.splitlines()
-    assert first == f"{tmp_path / 'b'}: 16 files of about 52 kB: 5 parts, 2 whole networks, one that does nothing"
+    assert first == f"{tmp_path / 'b'}: 16 files of about 51 kB: 5 parts, 2 whole networks, one that does nothing"
     assert second == f"{tmp_path / 'b'}: 48 kB written; on the device, where caffe is:"
     assert rest[0] == "  sh b/measure.sh"
     assert subprocess.run(["sh", "-n", tmp_path / "b" / "measure.sh"], check=False).returncode == 0

@@ -23,24 +23,10 @@ def table(tmp_path_factory):
 def test_a_space_is_measured_and_corrected(table, capsys):
     found = LatencyTable.load(table)
     assert found.target["engine"] == "torch" and found.target["threads"] == 1
-    assert found.origin["asked"] == {"spread": 0.2, "budget": pytest.approx(1.2)}
+    assert found.origin["asked"] == {"subject": SPACE, "spread": 0.2, "budget": pytest.approx(1.2)}
     assert len(found.correction.networks) == 4
-    status = main(
-        [
-            "profile",
-            "measure",
-            "--space",
-            SPACE,
-            "--threads",
-            "1",
-            "--spread",
-            "20%",
-            "--budget",
-            "0.02",
-            "-o",
-            str(table),
-        ]
-    )
+    options = ["--threads", "1", "--spread", "20%", "--budget", "0.02", "-o", str(table)]
+    status = main(["profile", "measure", "--space", SPACE, *options])
     assert status in (0, 1) and f"{table}: {len(found.entries)} parts, spread at most" in capsys.readouterr().out
     assert LatencyTable.load(table).entries == found.entries
 

@@ -6,15 +6,8 @@ import pytest
 
 from caffe_zoo.cli import main
 from prototxt_gen import UnsupportedError
-from search.latency import measuring
 
-CHOICE = ["profile", "zoo", "--networks", "df-lite", "pl1a_seg", "--sizes", "64x64", "--threads", "1"]
-
-
-@pytest.fixture(autouse=True)
-def few_rounds(monkeypatch):
-    for name in ("ROUNDS", "SAMPLES_PER_ROUND"):
-        monkeypatch.setattr(measuring, name, 1)
+CHOICE = ["profile", "zoo", "--networks", "df-lite", "pl1a_seg", "--sizes", "64x64", "--threads", "1", "--rounds", "1"]
 
 
 def test_a_small_choice_on_torch(tmp_path, capsys):

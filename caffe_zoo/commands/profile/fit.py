@@ -1,0 +1,127 @@
+"""dongfeng profile fit: the table of a device that times only whole networks."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from caffe_zoo.commands.networks import resolve_architecture
+from caffe_zoo.commands.options import size
+from prototxt_gen.errors import FormatError
+from prototxt_gen.files import read_bytes
+
+if TYPE_CHECKING:
+    from prototxt_gen import Backbone, Decoder
+
+EXAMPLE = (
+    "dongfeng profile fit times.csv --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 -o latency.json"
+)
+
+COLUMNS = ("architecture", "ms")
+
+
+class Times(NamedTuple):
+    """What a file of times says: networks and their milliseconds; `untimed` are those without any."""
+
+    networks: list[Backbone | Decoder]
+    ms: list[float]
+    untimed: list[Backbone | Decoder]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The times, what else the table is to hold, the table."""
+    parser.add_argument(
+        "times",
+        nargs="+",
+        type=Path,
+        metavar="CSV",
+        help="a line for each network timed: its code or its name in the zoo, and milliseconds; the first line is "
+        "`architecture,ms`; lines without milliseconds are left out",
+    )
+    parser.add_argument(
+        "--space", metavar="CODE", help="hold all parts of this space, those that no network timed has, too"
+    )
+    parser.add_argument(
+        "--input-size", type=size, metavar="HxW", help="size of the images; default: the space's, or the networks' own"
+    )
+    parser.add_argument("--device-name", default="unnamed", metavar="NAME", help="what the times were measured on")
+    parser.add_argument("--precision", metavar="TYPE", help="the type of the numbers there: float16, int8, ...")
+    parser.add_argument(
+        "--limit",
+        type=float,
+        default=5.0,
+        metavar="PERCENT",
+        help="the largest mean error in cross-validation that is good enough (default: 5)",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Fits, writes the table, says how far it can be trusted: status 1 where its error is above the limit."""
+    from search import LatencyTable, parse_space
+
+    space = parse_space(args.space) if args.space else None
+    times = read_times(args.times)
+    shape = (1, 3, *args.input_size) if args.input_size else None
+    target = {"device": args.device_name} | ({"precision": args.precision} if args.precision else {})
+    table = LatencyTable.fit(times.networks, times.ms, space=space, input_shape=shape, target=target)
+    table.save(args.output)
+    checked, outliers = table.origin["cross_validation"], table.origin["outliers"]
+    left = f", {len(times.untimed)} lines without a time left out" if times.untimed else ""
+    guessed = sum(entry.samples == 0 for entry in table.entries.values())
+    print(f"{args.output}: {len(table.entries)} parts from {len(times.ms)} networks{left}")
+    if guessed:
+        print(f"{guessed} parts are in no network timed: the work of their layers tells their times")
+    for outlier in outliers:
+        print(
+            f"does not fit the others: {outlier['network']}: {outlier['ms']:g} ms, "
+            f"by the others {outlier['predicted_ms']:.4g} ms"
+        )
+    print(
+        f"networks left out in turn: mean error {checked['mean_error']:.2%}, worst {checked['worst']:+.1%}, "
+        f"within 5 % {checked['within_5']:.0%}, within 10 % {checked['within_10']:.0%}"
+        + ("" if checked["tau"] is None else f", Kendall's tau {checked['tau']:.3f}")
+    )
+    if 100 * checked["mean_error"] > args.limit:
+        print(
+            f"too rough to search by: the mean error is above {args.limit:g} %; time more networks, "
+            "which `dongfeng profile next` chooses"
+        )
+        return 1
+    return 0
+
+
+def read_times(paths: Sequence[Path]) -> Times:
+    """The networks and times of CSV files. FormatError lists the lines that are not as expected."""
+    found = Times([], [], [])
+    for path in paths:
+        _read_times(path, found)
+    return found
+
+
+def _read_times(path: Path, found: Times) -> None:
+    import csv
+
+    try:
+        text = read_bytes(path).decode("utf-8-sig")
+    except UnicodeDecodeError as fault:
+        raise FormatError(f"{path}: not a text: {fault}") from fault
+    lines = csv.DictReader(text.splitlines())
+    if not set(COLUMNS) <= set(lines.fieldnames or ()):
+        raise FormatError(f"{path}: line 1: found {(text.splitlines() or [''])[0][:80]!r}, expected architecture,ms")
+    faults = []
+    for row in lines:
+        code, ms = ((row[name] or "").strip() for name in COLUMNS)
+        try:
+            network = resolve_architecture(code)
+            if ms:
+                found.ms.append(float(ms))
+                found.networks.append(network)
+            else:
+                found.untimed.append(network)
+        except ValueError as fault:
+            faults.append(f"line {lines.line_num}: {fault}")
+    if faults:
+        raise FormatError(f"{path}: {'; '.join(faults[:5])}" + (f"; {len(faults) - 5} more" * (len(faults) > 5)))

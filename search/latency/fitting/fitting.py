@@ -1,0 +1,190 @@
+"""The table of a device that times only whole networks: what is asked of the times, and what is told of the result."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prototxt_gen.architectures import Backbone, Decoder
+from prototxt_gen.errors import CaffeError, UnsupportedError
+from prototxt_gen.generator.parts import Part, parts
+from search.latency.agreement import Agreement, agreement
+from search.latency.curves import Curve
+from search.latency.fitting.regression import Layout, Regression, regress
+from search.latency.measuring import Entry
+from search.latency.predicting import space_parts
+from search.spaces import BackboneSpace
+
+Floats = NDArray[np.float64]
+Shape = Sequence[int] | None
+
+#: A table whose mean error in cross-validation is above this share is too rough to search by.
+ERROR_LIMIT = 0.05
+# Fewer networks than this tell next to nothing: of three, cross-validation would fit two.
+FEWEST = 5
+# Cross-validation leaves out a tenth of the networks at a time, or of many a fifth: that costs less.
+_FOLDS, _FOLDS_OF_MANY, _MANY = 10, 5, 400
+# A time this far off, as a share and in typical errors, is an outlier: named, and told apart from the others' error.
+_OUTLIER_SHARE, _OUTLIER_ERRORS = 0.3, 10.0
+# The quartiles of a normal distribution, in standard deviations.
+_QUARTILE = 0.6745
+
+
+@dataclass(frozen=True)
+class Outlier:
+    """A network whose time does not fit the others': `predicted_ms` is what they say."""
+
+    network: str
+    ms: float
+    predicted_ms: float
+
+    def __str__(self) -> str:
+        return f"{self.network}: {self.ms:.6g} ms, by the others {self.predicted_ms:.6g} ms"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A table's content, and how far it can be trusted: `cross_validation` is of networks left out in turn.
+
+    `outliers` are not among those.
+    """
+
+    entries: dict[str, Entry]
+    call_ms: float
+    origin: dict[str, Any]
+    curve: Curve | None
+    cross_validation: Agreement
+    outliers: tuple[Outlier, ...]
+
+
+def fit_networks(
+    networks: Sequence[Backbone | Decoder | str],
+    times: Sequence[float],
+    input_shape: Shape | Sequence[Shape] = None,
+    space: BackboneSpace | Sequence[Backbone | Decoder | str] | None = None,
+) -> Fitted:
+    """The times of parts from the times (ms) of whole networks; arguments and errors as in `LatencyTable.fit`."""
+    if isinstance(space, BackboneSpace) and input_shape is None:
+        input_shape = space.input_shape
+    shapes = _shapes(networks, input_shape)
+    ms = _checked_times(networks, times)
+    cut = [parts(network, shape) for network, shape in zip(networks, shapes, strict=True)]
+    _check_sizes(networks, cut, shapes, input_shape)
+    wanted = _parts_of(space, shapes[0] if len(set(map(str, shapes))) == 1 else None)
+    layout = Layout(cut, wanted)
+    counts = layout.count(cut)
+    distinct, groups = np.unique(counts, axis=0, return_inverse=True)
+    if len(distinct) < FEWEST:
+        raise UnsupportedError(f"networks: found {len(distinct)} different ones, expected at least {FEWEST}")
+    if ms.min() == ms.max():
+        raise UnsupportedError(
+            f"times: found {ms[0]:g} ms for all {len(distinct)} different networks, expected times that tell them apart"
+        )
+    found = regress(layout.rows, counts, ms)
+    left_out = _cross_validate(layout, counts, ms, groups.ravel(), found)
+    errors = np.abs(left_out / ms - 1)
+    far = (errors > max(_OUTLIER_SHARE, _OUTLIER_ERRORS * float(np.median(errors)))) & (found.weights < 0.3)
+    checked = agreement(left_out[~far], ms[~far])
+    outliers = tuple(
+        Outlier(str(networks[index]), float(ms[index]), float(left_out[index]))
+        for index in np.flatnonzero(far).tolist()
+    )
+    origin = {
+        "method": "fitted",
+        "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "networks": len(ms),
+        "different_networks": len(distinct),
+        "cross_validation": {
+            "mean_error": checked.mean_error,
+            "worst": checked.worst,
+            "bias": checked.bias,
+            "within_5": checked.within_5,
+            "within_10": checked.within_10,
+            "tau": None if np.isnan(checked.tau) else checked.tau,
+        },
+        "outliers": [vars(outlier) for outlier in outliers],
+    }
+    call_ms = round(float(found.parts.mean[-1]) * found.usual, 6)
+    return Fitted(_entries(layout, counts, found, call_ms), call_ms, origin, found.curve, checked, outliers)
+
+
+def _entries(layout: Layout, counts: Floats, found: Regression, call_ms: float) -> dict[str, Entry]:
+    """An entry for each part as it is met most often, and one for each other layer that makes what it takes."""
+    often = (counts[:, :-1] > 0).sum(0)
+    spreads = np.sqrt(np.maximum(np.diag(found.parts.covariance), 0)) * found.usual * _QUARTILE
+    entries: dict[str, Entry] = {}
+    for index in np.argsort(-often, kind="stable"):
+        part = layout.rows[index].part
+        ms = round(float(found.parts.mean[index]) * found.usual + call_ms, 6)
+        low, high = max(ms - float(spreads[index]), 0.0), ms + float(spreads[index])
+        is_first = part.key not in entries
+        label = part.label if is_first else f"{part.label} after {'+'.join(part.makers.values())}"
+        key = part.key if is_first else part.joined_key
+        entries[key] = Entry(ms, (round(low, 6), round(high, 6)), int(often[index]), label)
+    return entries
+
+
+def _cross_validate(layout: Layout, counts: Floats, ms: Floats, groups: NDArray[np.intp], full: Regression) -> Floats:
+    """What networks (n,) are predicted to take, in ms, by those of other folds; repeats of one are in one fold."""
+    number = groups.max() + 1
+    folds = min(_FOLDS_OF_MANY if number > _MANY else _FOLDS, number)
+    fold_of = (np.random.default_rng(0).permutation(number) % folds)[groups]
+    predicted = np.empty(len(ms))
+    for fold in range(folds):
+        out = fold_of == fold
+        # Thousands of networks learn the same variances with a fifth of them left out.
+        known = full if number > _MANY else None
+        predicted[out] = regress(layout.rows, counts[~out], ms[~out], known).predict(counts[out])
+    return predicted
+
+
+def _parts_of(space: BackboneSpace | Sequence[Backbone | Decoder | str] | None, shape: Any) -> list[Part]:
+    """The parts that the table is to hold beside those of the networks timed."""
+    if space is None:
+        return []
+    if isinstance(space, BackboneSpace):
+        return list(space_parts(space).values())
+    return [part for network in space for part in parts(network, shape)]
+
+
+def _shapes(networks: Sequence[Backbone | Decoder | str], given: Shape | Sequence[Shape]) -> list[Shape]:
+    """The input shape of each network."""
+    if given is None or isinstance(given[0], int):
+        return [given] * len(networks)  # type: ignore[list-item]
+    if len(given) != len(networks):
+        raise CaffeError(f"input_shape: found {len(given)} shapes for {len(networks)} networks, expected one each")
+    return list(given)  # type: ignore[arg-type]
+
+
+def _checked_times(networks: Sequence[Backbone | Decoder | str], times: Sequence[float]) -> Floats:
+    if len(networks) != len(times):
+        raise CaffeError(f"times: found {len(times)} for {len(networks)} networks, expected one each")
+    ms = np.asarray(times, np.float64)
+    wrong = [f"{networks[index]}: {times[index]}" for index in np.flatnonzero(~(np.isfinite(ms) & (ms > 0))).tolist()]
+    if wrong:
+        raise CaffeError(f"times: found {len(wrong)} that are not above 0 ms: {'; '.join(wrong[:5])}")
+    return ms
+
+
+def _check_sizes(
+    networks: Sequence[Backbone | Decoder | str],
+    cut: Sequence[Sequence[Part]],
+    shapes: Sequence[Shape],
+    given: Shape | Sequence[Shape],
+) -> None:
+    """Networks of two sizes are one device's only where the caller says so."""
+    if given is not None:
+        return
+    sizes: dict[tuple[int, ...], str] = {}
+    for network, found in zip(networks, cut, strict=True):
+        sizes.setdefault(tuple(found[0].net.layer[0].input_param.shape[0].dim), str(network))
+    if len(sizes) > 1:
+        listed = "; ".join(f"{'x'.join(map(str, size))}: {network}" for size, network in sizes.items())
+        raise CaffeError(
+            f"networks: found inputs of {len(sizes)} sizes ({listed}), expected `input_shape` to state them"
+        )

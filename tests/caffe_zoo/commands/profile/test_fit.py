@@ -1,0 +1,58 @@
+"""dongfeng profile fit: what is read, written and printed, and when a table is too rough."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from caffe_zoo.cli import main
+from search import LatencyTable
+from tests.search.latency.fitting.made_up import SPACE, device_ms, drawn
+
+
+def written(path, networks, times):
+    path.write_text("architecture,ms\n" + "".join(f"{one},{ms}\n" for one, ms in zip(networks, times, strict=True)))
+    return str(path)
+
+
+def test_a_table_of_times(tmp_path, capsys):
+    networks = drawn(21)
+    times = [*(device_ms(one) for one in networks[:20]), ""]
+    source, out = written(tmp_path / "times.csv", networks, times), tmp_path / "latency.json"
+    assert main(["profile", "fit", source, "--space", str(SPACE), "--device-name", "NPU 3", "-o", str(out)]) == 0
+    table = LatencyTable.load(out)
+    assert table.target == {"device": "NPU 3"}
+    assert table.predict(networks[20], SPACE.input_shape) == pytest.approx(device_ms(networks[20]), rel=0.05)
+    printed = capsys.readouterr().out
+    assert f"{out}: {len(table.entries)} parts from 20 networks, 1 lines without a time left out" in printed
+    assert "parts are in no network timed" in printed
+    assert "networks left out in turn: mean error " in printed
+
+
+def test_a_table_that_is_too_rough_is_written_and_told(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    source = written(tmp_path / "times.csv", drawn(12), rng.uniform(1, 20, 12))
+    out = tmp_path / "latency.json"
+    assert main(["profile", "fit", source, "--input-size", "96x96", "-o", str(out)]) == 1
+    assert "too rough to search by: the mean error is above 5 %" in capsys.readouterr().out
+    assert LatencyTable.load(out).origin["cross_validation"]["mean_error"] > 0.05
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "line 1: found '', expected architecture,ms"),
+        ("network,time\ndf1,3\n", "line 1: found 'network,time', expected architecture,ms"),
+        ("architecture,ms\ndf1,3\ndf9,2\ndf2,fast\n", "line 3: 'df9' is neither a network .* line 4: .*'fast'"),
+        ("architecture,ms\ndf1,3\ndf2\n", "found 1 different ones"),
+        ("architecture,ms\ndf1,nan\n", "above 0 ms: s32.*: nan"),
+    ],
+)
+def test_files_that_are_no_times(tmp_path, capsys, text, message):
+    import re
+
+    source = tmp_path / "times.csv"
+    source.write_text(text)
+    assert main(["profile", "fit", str(source), "-o", str(tmp_path / "latency.json")]) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "latency.json").exists()
