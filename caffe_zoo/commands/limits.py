@@ -62,6 +62,9 @@ def latency_by(
     def latency_of(name: str) -> Known:
         architecture = resolve_architecture(name)
         missing = {part.key: part for part in parts(architecture, space.input_shape) if part.key not in table.entries}
+        if missing and table.estimates is not None:
+            source = f"predicted by the table, which estimates {len(missing)} of its parts"
+            return Known(table.predict(architecture, space.input_shape), source)
         if missing and (engine is None or engine.target != table.target):
             size = "x".join(map(str, space.input_shape[2:]))
             labels = "; ".join(sorted(part.label for part in missing.values()))
@@ -70,9 +73,13 @@ def latency_by(
                 f"table; {how_to_add(f'--network {name} --input-size {size}', table, path)}; {labels}"
             )
         if missing and engine is not None:
-            measured = LatencyTable.measure([architecture], engine, path, progress=True, input_shape=space.input_shape)
-            table.entries.update(measured.entries)
-            table.call_ms, table.origin = measured.call_ms, measured.origin
+            # As well as the others, and without touching them: a search that has begun with them goes on.
+            asked = table.origin.get("asked", {})
+            how = {option: asked[option] for option in ("spread", "budget") if option in asked}
+            learnt = LatencyTable.measure([architecture], engine, progress=True, input_shape=space.input_shape, **how)
+            learnt.predict(architecture, space.input_shape)  # tells why a part failed
+            table.entries |= {key: learnt.entries[key] for key in missing}
+            table.save(path)
         return Known(table.predict(architecture, space.input_shape), "predicted by the table")
 
     return latency_of

@@ -137,6 +137,8 @@ def run(args: argparse.Namespace) -> int:
     print(f"latency of {target_words(target)}, {origin}", flush=True)
 
     def interval_of(table: LatencyTable) -> tuple[float, float]:
+        for remark in table.remarks():
+            print(f"{args.table or args.out / LATENCY_TABLE}: {remark}", file=sys.stderr)
         interval, shares = asked.resolved(latency_by(table, space, args.out / LATENCY_TABLE, engine))
         overview = Overview(space, table)
         verdict = overview.verdict(interval)

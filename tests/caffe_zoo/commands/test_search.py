@@ -67,7 +67,8 @@ def test_networks_are_limited_by_what_they_cost(tmp_path, capsys):
     assert document["limits"] == {"multiply-adds": [0, 2_300_000], "parameters": [3000, None], "memory": [0, 8192]}
     assert (document["counts"]["in_interval"], document["counts"]["space"]) == (3, 7)
     for network in document["networks"]:
-        assert network["memory"] <= 8192 and network["parameters"] >= 3000 and network["multiply_adds"] <= 2_300_000
+        assert network["peak_memory"] <= 8192 and network["parameters"] >= 3000
+        assert network["multiply_adds"] <= 2_300_000
     assert "left out by latency 0, by multiply-adds 2, by parameters 1, by memory 3)" in capsys.readouterr().out
     with pytest.raises(ArchitectureError, match="memory: found at most 8 bytes, but the least of the space is"):
         command(*words, "--memory-max", "8")
@@ -91,6 +92,33 @@ def test_a_limit_as_a_share_of_a_network(finished, tmp_path, capsys):
     before = (out / "latency.json").read_bytes()
     assert command(*words) == 0
     assert line in capsys.readouterr().out and (out / "latency.json").read_bytes() == before
+
+
+def test_another_limit_is_refused_and_the_search_goes_on_with_its_own(finished, tmp_path):
+    """Though the other one brings parts of another network into the table."""
+    folder, words = finished
+    out = tmp_path / "run"
+    shutil.copytree(folder, out)
+    words = [*words, "--out", str(out)]
+    before = LatencyTable.load(out / "latency.json")
+    with pytest.raises(FormatError, match="latency: was"):
+        command(*words, "--latency", "2000% of s4-8_b32_b32_c10")
+    after = LatencyTable.load(out / "latency.json")
+    assert after.call_ms == before.call_ms and len(after.entries) > len(before.entries)
+    assert {key: after.entries[key] for key in before.entries} == before.entries
+    assert command(*words) == 0
+
+
+def test_what_is_wrong_with_the_table_is_told(finished, tmp_path, capsys):
+    folder, words = finished
+    out = tmp_path / "run"
+    shutil.copytree(folder, out)
+    document = json.loads((out / "latency.json").read_text())
+    document["origin"]["drift"] = {"longer": 0.5, "slow_rounds": [5, 8], "fast_rounds": [1, 4]}
+    (out / "latency.json").write_text(json.dumps(document))
+    assert command(*words, "--out", str(out)) == 0
+    told = capsys.readouterr().err
+    assert f"{out / 'latency.json'}: the machine changed its speed: rounds 5 to 8 took 50.0% longer" in told
 
 
 def test_a_limit_that_no_network_meets_is_told_before_any_training(finished, tmp_path, capsys):
