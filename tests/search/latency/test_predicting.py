@@ -44,3 +44,15 @@ def test_predictions_of_vectors_equal_sums_of_parts(space):
         ]
         assert predict(vectors).tolist() == expected
         assert [table.predict(space.decode(vector), space.input_shape) for vector in vectors] == expected
+
+
+def test_a_part_that_a_table_tells_apart_by_what_made_its_inputs():
+    """On maps of one pixel, blocks of two stages are the same network, one behind the stem and one behind a block."""
+    space = BackboneSpace(((1, 2), (1, 2)), (8, 16), stem=(8,), classes=5, input_shape=(1, 3, 2, 2))
+    table = made_up_table(space)
+    joined = {part.joined_key: part for architecture in space for part in parts(architecture, space.input_shape)}
+    assert len(joined) > len(table.entries)
+    table.entries |= {key: Entry(number / 64, (0.0, 0.0), 1) for number, key in enumerate(joined, 1)}
+    for vectors in space.vectors():
+        expected = [table.predict(space.decode(vector), space.input_shape) for vector in vectors]
+        assert table.predictor(space)(vectors).tolist() == expected
