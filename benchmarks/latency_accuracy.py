@@ -19,14 +19,13 @@ from tempfile import TemporaryDirectory
 import numpy as np
 
 from converters import make_engine
-from converters.engines import Session
 from prototxt_gen import generate
 from search import LatencyTable, parse_space
-from search.latency import Entry
+from search.latency import Entry, measure
 from search.latency.agreement import Agreement, agreement
 from search.latency.checking import telling_networks
 from search.latency.correcting import fit_correction
-from search.latency.measuring import entry_of_rounds, load_batch, time_sessions
+from search.latency.measuring import entry_of_rounds
 
 # 86 parts, DF1 and DF-lite among its 32,072 networks.
 SPACE = "s32-64_b1-4_b1-4_b1-4_w32-64-128-256-512_c1000_i3x224x224"
@@ -51,7 +50,6 @@ def main() -> None:
     networks = [space.sample(rng) for _ in range(args.networks)]
     fitted: list[object] = []
     whole: list[list[Entry]] = []
-    sessions: list[Session] = []
     with TemporaryDirectory() as folder:
         path = Path(folder) / "latency.json"
         for turn in range(args.turns):
@@ -61,10 +59,12 @@ def main() -> None:
                 unseen = {str(network) for network in networks}
                 drawn = telling_networks(table, space, args.correct + len(networks))
                 fitted = [network for network in drawn if str(network) not in unseen][: args.correct]
-            if not sessions:
-                nets = [generate(one, input_shape=space.input_shape, merged=True) for one in [*networks, *fitted]]
-                sessions = [load_batch(engine, net) for net in nets]
-            whole.append(time_sessions(sessions, rounds=args.rounds))
+            # Loaded anew in another order: where its weights lie in memory, a network keeps as long as it is loaded.
+            order = rng.sample(range(len(networks) + len(fitted)), len(networks) + len(fitted))
+            every = [*networks, *fitted]
+            nets = [generate(every[place], input_shape=space.input_shape, merged=True) for place in order]
+            found = dict(zip(order, measure(engine, nets, rounds=args.rounds), strict=True))
+            whole.append([found[place] for place in range(len(order))])
             print(f"turn {turn + 1}: {table.origin['seconds']:.0f} s for the table, {time.strftime('%X')}", flush=True)
     together = [
         entry_of_rounds([ms for entry in turns for ms in entry.rounds], sum(entry.samples for entry in turns))

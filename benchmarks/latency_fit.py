@@ -1,8 +1,8 @@
 """Tables fitted to whole networks, on two real devices: error on networks left out, by how many were timed.
 
-The networks and their measurements are those of Accel-NASBench (mnasnet_devices.csv.gz): latency on a ZCU102, throughput
-on an A100, of which the latency is 1 over it. Beside `LatencyTable.fit`, on the same networks: least squares over the
-parts, and non-negative least squares over sums for each kind of layer. Needs the extra `demo`, for scipy.
+The networks and their measurements are those of Accel-NASBench (mnasnet_devices.csv.gz): latency on a ZCU102, and
+throughput on an A100, of which the latency is 1 over it. Beside `LatencyTable.fit`, on the same networks: least squares
+over the parts, and non-negative least squares over sums for each kind of layer. Needs the extra `demo`, for scipy.
 
     python benchmarks/latency_fit.py mnasnet_devices.csv.gz --device zcu102 --splits 5
 """
@@ -67,7 +67,7 @@ def main() -> None:
 
         def fit(name: str, chosen: NDArray[np.intp], out: NDArray[np.intp] = out) -> None:
             begun = time.perf_counter()
-            table = LatencyTable.fit([codes[index] for index in chosen], ms[chosen].tolist(), space=codes)
+            table = LatencyTable.fit([codes[index] for index in chosen], ms[chosen].tolist())
             seconds = time.perf_counter() - begun
             predicted = np.array([table.predict(codes[index]) for index in out])
             said = table.origin["cross_validation"]["mean_error"]

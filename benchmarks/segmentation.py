@@ -20,7 +20,7 @@ import numpy as np
 import torch
 
 from caffe_zoo.models import network, runner
-from converters import to_torch, weights_of
+from converters import make_engine, to_torch, weights_of
 
 CAFFE_SECONDS = 0.96
 THREADS = 2
@@ -45,8 +45,9 @@ def sides(size: tuple[int, int], compiled: bool) -> dict[str, Callable[[np.ndarr
                 return fast(torch.from_numpy(blob).to(memory_format=torch.channels_last)).numpy()
 
         found["torch.compile, channels last"] = fused
-    if find_spec("onnxruntime") and find_spec("onnx"):
-        found["onnxruntime (dongfeng's)"] = runner(net, weights, "onnxruntime")
+    for engine in ("onnxruntime", "openvino"):
+        if find_spec(engine) and find_spec("onnx"):
+            found[f"{engine} (dongfeng's)"] = runner(net, weights, make_engine(engine, THREADS))
     return found
 
 

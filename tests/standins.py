@@ -137,6 +137,27 @@ if "exportTimes" in options:
             file.write(f'{", " if place else "  "}{{ "startEnqMs" : {place}, "endEnqMs" : {place}.1, "h2dMs" : 0, '
                        f'"computeMs" : {2 + place / 1000}, "d2hMs" : 0, "latencyMs" : {3 + place / 1000} }}\\n')
         file.write("]\\n")
+if "exportProfile" in options:
+    taken = {name for node in graph.node for name in node.input}
+    rows, joined = [], set()
+    nodes = list(graph.node)
+    for place, node in enumerate(nodes):  # convolutions run with the sums and ReLUs behind them
+        if node.name in joined:
+            continue
+        group = [node]
+        while node.op_type == "Conv":
+            after = [one for one in nodes[place + 1 :] if group[-1].output[0] in one.input]
+            if len(after) != 1 or after[0].op_type not in ("Add", "Relu") or after[0].name in joined:
+                break
+            group.append(after[0])
+        joined.update(one.name for one in group)
+        rows.append(" + ".join(one.name for one in group))
+    with open(options["exportProfile"], "w") as file:
+        file.write(f'[\\n  {{ "count" : {count} }}\\n')
+        for row in rows:
+            file.write(f', {{ "name" : "{row}", "timeMs" : {count / 8}, "averageMs" : 0.125, "medianMs" : 0.125, '
+                       f'"percentage" : {100 / len(rows):g} }}\\n')
+        file.write("]\\n")
 if "exportOutput" in options:
     session = onnxruntime.InferenceSession(model)
     shapes = {value.name: value.shape for value in session.get_inputs()}

@@ -29,7 +29,7 @@ NAMES = {
     """,
     "search": """
         BackboneSpace Dataset LatencyTable Overview PartialOrderPruning Schedule boundary_table counts_line digits
-        draw_boundary image_folder load_data parse_space run_search write_report
+        draw_boundary image_folder load_data next_networks parse_space run_search write_report
     """,
     "caffe_zoo": """
         Card Preprocessing WeightsFile card classify create_model list_models load_network segment

@@ -19,8 +19,8 @@ _COUNT = re.compile(r"Count:\s+(\d+) iterations")
 _DURATION = re.compile(r"Duration:\s+([\d.]+) ms")
 _THROUGHPUT = re.compile(r"Throughput:\s+([\d.]+) FPS")
 
-# Times have two digits behind the point: below this many units the rounding is more than 0.2 percent, and the mean, which
-# has more digits, says more. Unless it is far off: then other work on the device has slowed some runs down.
+# Times have two digits behind the point: below this many units the rounding is more than 0.2 percent, and the mean,
+# which has more digits, says more. Unless it is far off: then other work on the device has slowed some runs down.
 _COARSE, _HALF_DIGIT, _FAR_OFF = 2.5, 0.005, 0.1
 
 
@@ -64,7 +64,7 @@ class BenchmarkApp(Program):
         return words
 
     def read(self, text: str, source: str) -> Times:
-        """See Program.read. The median; where it has too few digits, the mean that lies beside it: duration by count."""
+        """See Program.read. The median; where it has too few digits, the mean beside it: duration by count."""
         latency, throughput = _LATENCY.search(text), _THROUGHPUT.search(text)
         count, duration = _COUNT.search(text), _DURATION.search(text)
         if not (latency and throughput and count and duration):

@@ -24,7 +24,7 @@ from prototxt_gen.trace import trace
 _END = "Average Forward pass"
 # glog's prefix, with the year in later versions; some keep logs without it.
 _PREFIX = r"(?:[IWEF](?:\d{4})?\d{4} [\d:.]+ +\d+ [\w.]+:\d+\] ?)"
-_ROW = re.compile(rf"^{_PREFIX}? *(\S.*?)\s+(forward|backward): (\S+) ms\.?\s*$", re.MULTILINE)
+_ROW = re.compile(rf"^{_PREFIX}? *(\S.*?)[ \t]+(forward|backward): (\S+) ms\.?[ \t]*$", re.MULTILINE)
 _TOTAL = re.compile(rf"^{_PREFIX}?{_END}: (\S+) ms", re.MULTILINE)
 _DEVICE = re.compile(rf"^{_PREFIX}?Use (CPU|GPU)(?: with device ID (\d+))?", re.MULTILINE)
 _COUNT = re.compile(rf"^{_PREFIX}?Testing for (\d+) iterations", re.MULTILINE)
@@ -52,12 +52,7 @@ class CaffeProgram(Program):
         return threads_environment(options.threads)
 
     def wrote(self, text: str) -> bool:
-        return bool(
-            re.search(
-                r"Initializing net from parameters|\*\*\* Benchmark begins|Average time per layer|\sforward: \S+ ms",
-                text,
-            )
-        )
+        return bool(_MARK.search(text))
 
     def layers_of(self, row: str, layers: Layers) -> list[set[str]]:
         """The layer of this name, or the one whose top a Split copies."""

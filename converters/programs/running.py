@@ -16,6 +16,10 @@ from prototxt_gen.errors import CaffeError, MissingProgramError, UnsupportedErro
 # Lines of a failing program's output in its error, and characters of them.
 _LAST_LINES = 6
 _LAST_CHARACTERS = 400
+# The signals by which others end a program, where the system has them.
+_KILLED = {
+    int(getattr(signal, name)): name for name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)
+}
 # What stands out in an output: glog's fatal lines (Caffe), errors of TensorRT.
 _FAULT = re.compile(r"^F\d{4,8} [\d:.]+ |Check failed: |\[E\] ")
 
@@ -58,8 +62,7 @@ def run_program(
     try:
         data, _ = process.communicate(timeout=seconds)
     except BaseException as fault:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         data, _ = process.communicate()
         if isinstance(fault, subprocess.TimeoutExpired):
             said = _last(data.decode("utf-8", "replace"))
@@ -70,9 +73,18 @@ def run_program(
         return text
     # A shell that starts a program gives 128 and the signal's number.
     number = -process.returncode if process.returncode < 0 else process.returncode - 128
-    if number in (signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        raise CaffeError(f"{subject}: {name} was killed by {signal.Signals(number).name}{_last(text)}")
+    if number in _KILLED:
+        raise CaffeError(f"{subject}: {name} was killed by {_KILLED[number]}{_last(text)}")
     raise UnsupportedError(f"{subject}: {name} failed with status {process.returncode}{_last(text)}")
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Ends a program and, where the system has groups of processes, all that it started."""
+    with suppress(ProcessLookupError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
 
 
 def _last(text: str) -> str:

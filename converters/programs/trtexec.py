@@ -42,6 +42,8 @@ _AROUND = (
 # Layers that TensorRT adds between those of the network.
 _OWN = re.compile(r"^\(Unnamed Layer\* \d+\).*|^\[.*\]$|^__my[le].*")
 _FOREIGN = re.compile(r"^\{ForeignNode\[(.*)\]\}$")
+# How often a row may stand in brackets of another.
+_DEEPEST = 100
 # Plugins by the beginning of their names, which end in numbers, for layers of the release's fork.
 _PLUGINS = {"BiInterpolationPSP1_": "Interp"}
 
@@ -248,7 +250,7 @@ def _version(printed: str) -> str:
     return f"{number // large}.{number % large // small}.{number % small}"
 
 
-def _names(row: str) -> list[str]:
+def _names(row: str, depth: int = 0) -> list[str]:
     """The names that a row joins, without what it says around them."""
     for pattern in _AROUND:
         row = pattern.sub("", row)
@@ -257,8 +259,10 @@ def _names(row: str) -> list[str]:
     pieces = _split(row, re.compile(r" \+ | \|\| | \+$|\+(?=\S)"))
     if len(pieces) == 1 and row.startswith("PWN(") and row.endswith(")"):
         pieces = _split(row[4:-1], re.compile(", "))
-        return [name for piece in pieces for name in _names(piece)]
-    return [row] if len(pieces) == 1 else [name for piece in pieces for name in _names(piece)]
+    elif len(pieces) == 1:
+        return [row]
+    # No row of TensorRT is deeper.
+    return [name for piece in pieces for name in _names(piece, depth + 1)] if depth < _DEEPEST else [row]
 
 
 def _split(text: str, between: re.Pattern[str]) -> list[str]:

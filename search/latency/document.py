@@ -12,6 +12,7 @@ from prototxt_gen.files import write_bytes
 from prototxt_gen.json_files import read_json
 from search.latency.correcting import Correction
 from search.latency.curves import Curve, is_curve
+from search.latency.fitting.estimates import Estimates, read_estimates
 from search.latency.measuring import Entry
 
 FORMAT = "dongfeng latency table 3"
@@ -30,6 +31,7 @@ class Contents(NamedTuple):
     origin: dict[str, Any]
     correction: Correction | None
     curve: Curve | None = None
+    estimates: Estimates | None = None
 
 
 def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
@@ -43,6 +45,8 @@ def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
     }
     if contents.curve is not None:
         head["curve"] = contents.curve._asdict()
+    if contents.estimates is not None:
+        head["estimates"] = contents.estimates.written()
     # A line for each entry: short enough to read, and to compare two files line by line.
     fields = [f" {json.dumps(field)}: {json.dumps(value)}" for field, value in head.items()]
     rows = [f"  {json.dumps(key)}: {json.dumps(_written(entry))}" for key, entry in sorted(contents.entries.items())]
@@ -52,9 +56,7 @@ def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
 
 def _written(entry: Entry) -> dict[str, Any]:
     written = entry._asdict()
-    if not entry.rounds:
-        del written["rounds"]
-    return written
+    return {field: value for field, value in written.items() if value != ()}
 
 
 def read_table(path: str | os.PathLike[str]) -> Contents:
@@ -94,8 +96,13 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         expect(readable, f"entries.{key}.label", ascii(label), "a text of one line")
         timed = isinstance(rounds, list) and all(map(_is_time, rounds))
         expect(timed, f"entries.{key}.rounds", rounds, "a list of milliseconds")
+        weights = entry.get("weights", [])
+        weighed = isinstance(weights, list) and all(_is_time(weight) and weight > 0 for weight in weights)
+        expected = f"{len(rounds)} numbers above 0, one for each of its rounds, or none"
+        expect(weighed and len(weights) in (0, len(rounds)), f"entries.{key}.weights", weights, expected)
         low, high = map(float, quartiles)
-        entries[key] = Entry(float(ms), (low, high), samples, label, tuple(map(float, rounds)))
+        numbers = tuple(map(float, rounds)), tuple(map(float, weights))
+        entries[key] = Entry(float(ms), (low, high), samples, label, *numbers)
     call_ms, origin = document.get("call_ms"), document.get("origin")
     expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, from 0 to 1e9")
     expect(isinstance(origin, dict), "origin", origin, "an object")
@@ -103,6 +110,9 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
     expect(isinstance(calls, list) and all(map(_is_time, calls)), "origin.calls", calls, "a list of milliseconds")
     curve = document.get("curve")
     expect(curve is None or is_curve(curve), "curve", curve, "sums and times in ms, as many of both, each increasing")
+    stated = document.get("estimates")
+    estimates = None if stated is None else read_estimates(stated)
+    expect(stated is None or estimates is not None, "estimates", stated, "the effects that a fit has written")
     return Contents(
         target,
         entries,
@@ -110,6 +120,7 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         origin,
         _read_correction(document.get("correction"), expect),
         None if curve is None else Curve(tuple(curve["sums"]), tuple(curve["times"])),
+        estimates,
     )
 
 

@@ -237,7 +237,7 @@ def _listed(subject: str, found: Sequence[str], most: int = _LISTED) -> str:
     if not found:
         return ""
     more = f" and {len(found) - most} more" if len(found) > most else ""
-    return f"{len(found)} {subject}: {', '.join(found[:most])}{more}"
+    return f"{subject}: {', '.join(found[:most])}{more}"
 
 
 def table_with(kind: type[Table], before: Table | None, log: Log) -> Table:

@@ -27,7 +27,7 @@ class Entry(NamedTuple):
     """Milliseconds of one network or part: the median of its samples, their quartiles, and how many there were.
 
     `label` says in words what was measured. Where it was measured in rounds, `rounds` holds the median of each, and
-    median and quartiles are those of the rounds.
+    median and quartiles are those of the rounds; where these do not count alike, `weights` says how much.
     """
 
     ms: float
@@ -35,25 +35,41 @@ class Entry(NamedTuple):
     samples: int
     label: str = ""
     rounds: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
 
     @property
     def spread(self) -> float:
         """The standard error of the median over the median: 0.929 times the quartiles' distance, over sqrt(n) and it.
 
-        n is the number of rounds, or of samples where no rounds are known. Infinite where the median is 0, and for
-        what was not measured at all.
+        n is the number of rounds, or of samples where no rounds are known; rounds of different weights are as good as
+        (sum of weights)^2 / (sum of their squares) of one weight. Infinite where the median is 0, and for what was not
+        measured at all.
         """
         low, high = self.quartiles
-        count = len(self.rounds) or self.samples
+        count: float = len(self.rounds) or self.samples
+        if self.weights:
+            count = sum(self.weights) ** 2 / sum(weight**2 for weight in self.weights)
         return _ERROR_OF_MEDIAN * (high - low) / math.sqrt(count) / self.ms if self.ms > 0 and count else math.inf
 
 
-def entry_of_rounds(rounds: Sequence[float], samples: int, label: str = "") -> Entry:
+def entry_of_rounds(rounds: Sequence[float], samples: int, label: str = "", weights: Sequence[float] = ()) -> Entry:
     """The entry of what was measured in rounds, given the median of each and how many samples they hold in all."""
-    low, median, high = np.percentile(rounds, (25, 50, 75))
     # No clock here is more exact than a nanosecond.
+    low, middle, high = (round(quantile(rounds, share, weights), 6) for share in (0.25, 0.5, 0.75))
     exact = tuple(round(float(ms), 6) for ms in rounds)
-    return Entry(round(float(median), 6), (round(float(low), 6), round(float(high), 6)), samples, label, exact)
+    return Entry(middle, (low, high), samples, label, exact, tuple(float(f"{weight:.4g}") for weight in weights))
+
+
+def quantile(values: Sequence[float], share: float, weights: Sequence[float] = ()) -> float:
+    """The value below which this share of the weight lies, half of a value's own weight below it, between values
+    linearly; without weights as numpy has it.
+    """
+    if not len(weights):
+        return float(np.quantile(values, share))
+    order = np.argsort(values, kind="stable")
+    ordered, weight = np.asarray(values, np.float64)[order], np.asarray(weights, np.float64)[order]
+    places = np.cumsum(weight) - weight / 2
+    return float(np.interp(share * weight.sum(), places, ordered))
 
 
 def measure(
@@ -67,24 +83,15 @@ def measure(
     A network runs several times in a row in each round, and the first time does not count: it finds the caches full of
     another network. The batch is the engine's. UnsupportedError for a time that is no time, and as `Engine.load`.
     """
-    return time_sessions([load_batch(engine, net) for net in nets], engine.in_process, advance, rounds)
-
-
-def time_sessions(
-    sessions: Sequence[Session],
-    in_process: bool = True,
-    advance: Callable[[], object] = lambda: None,
-    rounds: int = ROUNDS,
-) -> list[Entry]:
-    """As `measure`, of networks that are loaded; `in_process` is the engine's."""
+    sessions = [load_batch(engine, net) for net in nets]
     medians: list[list[float]] = [[] for _ in sessions]
     counts = [0] * len(sessions)
     for session in sessions:
-        if in_process:
+        if engine.in_process:
             session.time()
     for _ in range(rounds):
         for index, session in enumerate(sessions):
-            times = _in_a_row(session) if in_process else session.samples(SAMPLES_PER_ROUND)
+            times = _in_a_row(session) if engine.in_process else session.samples(SAMPLES_PER_ROUND)
             medians[index].append(float(np.median([checked_time(ms) for ms in times])))
             counts[index] += len(times)
             advance()

@@ -207,11 +207,11 @@ def _time(entry: Any) -> _Time | str:
     mean = entry.get("mean") if isinstance(entry, dict) else None
     if isinstance(mean, bool) or not isinstance(mean, (int, float)):
         return "there is no mean" if mean is None else "the mean is no number"
-    if not 0 <= mean < 1e12:
+    if not 0 <= mean < 1e9:
         return "the mean is no time in milliseconds"
     count = entry.get("count", 1)
-    if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count < 1e12:
-        return "the count is no whole number of at least 1"
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count < 1e12:
+        return "the count is no whole number"
     return _Time(float(mean), count)
 
 
@@ -262,11 +262,15 @@ def _said(table: LatencyTable) -> tuple[dict[str, dict[str, float | int]], dict[
     """What the form says of a table's parts, and why not of the others."""
     named: list[Named] = []
     left: dict[str, str] = {}
-    apart = {key.split(" after ")[0] for key in table.entries if " after " in key}
+    # Entries that count behind one kind of layer alone, and those that count behind the others (see Part.joined_key).
+    joined = {key: key.partition(" after ")[0] for key in table.entries if " after " in key}
+    depending = {*joined, *joined.values()}
     for fingerprint, entry in table.entries.items():
-        found = name_part(entry.label, fingerprint)
-        if isinstance(found, str) or fingerprint in apart:
-            found = found if isinstance(found, str) else "the table tells it apart by what made its inputs"
+        if fingerprint in depending:
+            found: Named | str = "its time depends on what comes before it, which the form does not say"
+        else:
+            found = name_part(entry.label, fingerprint)
+        if isinstance(found, str):
             left[_name(fingerprint, entry.label, left)] = found
         else:
             named.append(found)

@@ -96,7 +96,7 @@ class Overview:
     def slowest_within(self, interval: tuple[float, float]) -> Placed | None:
         """The slowest network of an interval, (least, most) in ms; None where there is none, or it is not known."""
         least, most = self._nanoseconds(interval)
-        cost = self.counting.dearest(most)
+        cost = self.counting.dearest_of(most)
         if cost is None or cost < least:
             return None
         vector = self.counting.sample(random.Random(0), 1, cost, cost)[0]
@@ -117,6 +117,8 @@ class Overview:
         """
         edges = _edges(round(self.fastest.ms * 1e6), round(self.slowest.ms * 1e6), rows)
         sums = [self._nanoseconds((0.0, edge / 1e6))[1] for edge in edges]
+        # Where predictions are no whole nanoseconds, an end may lie between two edges by a rounding.
+        sums[0], sums[-1] = min(sums[0], self.graph.cheapest()[0] - 1), max(sums[-1], self.graph.dearest()[0])
         return [
             Row(above / 1e6, most / 1e6, number)
             for (above, most), number in zip(pairwise(edges), self.counting.between(sums), strict=True)
@@ -143,8 +145,8 @@ class Overview:
 
     def share(self, number: Between) -> str:
         """So many of the space's networks, and their share, in words."""
-        shares = [_share(end, self.total) for end in number]
-        share = shares[0] if shares[0] == shares[1] else " to ".join(shares)
+        shares = [_share(end, self.total, towards) for end, towards in zip(number, (-1, 1), strict=True)]
+        share = _share(number.least, self.total, 0) if number.is_exact else " to ".join(shares)
         return f"{bounds(number)} of {whole(self.total)} architectures ({share})"
 
     def _nearest(self, interval: tuple[float, float]) -> str:
@@ -225,7 +227,11 @@ def whole(number: int, towards: int = 0) -> str:
     return f"{'' if towards else 'about '}{digits / 10**5:.5f}e{power}"
 
 
-def _share(number: int, total: int) -> str:
+def _share(number: int, total: int, towards: int) -> str:
+    """A share in words, rounded to the nearest, or down or up where `towards` is -1 or 1."""
     if number and number * 10_000 < total:
-        return f"one in {whole(total // number)}"
-    return f"{100 * number / total:.4g} %"
+        return f"one in {whole(-(-total // number) if towards < 0 else total // number, -towards)}"
+    # Hundredths of a percent, or of hundredths.
+    parts = 10_000 if number * 100 >= total else 1_000_000
+    share = (number * parts + (0, total // 2, total - 1)[towards + 1]) // total
+    return f"{100 * share / parts:g} %"

@@ -49,7 +49,7 @@ def space_graph(
     known: dict[str, int] = {}
 
     def cost_of(part: Part) -> int:
-        # A table may tell a part apart by what made its inputs.
+        # Where it stands may decide what it costs, too (see Part.joined_key).
         key = part.joined_key
         if key not in known:
             known[key] = cost(part)

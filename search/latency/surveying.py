@@ -7,14 +7,14 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from converters.engines import Engine
 from prototxt_gen.generator.parts import Part
 from search.latency.courses import Course
-from search.latency.measuring import Entry, entry_of_rounds
+from search.latency.measuring import Entry, entry_of_rounds, quantile
 from search.latency.walking import Walker
 
 # Quartiles of fewer medians tell too little of their spread.
@@ -39,6 +39,19 @@ def _least_rounds(engine: Engine) -> int:
     return LEAST_ROUNDS if engine.in_process else LEAST_ROUNDS_OF_PROGRAMS
 
 
+class _Round(NamedTuple):
+    """What a round has told of a part: the weighted median of walks in ms, and their weights' sum."""
+
+    number: int
+    ms: float
+    weight: float
+
+
+def _round(number: int, walks: Sequence[tuple[float, float]]) -> _Round:
+    medians, weights = zip(*walks, strict=True)
+    return _Round(number, quantile(medians, 0.5, weights), sum(weights))
+
+
 class Survey:
     """The times of a course's parts as they come in: medians of rounds, and how many samples they hold.
 
@@ -56,10 +69,10 @@ class Survey:
         self._before = list(calls)
         #: How many rounds there have been, the last one perhaps not a whole one.
         self.rounds = 0
-        self._samples: dict[str, list[float]] = {}
+        #: By part, what the round has told so far: the medians of walks, and their weights.
+        self._samples: dict[str, list[tuple[float, float]]] = {}
         self._call_samples: list[float] = []
-        self._medians: dict[str, list[float]] = {}
-        self._numbers: dict[str, list[int]] = {}
+        self._rounds: dict[str, list[_Round]] = {}
         self._counts: dict[str, int] = {}
         self._calls: list[float] = []
         self.seconds = 0.0
@@ -78,19 +91,20 @@ class Survey:
         """The entries of all parts timed so far, by key."""
         found = {}
         for key, part in self._course.parts.items():
-            known, times = self._known.get(key), self._samples.get(key, [])
-            medians = self._medians.get(key, []) + ([float(np.median(times))] if times else [])
-            if medians and key not in self.failed:
-                before = known.rounds if known else ()
+            known, walks = self._known.get(key), self._samples.get(key, [])
+            rounds = self._rounds.get(key, []) + ([_round(self.rounds, walks)] if walks else [])
+            if rounds and key not in self.failed:
+                medians, weights = [one.ms for one in rounds], [one.weight for one in rounds]
+                if known is not None:
+                    medians, weights = [*known.rounds, *medians], [*known.weights, *weights]
                 count = (known.samples if known else 0) + self._counts[key]
-                found[key] = entry_of_rounds([*before, *medians], count, part.label)
+                found[key] = entry_of_rounds(medians, count, part.label, weights)
         return found
 
     def _end_round(self) -> None:
         """Keeps the medians of the round's samples, by part, with the round's number."""
-        for key, times in self._samples.items():
-            self._medians.setdefault(key, []).append(float(np.median(times)))
-            self._numbers.setdefault(key, []).append(self.rounds)
+        for key, walks in self._samples.items():
+            self._rounds.setdefault(key, []).append(_round(self.rounds, walks))
         self._samples = {}
         self._calls += [round(float(np.median(self._call_samples)), 6)] if self._call_samples else []
         self._call_samples = []
@@ -104,9 +118,8 @@ class Survey:
             return None
         thirds = [(self.rounds * third // 3, self.rounds * (third + 1) // 3) for third in range(3)]
         times = []
-        for key, medians in self._medians.items():
-            numbers = np.array(self._numbers[key])
-            found = [np.array(medians)[(first < numbers) & (numbers <= last)] for first, last in thirds]
+        for rounds in self._rounds.values():
+            found = [[one.ms for one in rounds if first < one.number <= last] for first, last in thirds]
             if min(map(len, found)) >= 3:
                 times.append([float(np.median(third)) for third in found])
         if not times:
@@ -176,9 +189,7 @@ class Survey:
         typical = float(np.median([entry.ms for entry in entries.values()])) if entries else 1.0
         while unmet := [key for key in unmet if key not in self.failed]:
             drawn = [self._course.through(unmet[0], self._rng) for _ in range(_DRAWN)]
-            # A part runs faster in a small network, whose other parts leave its weights in the caches, and there it
-            # counts for more. Drawn by the inverse square of their time, networks have the least squares of relative
-            # errors.
+            # Networks that count for more are drawn more often (see _walk).
             times = [sum(entries[part.key].ms if part.key in entries else typical for part in one) for one in drawn]
             (network,) = self._rng.choices(drawn, [ms**-2 for ms in times])
             yield partial(self._walk, network)
@@ -191,16 +202,18 @@ class Survey:
     def _walk(self, network: list[Part]) -> None:
         timed, calls = self._walker.walk(network)
         self._call_samples += calls
+        # A part runs faster in a small network, whose other parts leave its weights in the caches; and there it counts
+        # for more. Weights by the inverse square of the network's time have the least squares of relative errors.
+        total = sum(float(np.median(timed[part.key])) for part in network if part.key in timed)
         for key, times in timed.items():
-            self._add(key, times)
+            self._add(key, times, total**-2)
 
     def _sample(self, part: Part) -> None:
         if times := self._walker.samples(part, RUNS_OF_PROGRAMS):
-            self._add(part.key, times)
+            self._add(part.key, times, 1.0)
 
-    def _add(self, key: str, times: Sequence[float]) -> None:
-        # Fast networks run more often in a row, but each of a round counts alike.
-        self._samples.setdefault(key, []).append(float(np.median(times)))
+    def _add(self, key: str, times: Sequence[float], weight: float) -> None:
+        self._samples.setdefault(key, []).append((float(np.median(times)), weight))
         self._counts[key] = self._counts.get(key, 0) + len(times)
 
     def _seconds_left(

@@ -26,7 +26,8 @@ from search.latency.correcting import Correction, Sum, correct, megabytes
 from search.latency.courses import Course, course_of
 from search.latency.curves import Curve
 from search.latency.document import Contents, read_table, write_table
-from search.latency.fitting import fit_networks
+from search.latency.fitting import fit_networks, fit_remarks
+from search.latency.fitting.estimates import Estimates
 from search.latency.measuring import Entry, input_shapes
 from search.latency.predicting import predictor, space_parts
 from search.latency.surveying import DRIFT_LIMIT, Survey, is_done
@@ -57,6 +58,7 @@ class LatencyTable:
         origin: Mapping[str, Any] | None = None,
         correction: Correction | None = None,
         curve: Curve | None = None,
+        estimates: Estimates | None = None,
     ) -> None:
         self.target = dict(target)
         self.entries = dict(entries or {})
@@ -64,6 +66,7 @@ class LatencyTable:
         self.origin = dict(origin or {})
         self.correction = correction
         self.curve = curve
+        self.estimates = estimates
 
     @classmethod
     def measure(
@@ -163,7 +166,9 @@ class LatencyTable:
         save(finished=True)
 
     def remarks(self) -> list[str]:
-        """What is wrong with how the table was measured, in words; empty when nothing is."""
+        """What is wrong with how the table was measured or fitted, in words; empty when nothing is."""
+        if self.origin.get("method") == "fitted":
+            return fit_remarks(self.origin)
         found = [f"{label}: failed: {reason}" for label, reason in self.origin.get("failed", {}).items()]
         drift = self.origin.get("drift")
         if drift and drift["longer"] > DRIFT_LIMIT:
@@ -217,8 +222,8 @@ class LatencyTable:
         """The table of a device that times only whole networks, from their times in ms, by regression.
 
         It holds the parts of these networks, and with a `space`, or other networks in its place, those of all its
-        networks, too: what was in no network timed is told by the work of its layers, with wider quartiles and 0
-        samples. `input_shape` is one shape for all networks, or one for each; without it,
+        networks, too, as a search needs them: what was in no network timed is told by the work of its layers, with
+        wider quartiles and 0 samples. `input_shape` is one shape for all networks, or one for each; without it,
         it is the space's, or the networks' own. `target` says what was measured on.
         `origin["cross_validation"]` says how far predictions of other networks were off, `origin["outliers"]` which
         times do not fit the others. A network given twice counts twice.
@@ -233,6 +238,7 @@ class LatencyTable:
             call_ms=found.call_ms,
             origin=found.origin,
             curve=found.curve,
+            estimates=found.estimates,
         )
 
     @classmethod
@@ -246,11 +252,15 @@ class LatencyTable:
             origin=found.origin,
             correction=found.correction,
             curve=found.curve,
+            estimates=found.estimates,
         )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the table as JSON, in one step."""
-        write_table(path, Contents(self.target, self.entries, self.call_ms, self.origin, self.correction, self.curve))
+        contents = Contents(
+            self.target, self.entries, self.call_ms, self.origin, self.correction, self.curve, self.estimates
+        )
+        write_table(path, contents)
 
     def predict(
         self,
@@ -260,11 +270,14 @@ class LatencyTable:
     ) -> float:
         """Milliseconds of a network: the sum of its parts. UnsupportedError lists those that are not in the table.
 
+        A table made by `fit` estimates those, by what their layers share with others; `is_estimated` says which.
+
         `input_shape` is as in `generate`. The sum is corrected where the table has a correction; False leaves it plain,
         and True is an UnsupportedError where there is none.
         """
         found = parts(architecture, input_shape)
-        self._check(found, f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}")
+        if self.estimates is None:
+            self._check(found, f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}")
         table = self._chosen(corrected)
         return float(table.milliseconds(table.base_nanoseconds + sum(map(table.part_nanoseconds, found))))
 
@@ -282,7 +295,14 @@ class LatencyTable:
 
     def plain(self) -> LatencyTable:
         """The table without its correction."""
-        return LatencyTable(self.target, self.entries, call_ms=self.call_ms, origin=self.origin, curve=self.curve)
+        return LatencyTable(
+            self.target,
+            self.entries,
+            call_ms=self.call_ms,
+            origin=self.origin,
+            curve=self.curve,
+            estimates=self.estimates,
+        )
 
     def _chosen(self, corrected: bool | None) -> LatencyTable:
         if corrected and self.correction is None:
@@ -341,6 +361,11 @@ class LatencyTable:
         # Whole numbers, so that networks of the same blocks in another order tie exactly.
         return round(ms * 1e6)
 
+    def is_estimated(self, part: Part) -> bool:
+        """Whether no network or part that was timed has told this part's time."""
+        entry = self.entries.get(part.key)
+        return entry is None or entry.samples == 0
+
     def milliseconds(self, nanoseconds: ArrayLike) -> NDArray[np.float64]:
         """The predictions of networks (n,) that sum to so many nanoseconds, base and parts: the same, or by the curve.
 
@@ -350,5 +375,12 @@ class LatencyTable:
         return ms if self.curve is None else self.curve.times_of(ms)
 
     def _entry(self, part: Part) -> Entry:
-        """A part's entry; where the table tells it apart by what made its inputs, that one (see Part.joined_key)."""
-        return self.entries.get(part.joined_key) or self.entries[part.key]
+        """A part's entry; where the table tells it apart by what made its inputs, that one (see Part.joined_key).
+
+        A part that has none is estimated by a table that can. KeyError by others.
+        """
+        entry = self.entries.get(part.joined_key) or self.entries.get(part.key)
+        if entry is None and self.estimates is not None:
+            ms = round(self.estimates.ms(part) + self.call_ms, 6)
+            return Entry(ms, (0.0, 2 * ms), 0, part.label)
+        return self.entries[part.key] if entry is None else entry

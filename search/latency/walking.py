@@ -2,8 +2,8 @@
 
 A block that runs again and again finds its weights in the cache; in a network it does not. So whole networks run, one
 part after the other, by a session for each part, and each part is timed by itself: its weights are as cold, its inputs
-as warm and laid out as in the network. Every network walked runs several times in a row, as a network that is used does,
-and the first time does not count: it finds the caches full of another network.
+as warm and laid out as in the network. Every network walked runs several times in a row, as a network that is used
+does, and the first time does not count: it finds the caches full of another network.
 """
 
 from __future__ import annotations

@@ -63,6 +63,12 @@ def test_scores_are_enlarged_at_pixel_centres():
         labels_of(np.zeros((300, 2, 2), np.float32), (2, 2))
 
 
+@pytest.mark.parametrize("shape", [(1, 1, 1), (19, 33, 5), (3, 64, 2), (256, 7, 7)])
+def test_of_equal_scores_the_first_is_best(shape):
+    scores = np.random.default_rng(0).integers(-3, 3, shape).astype(np.float32)
+    np.testing.assert_array_equal(labels_of(scores, shape[1:]), scores.argmax(0))
+
+
 def test_colours():
     labels = np.arange(19)[None]
     np.testing.assert_array_equal(colour_map(labels)[0], COLOURS)

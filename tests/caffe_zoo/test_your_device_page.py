@@ -11,9 +11,15 @@ from pathlib import Path
 
 import pytest
 
+from caffe_zoo import card
 from caffe_zoo.cli import main
 from caffe_zoo.commands.profile import SUBCOMMANDS
+from converters import export_onnx
+from prototxt_gen import generate, parts
 from search import LatencyTable, parse_space
+from search.latency import Entry
+from tests import standins
+from tests.filling import fill_weights
 
 PAGE = (Path(__file__).parents[2] / "docs" / "your-device.md").read_text("utf-8")
 SECTIONS = re.split(r"\n## ", PAGE)[1:]
@@ -156,6 +162,25 @@ def test_a_device_from_the_export_to_the_table(section, folder, capsys):
         assert boundary["latency_target"] == target
 
 
+def test_a_log_that_is_there(tmp_path, monkeypatch, capsys):
+    pytest.importorskip("onnxruntime")
+    monkeypatch.chdir(tmp_path)
+    standins.install_caffe(tmp_path, monkeypatch)
+    standins.install_trtexec(tmp_path, monkeypatch)
+    net = generate(card("df1seg").architecture, input_shape=(1, 3, 128, 256))
+    export_onnx(net, fill_weights(net), "df1seg.onnx", merged=False)
+    profile, timed = ([run(line, capsys) for line in block.splitlines()] for block in BLOCKS["A log you already have"])
+    table = LatencyTable.load("orin.json")
+    rows = int(re.search(r": (\d+) rows, ", profile[-1])[1])
+    assert table.predict(card("df1seg").architecture) == pytest.approx(0.125 * rows)
+    assert table.target["device"] == "Jetson AGX Orin" and table.target["precision"] == "float16"
+    assert re.search(r"df-lite_seg: \S+ ms, \S+ ms of them estimated", profile[-1])
+    total = re.search(r"Average Forward pass: (\S+) ms", Path("df1_time.log").read_text())[1]
+    found = LatencyTable.load("pi.json")
+    assert found.predict(card("df1").architecture) == pytest.approx(float(total), rel=1e-4)
+    assert found.target["device"] == "Raspberry Pi 4" and "df1_time.log: " in timed[-1]
+
+
 def test_a_device_that_times_only_whole_networks(folder, capsys):
     blocks = [block.replace("--count 30", "--count 6") for block in BLOCKS["Only whole networks"]]
     said = [run(line, capsys) for line in blocks[0].splitlines()]
@@ -168,6 +193,23 @@ def test_a_device_that_times_only_whole_networks(folder, capsys):
     assert 1.0 < found.min() < found.max() < 1.1
     run(blocks[1].strip().replace("--count 20", "--count 3"), capsys)
     assert len(Path("more.csv").read_text().splitlines()) == 4
+
+
+def test_tables_side_by_side_and_in_another_form(folder, capsys):
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("yaml")
+    for device, factor in (("jetson", 1.0), ("phone", 4.0)):
+        entries = {
+            part.key: Entry(factor * index, (factor * index, factor * index), 9, part.label)
+            for index, part in enumerate(parts("s8_b8x2_c10", (1, 3, 32, 32)), 1)
+        }
+        LatencyTable({"engine": device}, entries).save(f"{device}.json")
+    block = "expanded_conv-input:8x8x8-output:8x8x8-expand:6-kernel:3-stride:1-idskip:1"
+    Path("pixel1.yaml").write_text(f"{block}:\n  count: 9\n  mean: 1.5\n")
+    said = [run(line, capsys) for lines in BLOCKS["Beside another table"] for line in lines.splitlines()]
+    assert "median ratio 4.000" in said[0] and Path("compare.png").exists()
+    assert LatencyTable.load("pixel1.json").target["device"] == "Pixel 1"
+    assert Path("again.yaml").read_bytes() == Path("pixel1.yaml").read_bytes()
 
 
 def test_sub_commands_that_the_page_names():

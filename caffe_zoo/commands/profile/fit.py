@@ -61,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Fits, writes the table, says how far it can be trusted: status 1 where its error is above the limit."""
     from search import LatencyTable, parse_space
+    from search.latency.fitting import fit_remarks
 
     space = parse_space(args.space) if args.space else None
     times = read_times(args.times)
@@ -68,29 +69,20 @@ def run(args: argparse.Namespace) -> int:
     target = {"device": args.device_name} | ({"precision": args.precision} if args.precision else {})
     table = LatencyTable.fit(times.networks, times.ms, space=space, input_shape=shape, target=target)
     table.save(args.output)
-    checked, outliers = table.origin["cross_validation"], table.origin["outliers"]
+    checked = table.origin["cross_validation"]
     left = f", {len(times.untimed)} lines without a time left out" if times.untimed else ""
     guessed = sum(entry.samples == 0 for entry in table.entries.values())
     print(f"{args.output}: {len(table.entries)} parts from {len(times.ms)} networks{left}")
     if guessed:
         print(f"{guessed} parts are in no network timed: the work of their layers tells their times")
-    for outlier in outliers:
-        print(
-            f"does not fit the others: {outlier['network']}: {outlier['ms']:g} ms, "
-            f"by the others {outlier['predicted_ms']:.4g} ms"
-        )
     print(
         f"networks left out in turn: mean error {checked['mean_error']:.2%}, worst {checked['worst']:+.1%}, "
         f"within 5 % {checked['within_5']:.0%}, within 10 % {checked['within_10']:.0%}"
         + ("" if checked["tau"] is None else f", Kendall's tau {checked['tau']:.3f}")
     )
-    if 100 * checked["mean_error"] > args.limit:
-        print(
-            f"too rough to search by: the mean error is above {args.limit:g} %; time more networks, "
-            "which `dongfeng profile next` chooses"
-        )
-        return 1
-    return 0
+    for remark in fit_remarks(table.origin, args.limit / 100):
+        print(remark)
+    return int(100 * checked["mean_error"] > args.limit)
 
 
 def read_times(paths: Sequence[Path]) -> Times:

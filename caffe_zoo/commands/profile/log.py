@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
     log = table.origin["logs"][-1]
     print(f"{args.log}: {log['rows']} rows, {log['ms']:.6g} ms: {target_words(table.target)}")
     if log["shared_rows"]:
-        print(f"shared out by multiply-adds: {log['shared_rows']} rows")
+        print(f"rows shared out by multiply-adds: {log['shared_rows']}")
     estimated = table.origin.get("estimated", {})
     if estimated:
         print(f"estimated: {', '.join(f'{table.entries[key].label} {ms:.3g} ms' for key, ms in estimated.items())}")

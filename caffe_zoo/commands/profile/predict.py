@@ -31,7 +31,10 @@ def run(args: argparse.Namespace) -> int:
         for network in networks:
             total = table.predict(network, shape)
             rows = [("every call", table.base_nanoseconds / 1e6)]
-            rows += [(part.label, table.part_nanoseconds(part) / 1e6) for part in parts(network, shape)]
+            rows += [
+                (part.label + " (estimated)" * table.is_estimated(part), table.part_nanoseconds(part) / 1e6)
+                for part in parts(network, shape)
+            ]
             if table.curve is not None:
                 rows.append(("by how large the sum is", total - sum(ms for _, ms in rows)))
             print(f"{network}: {total:.3f} ms")

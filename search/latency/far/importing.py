@@ -5,20 +5,21 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 import numpy as np
 
-from converters.programs import Times
-from prototxt_gen.errors import CaffeError, FormatError
+from converters.programs import Program, Times
+from prototxt_gen.errors import CaffeError, FormatError, UnsupportedError
 from prototxt_gen.files import read_bytes
+from prototxt_gen.generator.parts import parts
 from search.latency.agreement import Agreement, agreement
-from search.latency.far.export import NETWORKS, RESULTS, Export, Network, read_export
+from search.latency.correcting import Correction, fit_correction
+from search.latency.far.export import NETWORKS, RESULTS, Export, read_export
 from search.latency.far.results import IDENTITY, Result, Results, read_results
 from search.latency.measuring import Entry
 from search.latency.table import LatencyTable
@@ -51,6 +52,7 @@ def import_times(
     device: str | None = None,
     drift: float = DRIFT,
     partial: bool = False,
+    corrected: bool = False,
     pattern: str | None = None,
     unit: str | None = None,
 ) -> Imported:
@@ -58,74 +60,92 @@ def import_times(
 
     An entry is the median of its network's times over the rounds. `device` is the device's name where the script could
     not know it, as when it ran beside the device and not on it. A round whose references are more than `drift` off is
-    left out. `partial`: networks without a time are left out, too, instead of refused. `pattern` and `unit` correct
-    those of the user's own tool. FormatError lists all that is missing, cut off, foreign or not a time.
+    left out. `partial`: networks without a time are left out, too, instead of refused. `corrected`: the table gets the
+    correction that the export's whole networks tell. `pattern` and `unit` correct those of the user's own tool.
+
+    FormatError lists all that is missing, cut off, foreign or not a time. UnsupportedError for a correction by less
+    than two networks.
     """
     export = read_export(folder)
-    program = export.program(pattern, unit)
-    networks = {network.name: network for network in export.networks}
-    faults = _changed(export, Path(folder))
-    read = _together([read_results(Path(place), export.id, set(networks)) for place in _folders(folder, results)])
-    faults += read.foreign + _mixed_sessions(read)
-    timed: list[tuple[Result, Times]] = []
-    unreadable = dict(read.cut_off)
+    networks = {network.name for network in export.networks}
+    places = [Path(place) for place in results] or [Path(folder) / RESULTS]
+    read = _together([read_results(place, export.id, networks) for place in places])
+    timed, unreadable = _timed(export.program(pattern, unit), read)
+    kept, left_out, unsteady = _steady(export, timed, drift)
+    reasons = {path.stem: text for path, text in unreadable.items()}
+    missing = _missing(export, timed, kept, read, reasons)
+    faults = [*_changed(export, Path(folder)), *read.foreign, *_mixed_sessions(read), *_mixed_runs(timed), *unsteady]
+    if not partial:
+        # What cannot be read has been named already.
+        faults += [*unreadable.values(), *(text for name, text in missing if name not in reasons)]
+    if faults:
+        raise FormatError("; ".join(faults))
+    rounds: dict[str, list[float]] = {name: [] for name in networks}
+    for result, times in timed:
+        if result.round in kept and not result.is_reference:
+            rounds[result.network].append(median(times.ms))
+    known = [network for network in export.networks if network.kind == "part" and rounds[network.name]]
+    if not known:
+        raise FormatError(f"{folder}: found no time of any part: {'; '.join(text for _, text in missing)}")
+    entries = {network.key: _entry(rounds[network.name], network.label) for network in known}
+    # A call does no work that a part does not do: where it seems to, the difference is too small to be seen.
+    nothing = [network.name for network in export.networks if network.kind == "call"]
+    calls = [median(rounds[name]) for name in nothing if rounds[name]]
+    table = LatencyTable(
+        _target(export, next(iter(read.sessions.values())), timed[0][1], device),
+        entries,
+        call_ms=min([*calls, *(entry.ms for entry in entries.values())]) if calls else 0.0,
+        origin=_origin(export, read, len(kept), left_out, missing),
+    )
+    checks = _checks(export, table, rounds)
+    table.origin["check"] = [
+        {"network": code, "predicted_ms": round(predicted, 6), "measured_ms": round(measured, 6)}
+        for code, predicted, measured in checks
+    ]
+    if corrected:
+        table.correction = _correction(export, table, {code: measured for code, _, measured in checks})
+    found = agreement([told for _, told, _ in checks], [ms for _, _, ms in checks]) if checks else None
+    return Imported(table, checks, found, left_out, [text for _, text in missing])
+
+
+def _timed(program: Program, read: Results) -> tuple[list[tuple[Result, Times]], dict[Path, str]]:
+    """What the program's outputs say, and what is to be said of those that say no time."""
+    timed, unreadable = [], dict(read.cut_off)
     for result in read.results:
         try:
             timed.append((result, program.read(result.output, str(result.path))))
         except FormatError as fault:
             unreadable[result.path] = str(fault)
-    if not partial:
-        faults += unreadable.values()
-    faults += _mixed_runs(timed)
-    kept, left_out, unsteady = _steady(export, timed, drift)
-    faults += unsteady
-    milliseconds = defaultdict(list)
-    for result, times in timed:
-        if result.round in kept and not result.is_reference:
-            milliseconds[result.network].append(median(times.ms))
-    reasons = {path.stem: text for path, text in unreadable.items()}
-    missing = _missing(export, timed, kept, read, reasons)
-    if not partial:
-        # What cannot be read has been named already.
-        faults += [text for name, text in missing if name not in reasons]
-    if faults:
-        raise FormatError("; ".join(faults))
-    call = [network.name for network in export.networks if network.kind == "call"]
-    if not any(milliseconds[network.name] for network in export.networks if network.kind == "part"):
-        raise FormatError(f"{folder}: found no time of any part: {'; '.join(text for _, text in missing)}")
-    entries = {
-        network.key: _entry(milliseconds[network.name], network)
+    return timed, unreadable
+
+
+def _checks(
+    export: Export, table: LatencyTable, rounds: Mapping[str, Sequence[float]]
+) -> list[tuple[str, float, float]]:
+    """Whole networks that were timed, all of whose parts were: code, the sum of parts, what was measured."""
+    return [
+        (network.code, table.predict(network.code, network.shape), median(rounds[network.name]))
         for network in export.networks
-        if network.kind == "part" and milliseconds[network.name]
-    }
-    # A call does no work that a part does not do: where it seems to, the difference is too small to be seen.
-    least = min(entry.ms for entry in entries.values())
-    call_ms = min([least, *(median(milliseconds[name]) for name in call if milliseconds[name])]) if call else 0.0
-    if call and not milliseconds[call[0]]:
-        call_ms = 0.0
-    session = next(iter(read.sessions.values()))
-    table = LatencyTable(
-        _target(export, program.name, session, timed, device),
-        entries,
-        call_ms=round(call_ms, 6),
-        origin=_origin(export, read, len(kept), left_out, missing),
-    )
-    checks = [
-        (network.code, table.predict(network.code, network.shape), median(milliseconds[network.name]))
-        for network in networks.values()
-        if network.kind == "network" and milliseconds[network.name] and _predictable(table, network)
+        if network.kind == "network"
+        and rounds[network.name]
+        and all(part.key in table.entries for part in parts(network.code, network.shape))
     ]
-    if checks:
-        table.origin["check"] = [
-            {"network": code, "predicted_ms": round(predicted, 6), "measured_ms": round(measured, 6)}
-            for code, predicted, measured in checks
-        ]
-    found = agreement([told for _, told, _ in checks], [ms for _, _, ms in checks]) if checks else None
-    return Imported(table, checks, found, left_out, [text for _, text in missing])
 
 
-def _folders(folder: str | os.PathLike[str], results: Sequence[str | os.PathLike[str]]) -> list[Path]:
-    return [Path(place) for place in results] or [Path(folder) / RESULTS]
+def _correction(export: Export, table: LatencyTable, measured: Mapping[str, float]) -> Correction:
+    """The correction that the whole networks tell."""
+    whole = [network for network in export.networks if network.code in measured]
+    if len(whole) < 2:
+        raise UnsupportedError(
+            f"correction: found {len(whole)} whole networks, expected at least 2: export with --check"
+        )
+    return fit_correction(
+        [table.sum_of(network.code, network.shape) for network in whole],
+        [measured[network.code] for network in whole],
+        table.call_ms,
+        [network.code for network in whole],
+        table.origin["date"],
+    )
 
 
 def _changed(export: Export, folder: Path) -> list[str]:
@@ -250,26 +270,18 @@ def _missing(
     return missing
 
 
-def _entry(milliseconds: Sequence[float], network: Network) -> Entry:
-    low, middle, high = np.percentile(milliseconds, (25, 50, 75))
-    return Entry(
-        round(float(middle), 6), (round(float(low), 6), round(float(high), 6)), len(milliseconds), network.label
-    )
+def _entry(milliseconds: Sequence[float], label: str) -> Entry:
+    low, middle, high = (round(float(value), 6) for value in np.percentile(milliseconds, (25, 50, 75)))
+    each = tuple(round(value, 6) for value in milliseconds)
+    return Entry(middle, (low, high), len(each), label, each)
 
 
-def _target(
-    export: Export,
-    name: str,
-    session: dict[str, str],
-    timed: Sequence[tuple[Result, Times]],
-    device: str | None,
-) -> dict[str, Any]:
+def _target(export: Export, session: Mapping[str, str], times: Times, device: str | None) -> dict[str, Any]:
     """What the times depend on, in the words of Engine.target."""
-    times = timed[0][1]
     said = [session["device"], session["processor"]]
     versions = times.versions or ({export.tool["name"]: session["version"]} if session["version"] else {})
     return {
-        "engine": name,
+        "engine": export.tool["name"],
         "device": device or ", ".join(part for part in said if part) or session["system"],
         "unit": times.details.get("device", export.options["device"]),
         "threads": times.details.get("threads", export.options["threads"]),
@@ -285,20 +297,14 @@ def _origin(
     export: Export, read: Results, rounds: int, left_out: list[str], missing: list[tuple[str, str]]
 ) -> dict[str, Any]:
     degrees = [int(result.temperature) / 1000 for result in read.results if result.temperature.isdecimal()]
-    dates = sorted(session["date"] for session in read.sessions.values())
+    labels = {network.name: network.label or network.code for network in export.networks}
     return {
         "method": "imported",
-        "date": dates[0][:10] if dates else date.today().isoformat(),
+        "date": min(session["date"] for session in read.sessions.values()),
         "of": export.subject,
         "export": export.id,
         "rounds": rounds,
         **({"left_out": left_out} if left_out else {}),
-        **({"missing": [text for _, text in missing]} if missing else {}),
+        **({"failed": {labels[name]: text for name, text in missing}} if missing else {}),
         **({"degrees": [min(degrees), max(degrees)]} if degrees else {}),
     }
-
-
-def _predictable(table: LatencyTable, network: Network) -> bool:
-    from prototxt_gen.generator.parts import parts
-
-    return all(part.key in table.entries for part in parts(network.code, network.shape))

@@ -18,8 +18,16 @@ from numpy.typing import NDArray
 from prototxt_gen.generator.parts import Part
 from search.latency.curves import Curve
 from search.latency.fitting.bending import KNOTS, Bend, bend_of
+from search.latency.fitting.estimates import Estimates
 from search.latency.fitting.variances import Posterior, effect_weights, learn, not_negative, posterior, sums
-from search.latency.fitting.workload import MEASURES, Row, deviation_effects, row_of, unit_times, work_effects
+from search.latency.fitting.workload import (
+    Row,
+    deviation_effects,
+    learned_scales,
+    plain_scales,
+    row_of,
+    work_effects,
+)
 
 Floats = NDArray[np.float64]
 
@@ -34,13 +42,15 @@ _ROBUST_ROUNDS, _ROUGH_ROUNDS = 12, 4
 _STILL = 0.1
 # ... and, under a curve, no sum of parts.
 _STILL_SUMS = 1e-3
-# The curve's effects begin at this share of a time; a curve must make the times so much likelier (in logarithms).
-_BEND_START, _BEND_PAYS = 0.003, 3.0
+# The curve's effects begin at this share of a time; a curve that moves no network by more than this share is left out.
+_BEND_START, _LEAST_BEND = 0.003, 0.001
+# Times that differ by less than this factor tell no curve.
+_LEAST_RANGE = 1.05
 # From so many networks on, cross-validation keeps the variances learned from all: thousands of times barely move them.
 _MANY = 400
 
-# Before any time is known, every effect has this standard deviation.
-_UNKNOWN = 0.2
+# Before any time is known, effects have this standard deviation; larger what all layers of a kind share on a map.
+_UNKNOWN, _UNKNOWN_KIND = 0.1, 0.3
 # No network is taken to be quicker than this share of a usual one.
 _LEAST_LEVEL = 0.01
 
@@ -82,12 +92,18 @@ class Regression:
     logs: Floats
     power: float
     weights: Floats
-    curve: Curve | None = None
+    estimates: Estimates
+    curve: Curve | None
 
     def predict(self, counts: Floats) -> Floats:
         """The times of networks (n,) in ms."""
         ms = self.usual * (counts @ self.parts.mean)
         return ms if self.curve is None else self.curve.times_of(ms)
+
+    def bends_by(self, counts: Floats) -> float:
+        """The largest share by which the curve moves one of the networks."""
+        plain = self.usual * self.level(counts)
+        return 0.0 if self.curve is None else float(np.abs(self.curve.times_of(plain) / plain - 1).max())
 
     def level(self, counts: Floats) -> Floats:
         """The sums of the parts of networks (n,), of which none is next to nothing."""
@@ -103,14 +119,15 @@ def expectation(rows: Sequence[Row], counts: Floats) -> tuple[Floats, Floats, fl
 
     Each measure of work has the same share of a usual network of `counts` (networks, rows + 1), whose time is 1.
     """
-    work = work_effects(rows, counts[:, :-1])
-    weights = [
-        np.full(effect.shares.shape[1], 0.0 if index % 2 else 1 / len(MEASURES)) for index, effect in enumerate(work)
-    ]
-    deviations = [effect.shares for effect in deviation_effects(rows, unit_times(work, rows, weights))]
-    mean = np.append(sum(effect.shares @ weight for effect, weight in zip(work, weights, strict=True)), 0.0)
-    effects = _with_call([*(effect.shares for effect in work), *deviations])
-    return mean, _UNKNOWN**2 * sum(effect @ effect.T for effect in effects), _NOISE_START
+    scales = plain_scales(rows, counts[:, :-1])
+    named = work_effects(rows, scales) + deviation_effects(rows, scales)
+    effects = _with_call(
+        [effect.shares * (_UNKNOWN_KIND if effect.name.startswith("kind") else _UNKNOWN) for effect in named]
+    )
+    effects[-1] *= _UNKNOWN
+    amounts = np.array([np.sum([unit.work for unit in row.units], axis=0) for row in rows])
+    mean = np.append(amounts @ scales.rates[""], 0.0)
+    return mean, sum(effect @ effect.T for effect in effects), _NOISE_START
 
 
 def regress(rows: Sequence[Row], counts: Floats, ms: Floats, known: Regression | None = None) -> Regression:
@@ -120,20 +137,31 @@ def regress(rows: Sequence[Row], counts: Floats, ms: Floats, known: Regression |
     """
     usual = float(np.median(ms))
     times = ms / usual
-    work = work_effects(rows, counts[:, :-1])
+    scales = plain_scales(rows, counts[:, :-1])
+    work = work_effects(rows, scales)
     work_shares = _with_call([effect.shares for effect in work])
     start = 2 * np.log([_NOISE_START, *[_WORK_START] * len(work_shares)])
     rough = _learn(counts, times, work_shares, np.ones(len(times)), start, start, rounds=_ROUGH_ROUNDS)
     level = _level(counts, times, rough.parts)
     found = sums(counts, times, rough.weights)
-    guesses = unit_times(work, rows, effect_weights(found, work_shares, rough.logs)[:-1])
-    deviations = [effect.shares for effect in deviation_effects(rows, guesses)]
-    effects = _with_call([*(effect.shares for effect in work), *deviations])
+    scales = learned_scales(scales, work, effect_weights(found, work_shares, rough.logs)[:-1])
+    deviations = deviation_effects(rows, scales)
+    named = [*work, *deviations]
+    effects = _with_call([effect.shares for effect in named])
+
+    def regression(power: float, bend: Bend | None, found: _Learned) -> Regression:
+        curve = None if bend is None else bend.curve(found.bends, usual)
+        groups = {
+            effect.name: {str(group): float(weight) for group, weight in zip(effect.groups, own, strict=True)}
+            for effect, own in zip(named, found.groups, strict=False)
+        }
+        estimates = Estimates(usual, scales, groups)
+        return Regression(usual, not_negative(found.parts), found.logs, power, found.weights, estimates, curve)
+
     if known is not None:
         trust = level ** (-2 * known.power)
         bend = bend_of(level, trust) if known.curve is not None else None
-        return _regression(
-            usual,
+        return regression(
             known.power,
             bend,
             _learn(counts, times, effects, trust, known.logs, None, rough.weights, bend, level),
@@ -144,26 +172,30 @@ def regress(rows: Sequence[Row], counts: Floats, ms: Floats, known: Regression |
     trust = level ** (-2 * power)
     straight = _learn(counts, times, effects, trust, logs, start, rough.weights)
     reached = counts @ straight.parts.mean
-    if reached.min() <= 0 or reached.max() <= reached.min():
-        return _regression(usual, power, None, straight)
+    if reached.min() <= 0 or reached.max() < _LEAST_RANGE * reached.min():
+        return regression(power, None, straight)
     bend = bend_of(reached, trust)
     more = [2 * np.log(_BEND_START)] * len(bend.effects)
     centre = np.concatenate([start, more])
     bent = _learn(
         counts, times, effects, trust, np.concatenate([straight.logs, more]), centre, straight.weights, bend, reached
     )
-    if _unlikeliness(bent) < _unlikeliness(straight) - _BEND_PAYS:
-        return _regression(usual, power, bend, bent)
-    return _regression(usual, power, None, straight)
+    curved = regression(power, bend, bent)
+    if _unlikeliness(bent) < _unlikeliness(straight) and curved.bends_by(counts) > _LEAST_BEND:
+        return curved
+    return regression(power, None, straight)
 
 
 class _Learned(NamedTuple):
-    """Times of the parts; variances; how much each time counts; r at the knots of a bend; minus the log likelihood."""
+    """Times of the parts; variances; how much each time counts; r at the knots of a bend; the weights of the effects'
+    groups; minus the logarithm of the likelihood.
+    """
 
     parts: Posterior
     logs: Floats
     weights: Floats
     bends: Floats
+    groups: list[Floats]
     value: float
 
 
@@ -173,11 +205,6 @@ def _unlikeliness(found: _Learned) -> float:
     return (
         found.value - 0.5 * float(np.log(weights).sum()) + float((half * weights - (half - 1) * np.log(weights)).sum())
     )
-
-
-def _regression(usual: float, power: float, bend: Bend | None, found: _Learned) -> Regression:
-    curve = None if bend is None else bend.curve(found.bends, usual)
-    return Regression(usual, not_negative(found.parts), found.logs, power, found.weights, curve)
 
 
 def _learn(
@@ -210,7 +237,7 @@ def _learn(
         if centre is not None:
             logs, value = learn(found, effects, centre, logs)
         every = posterior(found, effects, logs)
-        spread = ((design @ every.covariance) * design).sum(1)
+        spread = np.maximum(((design @ every.covariance) * design).sum(1), 0.0)
         off = trust * ((times - design @ every.mean) ** 2 + spread) / np.exp(logs[0])
         new = (_FREEDOM + 1) / (_FREEDOM + off)
         moved = float(np.abs(np.log(new / weights)).max())
@@ -221,7 +248,7 @@ def _learn(
         if moved < _STILL:
             break
     parts = Posterior(every.mean[:rows], every.covariance[:rows, :rows])
-    return _Learned(parts, logs, weights, every.mean[rows:], value)
+    return _Learned(parts, logs, weights, every.mean[rows:], effect_weights(found, effects, logs), value)
 
 
 def _padded(effect: Floats, above: int, below: int) -> Floats:

@@ -55,7 +55,21 @@ class Effect(NamedTuple):
     """One way in which parts resemble each other: (rows, groups), how much of each group's time a part has."""
 
     name: str
+    groups: tuple[Hashable, ...]
     shares: Floats
+
+
+class Scales(NamedTuple):
+    """What makes shares of work. The time of a usual network is 1, here and below.
+
+    `work` has for each measure 1 over its sum in a usual network, so that with a weight of 1 all time goes into it.
+    `rates` say what layers of each kind are thought to take for a unit of each measure, those of no other kind by "";
+    `read` is how many numbers the first layer of a part usually reads.
+    """
+
+    work: tuple[float, ...]
+    rates: dict[str, tuple[float, ...]]
+    read: float
 
 
 def row_of(part: Part) -> Row:
@@ -63,57 +77,62 @@ def row_of(part: Part) -> Row:
     return Row(part, tuple(_unit(row) for row in trace(part.net) if not LAYERS[row.type].is_input))
 
 
-def work_effects(rows: Sequence[Row], counts: Floats) -> list[Effect]:
-    """Time in proportion to work: for each measure the same for all layers, and of each kind of layer its own.
-
-    Here and below, the time of a usual network is 1. `counts` (networks, rows) says what work such a network has:
-    with a weight of 1 all its time goes into one measure.
-    """
+def plain_scales(rows: Sequence[Row], counts: Floats) -> Scales:
+    """Scales of the networks of `counts` (networks, rows) where each measure takes as much of the time as another."""
     amounts = np.array([np.sum([unit.work for unit in row.units], axis=0) for row in rows])
-    scales = 1 / np.maximum((counts @ amounts).mean(0), 1e-12)
-    found = []
-    for index, measure in enumerate(MEASURES):
-        scale, place = float(scales[index]), index
+    work = tuple((1 / np.maximum((counts @ amounts).mean(0), 1e-12)).tolist())
+    read = float(np.mean([row.units[0].work[2] for row in rows]))
+    return Scales(work, {"": tuple(scale / len(MEASURES) for scale in work)}, read)
 
-        def share(unit: Unit, scale: float = scale, place: int = place) -> float:
-            return unit.work[place] * scale
+
+def learned_scales(before: Scales, effects: Sequence[Effect], weights: Sequence[Floats]) -> Scales:
+    """Scales with the rates that the weights of `work_effects` say."""
+    shared = [float(found[0]) for found in weights[::2]]
+    kinds = effects[1].groups
+    rates = {"": tuple(scale * all_ for scale, all_ in zip(before.work, shared, strict=True))}
+    for index, kind in enumerate(kinds):
+        own = [float(found[index]) for found in weights[1::2]]
+        rates[str(kind)] = tuple(
+            scale * (all_ + one) for scale, all_, one in zip(before.work, shared, own, strict=True)
+        )
+    return before._replace(rates=rates)
+
+
+def work_effects(rows: Sequence[Row], scales: Scales) -> list[Effect]:
+    """Time in proportion to work: for each measure the same for all layers, then of each kind of layer its own."""
+    found = []
+    for place, measure in enumerate(MEASURES):
+
+        def share(unit: Unit, place: int = place) -> float:
+            return unit.work[place] * scales.work[place]
 
         found.append(_of_units(measure, rows, lambda unit: "all", share))
         found.append(_of_units(f"{measure}, kind", rows, lambda unit: unit.kind, share))
     return found
 
 
-def unit_times(effects: Sequence[Effect], rows: Sequence[Row], weights: Sequence[Floats]) -> list[Floats]:
-    """What each layer of each part is thought to take, from the weights of `work_effects`; at least a thousandth."""
-    kinds = list(dict.fromkeys(unit.kind for row in rows for unit in row.units))
-    amounts = np.array([np.sum([unit.work for unit in row.units], axis=0) for row in rows])
-    rates = np.zeros((len(MEASURES), len(kinds)))
-    for index in range(len(MEASURES)):
-        shared = effects[2 * index].shares[:, 0]
-        known = amounts[:, index] > 0
-        scale = float(np.median(shared[known] / amounts[known, index])) if known.any() else 0.0
-        rates[index] = scale * (weights[2 * index][0] + weights[2 * index + 1])
+def _unit_times(rows: Sequence[Row], scales: Scales) -> list[list[float]]:
+    """What each layer of each part is thought to take; at least a thousandth."""
+    other = scales.rates[""]
     return [
-        np.maximum([np.dot(unit.work, rates[:, kinds.index(unit.kind)]) for unit in row.units], _LEAST_SHARE)
+        [max(float(np.dot(unit.work, scales.rates.get(unit.kind, other))), _LEAST_SHARE) for unit in row.units]
         for row in rows
     ]
 
 
-def deviation_effects(rows: Sequence[Row], times: Sequence[Floats]) -> list[Effect]:
-    """How layers and parts may differ from what their work says: as shares of `times`, those of `unit_times`.
+def deviation_effects(rows: Sequence[Row], scales: Scales) -> list[Effect]:
+    """How layers and parts may differ from what their work says: as shares of what they are thought to take.
 
     Layers on the same map differ alike, layers of the same kernel, the same channels, the same shapes, and so on; then
     the part as a whole, and what the joint between its inputs' makers and its first layer adds.
     """
+    times = _unit_times(rows, scales)
 
     def units(name: str, group: Callable[[Unit], Hashable], flat: bool = False) -> Effect:
         return _grouped(
             name,
             [
-                [
-                    (group(unit), _USUAL_SHARE if flat else float(time))
-                    for unit, time in zip(row.units, found, strict=True)
-                ]
+                [(group(unit), _USUAL_SHARE if flat else time) for unit, time in zip(row.units, found, strict=True)]
                 for row, found in zip(rows, times, strict=True)
             ],
         )
@@ -121,8 +140,9 @@ def deviation_effects(rows: Sequence[Row], times: Sequence[Floats]) -> list[Effe
     def whole(name: str, group: Callable[[Row], Hashable], share: Callable[[int], float]) -> Effect:
         return _grouped(name, [[(group(row), share(index))] for index, row in enumerate(rows)])
 
-    sizes = np.array([row.units[0].work[2] for row in rows])
-    handed = _USUAL_SHARE * sizes / sizes.mean()
+    def handed(index: int) -> float:
+        return _USUAL_SHARE * rows[index].units[0].work[2] / scales.read
+
     return [
         units("kind, map", lambda unit: (unit.kind, unit.map)),
         units("kind, kernel", lambda unit: (unit.kind, unit.kernel)),
@@ -131,10 +151,10 @@ def deviation_effects(rows: Sequence[Row], times: Sequence[Floats]) -> list[Effe
         units("kind, map, outputs", lambda unit: (unit.kind, unit.map, unit.outputs)),
         units("layer", lambda unit: unit.shapes),
         units("layer, any size", lambda unit: unit.shapes, flat=True),
-        whole("part", lambda row: row.part.key, lambda index: float(times[index].sum())),
+        whole("part", lambda row: row.part.key, lambda index: sum(times[index])),
         whole("part, any size", lambda row: row.part.key, lambda index: _USUAL_SHARE),
         whole("joint", lambda row: row.joint, lambda index: _USUAL_SHARE),
-        whole("joint, size", lambda row: row.joint, lambda index: float(handed[index])),
+        whole("joint, size", lambda row: row.joint, handed),
         whole("joint, map", lambda row: (row.joint, row.units[0].map), lambda index: _USUAL_SHARE),
         whole("joint, part", lambda row: row.part.joined_key, lambda index: _USUAL_SHARE),
     ]
@@ -191,4 +211,4 @@ def _grouped(name: str, items: Sequence[Sequence[tuple[Hashable, float]]]) -> Ef
     for index, row in enumerate(items):
         for group, share in row:
             shares[index, groups[group]] += share
-    return Effect(name, shares)
+    return Effect(name, tuple(groups), shares)

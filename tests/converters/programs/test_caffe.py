@@ -119,6 +119,12 @@ def test_what_is_cut_off_or_no_time_is_refused_by_name(wrong, said):
         CAFFE.read(wrong, "log")
 
 
+def test_wherever_a_log_is_cut_off_it_is_refused():
+    for end in range(0, LOG.index("1.253 ms.") + 5, 3):
+        with pytest.raises(FormatError, match=r"^log: (ends before|times: )"):
+            CAFFE.read(LOG[:end], "log")
+
+
 def test_texts_of_no_program_are_refused(tmp_path):
     path = tmp_path / "log.txt"
     path.write_text("once upon a time")

@@ -167,6 +167,15 @@ def test_what_is_cut_off_or_no_time_is_refused_by_name(wrong, said):
         TRTEXEC.read(wrong, "log")
 
 
+@pytest.mark.parametrize(
+    ("text", "end"), [(PROFILE, "]\n"), (TIMES, "]\n"), (PRINTED, "&&&& PASSED"), (OLD, "0.247ms")]
+)
+def test_wherever_an_output_is_cut_off_it_is_refused(text, end):
+    for place in range(1, text.rindex(end), 3):
+        with pytest.raises(FormatError, match="^log: "):
+            TRTEXEC.read(text[:place], "log")
+
+
 @pytest.fixture(scope="module")
 def layers():
     from prototxt_gen import NetParameter
@@ -232,6 +241,10 @@ def test_a_name_that_is_cut_off_may_be_several(layers):
     assert TRTEXEC.layers_of(cut, layers)[-2:] == [set(), {"up", "up2"}], "the last name alone is cut off"
     assert TRTEXEC.layers_of(cut[:-1], layers)[-1] == set(), "shorter rows are not"
     assert TRTEXEC.layers_of("conv1/relu + conv1.a + sum + up2 + sum co", layers)[-1] == {"sum"}, "a copy"
+
+
+def test_brackets_without_end_are_no_trouble(layers):
+    assert TRTEXEC.layers_of("PWN(" * 5000 + "conv1" + ")" * 5000, layers) == [set()]
 
 
 def test_the_command():

@@ -131,7 +131,7 @@ def test_a_row_of_several_parts_is_shared_out_by_choice_alone(log):
     rows = fused()
     (first, a), (_, b), (third, c), *rest = rows
     text = trtexec_profile([(f"{{ForeignNode[{first.split(' + ')[0]}...{third.split(' + ')[-1]}]}}", a + b + c), *rest])
-    with pytest.raises(FormatError, match=r"1 rows of several parts, which are shared out only by choice: '\{Foreign"):
+    with pytest.raises(FormatError, match=r"rows of several parts, which are shared out only by choice: '\{Foreign"):
         LatencyTable.from_log(log(text), CODE, SHAPE)
     shared = LatencyTable.from_log(log(text), CODE, SHAPE, share=True)
     assert shared.predict(CODE, SHAPE) == pytest.approx(sum(ms for _, ms in rows))
@@ -152,7 +152,7 @@ def test_a_log_of_another_network_is_refused_with_what_does_not_fit(log):
     assert re.search(r"log\.txt: not a whole log of s4-8_b8x3.* for an input of 1x3x64x128: ", str(caught.value))
     assert "layers without a row: res2.3.skipConv" not in str(caught.value)
     assert "layers without a row: res2.4.conv1" in str(caught.value)
-    assert "1 parts without a time: " in str(caught.value)
+    assert "parts without a time: " in str(caught.value)
     with pytest.raises(FormatError, match=r"rows of no layer of the network: '.*res2\.3\.conv1'"):
         LatencyTable.from_log(log(text), "s4-8_b8-16_b16_b16_p4-8_d8-8-6_u8_c6", SHAPE)
     unmerged, _ = caffe_log(merged=False)
@@ -172,12 +172,12 @@ def test_where_the_log_has_its_network_sizes_are_compared(log):
 def test_a_log_cut_off_in_its_rows_is_refused(log):
     text, _ = caffe_log(head=False)
     lines = text.splitlines()
-    with pytest.raises(FormatError, match="2 layers without a row: "):
+    with pytest.raises(FormatError, match="layers without a row: "):
         LatencyTable.from_log(log("\n".join([*lines[:-4], *lines[-2:]])), CODE, SHAPE)
     with pytest.raises(FormatError, match="ends before 'Average Forward pass'"):
         LatencyTable.from_log(log("\n".join(lines[:-4])), CODE, SHAPE)
     rows = fused()
-    with pytest.raises(FormatError, match=r"1 layers without a row: res2\.1\.skipConv"):
+    with pytest.raises(FormatError, match=r"layers without a row: res2\.1\.skipConv"):
         LatencyTable.from_log(log(trtexec_profile(rows[:4] + rows[5:])), CODE, SHAPE)
     with pytest.raises(FormatError, match="parts without a time: "):
         LatencyTable.from_log(log(trtexec_profile([*rows[:-1], (rows[-1][0], 0)])), CODE, SHAPE)

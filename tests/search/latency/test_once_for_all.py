@@ -7,6 +7,7 @@ import pytest
 from prototxt_gen import parts
 from prototxt_gen.errors import FileError, FormatError, NotInstalledError, UnsupportedError
 from search.latency import Entry, LatencyTable
+from search.latency.correcting import Correction
 from search.latency.once_for_all import from_once_for_all, to_once_for_all
 
 yaml = pytest.importorskip("yaml")
@@ -97,6 +98,24 @@ def test_a_table_comes_back_with_the_same_predictions(tmp_path):
     }
 
 
+def test_a_correction_is_in_the_means(convert, tmp_path):
+    table = convert(PROXYLESS).table
+    table.correction = Correction(1.1, 0.3, 0.01, 0.02, (), 0.1, 0.01, "2026-01-02")
+    to_once_for_all(table, tmp_path / "out.yaml")
+    means = [entry["mean"] for entry in yaml.safe_load((tmp_path / "out.yaml").read_text()).values()]
+    assert sum(round(ms * 1e6) for ms in means) == round(table.predict(NETWORK) * 1e6)
+
+
+def test_times_that_depend_on_what_comes_before_are_left_out(tmp_path):
+    found = parts(NETWORK)
+    entries = {part.key: Entry(1.0, (1.0, 1.0), 1, part.label) for part in found}
+    entries[found[2].joined_key] = Entry(2.0, (2.0, 2.0), 1, found[2].label)
+    left = to_once_for_all(LatencyTable({}, entries), tmp_path / "out.yaml").left
+    assert len(left) == 2 and {reason.partition(",")[0] for reason in left.values()} == {
+        "its time depends on what comes before it"
+    }
+
+
 def test_a_changed_table_is_written_anew(convert, tmp_path):
     table = convert(PROXYLESS).table
     key = parts(NETWORK)[0].key
@@ -126,7 +145,7 @@ def test_only_blocks_that_are_ours_are_taken(convert):
         ("{mean: yes}", "no number"),
         ("{mean: '1'}", "no number"),
         ("{mean: [1]}", "no number"),
-        ("{mean: 1, count: 0}", "the count"),
+        ("{mean: 1, count: -1}", "the count"),
         ("{mean: 1, count: 2.5}", "the count"),
     ],
 )

@@ -94,3 +94,23 @@ def test_numbers_in_words_are_never_closer_than_the_bounds():
     assert bounds(Between(1234567 * 10**12, 1234567 * 10**12 + 1)) == "between 1.23456e18 and 1.23457e18"
     assert bounds(Between(10**15, 2 * 10**15)) == "between 1.00000e15 and 2.00000e15"
     assert whole(9999999 * 10**12, 1) == "1.00000e19"
+
+
+def test_shares_of_bounds_are_rounded_outwards():
+    space = BackboneSpace(((1, 2),), (8,), stem=(4,), classes=2, input_shape=(1, 1, 8, 8))
+    overview = Overview(space, LatencyTable({}, {key: Entry(1.0, (1.0, 1.0), 1) for key in space_parts(space)}))
+    overview.total = 3_000_000
+    for number, expected in {
+        Between(1_000_000, 1_000_000): "1,000,000 of 3,000,000 architectures (33.33 %)",
+        Between(
+            1_000_000, 2_000_000
+        ): "between 1,000,000 and 2,000,000 of 3,000,000 architectures (33.33 % to 66.67 %)",
+        Between(
+            1_999_999, 2_000_001
+        ): "between 1,999,999 and 2,000,001 of 3,000,000 architectures (66.66 % to 66.67 %)",
+        Between(20_000, 20_000): "20,000 of 3,000,000 architectures (0.6667 %)",
+        Between(7, 8): "between 7 and 8 of 3,000,000 architectures (one in 428,572 to one in 375,000)",
+        Between(7, 7): "7 of 3,000,000 architectures (one in 428,571)",
+        Between(0, 3_000_000): "between 0 and 3,000,000 of 3,000,000 architectures (0 % to 100 %)",
+    }.items():
+        assert overview.share(number) == expected

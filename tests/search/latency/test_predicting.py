@@ -2,10 +2,11 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from prototxt_gen import parts
-from search.latency import Entry, LatencyTable, space_parts
+from search.latency import Entry, LatencyTable, predictor, space_parts
 from search.spaces import BackboneSpace
 
 SPACES = [
@@ -46,13 +47,14 @@ def test_predictions_of_vectors_equal_sums_of_parts(space):
         assert [table.predict(space.decode(vector), space.input_shape) for vector in vectors] == expected
 
 
-def test_a_part_that_a_table_tells_apart_by_what_made_its_inputs():
-    """On maps of one pixel, blocks of two stages are the same network, one behind the stem and one behind a block."""
-    space = BackboneSpace(((1, 2), (1, 2)), (8, 16), stem=(8,), classes=5, input_shape=(1, 3, 2, 2))
-    table = made_up_table(space)
-    joined = {part.joined_key: part for architecture in space for part in parts(architecture, space.input_shape)}
-    assert len(joined) > len(table.entries)
-    table.entries |= {key: Entry(number / 64, (0.0, 0.0), 1) for number, key in enumerate(joined, 1)}
-    for vectors in space.vectors():
-        expected = [table.predict(space.decode(vector), space.input_shape) for vector in vectors]
-        assert table.predictor(space)(vectors).tolist() == expected
+def test_a_part_may_cost_more_behind_another_kind_of_layer():
+    """Parts of one key differ in what made their inputs: the predictor asks for each of them."""
+    space = BackboneSpace(((1, 1),) * 3, (16, 32), ("basic", "shuffle", "shuffle"), (16,), 7, (1, 1, 32, 32))
+    times = {}
+
+    def cost(part):
+        return times.setdefault(part.joined_key, 1 << len(times))
+
+    vectors = np.concatenate(list(space.vectors()))
+    expected = [sum(map(cost, parts(space.decode(vector), space.input_shape))) / 1e6 for vector in vectors]
+    assert predictor(space, cost)(vectors).tolist() == expected

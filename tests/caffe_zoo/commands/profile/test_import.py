@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 
 import pytest
@@ -42,6 +43,15 @@ def test_the_table_and_how_right_it_is(folder, tmp_path, run):
     )
 
 
+def test_whole_networks_drawn_and_put_to_use(folder, tmp_path, run):
+    pytest.importorskip("matplotlib")
+    words = ("-o", tmp_path / "t.json", "--correct", "--plot", tmp_path / "t.png")
+    printed = run("profile", "import", folder, *words)
+    assert re.search(r"corrected by these networks: \d+\.\d% off in the mean before, \d+\.\d% after", printed)
+    assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
+    assert len(LatencyTable.load(tmp_path / "t.json").correction.networks) == 3
+
+
 def test_what_is_missing_is_refused_or_left_out(folder, tmp_path, run, fault):
     lost = sorted((folder / "results" / "round-2").glob("003-*.txt"))[0]
     lost.unlink()
@@ -66,4 +76,4 @@ def test_drift_is_a_percentage(folder, tmp_path, capsys):
 
     with pytest.raises(SystemExit):
         main(["profile", "import", str(folder), "-o", str(tmp_path / "t.json"), "--drift", "none"])
-    assert "'none' is not a percentage above 0" in capsys.readouterr().err
+    assert "'none' is not a share above 0" in capsys.readouterr().err

@@ -9,8 +9,8 @@ from statistics import median
 
 import pytest
 
-from prototxt_gen.errors import FileError, FormatError
-from search.latency import LatencyTable
+from prototxt_gen.errors import FileError, FormatError, UnsupportedError
+from search.latency import Entry, LatencyTable
 from search.latency.far import import_times, plan, read_export, write_export
 from search.spaces import BackboneSpace
 
@@ -52,7 +52,7 @@ def test_there_and_back(came_back):
         if network.kind == "part":
             entry = table.entries[network.key]
             ms = network.files["onnx"].bytes / 1000
-            assert (entry.ms, entry.quartiles, entry.samples, entry.label) == (ms, (ms, ms), 2, network.label)
+            assert entry == Entry(ms, (ms, ms), 2, network.label, (ms, ms))
     assert table.call_ms == export.networks[0].files["onnx"].bytes / 1000
     assert len(imported.checks) == 2
     for code, predicted, measured in imported.checks:
@@ -80,7 +80,7 @@ def test_the_table_says_where_its_times_come_from(came_back, tmp_path):
     assert (target["precision"], target["batch"], target["unit"]) == ("float32", 1, "cpu")
     origin = loaded.origin
     assert (origin["method"], origin["rounds"], origin["export"]) == ("imported", 2, read_export(came_back).id)
-    assert re.fullmatch(r"20\d\d-\d\d-\d\d", origin["date"]) and origin["of"] == f"space {SPACE}"
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\dZ", origin["date"]) and origin["of"] == f"space {SPACE}"
     assert origin["degrees"][1] >= 47.5 and len(origin["check"]) == 2
     assert import_times(came_back, device="Pixel 8").table.target["device"] == "Pixel 8"
 
@@ -108,7 +108,9 @@ def test_everything_that_is_missing_is_listed(came_back, fault):
     assert said == f"{networks[2].name} (round 1): missing; {networks[4].name} (round 1, 2): missing"
     imported = import_times(came_back, partial=True)
     assert networks[4].key not in imported.table.entries and networks[2].key in imported.table.entries
-    assert imported.missing == imported.table.origin["missing"] == said.split("; ")
+    assert imported.missing == list(imported.table.origin["failed"].values()) == said.split("; ")
+    with pytest.raises(UnsupportedError, match=rf"{networks[4].label} \(failed: .*missing\)"):
+        imported.table.predictor(SPACE)
 
 
 def test_a_whole_round_that_is_missing(came_back, fault):
@@ -285,6 +287,28 @@ def test_a_call_never_costs_more_than_a_part(came_back):
         set_ms(path, 1000)
     table = import_times(came_back).table
     assert table.call_ms == min(entry.ms for entry in table.entries.values())
+
+
+def test_whole_networks_correct_what_parts_by_themselves_do_not_tell(came_back, tmp_path):
+    """A device on which a network takes a fifth more than its parts."""
+    whole = [network for network in read_export(came_back).networks if network.kind == "network"]
+    plain = import_times(came_back).table
+    assert plain.correction is None
+    for network in whole:
+        for path in came_back.glob(f"results/round-*/{network.name}.txt"):
+            set_ms(path, 1.2 * plain.predict(network.code, network.shape))
+    imported = import_times(came_back, corrected=True)
+    assert imported.agreement.mean_error == pytest.approx(1 - 1 / 1.2, abs=1e-3)
+    assert imported.table.correction.networks == tuple(network.code for network in whole)
+    imported.table.save(tmp_path / "t.json")
+    table = LatencyTable.load(tmp_path / "t.json")
+    for code, predicted, measured in imported.checks:
+        assert table.predict(code, SPACE.input_shape) == pytest.approx(measured, rel=0.01)
+        assert table.predict(code, SPACE.input_shape, corrected=False) == pytest.approx(predicted)
+    for path in came_back.glob(f"results/round-*/{whole[0].name}.txt"):
+        path.unlink()
+    with pytest.raises(UnsupportedError, match="found 1 whole networks, expected at least 2: export with --check"):
+        import_times(came_back, partial=True, corrected=True)
 
 
 def test_what_windows_and_interrupted_scripts_leave(came_back):

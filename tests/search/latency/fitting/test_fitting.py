@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import csv
 import gzip
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from prototxt_gen import parts
-from prototxt_gen.errors import CaffeError, UnsupportedError
+from prototxt_gen.errors import CaffeError, FormatError, UnsupportedError
 from search import LatencyTable
 from search.latency.agreement import Agreement, agreement
 from search.latency.curves import Curve
@@ -89,6 +90,8 @@ def test_a_time_that_is_far_off_is_named_and_does_no_harm(factor):
     times[7] *= factor
     table = LatencyTable.fit(networks[:40], times[:40], space=SPACE)
     (outlier,) = table.origin["outliers"]
+    assert [remark.split(": ")[:2] for remark in table.remarks()] == [["does not fit the others", str(networks[7])]]
+    assert clean.remarks() == []
     assert (outlier["network"], outlier["ms"]) == (str(networks[7]), times[7])
     assert outlier["predicted_ms"] == pytest.approx(times[7] / factor, rel=0.1)
     for network in networks[40:]:
@@ -167,11 +170,45 @@ def test_a_fitted_table_survives_its_file(tmp_path):
     assert again.target == {"device": "NPU"}
 
 
-def test_parts_in_no_network_are_refused_by_name_without_a_space():
-    networks = drawn(8)
-    table = LatencyTable.fit(networks, [device_ms(one) for one in networks], input_shape=SPACE.input_shape)
-    with pytest.raises(UnsupportedError, match=r"not in the latency table: .*head 512-100"):
-        table.predict("s16-32_b32_b64_b512_c100", SPACE.input_shape)
+def test_parts_in_no_network_are_estimated_or_refused(tmp_path):
+    """A network alone is predicted; a space, by which a search would go, is to be named when the table is made."""
+    networks = drawn(30)
+    times = [device_ms(one) for one in networks]
+    table = LatencyTable.fit(networks, times, input_shape=SPACE.input_shape)
+    other = "s16-32_b32_b64_b512_c100"
+    assert [part.label.split()[0] for part in parts(other, SPACE.input_shape) if table.is_estimated(part)][-1] == "head"
+    assert table.predict(other, SPACE.input_shape) == pytest.approx(device_ms(other), rel=0.1)
+    # As if it had been named.
+    named = LatencyTable.fit(networks, times, space=SPACE)
+    for one in drawn(10, seed=5):
+        assert table.predict(one, SPACE.input_shape) == pytest.approx(named.predict(one, SPACE.input_shape), rel=0.03)
+    table.save(tmp_path / "latency.json")
+    assert LatencyTable.load(tmp_path / "latency.json").predict(other, SPACE.input_shape) == table.predict(
+        other, SPACE.input_shape
+    )
+    with pytest.raises(UnsupportedError, match="not in the latency table: basic"):
+        table.predictor(SPACE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda found: [],
+        lambda found: found | {"usual": 0},
+        lambda found: found | {"weights": {"layer": {"a": "b"}}},
+        lambda found: found | {"scales": found["scales"] | {"rates": {}}},
+        lambda found: found | {"scales": found["scales"] | {"work": [1.0]}},
+        lambda found: {"usual": found["usual"]},
+    ],
+)
+def test_broken_estimates_are_named(tmp_path, change):
+    path = tmp_path / "latency.json"
+    networks = drawn(6)
+    LatencyTable.fit(networks, [device_ms(one) for one in networks], space=SPACE).save(path)
+    document = json.loads(path.read_text())
+    path.write_text(json.dumps(document | {"estimates": change(document["estimates"])}))
+    with pytest.raises(FormatError, match=r"latency\.json: estimates: found"):
+        LatencyTable.load(path)
 
 
 @pytest.mark.parametrize(
