@@ -62,6 +62,9 @@ def latency_by(
     def latency_of(name: str) -> Known:
         architecture = resolve_architecture(name)
         missing = {part.key: part for part in parts(architecture, space.input_shape) if part.key not in table.entries}
+        if missing and table.estimates is not None:
+            source = f"predicted by the table, which estimates {len(missing)} of its parts"
+            return Known(table.predict(architecture, space.input_shape), source)
         if missing and (engine is None or engine.target != table.target):
             size = "x".join(map(str, space.input_shape[2:]))
             labels = "; ".join(sorted(part.label for part in missing.values()))

@@ -9,7 +9,9 @@ import random
 from collections.abc import Sequence
 from itertools import pairwise
 
-from prototxt_gen.errors import UnsupportedError
+import numpy as np
+
+from prototxt_gen.errors import UnsupportedError, need
 from search.latency.cells import Between, Cells
 from search.latency.graphs import Graph
 from search.latency.halves import Halves, plan
@@ -29,12 +31,14 @@ _LISTED = 300_000
 class Counting:
     """The networks of a graph by their cost, in whole numbers. Every interval holds both its ends.
 
-    UnsupportedError where a graph is too large even for bounds (see `cells.py`).
+    UnsupportedError where a graph is too large even for bounds (see `cells.py`), and where costs are not summed.
     """
 
     def __init__(self, graph: Graph) -> None:
+        need(graph.join is np.add, "counting by cost: found costs that are joined otherwise, expected sums")
         self.graph = graph
         self.total = graph.count()
+        self.cheapest, self.dearest = graph.cheapest()[0], graph.dearest()[0]
         self._cells = Cells(graph, _QUICK_WORK, _NUMBERS)
         self._halves: Halves | None = None
         if not self._cells.is_exact:
@@ -49,8 +53,11 @@ class Counting:
 
     def within(self, least: int, most: int) -> Between:
         """How many networks have a cost in least..most."""
+        least, most = max(least, self.cheapest), min(most, self.dearest)
+        if least > most:
+            return Between(0, 0)
         if self._halves is not None:
-            exactly = max(0, self._halves.at_most(most) - self._halves.at_most(least - 1))
+            exactly = self._halves.at_most(most) - self._halves.at_most(least - 1)
             return Between(exactly, exactly)
         number = self._cells.within(least, most)
         if not number.is_exact and number.least <= _LISTED:
@@ -62,7 +69,7 @@ class Counting:
         """How many networks cost more than each edge and at most the next one; edges ascend."""
         if self._halves is None:
             return [self.within(edge + 1, following) for edge, following in pairwise(edges)]
-        reached = [self._halves.at_most(edge) for edge in edges]
+        reached = [self._halves.at_most(min(max(edge, self.cheapest - 1), self.dearest)) for edge in edges]
         found = [number - before for before, number in pairwise(reached)]
         return [Between(number, number) for number in found]
 
@@ -78,11 +85,13 @@ class Counting:
             self._places[rank] = found
         return self._places[rank]
 
-    def dearest(self, most: int) -> int | None:
+    def dearest_of(self, most: int) -> int | None:
         """The cost of the dearest network that costs at most so much; None where there is none or it is not known."""
+        if most >= self.dearest:
+            return self.dearest
         if self._halves is not None:
-            return self._halves.dearest(most)
-        rank = self.within(-(2**62), most)
+            return self._halves.dearest_of(max(most, self.cheapest - 1))
+        rank = self.within(self.cheapest, most)
         cost = self.kth(rank.least) if rank.is_exact and rank.least else None
         return cost.least if cost is not None and cost.is_exact else None
 
@@ -92,6 +101,9 @@ class Counting:
         None (0, length) where there are none; UnsupportedError where too few of too many lie there to be found.
         Counts beyond 2^62 are rounded, and with them, in the last digits, how likely a network is.
         """
+        least, most = max(least, self.cheapest), min(most, self.dearest)
+        if least > most:
+            return np.zeros((0, len(self.graph.layers)), dtype=np.uint8)
         if self._halves is not None:
             inside = self.within(least, most).least
             return self._halves.draw([rng.randrange(inside) for _ in range(number if inside else 0)], least, most)

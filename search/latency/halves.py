@@ -49,18 +49,17 @@ class Halves:
         """`balance` is what `plan` gave."""
         self.graph = graph
         cut = _Cut(graph, balance)
-        starts = [np.flatnonzero(before | middle) for before, middle in zip(cut.before, cut.middles, strict=True)]
-        behind = [np.flatnonzero(after) for after in cut.after]
+        # The steps that begin before the middles, by layer: what leads to a middle is followed back along them.
+        self._of_uncut = [_only(edges, cut.before[index][edges.sources]) for index, edges in enumerate(graph.edges)]
         # By layer and state, and in each the costs of all ways, sorted; equal costs as often as there are ways.
         self._to: list[dict[int, Integers]] = [{0: np.zeros(1, dtype=np.int64)}]
-        for index, edges in enumerate(graph.edges):
-            of_uncut = _only(edges, cut.before[index][edges.sources])
-            wanted = set(starts[index + 1].tolist())
-            self._to.append(_merged(self._to[index], of_uncut.sources, of_uncut.targets, of_uncut.costs, wanted))
+        for index, edges in enumerate(self._of_uncut):
+            wanted = set(np.flatnonzero(cut.before[index + 1] | cut.middles[index + 1]).tolist())
+            self._to.append(_merged(self._to[-1], edges.sources, edges.targets, edges.costs, wanted))
         on: list[dict[int, Integers]] = [{0: np.zeros(1, dtype=np.int64)}]
-        for index in range(len(graph.edges) - 1, -1, -1):
-            edges = graph.edges[index]
-            on.append(_merged(on[-1], edges.targets, edges.sources, edges.costs, set(behind[index].tolist())))
+        for edges, after in zip(reversed(graph.edges), reversed(cut.after[:-1]), strict=True):
+            wanted = set(np.flatnonzero(after).tolist())
+            on.append(_merged(on[-1], edges.targets, edges.sources, edges.costs, wanted))
         self._on = on[::-1]
         self._middles = [
             _Middle(layer, int(state), self._to[layer][int(state)], self._on[layer][int(state)])
@@ -71,8 +70,6 @@ class Halves:
         self._known: dict[int, int] = {}
         self._asked: tuple[int, int] | None = None
         self._kept = np.zeros(1, dtype=np.int64)
-        # All but the middles among the states before the cut are needed to follow a way back.
-        self._of_uncut = [_only(edges, cut.before[index][edges.sources]) for index, edges in enumerate(graph.edges)]
 
     def at_most(self, cost: int) -> int:
         """How many networks cost at most so much."""
@@ -80,7 +77,7 @@ class Halves:
             self._known[cost] = sum(int(np.sum(_pairs(middle, cost - self.graph.base))) for middle in self._middles)
         return self._known[cost]
 
-    def dearest(self, most: int) -> int | None:
+    def dearest_of(self, most: int) -> int | None:
         """The cost of the dearest network that costs at most so much; None where there is none."""
         found = []
         for middle in self._middles:
@@ -108,10 +105,6 @@ class Halves:
                 above, below = guess, found
             halve = most - above > before // 2
         return most
-
-    def network(self, cost: int, index: int) -> Vectors:
-        """The network (length,) at a place, from 0, among those that cost exactly so much. IndexError beyond."""
-        return self.draw([index], cost, cost)[0]
 
     def draw(self, indices: Sequence[int], least: int, most: int) -> Vectors:
         """The networks (n, length) at these places, from 0, among those of a cost in least..most.

@@ -96,7 +96,7 @@ class Overview:
     def slowest_within(self, interval: tuple[float, float]) -> Placed | None:
         """The slowest network of an interval, (least, most) in ms; None where there is none, or it is not known."""
         least, most = self._nanoseconds(interval)
-        cost = self.counting.dearest(most)
+        cost = self.counting.dearest_of(most)
         if cost is None or cost < least:
             return None
         vector = self.counting.sample(random.Random(0), 1, cost, cost)[0]
@@ -117,6 +117,8 @@ class Overview:
         """
         edges = _edges(round(self.fastest.ms * 1e6), round(self.slowest.ms * 1e6), rows)
         sums = [self._nanoseconds((0.0, edge / 1e6))[1] for edge in edges]
+        # Where predictions are no whole nanoseconds, an end may lie between two edges by a rounding.
+        sums[0], sums[-1] = min(sums[0], self.graph.cheapest()[0] - 1), max(sums[-1], self.graph.dearest()[0])
         return [
             Row(above / 1e6, most / 1e6, number)
             for (above, most), number in zip(pairwise(edges), self.counting.between(sums), strict=True)

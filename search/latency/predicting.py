@@ -49,11 +49,13 @@ def space_graph(
     known: dict[str, int] = {}
 
     def cost_of(part: Part) -> int:
-        if part.key not in known:
-            known[part.key] = cost(part)
-            if abs(known[part.key]) >= 2**62:
-                raise UnsupportedError(f"{part.label}: its cost is {known[part.key]:.2g}, expected less than 2^62")
-        return known[part.key]
+        # Where it stands may decide what it costs, too (see Part.joined_key).
+        key = part.joined_key
+        if key not in known:
+            known[key] = cost(part)
+            if abs(known[key]) >= 2**62:
+                raise UnsupportedError(f"{part.label}: its cost is {known[key]:.2g}, expected less than 2^62")
+        return known[key]
 
     heads = [0, *(cost_of(found_heads[width]) for width in range(1, choices))]
     # By stage: whether the block is possible, and its cost, for the two kinds of states.

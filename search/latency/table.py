@@ -26,7 +26,7 @@ from search.latency.correcting import Correction, Sum, correct, megabytes
 from search.latency.courses import Course, course_of
 from search.latency.curves import Curve
 from search.latency.document import Contents, read_table, write_table
-from search.latency.fitting import fit_networks
+from search.latency.fitting import fit_networks, fit_remarks
 from search.latency.fitting.estimates import Estimates
 from search.latency.measuring import Entry, input_shapes
 from search.latency.predicting import predictor, space_parts
@@ -166,7 +166,9 @@ class LatencyTable:
         save(finished=True)
 
     def remarks(self) -> list[str]:
-        """What is wrong with how the table was measured, in words; empty when nothing is."""
+        """What is wrong with how the table was measured or fitted, in words; empty when nothing is."""
+        if self.origin.get("method") == "fitted":
+            return fit_remarks(self.origin)
         found = [f"{label}: failed: {reason}" for label, reason in self.origin.get("failed", {}).items()]
         drift = self.origin.get("drift")
         if drift and drift["longer"] > DRIFT_LIMIT:

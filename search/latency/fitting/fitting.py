@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import CaffeError, UnsupportedError
 from prototxt_gen.generator.parts import Part, parts
-from search.latency.agreement import Agreement, agreement
+from search.latency.agreement import agreement
 from search.latency.curves import Curve
 from search.latency.fitting.estimates import Estimates
 from search.latency.fitting.regression import Layout, Regression, regress
@@ -37,31 +37,14 @@ _QUARTILE = 0.6745
 
 
 @dataclass(frozen=True)
-class Outlier:
-    """A network whose time does not fit the others': `predicted_ms` is what they say."""
-
-    network: str
-    ms: float
-    predicted_ms: float
-
-    def __str__(self) -> str:
-        return f"{self.network}: {self.ms:.6g} ms, by the others {self.predicted_ms:.6g} ms"
-
-
-@dataclass(frozen=True)
 class Fitted:
-    """A table's content, and how far it can be trusted: `cross_validation` is of networks left out in turn.
-
-    `outliers` are not among those.
-    """
+    """A table's content; `origin` says how far it can be trusted."""
 
     entries: dict[str, Entry]
     call_ms: float
     origin: dict[str, Any]
     curve: Curve | None
     estimates: Estimates
-    cross_validation: Agreement
-    outliers: tuple[Outlier, ...]
 
 
 def fit_networks(
@@ -92,10 +75,10 @@ def fit_networks(
     errors = np.abs(left_out / ms - 1)
     far = (errors > max(_OUTLIER_SHARE, _OUTLIER_ERRORS * float(np.median(errors)))) & (found.weights < 0.3)
     checked = agreement(left_out[~far], ms[~far])
-    outliers = tuple(
-        Outlier(str(networks[index]), float(ms[index]), float(left_out[index]))
+    outliers = [
+        {"network": str(networks[index]), "ms": float(ms[index]), "predicted_ms": float(left_out[index])}
         for index in np.flatnonzero(far).tolist()
-    )
+    ]
     origin = {
         "method": "fitted",
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -109,11 +92,27 @@ def fit_networks(
             "within_10": checked.within_10,
             "tau": None if np.isnan(checked.tau) else checked.tau,
         },
-        "outliers": [vars(outlier) for outlier in outliers],
+        "outliers": outliers,
     }
     call_ms = round(float(found.parts.mean[-1]) * found.usual, 6)
     entries = _entries(layout, counts, found, call_ms)
-    return Fitted(entries, call_ms, origin, found.curve, found.estimates, checked, outliers)
+    return Fitted(entries, call_ms, origin, found.curve, found.estimates)
+
+
+def fit_remarks(origin: Mapping[str, Any], limit: float = ERROR_LIMIT) -> list[str]:
+    """What is wrong with a fitted table of this origin, in words: times that fit no others, too large an error."""
+    found = [
+        f"does not fit the others: {outlier['network']}: {outlier['ms']:g} ms, by the others "
+        f"{outlier['predicted_ms']:.4g} ms"
+        for outlier in origin["outliers"]
+    ]
+    error = origin["cross_validation"]["mean_error"]
+    if error > limit:
+        found.append(
+            f"too rough to search by: networks left out in turn are {error:.2%} off in the mean, at most {limit:.2%} "
+            "is expected; time more networks, which `dongfeng profile next` chooses"
+        )
+    return found
 
 
 def _entries(layout: Layout, counts: Floats, found: Regression, call_ms: float) -> dict[str, Entry]:

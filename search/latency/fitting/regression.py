@@ -44,11 +44,13 @@ _STILL = 0.1
 _STILL_SUMS = 1e-3
 # The curve's effects begin at this share of a time; a curve that moves no network by more than this share is left out.
 _BEND_START, _LEAST_BEND = 0.003, 0.001
+# Times that differ by less than this factor tell no curve.
+_LEAST_RANGE = 1.05
 # From so many networks on, cross-validation keeps the variances learned from all: thousands of times barely move them.
 _MANY = 400
 
-# Before any time is known, every effect has this standard deviation.
-_UNKNOWN = 0.2
+# Before any time is known, effects have this standard deviation; larger what all layers of a kind share on a map.
+_UNKNOWN, _UNKNOWN_KIND = 0.1, 0.3
 # No network is taken to be quicker than this share of a usual one.
 _LEAST_LEVEL = 0.01
 
@@ -118,10 +120,14 @@ def expectation(rows: Sequence[Row], counts: Floats) -> tuple[Floats, Floats, fl
     Each measure of work has the same share of a usual network of `counts` (networks, rows + 1), whose time is 1.
     """
     scales = plain_scales(rows, counts[:, :-1])
-    effects = _with_call([effect.shares for effect in work_effects(rows, scales) + deviation_effects(rows, scales)])
+    named = work_effects(rows, scales) + deviation_effects(rows, scales)
+    effects = _with_call(
+        [effect.shares * (_UNKNOWN_KIND if effect.name.startswith("kind") else _UNKNOWN) for effect in named]
+    )
+    effects[-1] *= _UNKNOWN
     amounts = np.array([np.sum([unit.work for unit in row.units], axis=0) for row in rows])
     mean = np.append(amounts @ scales.rates[""], 0.0)
-    return mean, _UNKNOWN**2 * sum(effect @ effect.T for effect in effects), _NOISE_START
+    return mean, sum(effect @ effect.T for effect in effects), _NOISE_START
 
 
 def regress(rows: Sequence[Row], counts: Floats, ms: Floats, known: Regression | None = None) -> Regression:
@@ -166,7 +172,7 @@ def regress(rows: Sequence[Row], counts: Floats, ms: Floats, known: Regression |
     trust = level ** (-2 * power)
     straight = _learn(counts, times, effects, trust, logs, start, rough.weights)
     reached = counts @ straight.parts.mean
-    if reached.min() <= 0 or reached.max() <= reached.min():
+    if reached.min() <= 0 or reached.max() < _LEAST_RANGE * reached.min():
         return regression(power, None, straight)
     bend = bend_of(reached, trust)
     more = [2 * np.log(_BEND_START)] * len(bend.effects)
@@ -231,7 +237,7 @@ def _learn(
         if centre is not None:
             logs, value = learn(found, effects, centre, logs)
         every = posterior(found, effects, logs)
-        spread = ((design @ every.covariance) * design).sum(1)
+        spread = np.maximum(((design @ every.covariance) * design).sum(1), 0.0)
         off = trust * ((times - design @ every.mean) ** 2 + spread) / np.exp(logs[0])
         new = (_FREEDOM + 1) / (_FREEDOM + off)
         moved = float(np.abs(np.log(new / weights)).max())

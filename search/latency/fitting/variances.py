@@ -21,6 +21,8 @@ _PULL = 0.02
 _STEPS = 60
 _LARGEST_STEP = 2.0
 _LEAST, _MOST = -30.0, 8.0
+# No time is more exact than a ten thousandth; nor could these matrices tell it.
+_LEAST_NOISE = 2 * np.log(1e-4)
 # A step that makes the times this little likelier is the last.
 _ENOUGH = 1e-3
 
@@ -62,6 +64,7 @@ def learn(found: Sums, effects: Sequence[Floats], centre: Floats, start: Floats)
         step = -np.linalg.solve(curve + damping * np.eye(len(logs)), slope)
         step *= min(1.0, _LARGEST_STEP / float(np.abs(step).max()))
         tried = np.clip(logs + step, _LEAST, _MOST)
+        tried[0] = max(tried[0], _LEAST_NOISE)
         new = _likelihood(found, squares, tried, centre)
         if not new[0] < value:
             if damping > 1e4:

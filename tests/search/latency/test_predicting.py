@@ -2,10 +2,11 @@
 
 import random
 
+import numpy as np
 import pytest
 
 from prototxt_gen import parts
-from search.latency import Entry, LatencyTable, space_parts
+from search.latency import Entry, LatencyTable, predictor, space_parts
 from search.spaces import BackboneSpace
 
 SPACES = [
@@ -44,3 +45,17 @@ def test_predictions_of_vectors_equal_sums_of_parts(space):
         ]
         assert predict(vectors).tolist() == expected
         assert [table.predict(space.decode(vector), space.input_shape) for vector in vectors] == expected
+
+
+def test_a_part_may_cost_more_behind_another_kind_of_layer():
+    """Parts of one key differ in what made their inputs: the predictor asks for each of them."""
+    space = BackboneSpace(((1, 1),) * 3, (16, 32), ("basic", "shuffle", "shuffle"), (16,), 7, (1, 1, 4, 4))
+    times = {}
+
+    def cost(part):
+        return times.setdefault(part.joined_key, 1 << len(times))
+
+    vectors = np.concatenate(list(space.vectors()))
+    expected = [sum(map(cost, parts(space.decode(vector), space.input_shape))) / 1e6 for vector in vectors]
+    assert len({key.partition(" ")[0] for key in times}) < len(times)
+    assert predictor(space, cost)(vectors).tolist() == expected

@@ -15,6 +15,24 @@ from search.latency.far import read_export
 
 NETWORKS = 14  # the call, 11 parts, 2 whole networks
 RUNS = 2 * (NETWORKS + 3)
+#: The commands that the script calls where it finds no others.
+NEEDED = [
+    "cat",
+    "date",
+    "dirname",
+    "grep",
+    "head",
+    "mkdir",
+    "mv",
+    "rm",
+    "sed",
+    "sh",
+    "sort",
+    "tail",
+    "tr",
+    "uname",
+    "wc",
+]
 #: The small shells of Debian, of busybox and of Android, as far as they are here.
 SHELLS = [words for words in (["dash"], ["busybox", "sh"], ["mksh"], ["bash", "--posix"]) if shutil.which(words[0])]
 
@@ -80,9 +98,12 @@ def test_killed_it_goes_on_where_it_was(calls, blocks, measure, environment):
 def test_stopped_by_ctrl_c(blocks, environment):
     tool = Path(environment["PATH"].split(":")[0]) / "mytool"
     tool.write_text(tool.read_text().replace("bytes=", "sleep 0.3; bytes="))
+    # Tests that run in the background of a shell have SIGINT ignored, and a shell cannot trap what it finds ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     started = subprocess.Popen(
         ["sh", str(blocks / "measure.sh")], env=environment, start_new_session=True, stdout=subprocess.PIPE, text=True
     )
+    signal.signal(signal.SIGINT, before)
     while len(results_of(blocks)) < 2:
         time.sleep(0.02)
     os.killpg(started.pid, signal.SIGINT)
@@ -160,6 +181,25 @@ def test_results_go_where_they_are_wanted(blocks, measure, tmp_path):
     status, printed = measure("--help")
     assert status == 0 and printed.startswith("usage: sh measure.sh [RESULTS]")
     assert measure("--rounds")[0] == 2
+
+
+def test_it_needs_few_commands_and_no_cksum(blocks, measure, environment, tmp_path):
+    """What busybox and toybox have in their smallest forms."""
+    few = tmp_path / "few"
+    few.mkdir()
+    for name in (*NEEDED, "basename"):  # the last is for the tool
+        (few / name).symlink_to(shutil.which(name))
+    tools = environment["PATH"].split(":")[0]
+    small = {"shell": [shutil.which("sh")], "PATH": f"{tools}:{few}"}
+    damaged = next((blocks / "networks").glob("004-*.onnx"))
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-1])
+    status, printed = measure(**small)
+    assert status == 2 and f"{damaged.name} (changed)" in printed
+    damaged.write_bytes(whole)
+    status, printed = measure(**small)
+    assert (status, len(results_of(blocks))) == (0, RUNS), printed
+    assert "not found" not in printed
 
 
 def test_shellcheck_finds_nothing(blocks):

@@ -90,6 +90,8 @@ def test_a_time_that_is_far_off_is_named_and_does_no_harm(factor):
     times[7] *= factor
     table = LatencyTable.fit(networks[:40], times[:40], space=SPACE)
     (outlier,) = table.origin["outliers"]
+    assert [remark.split(": ")[:2] for remark in table.remarks()] == [["does not fit the others", str(networks[7])]]
+    assert clean.remarks() == []
     assert (outlier["network"], outlier["ms"]) == (str(networks[7]), times[7])
     assert outlier["predicted_ms"] == pytest.approx(times[7] / factor, rel=0.1)
     for network in networks[40:]:
