@@ -81,9 +81,8 @@ def check(
 
 
 def learnt_from(table: LatencyTable) -> set[str]:
-    """The codes of networks that were measured whole for this table."""
-    fitted = table.origin.get("networks", [])
-    return {*(table.correction.networks if table.correction else ()), *(str(code) for code in fitted)}
+    """The codes of the networks that were measured whole for this table's correction."""
+    return set(table.correction.networks if table.correction else ())
 
 
 def unseen_networks(table: LatencyTable, space: BackboneSpace, count: int, seed: int = 0) -> list[Backbone]:

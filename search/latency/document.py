@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from prototxt_gen.errors import FormatError
@@ -106,8 +107,9 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
     call_ms, origin = document.get("call_ms"), document.get("origin")
     expect(_is_time(call_ms), "call_ms", call_ms, "milliseconds, from 0 to 1e9")
     expect(isinstance(origin, dict), "origin", origin, "an object")
-    calls = origin.get("calls", [])
-    expect(isinstance(calls, list) and all(map(_is_time, calls)), "origin.calls", calls, "a list of milliseconds")
+    for field, (holds, wanted) in _ORIGIN.items():
+        if field in origin:
+            expect(holds(origin[field]), f"origin.{field}", origin[field], wanted)
     curve = document.get("curve")
     expect(curve is None or is_curve(curve), "curve", curve, "sums and times in ms, as many of both, each increasing")
     stated = document.get("estimates")
@@ -142,3 +144,47 @@ def _read_correction(found: Any, expect: Any) -> Correction | None:
 def _is_time(value: Any) -> bool:
     # Sums of times are whole nanoseconds of 64 bits; an hour has 3.6e6 ms.
     return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < 1e9
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_list(value: Any, holds: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(map(holds, value))
+
+
+def _is_asked(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and isinstance(value.get("subject"), str)
+        and _is_time(value.get("spread"))
+        and (value.get("budget", ()) is None or _is_time(value.get("budget")))
+    )
+
+
+def _is_drift(value: Any) -> bool:
+    thirds = ("slow_rounds", "fast_rounds")
+    return value is None or (
+        isinstance(value, dict)
+        and _is_time(value.get("longer"))
+        and all(_is_list(value.get(third), _is_count) and len(value[third]) == 2 for third in thirds)
+    )
+
+
+# What of a table's origin is read again; the rest is for readers.
+_ORIGIN: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "calls": (lambda value: _is_list(value, _is_time), "a list of milliseconds"),
+    "rounds": (_is_count, "a whole number, at least 0"),
+    "seconds": (_is_time, "seconds, at least 0"),
+    "spread": (lambda value: value is None or _is_time(value), "a share, or null"),
+    "input_shapes": (lambda value: _is_list(value, lambda one: _is_list(one, _is_count)), "a list of shapes"),
+    "finished": (lambda value: isinstance(value, bool), "true or false"),
+    "failed": (
+        lambda value: isinstance(value, dict) and all(isinstance(reason, str) for reason in value.values()),
+        "an object of texts",
+    ),
+    "missing": (lambda value: _is_list(value, lambda one: isinstance(one, str)), "a list of labels"),
+    "asked": (_is_asked, "an object with subject, spread and budget"),
+    "drift": (_is_drift, "an object with longer, slow_rounds and fast_rounds, or null"),
+}

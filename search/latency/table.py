@@ -39,6 +39,8 @@ from search.spaces.vectors import Vectors
 SPREAD = 0.01
 #: ... or until so many seconds are used.
 BUDGET = 300.0
+# Of parts that are not known well enough so many are named.
+_NAMED = 5
 
 
 class LatencyTable:
@@ -131,6 +133,7 @@ class LatencyTable:
         shape = list(next(iter(input_shapes(next(iter(course.parts.values())).net).values())))
         shapes = [other for other in self.origin.get("input_shapes", []) if other != shape] + [shape]
         survey = Survey(course, engine, known, self.origin.get("calls", ()), seed + earlier["rounds"])
+        drift_before = self.origin.get("drift")
 
         def save(finished: bool = False) -> None:
             found = survey.entries()
@@ -150,7 +153,12 @@ class LatencyTable:
                 "asked": {"subject": course.subject, "spread": spread, "budget": budget},
                 "finished": finished,
                 "failed": labels,
-                "drift": survey.drift(),
+                "missing": sorted(
+                    part.label
+                    for key, part in course.parts.items()
+                    if finished and key not in self.entries and key not in survey.failed
+                ),
+                "drift": _worse(drift_before, survey.drift(), earlier["rounds"]),
                 "calls": calls,
             }
             if path is not None:
@@ -165,26 +173,40 @@ class LatencyTable:
             survey.run(wanted, spread, left, save, advance)
         save(finished=True)
 
-    def remarks(self) -> list[str]:
-        """What is wrong with how the table was measured or fitted, in words; empty when nothing is."""
+    def faults(self) -> list[str]:
+        """What went wrong when the table was measured, in words: parts that failed or are missing, a changed speed."""
         if self.origin.get("method") == "fitted":
             return fit_remarks(self.origin)
         found = [f"{label}: failed: {reason}" for label, reason in self.origin.get("failed", {}).items()]
+        missing = self.origin.get("missing", [])
+        if missing:
+            found.append(f"no time was left for {', '.join(missing)}: the same call with more of it goes on")
         drift = self.origin.get("drift")
         if drift and drift["longer"] > DRIFT_LIMIT:
+            (slow, end), (fast, fast_end) = drift["slow_rounds"], drift["fast_rounds"]
             found.append(
-                f"the machine changed its speed: rounds {drift['slow_rounds'][0]} to {drift['slow_rounds'][1]} took "
-                f"{drift['longer']:.1%} longer than rounds {drift['fast_rounds'][0]} to {drift['fast_rounds'][1]}, "
-                f"at most {DRIFT_LIMIT:.0%} is expected: other programs, or a processor that gets too hot"
+                f"the machine changed its speed: parts took {drift['longer']:.1%} longer in rounds {slow} to {end} "
+                f"than in rounds {fast} to {fast_end}, {DRIFT_LIMIT:.0%} is the limit: other programs run, or "
+                "the processor gets too hot; all times are kept"
             )
-        asked = self.origin.get("asked", {}).get("spread")
-        wide = [entry.label for entry in self.entries.values() if entry.rounds and asked and entry.spread > asked]
-        if wide:
+        if self.correction is not None and self.origin.get("date", "") > self.correction.date:
             found.append(
-                f"{len(wide)} parts have a spread above {asked:.2%} when the time was used up, at most "
-                f"{self.origin['spread']:.2%}: {', '.join(wide)}"
+                f"the correction of {self.correction.date} is older than the last measurement, of "
+                f"{self.origin['date']}: correct the table again"
             )
         return found
+
+    def remarks(self) -> list[str]:
+        """The faults, and the parts whose spread is wider than was asked for."""
+        asked = self.origin.get("asked", {}).get("spread")
+        wide = [entry for entry in self.entries.values() if entry.rounds and asked and entry.spread > asked]
+        if not wide:
+            return self.faults()
+        widest = sorted(wide, key=lambda entry: -entry.spread)
+        named = ", ".join(f"{entry.label} {entry.spread:.1%}" for entry in widest[:_NAMED])
+        more = f" and {len(wide) - _NAMED} more" if len(wide) > _NAMED else ""
+        found = f"the time was used up before {len(wide)} parts were known to {asked:.2%}: {named}{more}"
+        return [*self.faults(), found]
 
     @classmethod
     def from_log(
@@ -384,3 +406,12 @@ class LatencyTable:
             ms = round(self.estimates.ms(part) + self.call_ms, 6)
             return Entry(ms, (0.0, 2 * ms), 0, part.label)
         return self.entries[part.key] if entry is None else entry
+
+
+def _worse(before: dict[str, Any] | None, now: dict[str, Any] | None, earlier: int) -> dict[str, Any] | None:
+    """The larger of the drift of runs before and of this one, whose rounds follow on so many earlier ones."""
+    if now is not None:
+        now = now | {third: [number + earlier for number in now[third]] for third in ("slow_rounds", "fast_rounds")}
+    if before is None or now is None:
+        return now or before
+    return max(before, now, key=lambda drift: float(drift["longer"]))

@@ -90,10 +90,9 @@ def run(args: argparse.Namespace) -> int:
             f"corrected by {len(correction.networks)} whole networks: {correction.error_before:.2%} off in the mean "
             f"before, {correction.error_after:.2%} after (each left out in turn)"
         )
-    remarks = table.remarks()
-    for remark in remarks:
+    for remark in table.remarks():
         print(f"{args.output}: {remark}", file=sys.stderr)
-    return 1 if remarks else 0
+    return 1 if table.faults() else 0
 
 
 def _minutes(text: str) -> float:

@@ -3,11 +3,13 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 
 from prototxt_gen import generate
 from prototxt_gen.errors import UnsupportedError
 from search.latency import Entry, measure
+from search.latency.measuring import quantile
 from tests.search.latency.fake_engines import FakeEngine
 
 NET = generate("s4-8_b8_c10", input_shape=(1, 3, 32, 32))
@@ -59,8 +61,22 @@ def test_what_is_no_time_is_refused(ms):
         # 1.2533 sigma / sqrt(n) with sigma a 1.349th of the quartiles' distance: 0.92906.
         (Entry(2.0, (1.9, 2.1), 400), 0.92906 * 0.2 / 20 / 2),
         (Entry(2.0, (1.9, 2.1), 400, "", (2.0,) * 16), 0.92906 * 0.2 / 4 / 2),
+        # Weights 3, 1, 1, 1 are as good as 36 / 12 rounds of one weight.
+        (Entry(2.0, (1.9, 2.1), 9, "", (2.0,) * 4, (3.0, 1.0, 1.0, 1.0)), 0.92906 * 0.2 / 3**0.5 / 2),
         (Entry(0.0, (0.0, 0.0), 1), math.inf),
     ],
 )
 def test_the_spread_is_the_standard_error_of_the_median(entry, spread):
     assert entry.spread == pytest.approx(spread, rel=1e-4)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.25, 0.5, 0.9])
+def test_quantiles_by_weight_are_those_of_values_repeated(share):
+    rng = np.random.default_rng(0)
+    values, weights = rng.normal(10, 1, 400), rng.integers(1, 9, 400)
+    repeated = np.repeat(values, weights)
+    if share > 0:
+        assert quantile(values, share, weights) == pytest.approx(np.quantile(repeated, share), abs=0.05)
+    assert quantile(values, share) == np.quantile(values, share)
+    assert quantile(values, 0.5, [1] * 400) == pytest.approx(np.median(values))
+    assert quantile([4.0], share, [7.0]) == 4.0

@@ -8,6 +8,7 @@ import pytest
 from prototxt_gen import parts
 from prototxt_gen.errors import FormatError, UnsupportedError
 from search.latency import LatencyTable, space_parts, surveying
+from search.latency.correcting import Correction
 from search.latency.surveying import LEAST_ROUNDS
 from search.spaces import BackboneSpace
 from tests.search.latency.fake_engines import FakeEngine, work
@@ -46,6 +47,25 @@ def test_a_network_pays_for_its_call_once():
     )
 
 
+def test_parts_are_weighed_by_how_much_they_count_in_their_networks():
+    """A head that takes 1 ms in a network of 21 ms, and 3 ms in one of 33: the former counts 2.5 times as much."""
+    space = BackboneSpace(((1, 2),), (8,), stem=(4,), classes=10, input_shape=(1, 3, 32, 32))
+    head = parts("s4_b8_c10", space.input_shape)[-1].net
+    ran = []
+
+    def ms(net):
+        ran.append(net)
+        if net != head:
+            return 10.0
+        return 3.0 if ran[-3].layer[-1].name == ran[-2].layer[-1].name else 1.0
+
+    table = LatencyTable.measure(space, FakeEngine(ms))
+    (entry,) = [entry for entry in table.entries.values() if entry.label.startswith("head")]
+    # About as many walks are fast as slow ones: without weights this would be 2 at least.
+    assert max(entry.rounds) == pytest.approx(3, abs=0.1) and entry.ms < 1.95
+    assert len(entry.weights) == len(entry.rounds) and min(entry.weights) == pytest.approx(33**-2, rel=0.02)
+
+
 def test_noisy_parts_are_measured_more_often():
     rng = random.Random(0)
     noisy = max(space_parts(SPACE).values(), key=lambda part: len(part.net.layer))
@@ -66,7 +86,8 @@ def test_a_spread_that_is_not_reached_in_time_is_named_and_kept(monkeypatch, tmp
     table = LatencyTable.measure(SPACE, FakeEngine(lambda net: rng.uniform(1, 3)), path, budget=600, spread=0.001)
     assert set(table.entries) == set(space_parts(SPACE))
     (remark,) = table.remarks()
-    assert "parts have a spread above 0.10%" in remark
+    assert f"the time was used up before {len(table.entries)} parts were known to 0.10%" in remark
+    assert table.faults() == []
     # The same call does not begin again; a longer one goes on.
     engine = FakeEngine(lambda net: rng.uniform(1, 3))
     assert LatencyTable.measure(SPACE, engine, path, budget=600, spread=0.001).entries == table.entries
@@ -81,6 +102,9 @@ def test_parts_for_which_there_was_no_time_are_listed(monkeypatch):
     ticking(monkeypatch)
     table = LatencyTable.measure(SPACE, FakeEngine(), budget=4)
     assert 0 < len(table.entries) < len(space_parts(SPACE))
+    (fault,) = table.faults()
+    assert fault.startswith("no time was left for ")
+    assert fault.count(", ") + 1 == len(space_parts(SPACE)) - len(table.entries)
     with pytest.raises(
         UnsupportedError, match=r"not in the latency table, which was made for inputs of \(1, 3, 32, 32"
     ):
@@ -119,8 +143,24 @@ def test_a_machine_that_throttles_in_the_middle_is_named_and_the_rest_kept(monke
     table = LatencyTable.measure(SPACE, FakeEngine(ms), spread=0.002, budget=5_000)
     (remark,) = [remark for remark in table.remarks() if "changed its speed" in remark]
     assert table.origin["drift"]["longer"] == pytest.approx(0.3, abs=0.05)
-    assert f"{table.origin['drift']['longer']:.1%} longer" in remark and "at most 10%" in remark
+    assert f"{table.origin['drift']['longer']:.1%} longer" in remark and "10% is the limit" in remark
     assert set(table.entries) == set(space_parts(SPACE))
+
+
+def test_what_a_resumed_measurement_says_of_drift_and_of_an_old_correction(tmp_path):
+    rng = random.Random(0)
+    path = tmp_path / "latency.json"
+    table = LatencyTable.measure(SPACE, FakeEngine(lambda net: rng.uniform(0.9, 1.1)), path, spread=0.01)
+    rounds = table.origin["rounds"]
+    drifted = {"longer": 0.25, "slow_rounds": [9, 12], "fast_rounds": [1, 4]}
+    table.origin["drift"] = drifted
+    table.correction = Correction(1.1, 0.0, 0.0, 0.0, ("a", "b"), 0.1, 0.01, "2020-01-01T00:00:00+00:00")
+    table.save(path)
+    again = LatencyTable.measure(SPACE, FakeEngine(lambda net: rng.uniform(0.9, 1.1)), path, spread=0.005)
+    assert again.origin["rounds"] > rounds and again.origin["drift"] == drifted
+    speed, old = again.remarks()
+    assert "25.0% longer in rounds 9 to 12" in speed
+    assert "the correction of 2020-01-01T00:00:00+00:00 is older than the last measurement" in old
 
 
 def test_a_steady_machine_has_no_remark():

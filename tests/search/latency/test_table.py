@@ -8,8 +8,10 @@ from caffe_zoo.cards import CARDS
 from prototxt_gen import generate, parse_architecture, parts, summarize
 from prototxt_gen.errors import FileError, FormatError, UnsupportedError
 from search.latency import Entry, LatencyTable, space_parts
+from search.latency.correcting import Correction
 from search.spaces import BackboneSpace
 
+CORRECTION = Correction(0.9, 0.1, 0.0, 0.0, ("s4_b8_c10",), 0.05, 0.01, "2026-11-21T00:00:00+00:00")._asdict()
 SPACE = BackboneSpace(
     depths=((1, 2), (1, 3)),
     widths=(8, 16, 256, 512),
@@ -64,6 +66,29 @@ def test_blocks_not_measured_are_all_listed():
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"samples": -1}}}, r"entries\.a\.samples"),
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"samples": True}}}, r"entries\.a\.samples"),
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"label": None}}}, r"entries\.a\.label"),
+        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"rounds": [1.0, None]}}}, r"entries\.a\.rounds"),
+        (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"weights": [1.0]}}}, r"entries\.a\.weights"),
+        (lambda d: d | {"call_ms": -1}, "call_ms"),
+        (lambda d: d | {"origin": []}, "origin"),
+        *(
+            (lambda d, field=field, found=found: d | {"origin": {field: found}}, rf"origin\.{field}")
+            for field, found in {
+                "calls": ["1"],
+                "rounds": -1,
+                "seconds": None,
+                "spread": "1%",
+                "input_shapes": [1, 3, 224, 224],
+                "finished": 1,
+                "failed": {"a": 1},
+                "asked": {"subject": "df1", "spread": 0.01},
+                "drift": {"longer": 0.2, "slow_rounds": [1, 2]},
+            }.items()
+        ),
+        (lambda d: d | {"correction": 1.1}, "correction"),
+        *(
+            (lambda d, name=name, found=found: d | {"correction": CORRECTION | {name: found}}, rf"correction\.{name}")
+            for name, found in {"slope": None, "part_ms": float("nan"), "networks": [1], "date": 2026}.items()
+        ),
         (lambda d: d | {"entries": {"a": d["entries"]["a"] | {"label": "a\x1b[31m"}}}, r"label: found 'a\\x1b\[31m'"),
         (lambda d: '{"format": 1,' + json.dumps(d)[1:], "the name 'format' is there twice"),
     ],
