@@ -42,27 +42,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     args = _parser(next((word for word in words if not word.startswith("-")), None)).parse_args(words)
+    command = f"{args.command} {args.subcommand}" if "subcommand" in args else args.command
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UnknownFieldWarning)
-            warnings.showwarning = _warner(args.command, warnings.showwarning)
+            warnings.showwarning = _warner(command, warnings.showwarning)
             status: int = args.run(args)
         sys.stdout.flush()
         return status
     except CaffeError as fault:
         if args.traceback:
             raise
-        print(f"dongfeng {args.command}: {_one_line(str(fault))}", file=sys.stderr)
+        print(f"dongfeng {command}: {_one_line(str(fault))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"dongfeng {args.command}: interrupted", file=sys.stderr)
+        print(f"dongfeng {command}: interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
         # The reader of our output has left, as `| head` does.
         _discard_output()
         return 0
     except OSError as fault:  # what is written to files has become a CaffeError already
-        print(f"dongfeng {args.command}: standard output: cannot be written: {reason(fault)}", file=sys.stderr)
+        print(f"dongfeng {command}: standard output: cannot be written: {reason(fault)}", file=sys.stderr)
         _discard_output()
         return 2
 

@@ -145,14 +145,18 @@ class TorchSession(Session):
         self._set_threads()
         with torch.inference_mode():
             begun = perf_counter_ns()
-            result = self._module(*tensors)
+            result = self._forward(tensors)
             ms = (perf_counter_ns() - begun) / 1e6
         return self._named(result), ms
 
     def _call(self, tensors: Sequence[Tensor | None]) -> dict[str, Tensor]:
-        """The tops by name. UnsupportedError for a layer that PyTorch does not compute in this precision."""
+        """The tops by name, in memory that the caller may read until the next call."""
+        return self._named(self._forward(tensors))
+
+    def _forward(self, tensors: Sequence[Tensor | None]) -> Any:
+        """What the module gives. UnsupportedError for a layer that PyTorch does not compute in this precision."""
         try:
-            return self._named(self._module(*tensors))
+            return self._module(*tensors)
         except CaffeError:
             raise
         except RuntimeError as fault:

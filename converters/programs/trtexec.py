@@ -43,7 +43,7 @@ _AROUND = (
 _OWN = re.compile(r"^\(Unnamed Layer\* \d+\).*|^\[.*\]$|^__my[le].*")
 _FOREIGN = re.compile(r"^\{ForeignNode\[(.*)\]\}$")
 # How often a row may stand in brackets of another.
-_DEEPEST = 100
+_DEEPEST = 20
 # Plugins by the beginning of their names, which end in numbers, for layers of the release's fork.
 _PLUGINS = {"BiInterpolationPSP1_": "Interp"}
 

@@ -133,6 +133,7 @@ class LatencyTable:
         shape = list(next(iter(input_shapes(next(iter(course.parts.values())).net).values())))
         shapes = [other for other in self.origin.get("input_shapes", []) if other != shape] + [shape]
         survey = Survey(course, engine, known, self.origin.get("calls", ()), seed + earlier["rounds"])
+        drift_before = self.origin.get("drift")
 
         def save(finished: bool = False) -> None:
             found = survey.entries()
@@ -157,7 +158,7 @@ class LatencyTable:
                     for key, part in course.parts.items()
                     if finished and key not in self.entries and key not in survey.failed
                 ),
-                "drift": survey.drift(),
+                "drift": _worse(drift_before, survey.drift(), earlier["rounds"]),
                 "calls": calls,
             }
             if path is not None:
@@ -187,6 +188,11 @@ class LatencyTable:
                 f"the machine changed its speed: parts took {drift['longer']:.1%} longer in rounds {slow} to {end} "
                 f"than in rounds {fast} to {fast_end}, {DRIFT_LIMIT:.0%} is the limit: other programs run, or "
                 "the processor gets too hot; all times are kept"
+            )
+        if self.correction is not None and self.origin.get("date", "") > self.correction.date:
+            found.append(
+                f"the correction of {self.correction.date} is older than the last measurement, of "
+                f"{self.origin['date']}: correct the table again"
             )
         return found
 
@@ -400,3 +406,12 @@ class LatencyTable:
             ms = round(self.estimates.ms(part) + self.call_ms, 6)
             return Entry(ms, (0.0, 2 * ms), 0, part.label)
         return self.entries[part.key] if entry is None else entry
+
+
+def _worse(before: dict[str, Any] | None, now: dict[str, Any] | None, earlier: int) -> dict[str, Any] | None:
+    """The larger of the drift of runs before and of this one, whose rounds follow on so many earlier ones."""
+    if now is not None:
+        now = now | {third: [number + earlier for number in now[third]] for third in ("slow_rounds", "fast_rounds")}
+    if before is None or now is None:
+        return now or before
+    return max(before, now, key=lambda drift: float(drift["longer"]))

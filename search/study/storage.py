@@ -27,7 +27,7 @@ from prototxt_gen.architectures import Backbone, parse_backbone
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError
 from prototxt_gen.files import replacing
 from search.costs import plain
-from search.latency import space_parts
+from search.latency.predicting import placed_parts
 from search.strategies.strategy import Strategy
 from search.training.schedule import Schedule
 
@@ -146,13 +146,15 @@ def settings_of(
 
 def _predicting(search: Strategy) -> list[Any]:
     """The times of the space's parts, and what the table makes of them where that is not their plain sum."""
-    table, parts = search.table, space_parts(search.space)
-    entries = sorted((key, table.entries[key].ms) for key in parts)
-    base = table.base_nanoseconds
-    made = sorted((key, table.part_nanoseconds(part)) for key, part in parts.items())
-    is_plain = base == 0 and all(nanoseconds == round(table.entries[key].ms * 1e6) for key, nanoseconds in made)
-    told: list[Any] = entries if is_plain else [entries, base, made]
-    return told if table.curve is None else [told, table.curve]
+    table = search.table
+    stem, blocks, heads = placed_parts(search.space)
+    placed = [stem, *blocks.values(), *heads.values()]
+    base, made = table.base_nanoseconds, [table.part_nanoseconds(part) for part in placed]
+    times = {part.key: table.entries[part.key].ms for part in placed if part.key in table.entries}
+    plain_sum = [round(times[part.key] * 1e6) if part.key in times else None for part in placed]
+    if base == 0 and made == plain_sum and table.curve is None:
+        return sorted(times.items())
+    return [base, made, table.curve]
 
 
 def _begin(path: Path, settings: dict[str, Any]) -> None:

@@ -101,19 +101,32 @@ def _read_times(path: Path, found: Times) -> None:
     except UnicodeDecodeError as fault:
         raise FormatError(f"{path}: not a text: {fault}") from fault
     lines = csv.DictReader(text.splitlines())
-    if not set(COLUMNS) <= set(lines.fieldnames or ()):
-        raise FormatError(f"{path}: line 1: found {(text.splitlines() or [''])[0][:80]!r}, expected architecture,ms")
     faults = []
-    for row in lines:
-        code, ms = ((row[name] or "").strip() for name in COLUMNS)
-        try:
-            network = resolve_architecture(code)
-            if ms:
-                found.ms.append(float(ms))
-                found.networks.append(network)
-            else:
-                found.untimed.append(network)
-        except ValueError as fault:
-            faults.append(f"line {lines.line_num}: {fault}")
+    try:
+        if not set(COLUMNS) <= set(lines.fieldnames or ()):
+            raise FormatError(
+                f"{path}: line 1: found {(text.splitlines() or [''])[0][:80]!r}, expected architecture,ms"
+            )
+        for row in lines:
+            code, ms = ((row[name] or "").strip() for name in COLUMNS)
+            try:
+                network = resolve_architecture(code)
+                if ms:
+                    found.ms.append(_milliseconds(ms))
+                    found.networks.append(network)
+                else:
+                    found.untimed.append(network)
+            except ValueError as fault:
+                faults.append(f"line {lines.line_num}: {fault}")
+    except csv.Error as fault:  # a field of 128 kB
+        raise FormatError(f"{path}: line {lines.line_num + 1}: {fault}") from fault
     if faults:
         raise FormatError(f"{path}: {'; '.join(faults[:5])}" + (f"; {len(faults) - 5} more" * (len(faults) > 5)))
+
+
+def _milliseconds(text: str) -> float:
+    """A time from 0 to 1e9 ms, as in a latency table; ValueError for another text."""
+    ms = float(text)
+    if not 0 < ms < 1e9:
+        raise ValueError(f"found {text[:40]} ms, expected a number above 0")
+    return ms

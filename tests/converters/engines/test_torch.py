@@ -100,6 +100,18 @@ def test_bfloat16_is_less_exact_and_labels_are_not(net_of):
     assert ms > 0 and torch.equal(outputs["y"].float(), torch.from_numpy(found["y"]))
 
 
+def test_layers_without_code_for_a_type_are_told(net_of):
+    lrn = """layer { name: "n" type: "LRN" bottom: "x" top: "y"
+                     lrn_param { norm_region: ACROSS_CHANNELS local_size: 3 } }"""
+    net, x = net_of(lrn, x=(1, 4, 5, 5)), {"x": np.ones((1, 4, 5, 5), np.float32)}
+    session = make_engine("torch", precision="bfloat16").load(net, {})
+    for way in (session.run, session.time):
+        try:
+            way(x)  # some version of PyTorch may have it
+        except UnsupportedError as fault:
+            assert "PyTorch cannot run it" in str(fault)
+
+
 def test_places_that_a_type_cannot_hold_are_refused(net_of):
     best = 'layer { name: "best" type: "ArgMax" bottom: "x" top: "y" argmax_param { axis: 1 } }'
     engine = make_engine("torch", precision="bfloat16")

@@ -8,6 +8,7 @@ import pytest
 from prototxt_gen import parts
 from prototxt_gen.errors import FormatError, UnsupportedError
 from search.latency import LatencyTable, space_parts, surveying
+from search.latency.correcting import Correction
 from search.latency.surveying import LEAST_ROUNDS
 from search.spaces import BackboneSpace
 from tests.search.latency.fake_engines import FakeEngine, work
@@ -144,6 +145,22 @@ def test_a_machine_that_throttles_in_the_middle_is_named_and_the_rest_kept(monke
     assert table.origin["drift"]["longer"] == pytest.approx(0.3, abs=0.05)
     assert f"{table.origin['drift']['longer']:.1%} longer" in remark and "10% is the limit" in remark
     assert set(table.entries) == set(space_parts(SPACE))
+
+
+def test_what_a_resumed_measurement_says_of_drift_and_of_an_old_correction(tmp_path):
+    rng = random.Random(0)
+    path = tmp_path / "latency.json"
+    table = LatencyTable.measure(SPACE, FakeEngine(lambda net: rng.uniform(0.9, 1.1)), path, spread=0.01)
+    rounds = table.origin["rounds"]
+    drifted = {"longer": 0.25, "slow_rounds": [9, 12], "fast_rounds": [1, 4]}
+    table.origin["drift"] = drifted
+    table.correction = Correction(1.1, 0.0, 0.0, 0.0, ("a", "b"), 0.1, 0.01, "2020-01-01T00:00:00+00:00")
+    table.save(path)
+    again = LatencyTable.measure(SPACE, FakeEngine(lambda net: rng.uniform(0.9, 1.1)), path, spread=0.005)
+    assert again.origin["rounds"] > rounds and again.origin["drift"] == drifted
+    speed, old = again.remarks()
+    assert "25.0% longer in rounds 9 to 12" in speed
+    assert "the correction of 2020-01-01T00:00:00+00:00 is older than the last measurement" in old
 
 
 def test_a_steady_machine_has_no_remark():

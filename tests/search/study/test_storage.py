@@ -10,6 +10,8 @@ import pytest
 import sqlalchemy
 
 from prototxt_gen.errors import FileError, FormatError
+from search.latency import LatencyTable
+from search.latency.curves import Curve
 from search.study.storage import FORMAT, NAME
 from search.training.schedule import Schedule
 
@@ -83,6 +85,15 @@ def test_a_table_that_makes_other_predictions_of_the_same_times_is_refused(small
     path.write_text(json.dumps(document | {"call_ms": 1e-5}))
     with pytest.raises(FormatError, match="latency table"):
         small.search_in(tmp_path)
+
+
+def test_a_table_with_a_curve_is_another(small, tmp_path):
+    small.search_in(tmp_path, trials=1)
+    table = LatencyTable.load(tmp_path / "latency.json")
+    assert small.search_in(tmp_path, trials=1, engine=None, table=table).counts()["trained"] == 1
+    table.curve = Curve((1.0, 2.0), (1.0, 3.0))
+    with pytest.raises(FormatError, match="latency table"):
+        small.search_in(tmp_path, trials=1, engine=None, table=table)
 
 
 def test_a_table_that_knows_more_networks_is_the_same(small, tmp_path):

@@ -56,7 +56,7 @@ def test_what_is_missing_is_refused_or_left_out(folder, tmp_path, run, fault):
     lost = sorted((folder / "results" / "round-2").glob("003-*.txt"))[0]
     lost.unlink()
     said = fault("profile", "import", folder, "-o", tmp_path / "t.json")
-    assert said == f"dongfeng profile: {lost.stem} (round 2): missing\n"
+    assert said == f"dongfeng profile import: {lost.stem} (round 2): missing\n"
     assert not (tmp_path / "t.json").exists()
     assert f"left out: {lost.stem} (round 2): missing" in run(
         "profile", "import", folder, "--partial", "-o", tmp_path / "t.json"

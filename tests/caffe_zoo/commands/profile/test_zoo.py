@@ -30,7 +30,7 @@ def test_nothing_that_runs_is_an_error_after_the_rest(tmp_path, capsys, monkeypa
     assert main([*CHOICE, "-o", str(tmp_path / "zoo.md")]) == 2
     printed = capsys.readouterr()
     assert "df-lite at 224x224: no room\n  pl1a_seg at 64x64: no room\n" in printed.out
-    assert printed.err == "dongfeng profile: engine torch: none of the networks ran\n"
+    assert printed.err == "dongfeng profile zoo: engine torch: none of the networks ran\n"
     assert "- df-lite at 224x224: no room" in (tmp_path / "zoo.md").read_text()
 
 

@@ -98,9 +98,12 @@ def test_killed_it_goes_on_where_it_was(calls, blocks, measure, environment):
 def test_stopped_by_ctrl_c(blocks, environment):
     tool = Path(environment["PATH"].split(":")[0]) / "mytool"
     tool.write_text(tool.read_text().replace("bytes=", "sleep 0.3; bytes="))
+    # Tests that run in the background of a shell have SIGINT ignored, and a shell cannot trap what it finds ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     started = subprocess.Popen(
         ["sh", str(blocks / "measure.sh")], env=environment, start_new_session=True, stdout=subprocess.PIPE, text=True
     )
+    signal.signal(signal.SIGINT, before)
     while len(results_of(blocks)) < 2:
         time.sleep(0.02)
     os.killpg(started.pid, signal.SIGINT)
