@@ -26,8 +26,6 @@ RUNS_OF_PROGRAMS = 20
 SECONDS_PER_SAVE = 3.0
 #: The parts of one third of the rounds may take so much longer than those of another; more is called drift.
 DRIFT_LIMIT = 0.10
-# Random networks for each one that is walked.
-_DRAWN = 16
 
 
 def is_done(entry: Entry | None, spread: float, engine: Engine) -> bool:
@@ -157,7 +155,7 @@ class Survey:
         while open_parts and perf_counter() - begun < limit:
             self.rounds += 1
             round_begun, is_full = perf_counter(), rest >= full
-            for step in self._steps(wanted if is_full else open_parts, entries):
+            for step in self._steps(wanted if is_full else open_parts):
                 step()
                 self.seconds = perf_counter() - begun
                 if perf_counter() - saved > SECONDS_PER_SAVE:
@@ -179,19 +177,15 @@ class Survey:
         self.seconds = perf_counter() - begun
         save()
 
-    def _steps(self, wanted: Sequence[str], entries: Mapping[str, Entry]) -> Iterator[Callable[[], object]]:
+    def _steps(self, wanted: Sequence[str]) -> Iterator[Callable[[], object]]:
         """What a round does, in steps: each part wanted is met at least once, in an order drawn anew."""
         unmet = self._rng.sample(wanted, len(wanted))
         if not self._engine.in_process:
             yield self._call
             yield from (partial(self._sample, self._course.parts[key]) for key in unmet)
             return
-        typical = float(np.median([entry.ms for entry in entries.values()])) if entries else 1.0
         while unmet := [key for key in unmet if key not in self.failed]:
-            drawn = [self._course.through(unmet[0], self._rng) for _ in range(_DRAWN)]
-            # Networks that count for more are drawn more often (see _walk).
-            times = [sum(entries[part.key].ms if part.key in entries else typical for part in one) for one in drawn]
-            (network,) = self._rng.choices(drawn, [1 / ms for ms in times])
+            network = self._course.through(unmet[0], self._rng)
             yield partial(self._walk, network)
             met = {part.key for part in network}
             unmet = [key for key in unmet if key not in met]
@@ -203,7 +197,8 @@ class Survey:
         timed, calls = self._walker.walk(network)
         self._call_samples += calls
         # A part runs faster in a small network, whose other parts leave its weights in the caches; and there it counts
-        # for more: an error of so many ms is a share of the network's time. So walks weigh by its inverse.
+        # for more: an error of so many ms is a share of the network's time. So walks weigh by its inverse, once: then
+        # the sums' relative errors are 0 in the mean. Drawing small networks more often, too, made sums too low.
         total = sum(float(np.median(timed[part.key])) for part in network if part.key in timed)
         for key, times in timed.items():
             self._add(key, times, 1 / total)
