@@ -191,7 +191,7 @@ class Survey:
             drawn = [self._course.through(unmet[0], self._rng) for _ in range(_DRAWN)]
             # Networks that count for more are drawn more often (see _walk).
             times = [sum(entries[part.key].ms if part.key in entries else typical for part in one) for one in drawn]
-            (network,) = self._rng.choices(drawn, [ms**-2 for ms in times])
+            (network,) = self._rng.choices(drawn, [1 / ms for ms in times])
             yield partial(self._walk, network)
             met = {part.key for part in network}
             unmet = [key for key in unmet if key not in met]
@@ -203,10 +203,10 @@ class Survey:
         timed, calls = self._walker.walk(network)
         self._call_samples += calls
         # A part runs faster in a small network, whose other parts leave its weights in the caches; and there it counts
-        # for more. Weights by the inverse square of the network's time have the least squares of relative errors.
+        # for more: an error of so many ms is a share of the network's time. So walks weigh by its inverse.
         total = sum(float(np.median(timed[part.key])) for part in network if part.key in timed)
         for key, times in timed.items():
-            self._add(key, times, total**-2)
+            self._add(key, times, 1 / total)
 
     def _sample(self, part: Part) -> None:
         if times := self._walker.samples(part, RUNS_OF_PROGRAMS):
