@@ -94,6 +94,7 @@ def how_to_add(subject: str, table: LatencyTable, path: Path) -> str:
     if method == "measured":
         options = [f"--engine {target.get('engine', 'torch')}"]
         options += [f"--{name} {target[name]}" for name in ("threads", "precision") if target.get(name)]
+        options += [f"--batch {target['batch']}"] if target.get("batch", 1) != 1 else []
         words = f"{subject} {' '.join(options)} -o {path}"
         return f"on the device that it was made on, `dongfeng profile measure {words}` adds them"
     if method == "log":

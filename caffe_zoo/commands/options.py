@@ -170,7 +170,7 @@ def _whole(text: str, units: Mapping[str, int], examples: str) -> int:
 
 
 def percent(text: str) -> float:
-    """The type of an option that is a share such as 1% or 0.5 %; 0.01 is 1 %, too."""
+    """The type of an option that is a share such as 1% or 0.5 %; 0.01 is 1 %, too, and 5 is taken for neither."""
     number, sign, rest = text.partition("%")
     try:
         value = float(number) / (100 if sign else 1)
@@ -178,6 +178,8 @@ def percent(text: str) -> float:
         value = math.nan
     if rest or not 0 < value < math.inf:
         raise argparse.ArgumentTypeError(f"{text!r} is not a share above 0, such as 1%")
+    if not sign and value >= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} may mean {text}% or {100 * value:g}%: write which")
     return value
 
 

@@ -139,7 +139,7 @@ def run(args: argparse.Namespace) -> int:
     def interval_of(table: LatencyTable) -> tuple[float, float]:
         for remark in table.remarks():
             print(f"{args.table or args.out / LATENCY_TABLE}: {remark}", file=sys.stderr)
-        interval, shares = asked.resolved(latency_by(table, space, args.out / LATENCY_TABLE, engine))
+        interval, shares = asked.resolved(latency_by(table, space, args.table or args.out / LATENCY_TABLE, engine))
         overview = Overview(space, table)
         verdict = overview.verdict(interval)
         if not overview.within(interval).most:

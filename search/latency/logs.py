@@ -77,7 +77,7 @@ def read_log(
     plan = _Plan(architecture, input_shape, cut, program, times)
     _check_network(source, plan.rows, times)
     rest = (times.ms[0] - sum(row.ms for row in times.layers)) / len(times.layers)
-    found = [0.0] * len(cut)
+    found, told = [0.0] * len(cut), [0.0] * len(cut)
     named: set[str] = set()
     lost: list[str] = []
     across: list[str] = []
@@ -91,12 +91,14 @@ def read_log(
         named.update(name for one in names for name in one if plan.home[name] in homes)
         for home, portion in plan.portions(homes, names).items():
             found[home] += portion * (row.ms + rest)
+            told[home] += portion * row.ms
             plan.note(home, names, portion * (row.ms + rest))
     faults = [
         _listed("rows of no layer of the network", [repr(row) for row in lost]),
         _listed("rows of several parts, which are shared out only by choice", across),
         _listed("layers without a row", plan.missing(named)),
-        _listed("parts without a time", [part.label for part, time in zip(cut, found, strict=True) if time <= 0]),
+        # A share of the rest alone, which every row gets, is no measurement.
+        _listed("parts without a time", [part.label for part, time in zip(cut, told, strict=True) if time <= 0]),
     ]
     if any(faults):
         size = "x".join(map(str, plan.input_shape))
@@ -250,7 +252,8 @@ def table_with(kind: type[Table], before: Table | None, log: Log) -> Table:
     origin = {} if before is None else before.origin
     if before is not None and origin.get("method") != "log":
         raise FormatError(
-            f"table: origin: found {origin.get('method')!r}, expected 'log': logs are added to logs alone"
+            f"the table: origin: found {origin.get('method')!r}, expected 'log': logs are added to a table of logs "
+            f"alone, give another name for the new one"
         )
     if before is not None and before.target != log.target:
         raise FormatError(

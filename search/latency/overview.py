@@ -135,7 +135,7 @@ class Overview:
             return f"{wanted}: may be met: {self.share(number)}"
         if most < self.fastest.ms:
             over = self.fastest.ms - most
-            share = f" ({100 * over / most:.3g} % of the limit)" if most > 0 else ""
+            share = f" ({whole(round(100 * over / most))} % of the limit)" if most > 0 else ""
             found = f"the fastest takes {self.fastest.ms:.6g} ms, {over:.6g} ms too many{share}"
             return f"{wanted}: cannot be met: {found}"
         if least > self.slowest.ms:

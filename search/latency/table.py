@@ -6,7 +6,6 @@ that of the part at batch 1 (see prototxt_gen/generator/parts.py), so that equal
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -31,6 +30,7 @@ from search.latency.fitting.estimates import Estimates
 from search.latency.measuring import Entry, input_shapes
 from search.latency.predicting import predictor, space_parts
 from search.latency.surveying import DRIFT_LIMIT, Survey, is_done
+from search.latency.targets import target_differences
 from search.progress import progress_bar
 from search.spaces import BackboneSpace
 from search.spaces.vectors import Vectors
@@ -365,8 +365,10 @@ class LatencyTable:
     def check_target(self, engine: Engine, subject: str = "latency table") -> None:
         """FormatError when the engine is another target than the table's: its times say nothing about these."""
         if self.target != engine.target:
+            differ = target_differences(self.target, engine.target)
             raise FormatError(
-                f"{subject}: target: found {json.dumps(self.target)}, this run has {json.dumps(engine.target)}"
+                f"{subject}: target: measured with another one: "
+                + ", ".join(f"{name}: found {ours}, this run has {theirs}" for name, ours, theirs in differ)
             )
 
     @property

@@ -43,10 +43,10 @@ def run(args: argparse.Namespace) -> int:
 
     table, space = LatencyTable.load(args.table), parse_space(args.space)
     table = table.plain() if args.plain else table
+    engine = engine_of(args, args.batch or 1)
+    table.check_target(engine, str(args.table))
     networks = unseen_networks(table, space, args.networks, args.seed)
-    found = check(
-        table, engine_of(args, args.batch or 1), networks, space.input_shape, rounds=args.rounds, progress=True
-    )
+    found = check(table, engine, networks, space.input_shape, rounds=args.rounds, progress=True)
     if args.json is not None:
         write_bytes(args.json, (json.dumps(found.document(), indent=1) + "\n").encode())
     measured = [entry.ms for entry in found.measured]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from caffe_zoo.commands.networks import resolve_architecture
-from caffe_zoo.commands.options import size
+from caffe_zoo.commands.options import percent, size
 from prototxt_gen.errors import FormatError
 from prototxt_gen.files import read_bytes
 
@@ -50,10 +50,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--precision", metavar="TYPE", help="the type of the numbers there: float16, int8, ...")
     parser.add_argument(
         "--limit",
-        type=float,
-        default=5.0,
+        type=percent,
+        default=0.05,
         metavar="PERCENT",
-        help="the largest mean error in cross-validation that is good enough (default: 5)",
+        help="the largest mean error in cross-validation that is good enough (default: 5%%)",
     )
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table")
 
@@ -80,9 +80,9 @@ def run(args: argparse.Namespace) -> int:
         f"within 5 % {checked['within_5']:.0%}, within 10 % {checked['within_10']:.0%}"
         + ("" if checked["tau"] is None else f", Kendall's tau {checked['tau']:.3f}")
     )
-    for remark in fit_remarks(table.origin, args.limit / 100):
+    for remark in fit_remarks(table.origin, args.limit):
         print(remark)
-    return int(100 * checked["mean_error"] > args.limit)
+    return int(checked["mean_error"] > args.limit)
 
 
 def read_times(paths: Sequence[Path]) -> Times:
@@ -126,7 +126,10 @@ def _read_times(path: Path, found: Times) -> None:
 
 def _milliseconds(text: str) -> float:
     """A time from 0 to 1e9 ms, as in a latency table; ValueError for another text."""
-    ms = float(text)
+    try:
+        ms = float(text)
+    except ValueError:
+        raise ValueError(f"found {text[:40]!r}, expected milliseconds") from None
     if not 0 < ms < 1e9:
         raise ValueError(f"found {text[:40]} ms, expected a number above 0")
     return ms

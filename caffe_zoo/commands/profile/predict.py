@@ -7,6 +7,7 @@ from pathlib import Path
 
 from caffe_zoo.commands.networks import by_shape
 from caffe_zoo.commands.options import size
+from prototxt_gen.errors import UnsupportedError
 
 EXAMPLE = "dongfeng profile predict latency.json df1"
 
@@ -29,7 +30,11 @@ def run(args: argparse.Namespace) -> int:
     table = table.plain() if args.plain else table
     for shape, networks in by_shape(args.network, args.input_size):
         for network in networks:
-            total = table.predict(network, shape)
+            try:
+                total = table.predict(network, shape)
+            except UnsupportedError as fault:
+                hint = "" if args.input_size else "; --input-size gives another size than the network's own"
+                raise UnsupportedError(f"{args.table}: {fault}{hint}") from None
             rows = [("every call", table.base_nanoseconds / 1e6)]
             rows += [
                 (part.label + " (estimated)" * table.is_estimated(part), table.part_nanoseconds(part) / 1e6)

@@ -75,8 +75,8 @@ def import_times(
     reasons = {path.stem: text for path, text in unreadable.items()}
     missing = _missing(export, timed, kept, read, reasons)
     faults = [*_changed(export, Path(folder)), *read.foreign, *_mixed_sessions(read), *_mixed_runs(timed), *unsteady]
-    if not partial:
-        # What cannot be read has been named already.
+    if not partial and not unsteady:
+        # Where no round counts, every time would be missing. What cannot be read has been named already.
         faults += [*unreadable.values(), *(text for name, text in missing if name not in reasons)]
     if faults:
         raise FormatError("; ".join(faults))

@@ -1,11 +1,14 @@
-"""Options that several commands share: --strict and --input-shape."""
+"""Options that several commands share: --strict, --input-shape, shares."""
 
 from __future__ import annotations
+
+import argparse
 
 import numpy as np
 import pytest
 
 from caffe_zoo.cli import main
+from caffe_zoo.commands.options import percent
 from converters import save_weights
 
 
@@ -74,3 +77,12 @@ def test_a_network_whose_inputs_state_no_shape(fault, run, tmp_path):
     fault("show", prototxt, "--input-shape", "2,5", "--input-shape", "x=2,5")
     said = fault("convert", caffemodel, tmp_path / "out.h5", "--input-shape", "2,5")
     assert "needs the network" in said
+
+
+def test_a_share_says_whether_it_is_in_percent():
+    assert [percent(text) for text in ("5%", "0.05", "0.5 %", "250%")] == [0.05, 0.05, 0.005, 2.5]
+    with pytest.raises(argparse.ArgumentTypeError, match="'5' may mean 5% or 500%: write which"):
+        percent("5")
+    for text in ("0%", "-1%", "nan", "5%%", "x"):
+        with pytest.raises(argparse.ArgumentTypeError, match="is not a share above 0"):
+            percent(text)

@@ -183,6 +183,17 @@ def test_a_log_cut_off_in_its_rows_is_refused(log):
         LatencyTable.from_log(log(trtexec_profile([*rows[:-1], (rows[-1][0], 0)])), CODE, SHAPE)
 
 
+def test_a_part_whose_rows_all_say_zero_has_no_time(log):
+    """The rest of the total, which every row gets a share of, is not what such a part took."""
+    text, _ = caffe_log()
+    zeros = re.sub(r"(Decoder_score\.up8\tforward:) \S+ ms", r"\1 0 ms", text)
+    with pytest.raises(FormatError, match=r"not a whole log of .*parts without a time: upsampling"):
+        LatencyTable.from_log(log(zeros), CODE, SHAPE)
+    zeros = re.sub(r"forward: \S+ ms", "forward: 0 ms", text)
+    with pytest.raises(FormatError, match=r"parts without a time: stem .*, basic .*"):
+        LatencyTable.from_log(log(zeros), CODE, SHAPE)
+
+
 def test_a_log_without_layers_is_no_table(log):
     times = '[\n { "computeMs" : 2.0, "startEnqMs" : 0 }\n]'.replace("{ ", '{ "startEnqMs" : 0, ')
     with pytest.raises(FormatError, match="expected times of layers, found those of the whole network alone"):

@@ -27,3 +27,22 @@ def test_codes_and_places_round_trip(depths, widths, data):
 def test_no_code_of_a_space(code):
     with pytest.raises(ArchitectureError, match="space"):
         parse_space(code)
+
+
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("8-16_b1-2_w8_c10_i3x32x32", "part 1, '8-16', is not the stem's widths"),
+        ("s8-16_b1_w8_c10_i3x32x32", "part 2, 'b1', is not a stage with its fewest and most blocks"),
+        ("s8-16_b1-2_b2_w8_c10_i3x32x32", "part 3, 'b2', is not a stage with its fewest and most blocks"),
+        ("s8-16_b1-2_8_c10_i3x32x32", "part 3, '8', is not the widths"),
+        ("s8-16_b1-2_w8_i3x32x32", "part 4, 'i3x32x32', is not the number of classes"),
+        ("s8-16_b1-2_w8_c10_i32x32", "part 5, 'i32x32', is not the input's channels, height and width"),
+        ("s8-16_b1-2_w8_c10", "ends before the input's channels"),
+        ("s8-16_b1-2_w8_c10_i3x32x32_m", "part 6, 'm', is not expected"),
+    ],
+)
+def test_a_wrong_code_names_its_first_wrong_part(code, said):
+    with pytest.raises(ArchitectureError) as fault:
+        parse_space(code)
+    assert said in str(fault.value)

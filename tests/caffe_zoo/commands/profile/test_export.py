@@ -57,7 +57,7 @@ def test_networks_of_the_zoo_at_any_size(tmp_path, run):
         (["--space", SPACE, "--tool", "caffe", "--input-size", "8x8"], "--input-size is for --network alone"),
         (["--space", SPACE, "--tool", "caffe", "--precision", "float16"], "caffe: precision: found 'float16'"),
         (["--space", SPACE, "--tool", "trtexec", "--files", "caffe"], "trtexec: needs onnx, found files 'caffe'"),
-        (["--space", "s4", "--tool", "caffe"], "space 's4': expected stem, stages"),
+        (["--space", "s4", "--tool", "caffe"], "space 's4': ends before a stage"),
         (["--network", "df9", "--tool", "caffe"], "'df9' is neither a network of the zoo"),
         (["--space", SPACE, "--tool", "own", "--command", "t {x}", "--pattern", "(.)"], "found {x}, expected some of"),
         (

@@ -45,7 +45,10 @@ def test_a_table_that_is_too_rough_is_written_and_told(tmp_path, capsys):
     [
         ("", "line 1: found '', expected architecture,ms"),
         ("network,time\ndf1,3\n", "line 1: found 'network,time', expected architecture,ms"),
-        ("architecture,ms\ndf1,3\ndf9,2\ndf2,fast\n", "line 3: 'df9' is neither a network .* line 4: .*'fast'"),
+        (
+            "architecture,ms\ndf1,3\ndf9,2\ndf2,fast\n",
+            "line 3: 'df9' is neither a network .* line 4: found 'fast', expected milliseconds",
+        ),
         ("architecture,ms\ndf1,3\ndf2\n", "found 1 different ones"),
         ("architecture,ms\ndf1,nan\n", "line 2: found nan ms, expected a number above 0"),
         ("architecture,ms\ndf1,1e300\n", "line 2: found 1e300 ms"),
