@@ -118,7 +118,7 @@ def test_what_is_wrong_with_the_table_is_told(finished, tmp_path, capsys):
     (out / "latency.json").write_text(json.dumps(document))
     assert command(*words, "--out", str(out)) == 0
     told = capsys.readouterr().err
-    assert f"{out / 'latency.json'}: the machine changed its speed: rounds 5 to 8 took 50.0% longer" in told
+    assert f"{out / 'latency.json'}: the machine changed its speed: parts took 50.0% longer in rounds 5 to 8" in told
 
 
 def test_a_limit_that_no_network_meets_is_told_before_any_training(finished, tmp_path, capsys):
