@@ -56,7 +56,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--table",
         type=Path,
         metavar="FILE",
-        help="latencies of this table, another device's say (see `dongfeng profile`), instead of measuring here",
+        help="latencies of this table, another device's say (see `dongfeng profile`), instead of measuring here; no "
+        "engine runs then",
     )
     add_limits(parser)
     for name, (kind, what, example) in COSTS.items():
