@@ -202,7 +202,7 @@ def test_times_of_two_targets_do_not_mix(tmp_path):
     path = tmp_path / "latency.json"
     LatencyTable({"engine": "another"}).save(path)
     before = path.read_bytes()
-    with pytest.raises(FormatError, match=r"latency.json: .*parts are to be measured: target: .*found another, .*has fake"):
+    with pytest.raises(FormatError, match=r"latency.json: .*to be measured: target: .*found another, .*has fake"):
         LatencyTable.measure(SPACE, FakeEngine(), path)
     assert path.read_bytes() == before
 
