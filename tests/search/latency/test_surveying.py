@@ -25,7 +25,8 @@ def ticking(monkeypatch):
 
 
 def test_every_part_is_measured_and_named():
-    table = LatencyTable.measure(SPACE, FakeEngine(work))
+    # Freeing what a part has taken is timed for real, and a busy machine may need more rounds for a small spread.
+    table = LatencyTable.measure(SPACE, FakeEngine(work), spread=1.0)
     listed = space_parts(SPACE)
     assert {key: entry.label for key, entry in table.entries.items()} == {
         key: part.label for key, part in listed.items()
