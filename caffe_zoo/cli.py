@@ -7,9 +7,9 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from importlib import import_module
 from typing import Any
 
+from caffe_zoo.parsing import add_command
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.files import reason
 from prototxt_gen.text import UnknownFieldWarning
@@ -82,19 +82,9 @@ def _parser(asked: str | None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"dongfeng {__version__}")
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parser.set_defaults(traceback=False)
     for name, line in COMMANDS.items():
-        sub = subparsers.add_parser(
-            name,
-            help=line,
-            description=f"{line[0].upper()}{line[1:]}.",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        if name == asked:
-            command = import_module(f"caffe_zoo.commands.{name}")
-            sub.epilog = f"example:\n  {command.EXAMPLE}"
-            command.add_arguments(sub)
-            sub.add_argument("--traceback", action="store_true", help="on a fault, show where in the code it arose")
-            sub.set_defaults(run=command.run)
+        add_command(subparsers, name, line, "caffe_zoo.commands" if name == asked else None)
     return parser
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from caffe_zoo.cli import COMMANDS, main
 from prototxt_gen import CaffeError
+from prototxt_gen.errors import FileError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,6 +37,12 @@ def test_help_names_every_command_with_its_line(capsys):
     printed = " ".join(capsys.readouterr().out.split())
     for name, line in COMMANDS.items():
         assert f" {name} {line}" in printed
+
+
+@pytest.mark.parametrize("words", [["--traceback", "predict"], ["predict", "--traceback"]])
+def test_a_sub_command_takes_traceback_before_and_after_its_name(words):
+    with pytest.raises(FileError):
+        main(["profile", *words, "no-such-file.json", "df1"])
 
 
 def test_every_command_has_a_file_of_its_own():

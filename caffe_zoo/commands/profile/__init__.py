@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from importlib import import_module
+
+from caffe_zoo.parsing import add_command
 
 EXAMPLE = "dongfeng profile measure --space SPACE --engine torch -o latency.json"
 
@@ -28,19 +29,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The sub-commands, each with its own arguments."""
     subparsers = parser.add_subparsers(dest="subcommand", required=True, metavar="SUBCOMMAND")
     for name, line in SUBCOMMANDS.items():
-        sub = subparsers.add_parser(
-            name,
-            help=line,
-            description=f"{line[0].upper()}{line[1:]}.",
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        command = import_module(f"caffe_zoo.commands.profile.{name}")
-        sub.epilog = f"example:\n  {command.EXAMPLE}"
-        command.add_arguments(sub)
-        sub.set_defaults(run_profile=command.run)
-
-
-def run(args: argparse.Namespace) -> int:
-    """Runs the sub-command; returns its exit status."""
-    status: int = args.run_profile(args)
-    return status
+        add_command(subparsers, name, line, __name__)
