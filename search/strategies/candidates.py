@@ -1,0 +1,105 @@
+"""What a strategy chooses from: candidates as vectors of ordered coordinates, whose cost is known.
+
+A vector holds one number for each coordinate, from 0 for the least value on. The order of the vectors is elementwise:
+x <= y where no coordinate of x is larger. It is assumed that x <= y means that x costs no more and is no more accurate.
+A strategy sees candidates in this form alone, so that it works on any space, and on tables of networks that others have
+trained.
+"""
+
+from __future__ import annotations
+
+import random
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prototxt_gen.errors import ArchitectureError
+from search.spaces.vectors import Vectors
+
+
+class Candidates(ABC):
+    """The architectures that a search may train: those of a space that lie within all limits.
+
+    `heights` says how large each value of each coordinate is, in 0..1, ascending: 0 for an absent block or the least
+    value, 1 for the largest; widths by their logarithm.
+    """
+
+    heights: tuple[NDArray[np.float64], ...]
+
+    @property
+    def length(self) -> int:
+        """How many coordinates a vector has."""
+        return len(self.heights)
+
+    @abstractmethod
+    def count(self) -> int | None:
+        """The exact number of candidates; None where it is too large to be known."""
+
+    @abstractmethod
+    def costs(self, vectors: Vectors) -> NDArray[np.float64]:
+        """The costs (n,) of vectors (n, length), all of the space: latency in ms, where nothing else is said."""
+
+    @abstractmethod
+    def contains(self, vectors: Vectors) -> NDArray[np.bool_]:
+        """Which (n,) of any vectors (n, length) are candidates: of the space, and within all limits."""
+
+    @abstractmethod
+    def sample(self, rng: random.Random, number: int) -> Vectors:
+        """So many candidates (number, length), each time all equally likely."""
+
+    def neighbours(self, vector: Vectors) -> Vectors:
+        """The candidates (n, length) one step away: a coordinate's next larger or next smaller value that there is."""
+        found = []
+        for place, heights in enumerate(self.heights):
+            value = int(vector[place])
+            for values in (range(value + 1, len(heights)), range(value - 1, -1, -1)):
+                if not values:
+                    continue
+                steps = np.repeat(vector[None], len(values), axis=0)
+                steps[:, place] = values
+                inside = np.flatnonzero(self.contains(steps))
+                if len(inside):
+                    found.append(steps[inside[0]])
+        return np.array(found, dtype=np.uint8).reshape(-1, self.length)
+
+
+class ListedCandidates(Candidates):
+    """Candidates that are all known: rows of a table, vectors (n, length), with their costs (n,).
+
+    Without `heights`, the values of a coordinate are equally far apart. ArchitectureError where a row stands twice, or
+    where rows and costs are not equally many.
+    """
+
+    def __init__(
+        self, vectors: Vectors, costs: Sequence[float], heights: Sequence[NDArray[np.float64]] | None = None
+    ) -> None:
+        self.vectors = np.ascontiguousarray(vectors, dtype=np.uint8)
+        self._costs = np.asarray(costs, dtype=np.float64)
+        if len(self.vectors) != len(self._costs):
+            raise ArchitectureError(f"candidates: found {len(self.vectors)} vectors and {len(self._costs)} costs")
+        self._places = {vector.tobytes(): place for place, vector in enumerate(self.vectors)}
+        if len(self._places) != len(self.vectors):
+            raise ArchitectureError(f"candidates: found {len(self.vectors) - len(self._places)} vectors more than once")
+        if heights is None:
+            levels = self.vectors.max(axis=0, initial=0).astype(int) + 1
+            heights = [np.arange(count) / max(count - 1, 1) for count in levels]
+        self.heights = tuple(np.asarray(values, dtype=np.float64) for values in heights)
+
+    def places(self, vectors: Vectors) -> NDArray[np.intp]:
+        """The rows (n,) of vectors (n, length); -1 for those that are not in the table."""
+        rows = np.ascontiguousarray(vectors, dtype=np.uint8)
+        return np.array([self._places.get(vector.tobytes(), -1) for vector in rows], dtype=np.intp)
+
+    def count(self) -> int:
+        return len(self.vectors)
+
+    def costs(self, vectors: Vectors) -> NDArray[np.float64]:
+        return self._costs[self.places(vectors)]
+
+    def contains(self, vectors: Vectors) -> NDArray[np.bool_]:
+        return self.places(vectors) >= 0
+
+    def sample(self, rng: random.Random, number: int) -> Vectors:
+        return self.vectors[[rng.randrange(len(self.vectors)) for _ in range(number)]]
