@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,7 @@ class LatencyTable:
                 "seconds": round(earlier["seconds"] + survey.seconds, 3),
                 "spread": round(reached, 6) if math.isfinite(reached) else None,
                 "asked": {"subject": course.subject, "spread": spread, "budget": budget},
+                "options": asdict(engine.options),
                 "finished": finished,
                 "failed": labels,
                 "missing": sorted(
@@ -332,13 +334,19 @@ class LatencyTable:
         return self if corrected is None or corrected else self.plain()
 
     def _check(self, needed: Iterable[Part], subject: str) -> None:
-        unknown = sorted({part.key: part.label for part in needed if part.key not in self.entries}.values())
+        unknown = self.missing(needed)
         if unknown:
-            failed = self.origin.get("failed", {})
-            named = [f"{label} (failed: {failed[label]})" if label in failed else label for label in unknown]
             made = " and ".join(str(tuple(shape)) for shape in self.origin.get("input_shapes", []))
             size = f", which was made for inputs of {made}" if made else ""
-            raise UnsupportedError(f"{subject}: not in the latency table{size}: {', '.join(named)}")
+            raise UnsupportedError(f"{subject}: not in the latency table{size}: {', '.join(unknown)}")
+
+    def missing(self, needed: Iterable[Part]) -> list[str]:
+        """The labels of those of these parts that are not in the table, each with its fault where it failed."""
+        failed = self.origin.get("failed", {})
+        unknown = {part.key: part.label for part in needed if part.key not in self.entries}
+        return [
+            f"{label} (failed: {failed[label]})" if label in failed else label for label in sorted(unknown.values())
+        ]
 
     def correct(
         self,

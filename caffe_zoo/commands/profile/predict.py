@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from caffe_zoo.commands.missing_parts import check_parts
 from caffe_zoo.commands.networks import by_shape
 from caffe_zoo.commands.options import size
-from prototxt_gen.errors import UnsupportedError
 
 EXAMPLE = "dongfeng profile predict latency.json df1"
 
@@ -30,15 +30,18 @@ def run(args: argparse.Namespace) -> int:
     table = table.plain() if args.plain else table
     for shape, networks in by_shape(args.network, args.input_size):
         for network in networks:
-            try:
-                total = table.predict(network, shape)
-            except UnsupportedError as fault:
-                hint = "" if args.input_size else "; --input-size gives another size than the network's own"
-                raise UnsupportedError(f"{args.table}: {fault}{hint}") from None
+            cut = parts(network, shape)
+            if table.estimates is None:
+                size = f"{shape[2]}x{shape[3]}"
+                usual = "" if args.input_size else ", the network's usual size (--input-size gives another)"
+                check_parts(
+                    cut, f"{network} at {size}{usual}", f"--network {network} --input-size {size}", table, args.table
+                )
+            total = table.predict(network, shape)
             rows = [("every call", table.base_nanoseconds / 1e6)]
             rows += [
                 (part.label + " (estimated)" * table.is_estimated(part), table.part_nanoseconds(part) / 1e6)
-                for part in parts(network, shape)
+                for part in cut
             ]
             if table.curve is not None:
                 rows.append(("by how large the sum is", total - sum(ms for _, ms in rows)))

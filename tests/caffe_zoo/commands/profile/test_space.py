@@ -75,7 +75,7 @@ def test_a_share_of_a_named_network(run, fault, table, tmp_path):
     number = sum(own <= ms <= 2 * own for ms in latencies(table).values())
     assert f"{own:.6g} to {2 * own:.6g} ms: can be met: {number} of" in printed
     message = fault("profile", "space", "--space", CODE, "--table", table, "--latency", "80% of df1")
-    assert "the latency of df1 at 32x32 is not known" in message
+    assert "parts of df1 at 32x32 are not in the table" in message
     assert (
         f"`dongfeng profile measure --network df1 --input-size 32x32 --engine torch --threads 2 -o {table}`" in message
     )
@@ -103,23 +103,6 @@ def test_the_picture(run, table, tmp_path, fault, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert "pip install 'dongfeng[plot]'" in fault(*words, tmp_path / "none.png")
     assert not (tmp_path / "none.png").exists()
-
-
-def test_parts_that_are_missing_come_with_the_command_that_measures_them(fault, table):
-    loaded = LatencyTable.load(table)
-    lost = [key for key in space_parts(parse_space(CODE)) if "stem" in loaded.entries[key].label]
-    LatencyTable(loaded.target, {key: loaded.entries[key] for key in loaded.entries if key not in lost}).save(table)
-    message = fault("profile", "space", "--space", CODE, "--table", table)
-    assert f"{len(lost)} of the space's {len(space_parts(parse_space(CODE)))} parts are not in the table" in message
-    assert f"`dongfeng profile measure --space {CODE} --engine torch --threads 2 -o {table}` adds them" in message
-    assert loaded.entries[lost[0]].label in message
-    for method, words in {
-        "log": f"`dongfeng profile log LOG --network NETWORK -o {table}`",
-        "imported": f"`dongfeng profile export --space {CODE} --tool TOOL --out FOLDER`",
-        "once-for-all": "made in another way (once-for-all)",
-    }.items():
-        LatencyTable(loaded.target, {}, origin={"method": method}).save(table)
-        assert words in fault("profile", "space", "--space", CODE, "--table", table)
 
 
 @pytest.mark.parametrize(
