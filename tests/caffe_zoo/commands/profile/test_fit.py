@@ -61,3 +61,16 @@ def test_files_that_are_no_times(tmp_path, capsys, text, message):
     assert main(["profile", "fit", str(source), "-o", str(tmp_path / "latency.json")]) == 2
     assert re.search(message, capsys.readouterr().err)
     assert not (tmp_path / "latency.json").exists()
+
+
+def test_networks_of_another_size_are_not_predicted(tmp_path, capsys, fault):
+    networks = drawn(8)
+    source, out = written(tmp_path / "times.csv", networks, map(device_ms, networks)), str(tmp_path / "latency.json")
+    assert main(["profile", "fit", source, "--space", str(SPACE), "-o", out]) in (0, 1)
+    assert main(["profile", "predict", out, str(networks[0]), "--input-size", "96x96"]) == 0
+    capsys.readouterr()
+    message = fault("profile", "predict", out, networks[0])
+    assert (
+        f"{out}: {networks[0]} at (1, 3, 224, 224): found inputs of (1, 3, 224, 224); the table was fitted" in message
+    )
+    assert "--input-size gives another size" in message
