@@ -36,7 +36,5 @@ def made_up_rows(count: int = 30, spread: float | None = 0.004) -> list[Row]:
             other.latency_ms <= row.latency_ms and other.accuracy >= row.accuracy
             for other in trained
             if other is not row
-            for other in trained
-            if other is not row
         )
     return rows
