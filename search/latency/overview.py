@@ -46,7 +46,7 @@ class Overview:
     """
 
     def __init__(self, space: BackboneSpace, table: LatencyTable) -> None:
-        missing = missing_parts(space, table)
+        missing = table.missing(space_parts(space).values())
         if missing:
             raise UnsupportedError(f"{space}: not in the latency table: {', '.join(missing)}")
         self.space = space
@@ -195,11 +195,6 @@ def _edges(fastest: int, slowest: int, rows: int) -> list[int]:
     )
     first = -(-fastest // step) - 1
     return [place * step for place in range(first, max(first + 1, -(-slowest // step)) + 1)]
-
-
-def missing_parts(space: BackboneSpace, table: LatencyTable) -> list[str]:
-    """The labels of a space's parts that are not in the table."""
-    return sorted(part.label for key, part in space_parts(space).items() if key not in table.entries)
 
 
 def interval_words(interval: tuple[float, float]) -> str:

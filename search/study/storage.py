@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +138,7 @@ def settings_of(
         "data": data_identity,
         "latency": plain(interval),
         **({"limits": {name: plain(limit) for name, limit in search.limits.items()}} if search.limits else {}),
-        **asdict(schedule),
+        **schedule.settings(),
         "latency table": hashlib.sha256(json.dumps(_predicting(search)).encode()).hexdigest()[:16],
     }
 
