@@ -28,7 +28,7 @@ _BALANCES = tuple(4.0**power for power in range(-3, 5))
 
 
 # Costs along a part of a way, sorted.
-Sums: TypeAlias = NDArray[np.int32] | NDArray[np.int64]
+Sums: TypeAlias = NDArray[Any]
 
 
 class _Middle(NamedTuple):
@@ -132,9 +132,7 @@ class Halves:
             reached = self._reached[at]
             stride = int(np.searchsorted(reached, index, side="right")) - 1
             begin, index = stride * _STRIDE, index - int(reached[stride])
-            low, high = (
-                _pairs(middle, cost - self.graph.base, begin, begin + _STRIDE) for cost in (least - 1, most)
-            )
+            low, high = (_pairs(middle, cost - self.graph.base, begin, begin + _STRIDE) for cost in (least - 1, most))
             sums = np.cumsum(high - low)
             place = int(np.searchsorted(sums, index, side="right"))
             other = int(low[place]) + index - (int(sums[place - 1]) if place else 0)
