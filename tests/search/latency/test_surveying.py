@@ -118,8 +118,10 @@ def test_a_machine_that_is_not_quiet_is_named(monkeypatch):
         return 0.1 if net.name == "least" else rng.uniform(0.98, 1.02) * (3.0 if next(runs) // 200 % 2 else 2.0)
 
     table = LatencyTable.measure(SPACE, FakeEngine(ms), spread=0.0, budget=1500)
-    assert table.level.noise > NOISE_LIMIT and table.faults() == []
-    assert any("the machine was not quiet: half of the networks walked" in remark for remark in table.remarks())
+    assert table.level.noise > NOISE_LIMIT
+    (remark,) = [remark for remark in table.remarks() if "the machine was not quiet: half of the networks" in remark]
+    # The table is as good as it can be there: nothing has failed.
+    assert remark not in table.faults()
 
 
 def test_other_work_between_networks_is_not_of_the_budget(monkeypatch):
