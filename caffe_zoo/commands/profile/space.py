@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from search.latency.cells import Between
     from search.latency.overview import Overview, Placed, Row
     from search.latency.table import LatencyTable
-    from search.spaces import BackboneSpace
+    from search.spaces import Space
 
 EXAMPLE = (
     "dongfeng profile space --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 "
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
     return 0 if networks.most > 0 else 1
 
 
-def _check(space: BackboneSpace, table: LatencyTable, path: Path) -> None:
+def _check(space: Space, table: LatencyTable, path: Path) -> None:
     """UnsupportedError with the parts that the table lacks, and how to get them."""
     from search.latency.overview import missing_parts
     from search.latency.predicting import space_parts
