@@ -2,7 +2,8 @@
 
 `random`; `evolution`, regularised (E. Real and others, 2019) with parents by dominance; `nsga2`, `tpe` (multivariate)
 and `gp-optuna`, Optuna's samplers on two objectives, accuracy and cost; `gp`, a Gaussian process with a length scale
-for each coordinate that knows the cost, as `additive` does, and takes the best expected gain of hypervolume of the table.
+for each coordinate that knows the cost, as `additive` does, and takes the best expected gain of hypervolume of the
+table.
 Optuna's samplers do not know a candidate's cost before it is trained. Where one offers what the table does not have, or
 had already, it gets the nearest network that is left. All but `random` may look at the whole table's coordinates.
 """

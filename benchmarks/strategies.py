@@ -3,7 +3,8 @@
 A training shows one of a network's published runs, drawn at random; the truth is the mean of its runs. After each
 training, a strategy hands out the boundary of the trained networks: by its model's expectation where it has a model, by
 the accuracies it saw elsewhere. The score is the hypervolume of those networks' true accuracies, in percent of the
-whole table's; the reference point is the largest cost and the 5th percentile of accuracy. No strategy is told the reference.
+whole table's; the reference point is the largest cost and the 5th percentile of accuracy. No strategy is told the
+reference.
 
 Run: python benchmarks/strategies.py TABLE.csv [TABLE.csv.gz ...] [--kind additive random ...] [--repeats 50]
 Finished repeats are kept in --out; the same command goes on where it was stopped.

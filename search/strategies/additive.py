@@ -23,7 +23,6 @@ from search.strategies.hypervolume import expected_gain, staircase
 from search.strategies.model import Data, Encoding, Model, grid, targets_of
 from search.strategies.normal import Floats
 from search.strategies.order import non_dominated
-from search.strategies.registry import CHOOSERS
 
 #: Candidates trained before the model chooses.
 START = 6
@@ -33,7 +32,6 @@ CLIMBED = 4
 ROUNDS = 20
 
 
-@CHOOSERS.register("additive")
 class Additive(Chooser):
     name = "additive"
 
