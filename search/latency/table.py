@@ -34,7 +34,7 @@ from search.latency.predicting import predictor, space_parts
 from search.latency.surveying import DRIFT_LIMIT, Survey, is_done
 from search.latency.targets import target_differences
 from search.progress import progress_bar
-from search.spaces import BackboneSpace
+from search.spaces import Space
 from search.spaces.vectors import Vectors
 
 #: A part is measured until the standard error of its median is this share of it ...
@@ -78,7 +78,7 @@ class LatencyTable:
     @classmethod
     def measure(
         cls,
-        subject: BackboneSpace | Sequence[Backbone | Decoder | str],
+        subject: Space | Sequence[Backbone | Decoder | str],
         engine: Engine,
         path: str | os.PathLike[str] | None = None,
         progress: bool = False,
@@ -257,7 +257,7 @@ class LatencyTable:
         networks: Sequence[Backbone | Decoder | str],
         times: Sequence[float],
         *,
-        space: BackboneSpace | Sequence[Backbone | Decoder | str] | None = None,
+        space: Space | Sequence[Backbone | Decoder | str] | None = None,
         input_shape: Sequence[int] | Sequence[Sequence[int] | None] | None = None,
         target: Mapping[str, Any] | None = None,
     ) -> LatencyTable:
@@ -320,20 +320,22 @@ class LatencyTable:
     ) -> float:
         """Milliseconds of a network: the sum of its parts. UnsupportedError lists those that are not in the table.
 
-        A table made by `fit` estimates those, by what their layers share with others; `is_estimated` says which.
+        A table made by `fit` estimates those, by what their layers share with others; `is_estimated` says which. For
+        inputs of another size than its networks' that is an UnsupportedError, too.
 
         `input_shape` is as in `generate`. The sum is corrected where the table has a correction; False leaves it plain,
         and True is an UnsupportedError where there is none.
         """
         found = parts(architecture, input_shape)
+        subject = f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}"
         if self.estimates is None:
-            self._check(found, f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}")
+            self._check(found, subject)
+        else:
+            self._check_size(found, subject)
         table = self._chosen(corrected)
         return float(table.milliseconds(table.base_nanoseconds + sum(map(table.part_nanoseconds, found))))
 
-    def predictor(
-        self, space: BackboneSpace, corrected: bool | None = None
-    ) -> Callable[[Vectors], NDArray[np.float64]]:
+    def predictor(self, space: Space, corrected: bool | None = None) -> Callable[[Vectors], NDArray[np.float64]]:
         """A function from many architectures of a space, as vectors (n, length), to their predictions (n,) in ms.
 
         Equal to `predict` of each. UnsupportedError lists the parts of the space that are not in the table.
@@ -366,6 +368,16 @@ class LatencyTable:
             made = " and ".join(str(tuple(shape)) for shape in self.origin.get("input_shapes", []))
             size = f", which was made for inputs of {made}" if made else ""
             raise UnsupportedError(f"{subject}: not in the latency table{size}: {', '.join(unknown)}")
+
+    def _check_size(self, found: Sequence[Part], subject: str) -> None:
+        """A fit has told nothing of other inputs than those of its networks."""
+        shape = next(iter(input_shapes(found[0].net).values()))
+        known = [tuple(other) for other in self.origin.get("input_shapes", [])]
+        if known and tuple(shape) not in known:
+            raise UnsupportedError(
+                f"{subject}: found inputs of {tuple(shape)}; the table was fitted to networks with inputs of "
+                f"{' and '.join(map(str, known))}, and says nothing of others"
+            )
 
     def missing(self, needed: Iterable[Part]) -> list[str]:
         """The labels of those of these parts that are not in the table, each with its fault where it failed."""

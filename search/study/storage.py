@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -139,7 +138,7 @@ def settings_of(
         "data": data_identity,
         "latency": plain(interval),
         **({"limits": {name: plain(limit) for name, limit in search.limits.items()}} if search.limits else {}),
-        **asdict(schedule),
+        **schedule.settings(),
         "latency table": hashlib.sha256(json.dumps(_predicting(search)).encode()).hexdigest()[:16],
     }
 
@@ -147,8 +146,7 @@ def settings_of(
 def _predicting(search: Strategy) -> list[Any]:
     """The times of the space's parts, and what the table makes of them where that is not their plain sum."""
     table = search.table
-    stem, blocks, heads = placed_parts(search.space)
-    placed = [stem, *blocks.values(), *heads.values()]
+    placed = list(placed_parts(search.space).values())
     base, made = table.base_nanoseconds, [table.part_nanoseconds(part) for part in placed]
     times = {part.key: table.entries[part.key].ms for part in placed if part.key in table.entries}
     plain_sum = [round(times[part.key] * 1e6) if part.key in times else None for part in placed]

@@ -8,6 +8,7 @@ from pathlib import Path
 from caffe_zoo.commands.missing_parts import check_parts
 from caffe_zoo.commands.networks import by_shape
 from caffe_zoo.commands.options import size
+from prototxt_gen.errors import UnsupportedError
 
 EXAMPLE = "dongfeng profile predict latency.json df1"
 
@@ -37,7 +38,11 @@ def run(args: argparse.Namespace) -> int:
                 check_parts(
                     cut, f"{network} at {size}{usual}", f"--network {network} --input-size {size}", table, args.table
                 )
-            total = table.predict(network, shape)
+            try:
+                total = table.predict(network, shape)
+            except UnsupportedError as fault:
+                hint = "" if args.input_size else "; --input-size gives another size than the network's own"
+                raise UnsupportedError(f"{args.table}: {fault}{hint}") from None
             rows = [("every call", table.base_nanoseconds / 1e6)]
             rows += [
                 (part.label + " (estimated)" * table.is_estimated(part), table.part_nanoseconds(part) / 1e6)
@@ -47,7 +52,9 @@ def run(args: argparse.Namespace) -> int:
                 rows.append(("by how large the sum is", total - sum(ms for _, ms in rows)))
             print(f"{network}: {total:.3f} ms")
             lines = [
-                (f"  {label}", f"{ms:.3f}", f"{ms / total:.1%}") for label, ms in rows if ms or label != "every call"
+                (f"  {label}", f"{ms:.3f}", f"{ms / (total or 1):.1%}")
+                for label, ms in rows
+                if ms or label != "every call"
             ]
             print("\n".join(aligned(lines, right=(1, 2))))
     return 0

@@ -19,7 +19,7 @@ from search.latency.fitting.estimates import Estimates
 from search.latency.fitting.regression import Layout, Regression, regress
 from search.latency.measuring import Entry
 from search.latency.predicting import space_parts
-from search.spaces import BackboneSpace
+from search.spaces import Space
 
 Floats = NDArray[np.float64]
 Shape = Sequence[int] | None
@@ -51,15 +51,20 @@ def fit_networks(
     networks: Sequence[Backbone | Decoder | str],
     times: Sequence[float],
     input_shape: Shape | Sequence[Shape] = None,
-    space: BackboneSpace | Sequence[Backbone | Decoder | str] | None = None,
+    space: Space | Sequence[Backbone | Decoder | str] | None = None,
 ) -> Fitted:
     """The times of parts from the times (ms) of whole networks; arguments and errors as in `LatencyTable.fit`."""
-    if isinstance(space, BackboneSpace) and input_shape is None:
+    if isinstance(space, Space) and input_shape is None:
         input_shape = space.input_shape
     shapes = _shapes(networks, input_shape)
     ms = _checked_times(networks, times)
     cut = [parts(network, shape) for network, shape in zip(networks, shapes, strict=True)]
-    _check_sizes(networks, cut, shapes, input_shape)
+    sizes = _sizes(networks, cut, input_shape)
+    if isinstance(space, Space) and tuple(space.input_shape) not in sizes:
+        raise CaffeError(
+            f"space: found inputs of {_by(space.input_shape)}, expected those of the networks timed, "
+            f"{' or '.join(map(_by, sizes))}: times of one size tell nothing of another"
+        )
     wanted = _parts_of(space, shapes[0] if len(set(map(str, shapes))) == 1 else None)
     layout = Layout(cut, wanted)
     counts = layout.count(cut)
@@ -84,6 +89,7 @@ def fit_networks(
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "networks": len(ms),
         "different_networks": len(distinct),
+        "input_shapes": [list(size) for size in sizes],
         "cross_validation": {
             "mean_error": checked.mean_error,
             "worst": checked.worst,
@@ -145,11 +151,11 @@ def _cross_validate(layout: Layout, counts: Floats, ms: Floats, groups: NDArray[
     return predicted
 
 
-def _parts_of(space: BackboneSpace | Sequence[Backbone | Decoder | str] | None, shape: Any) -> list[Part]:
+def _parts_of(space: Space | Sequence[Backbone | Decoder | str] | None, shape: Any) -> list[Part]:
     """The parts that the table is to hold beside those of the networks timed."""
     if space is None:
         return []
-    if isinstance(space, BackboneSpace):
+    if isinstance(space, Space):
         return list(space_parts(space).values())
     return [part for network in space for part in parts(network, shape)]
 
@@ -173,20 +179,20 @@ def _checked_times(networks: Sequence[Backbone | Decoder | str], times: Sequence
     return ms
 
 
-def _check_sizes(
-    networks: Sequence[Backbone | Decoder | str],
-    cut: Sequence[Sequence[Part]],
-    shapes: Sequence[Shape],
-    given: Shape | Sequence[Shape],
-) -> None:
-    """Networks of two sizes are one device's only where the caller says so."""
-    if given is not None:
-        return
+def _sizes(
+    networks: Sequence[Backbone | Decoder | str], cut: Sequence[Sequence[Part]], given: Shape | Sequence[Shape]
+) -> list[tuple[int, ...]]:
+    """The shapes of the inputs. Networks of two sizes are one device's only where the caller says so."""
     sizes: dict[tuple[int, ...], str] = {}
     for network, found in zip(networks, cut, strict=True):
         sizes.setdefault(tuple(found[0].net.layer[0].input_param.shape[0].dim), str(network))
-    if len(sizes) > 1:
-        listed = "; ".join(f"{'x'.join(map(str, size))}: {network}" for size, network in sizes.items())
+    if len(sizes) > 1 and given is None:
+        listed = "; ".join(f"{_by(size)}: {network}" for size, network in sizes.items())
         raise CaffeError(
             f"networks: found inputs of {len(sizes)} sizes ({listed}), expected `input_shape` to state them"
         )
+    return list(sizes)
+
+
+def _by(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))
