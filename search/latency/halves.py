@@ -133,9 +133,7 @@ class Halves:
             reached = self._reached[at]
             stride = int(np.searchsorted(reached, index, side="right")) - 1
             begin, index = stride * _STRIDE, index - int(reached[stride])
-            low, high = (
-                _pairs(middle, cost - self.graph.base, begin, begin + _STRIDE) for cost in (least - 1, most)
-            )
+            low, high = (_pairs(middle, cost - self.graph.base, begin, begin + _STRIDE) for cost in (least - 1, most))
             sums = np.cumsum(high - low)
             place = int(np.searchsorted(sums, index, side="right"))
             other = int(low[place]) + index - (int(sums[place - 1]) if place else 0)
@@ -240,10 +238,11 @@ def _merged(
     for source, target, cost in zip(sources.tolist(), targets.tolist(), costs.tolist(), strict=True):
         if target in wanted:
             pieces.setdefault(target, []).append(lists[source] + cost)
-    found = {}
+    found: dict[int, Sums] = {}
     for target, of_target in pieces.items():
-        found[target] = np.concatenate(of_target)
-        found[target].sort()
+        joined: Sums = np.concatenate(of_target)  # type: ignore[assignment]
+        joined.sort()
+        found[target] = joined
     return found
 
 
