@@ -66,6 +66,7 @@ class LatencyTable:
         curve: Curve | None = None,
         estimates: Estimates | None = None,
     ) -> None:
+        # These are the fields of a table's file, too (see document.Contents).
         self.target = dict(target)
         self.entries = dict(entries or {})
         self.call_ms = call_ms
@@ -286,31 +287,11 @@ class LatencyTable:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
         """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
-        found = read_table(path)
-        return cls(
-            found.target,
-            found.entries,
-            call_ms=found.call_ms,
-            origin=found.origin,
-            level=found.level,
-            correction=found.correction,
-            curve=found.curve,
-            estimates=found.estimates,
-        )
+        return cls(**read_table(path)._asdict())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the table as JSON, in one step."""
-        contents = Contents(
-            self.target,
-            self.entries,
-            self.call_ms,
-            self.origin,
-            self.correction,
-            self.curve,
-            self.estimates,
-            self.level,
-        )
-        write_table(path, contents)
+        write_table(path, Contents(**vars(self)))
 
     def predict(
         self,
@@ -347,15 +328,7 @@ class LatencyTable:
 
     def plain(self) -> LatencyTable:
         """The table without its correction."""
-        return LatencyTable(
-            self.target,
-            self.entries,
-            call_ms=self.call_ms,
-            origin=self.origin,
-            level=self.level,
-            curve=self.curve,
-            estimates=self.estimates,
-        )
+        return LatencyTable(**vars(self) | {"correction": None})
 
     def _chosen(self, corrected: bool | None) -> LatencyTable:
         if corrected and self.correction is None:
