@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,16 @@ from search.spaces import BackboneSpace
 
 
 class Trained(NamedTuple):
-    """A trained candidate: its predicted latency in ms, its accuracy in 0..1."""
+    """A trained candidate: its predicted latency in ms, its accuracy in 0..1, the mean of its `runs`.
+
+    `expected` is what the strategy expects of its accuracy after all results, where it has a model of it.
+    """
 
     architecture: Backbone
     latency: float
     accuracy: float
+    expected: float | None = None
+    runs: int = 1
 
 
 class Strategy(Protocol):
@@ -43,13 +48,23 @@ class Strategy(Protocol):
     def limits(self) -> Mapping[str, tuple[float, float]]:
         """(least, most) of each other cost that is limited (see search/costs.py)."""
 
-    def ask(self) -> Backbone | None:
-        """The next candidate to train; None when none is left. Asking again gives the same one."""
+    @overload
+    def ask(self) -> Backbone | None: ...
 
-    def tell(self, architecture: Backbone, accuracy: float) -> int:
-        """Enters the accuracy in 0..1 of a candidate; returns how many others need no training any more.
+    @overload
+    def ask(self, number: int, training: Sequence[Backbone] = ()) -> list[Backbone]: ...
 
-        ArchitectureError when it is not a candidate or was told before, or when the accuracy is not in 0..1.
+    def ask(self, number: int | None = None, training: Sequence[Backbone] = ()) -> Backbone | list[Backbone] | None:
+        """The next candidate to train; None when none is left. Asking again gives the same one.
+
+        With a `number`, up to so many different ones, fewer where fewer are left; none of them is in `training`.
+        """
+
+    def tell(self, architecture: Backbone, accuracy: float | None, seed: int = 0) -> None:
+        """Enters the accuracy in 0..1 of a candidate, None where its training failed; another `seed` is another run.
+
+        ArchitectureError when it is not a candidate or was told before with this seed, or when the accuracy is not in
+        0..1.
         """
 
     def trained(self) -> list[Trained]:
@@ -62,8 +77,12 @@ class Strategy(Protocol):
         """How many architectures are in the "space" and "in_interval" of latencies, "trained" and "pruned".
 
         Where other costs are limited, too, those in the interval are within all limits, and "outside_" and a name
-        ("latency" or one of search/costs.py) says how many of the space that limit leaves out.
+        ("latency" or one of search/costs.py) says how many of the space that limit leaves out. "failed" is there if
+        trainings failed. Of a number that is an estimate, a name and "_error" says the standard error.
         """
 
     def latencies(self) -> dict[str, NDArray[np.float64]]:
-        """Predicted latencies in ms, each (n,), of the candidates that are "trained", "pruned", and neither: "open"."""
+        """Predicted latencies in ms, each (n,), of the candidates that are "trained", "pruned", and neither: "open".
+
+        Of too many candidates to list, those of a sample stand for all.
+        """
