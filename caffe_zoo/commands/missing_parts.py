@@ -50,7 +50,8 @@ def how_to_add(option: str, table: LatencyTable, path: Path) -> str:
     if method == "imported":
         return f"`dongfeng profile export {option} --tool TOOL --out FOLDER` begins a table that has them"
     if method == "fitted":
-        return f"`dongfeng profile fit TIMES.csv {option} -o {file}` makes it anew, from the same times, with them"
+        words = f"TIMES.csv {option} --device-name {shlex.quote(str(table.target.get('device', 'NAME')))} -o {file}"
+        return f"`dongfeng profile fit {words}` makes it anew, from the same times, with them"
     return f"it was made in another way ({method}): from networks that have them, make it anew"
 
 

@@ -85,7 +85,7 @@ def learnt_from(table: LatencyTable) -> set[str]:
     return set(table.correction.networks if table.correction else ())
 
 
-def unseen_networks(table: LatencyTable, space: BackboneSpace, count: int, seed: int = 0) -> list[Backbone]:
+def unseen_networks(table: LatencyTable, space: BackboneSpace, count: int, seed: int = 0) -> list[Backbone | Decoder]:
     """So many different random networks of a space that the table has not learnt from; or as many as there are."""
     return _drawn(space, count, random.Random(f"check {seed}"), learnt_from(table))
 
@@ -111,8 +111,8 @@ def telling_networks(
     return [networks[index] for index in telling(sums, count)]
 
 
-def _drawn(space: BackboneSpace, count: int, rng: random.Random, unwanted: set[str]) -> list[Backbone]:
-    found: dict[str, Backbone] = {}
+def _drawn(space: BackboneSpace, count: int, rng: random.Random, unwanted: set[str]) -> list[Backbone | Decoder]:
+    found: dict[str, Backbone | Decoder] = {}
     # Small spaces may not have as many; after so many misses there are hardly any left.
     for _ in range(20 * count + 100):
         if len(found) == count:

@@ -2,5 +2,6 @@
 
 from search.spaces.backbones import BackboneSpace
 from search.spaces.codes import parse_space
+from search.spaces.space import Space
 
-__all__ = ["BackboneSpace", "parse_space"]
+__all__ = ["BackboneSpace", "Space", "parse_space"]

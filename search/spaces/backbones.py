@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import random
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
+from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from prototxt_gen.architectures import BLOCK_KINDS, Backbone, Stage
 from prototxt_gen.errors import ArchitectureError
-from search.spaces.vectors import Vectors, completions, sequences
-
-# Above this, listing a space takes minutes and gigabytes. Counting and drawing have no limit.
-LISTED_AT_MOST = 30_000_000
+from search.spaces.space import Space
+from search.spaces.vectors import Vectors, with_absent
+from search.spaces.ways import NONE, Integers
 
 # The tables for counting grow with blocks times widths: a bound keeps hostile codes from costing time.
 _MOST_BLOCKS = 1000
 
 
 @dataclass(frozen=True)
-class BackboneSpace:
+class BackboneSpace(Space):
     """All backbones with a number of blocks in each stage, each block of one of `widths`, widths never decreasing.
 
     `depths`: (fewest, most) blocks of each stage. `widths`: increasing. `kinds`: each stage's block, "basic" by
@@ -70,59 +68,28 @@ class BackboneSpace:
         size = "x".join(map(str, self.input_shape[1:]))
         return f"s{stem}_{stages}_w{widths}_c{self.classes}_i{size}"
 
-    def count(self) -> int:
-        """The exact number of architectures, however large."""
-        return completions(self.depths, len(self.widths))[0, 0, 0]
+    @cached_property
+    def heights(self) -> tuple[NDArray[np.float64], ...]:
+        """As in `Space`: of every block's place those of an absent block and of all widths."""
+        return (with_absent(self.widths),) * sum(most for _, most in self.depths)
 
-    def __len__(self) -> int:
-        """As `count`, for spaces that fit Python's len() (2^63); OverflowError beyond."""
-        return self.count()
+    @cached_property
+    def steps(self) -> tuple[Integers, ...]:
+        """As in `Space`. A state is the width before a stage's first block, or of the block before in this stage.
 
-    def __contains__(self, architecture: object) -> bool:
-        try:
-            self.encode(architecture)
-        except ArchitectureError:
-            return False
-        return True
-
-    def __iter__(self) -> Iterator[Backbone]:
-        """Every architecture once, in the order of `at`, made one by one as they are asked for."""
-        return (self.at(index) for index in range(self.count()))
-
-    def at(self, index: int) -> Backbone:
-        """The architecture at a place of the space's order, 0 <= index < count(). IndexError outside."""
-        return self.decode(self.vector_at(index))
-
-    def sample(self, rng: random.Random) -> Backbone:
-        """One architecture, all equally likely."""
-        return self.at(rng.randrange(self.count()))
-
-    def vector_at(self, index: int) -> Vectors:
-        """As `at`, as a vector of width indices (see spaces/vectors.py)."""
-        if not 0 <= index < self.count():
-            raise IndexError(f"place {index} of a space of {self.count()}")
-        ways_on = completions(self.depths, len(self.widths))
-        stages: list[list[int]] = [[]]
-        width = 0
-        while True:
-            stage, depth = len(stages) - 1, len(stages[-1])
-            least, _ = self.depths[stage]
-            if depth >= least:
-                last = stage + 1 == len(self.depths)
-                ways = 1 if last else ways_on[stage + 1, 0, width]
-                if index < ways:
-                    if last:
-                        return self._align(stages)
-                    stages.append([])
-                    continue
-                index -= ways
-            for wider in range(max(width, 1), len(self.widths) + 1):
-                ways = ways_on[stage, depth + 1, wider]
-                if index < ways:
-                    width = wider
-                    stages[-1].append(width)
-                    break
-                index -= ways
+        Widths are indices as in the vectors, 0 for the stem; the states within a stage are numbered behind those before
+        its first block. Missing blocks stand at the beginning of a stage.
+        """
+        made: dict[tuple[bool, bool, bool], Integers] = {}
+        found = []
+        for stage, (least, most) in enumerate(self.depths):
+            for index in range(most):
+                is_last = index + 1 == most
+                kind = index < most - least, is_last, is_last and stage + 1 == len(self.depths)
+                if kind not in made:
+                    made[kind] = _step(len(self.widths) + 1, *kind)
+                found.append(made[kind])
+        return tuple(found)
 
     def encode(self, architecture: object) -> Vectors:
         """The width indices of an architecture. ArchitectureError when it is not in the space."""
@@ -149,39 +116,24 @@ class BackboneSpace:
             start += most
         return Backbone(tuple(stages), stem=self.stem, classes=self.classes)
 
-    def vectors(self) -> Iterator[Vectors]:
-        """The whole space as arrays (n, length) of width indices, one for each choice of depths.
-
-        ArchitectureError when the space holds more than LISTED_AT_MOST.
-        """
-        if self.count() > LISTED_AT_MOST:
-            raise ArchitectureError(
-                f"space {self}: {self.count():,} architectures, at most {LISTED_AT_MOST:,} can be listed; "
-                "give fewer widths or depths"
-            )
-        return self._vectors()
-
-    def _vectors(self) -> Iterator[Vectors]:
-        most = [limit for _, limit in self.depths]
-        starts = np.cumsum([0, *most[:-1]])
-        for depths in product(*(range(least, limit + 1) for least, limit in self.depths)):
-            columns = np.concatenate(
-                [
-                    start + limit - depth + np.arange(depth)
-                    for start, limit, depth in zip(starts, most, depths, strict=True)
-                ]
-            )
-            found = sequences(sum(depths), len(self.widths))
-            vectors = np.zeros((len(found), sum(most)), dtype=np.uint8)
-            vectors[:, columns] = found
-            yield vectors
-
     def _align(self, stages: list[list[int]]) -> Vectors:
         parts = [[0] * (most - len(stage)) + stage for (_, most), stage in zip(self.depths, stages, strict=True)]
         return np.array([index for part in parts for index in part], dtype=np.uint8)
 
     def _first(self) -> Vectors:
         return self._align([[1] * least for least, _ in self.depths])
+
+
+def _step(choices: int, optional: bool, is_last: bool, ends: bool) -> Integers:
+    """One column of a stage: whether its block may be missing, is the stage's last, and the space's last."""
+    widths = np.arange(choices)
+    before = np.concatenate([widths, widths])[:, None]
+    after = np.where((widths > 0) & (widths >= before), widths + (0 if is_last else choices), NONE)
+    if optional:
+        after[:choices, 0] = widths
+    # No block of a stage stands before its first one of width 0.
+    after[choices] = NONE
+    return np.where(after == NONE, NONE, 0) if ends else after
 
 
 def _check(holds: bool, field: str, found: object, expected: str) -> None:

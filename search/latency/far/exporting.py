@@ -133,7 +133,7 @@ def plan(
     return Plan(export, nets, kinds)
 
 
-def _drawn(space: BackboneSpace, count: int, seed: int) -> list[Backbone]:
+def _drawn(space: BackboneSpace, count: int, seed: int) -> list[Backbone | Decoder]:
     """Networks of a space, all different, in the order of their drawing."""
     rng = random.Random(seed)
     indices: dict[int, None] = {}

@@ -87,7 +87,7 @@ def test_the_command_makes_the_tables_target_again(target, asked, words, fault, 
     [
         ("log", "`dongfeng profile log LOG --network NETWORK -o"),
         ("imported", f"`dongfeng profile export --space {SPACE} --tool TOOL --out FOLDER`"),
-        ("fitted", f"`dongfeng profile fit TIMES.csv --space {SPACE} -o"),
+        ("fitted", f"`dongfeng profile fit TIMES.csv --space {SPACE} --device-name 'made up' -o"),
         ("once-for-all", "made in another way (once-for-all)"),
     ],
 )

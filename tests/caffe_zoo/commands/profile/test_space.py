@@ -122,4 +122,5 @@ def test_limits_that_are_none(table, words, message, capsys, run):
 def test_limits_that_contradict_each_other(fault, table):
     words = ("profile", "space", "--space", CODE, "--table", table)
     assert "--latency 2 and --latency-max 1" in fault(*words, "--latency", "2", "--latency-max", "1")
+    assert "at most 0ms: no network takes no time, expected more than 0 ms" in fault(*words, "--latency", "0ms")
     assert "the least, 2 (2 ms), is above the most, 1 (1 ms)" in fault(*words, "--latency", "2..1")
