@@ -10,8 +10,8 @@ trial that says its `source`.
 
 The trials are for looking at: optuna-dashboard shows them. What counts are the tables `dongfeng_studies` and
 `dongfeng_trainings`, which change in single transactions; `repair` brings the trials in line after a worker died
-between the two. Of `dongfeng study 1` there are trials alone, without `run`: they are entered into the tables on the first
-opening. It was used by one process at a time.
+between the two. Of `dongfeng study 1` there are trials alone, without `run`: they are entered into the tables on the
+first opening. It was used by one process at a time.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import optuna
+from optuna.study import StudyDirection
 from optuna.trial import TrialState, create_trial
 
 from prototxt_gen.architectures import parse_architecture
@@ -38,7 +39,7 @@ from search.study.trainings import FAILED, TRAINED, TRAINING, First, Key, Known,
 
 FORMAT = "dongfeng study 2"
 NAME = "search"
-DIRECTIONS = ["minimize", "maximize"]
+DIRECTIONS = [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE]
 # Of a log, its end tells why a training failed.
 _LOG_AT_MOST = 20_000
 
@@ -181,14 +182,12 @@ class StoredStudy:
                 self._end_trial(trial._trial_id, TrialState.FAIL, fault="given back: its worker died")
             elif row is not None and row.state == FAILED:
                 self._end_trial(trial._trial_id, TrialState.FAIL, fault=row.fault)
-            elif row is not None and row.state == TRAINED and row.accuracy is not None:
-                self._end_trial(trial._trial_id, TrialState.COMPLETE, [row.latency, row.accuracy])
+            elif row is not None and row.state == TRAINED:
+                self._end_trial(trial._trial_id, TrialState.COMPLETE, _values(row))
         for row in rows:
             if row.state == TRAINED and row.trial_id is None:
                 attributes = {"architecture": row.architecture, "run": row.run, "source": row.source}
-                known = create_trial(
-                    state=TrialState.COMPLETE, values=[row.latency, row.accuracy], user_attrs=attributes
-                )
+                known = create_trial(state=TrialState.COMPLETE, values=_values(row), user_attrs=attributes)
                 trial_id = self.database.run(partial(storage.create_new_trial, self._study_id, known))
                 self.database.run(partial(self._trainings.show, _key(row), None, trial_id))
 
@@ -197,7 +196,7 @@ class StoredStudy:
         self.database.close()
 
     def _end_trial(
-        self, trial_id: int, state: TrialState, values: Sequence[float | None] | None = None, **attributes: Any
+        self, trial_id: int, state: TrialState, values: Sequence[float] | None = None, **attributes: Any
     ) -> None:
         storage = self.database.storage
 
@@ -286,13 +285,8 @@ def _opened(database: Database, name: str, settings: dict[str, Any] | None, late
     storage = database.storage
     study_id: int = database.run(lambda: storage.get_study_id_from_name(name))
     stored = database.run(lambda: storage.get_study_user_attrs(study_id))
-    trainings = Trainings(database.engine, study_id)
-    if (
-        settings is not None
-        and not set(stored) - {"settings"}
-        and not database.is_file
-        and _is_unused(database, study_id)
-    ):
+    unfinished = set(stored) <= {"settings"} and not database.is_file and _is_unused(database, study_id)
+    if unfinished and settings is not None:
         # Whoever began it has not come to its end, or never will: both come to the same.
         _begin(database, name, settings, latency_table)
         stored = database.run(lambda: storage.get_study_user_attrs(study_id))
@@ -363,6 +357,11 @@ def _names(database: Database) -> list[str]:
 def _is_unused(database: Database, study_id: int) -> bool:
     storage = database.storage
     return not database.run(lambda: storage.get_study_system_attrs(study_id) or storage.get_n_trials(study_id))
+
+
+def _values(row: Row) -> list[float]:
+    assert row.latency is not None and row.accuracy is not None, row
+    return [row.latency, row.accuracy]
 
 
 def _key(row: Row) -> Key:
