@@ -13,8 +13,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from search.latency.graphs import Edges, Graph, Integers
+from search.latency.graphs import Edges, Graph
 from search.spaces.vectors import Vectors
+from search.spaces.ways import Integers
 
 # Numbers in all lists together: 8 bytes each, and about as long to sort again while they are made.
 MOST_NUMBERS = 50_000_000

@@ -33,7 +33,7 @@ from search.latency.predicting import predictor, space_parts
 from search.latency.surveying import DRIFT_LIMIT, Survey, is_done
 from search.latency.targets import target_differences
 from search.progress import progress_bar
-from search.spaces import BackboneSpace
+from search.spaces import Space
 from search.spaces.vectors import Vectors
 
 #: A part is measured until the standard error of its median is this share of it ...
@@ -74,7 +74,7 @@ class LatencyTable:
     @classmethod
     def measure(
         cls,
-        subject: BackboneSpace | Sequence[Backbone | Decoder | str],
+        subject: Space | Sequence[Backbone | Decoder | str],
         engine: Engine,
         path: str | os.PathLike[str] | None = None,
         progress: bool = False,
@@ -239,7 +239,7 @@ class LatencyTable:
         networks: Sequence[Backbone | Decoder | str],
         times: Sequence[float],
         *,
-        space: BackboneSpace | Sequence[Backbone | Decoder | str] | None = None,
+        space: Space | Sequence[Backbone | Decoder | str] | None = None,
         input_shape: Sequence[int] | Sequence[Sequence[int] | None] | None = None,
         target: Mapping[str, Any] | None = None,
     ) -> LatencyTable:
@@ -309,9 +309,7 @@ class LatencyTable:
         table = self._chosen(corrected)
         return float(table.milliseconds(table.base_nanoseconds + sum(map(table.part_nanoseconds, found))))
 
-    def predictor(
-        self, space: BackboneSpace, corrected: bool | None = None
-    ) -> Callable[[Vectors], NDArray[np.float64]]:
+    def predictor(self, space: Space, corrected: bool | None = None) -> Callable[[Vectors], NDArray[np.float64]]:
         """A function from many architectures of a space, as vectors (n, length), to their predictions (n,) in ms.
 
         Equal to `predict` of each. UnsupportedError lists the parts of the space that are not in the table.

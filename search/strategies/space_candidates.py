@@ -16,11 +16,12 @@ from prototxt_gen.errors import ArchitectureError
 from search.costs import Limits, checked_limits, cost_graph, in_words
 from search.latency import LatencyTable
 from search.latency.counting import Count
-from search.latency.graphs import NONE, Bound, Graph
+from search.latency.graphs import Bound, Graph
 from search.latency.listing import listed
 from search.latency.overview import Overview, whole
 from search.spaces import BackboneSpace
 from search.spaces.vectors import Vectors
+from search.spaces.ways import NONE
 from search.strategies.candidates import Candidates
 from search.strategies.drawing import MOST_DRAWS, Drawing, counted
 

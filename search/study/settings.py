@@ -109,8 +109,7 @@ def _range(limit: list[float | None]) -> tuple[float, float]:
 def _predicting(search: Strategy) -> list[Any]:
     """The times of the space's parts, and what the table makes of them where that is not their plain sum."""
     table = search.table
-    stem, blocks, heads = placed_parts(search.space)
-    placed = [stem, *blocks.values(), *heads.values()]
+    placed = list(placed_parts(search.space).values())
     base, made = table.base_nanoseconds, [table.part_nanoseconds(part) for part in placed]
     times = {part.key: table.entries[part.key].ms for part in placed if part.key in table.entries}
     plain_sum = [round(times[part.key] * 1e6) if part.key in times else None for part in placed]
