@@ -169,6 +169,15 @@ def run_worker(
         return _worked(stored, make, trainer, folder, grace, progress)
 
 
+def read_question(storage: str | os.PathLike[str], study: str = NAME) -> Question:
+    """What a study in a database was asked: its space, interval, limits, strategy, schedule. As `run_worker`."""
+    stored = join_study(storage, study)
+    try:
+        return Question.of(stored.settings, stored.database.name)
+    finally:
+        stored.close()
+
+
 def _worked(
     study: StoredStudy, make: Callable[[], Strategy], trainer: Trainer, folder: Path, grace: float, progress: bool
 ) -> Strategy:

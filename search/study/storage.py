@@ -280,8 +280,8 @@ def finished_trainings(path: Path, name: str = NAME) -> tuple[dict[str, Any], li
 def _opened(database: Database, name: str, settings: dict[str, Any] | None, latency_table: str) -> StoredStudy:
     names = _names(database)
     if name not in names:
-        found = f"studies named {names}" if names else "no study"
-        raise FormatError(f"{database.name}: found {found}, expected one named {name!r}, of format {FORMAT!r}")
+        there = f"studies named {names}" if names else "no study"
+        raise FormatError(f"{database.name}: found {there}, expected one named {name!r}, of format {FORMAT!r}")
     storage = database.storage
     study_id: int = database.run(lambda: storage.get_study_id_from_name(name))
     stored = database.run(lambda: storage.get_study_user_attrs(study_id))
