@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import Any
 
 
-class _Alternative(argparse._SubParsersAction):  # type: ignore[type-arg]
+class _Alternative(argparse._SubParsersAction):
     """Sub-commands of a command that is one itself: with one of them, its own options are no longer required."""
 
     def __call__(self, parser: argparse.ArgumentParser, *given: Any, **more: Any) -> None:

@@ -20,6 +20,7 @@ FAILURES = "failed"
 
 # In the folder of a network.
 WEIGHTS = "weights.caffemodel"
+WEIGHTS_OF_ANY_RUN = "weights*.caffemodel"
 DEPLOY = "deploy.prototxt"
 TRAIN_VAL = "train_val.prototxt"
 SOLVER = "solver.prototxt"

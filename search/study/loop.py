@@ -22,6 +22,7 @@ from search.costs import Limits, checked_limits
 from search.latency import LatencyTable
 from search.spaces import BackboneSpace
 from search.strategies.partial_order import PartialOrderPruning
+from search.strategies.registry import chooser
 from search.strategies.strategy import Strategy
 from search.study.database import address_of
 from search.study.folder import LATENCY_TABLE, STUDY
@@ -100,6 +101,7 @@ def run_search(
     stops = Stops(trials, None if hours is None else time.time() + 3600 * hours, patience, confirm)
     if seeds < 1:
         raise ArchitectureError(f"seeds: found {seeds}, expected at least 1")
+    chooser(strategy)
     trainer = as_trainer(data, schedule, device)
     _check_classes(space, trainer)
     checked_limits(limits, space)  # before the first block is measured

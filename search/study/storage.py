@@ -258,6 +258,15 @@ def has_study(storage: str | os.PathLike[str], name: str) -> bool:
         database.close()
 
 
+def known_sources(storage: str | os.PathLike[str], name: str = NAME) -> dict[str, str]:
+    """Where the results of a study are from that were known when it began, by candidate."""
+    study = join_study(storage, name)
+    try:
+        return {row.architecture: row.source for row in study.read().rows if row.source is not None}
+    finally:
+        study.close()
+
+
 def finished_trainings(path: Path, name: str = NAME) -> tuple[dict[str, Any], list[tuple[str, float]]]:
     """The settings of a study of any format, and code and accuracy of each training that it finished.
 

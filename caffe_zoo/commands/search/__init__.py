@@ -14,7 +14,6 @@ from caffe_zoo.commands.options import add_engine, amount, byte_count, count, en
 from caffe_zoo.commands.search.studies import (
     add_choosing,
     add_storage,
-    check_choices,
     known_results,
     stopped_by_term,
 )
@@ -56,7 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where all results go; after an interruption the same command goes on from there",
     )
     parser.add_argument(
-        "--trials", type=count, default=32, metavar="N", help="networks to train, over all runs together (default: 32)"
+        "--trials",
+        type=count,
+        metavar="N",
+        help="networks to train, over all runs together (default: 32; with --hours or --patience any number)",
     )
     parser.add_argument(
         "--space",
@@ -122,9 +124,9 @@ def run(args: argparse.Namespace) -> int:
     )
     from search.latency.overview import Overview
     from search.latency.targets import target_words
-    from search.study.folder import LATENCY_TABLE
+    from search.study.folder import LATENCY_TABLE, STUDY
+    from search.study.storage import known_sources
 
-    check_choices(args)
     known = known_results(args.known)
     asked = asked_interval(args)
     given = {name: [getattr(args, f"{name.replace('-', '_')}_{end}") for end in ("min", "max")] for name in COSTS}
@@ -153,7 +155,7 @@ def run(args: argparse.Namespace) -> int:
         table = LatencyTable.load(args.table)
         check_space(space, table, args.table)
         target, origin = table.target, f"as {args.table} has it"
-    print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
+    print(f"{data.identity}: {len(data.train):,} images to train on, {len(data.held_out):,} held out")
     print(f"{space}: {space.count():,} architectures")
     print(f"latency of {target_words(target)}, {origin}", flush=True)
 
@@ -176,7 +178,7 @@ def run(args: argparse.Namespace) -> int:
                 args.out,
                 engine,
                 table=table,
-                trials=args.trials,
+                trials=args.trials or (None if args.hours or args.patience else 32),
                 interval=interval_of,
                 limits=limits,
                 schedule=schedule,
@@ -193,7 +195,8 @@ def run(args: argparse.Namespace) -> int:
                 study=args.study,
                 grace=args.grace,
             )
-            found = write_report(search, args.out, engine, data, schedule)
+            sources = known_sources(args.storage or args.out / STUDY, args.study)
+            found = write_report(search, args.out, engine, data, schedule, sources=sources)
     except KeyboardInterrupt:
         print(f"{args.out}: stopped; the same command goes on from here", file=sys.stderr)
         return 130

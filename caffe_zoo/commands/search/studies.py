@@ -12,7 +12,6 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from caffe_zoo.commands.options import count
-from prototxt_gen.errors import ArchitectureError
 
 if TYPE_CHECKING:
     from search.study.known import KnownResult
@@ -118,18 +117,6 @@ def stopped_by_term() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def check_choices(args: argparse.Namespace) -> None:
-    """ArchitectureError for options of `add_choosing` that do not go together."""
-    if args.strategy not in _strategies():
-        raise ArchitectureError(f"--strategy {args.strategy!r}: expected one of {', '.join(_strategies())}")
-
-
-def _strategies() -> list[str]:
-    from search.strategies.registry import CHOOSERS
-
-    return list(CHOOSERS)
 
 
 def _margin(text: str) -> float:
