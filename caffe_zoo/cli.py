@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     args = _parser(next((word for word in words if not word.startswith("-")), None)).parse_args(words)
-    command = f"{args.command} {args.subcommand}" if "subcommand" in args else args.command
+    subcommand = getattr(args, "subcommand", None)  # None, too, of a command that has some and was given none
+    command = f"{args.command} {subcommand}" if subcommand else args.command
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UnknownFieldWarning)
