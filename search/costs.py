@@ -15,14 +15,14 @@ from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from prototxt_gen.architectures import Backbone
+from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.generator.parts import Part
 from prototxt_gen.summary import summarize
 from search.latency.graphs import Graph
 from search.latency.predicting import space_graph
-from search.spaces import BackboneSpace
+from search.spaces import Space
 
 
 class Cost(NamedTuple):
@@ -41,7 +41,7 @@ class Cost(NamedTuple):
         """The figure of a part, a network of its own."""
         return int(getattr(summarize(part.net), self.figure))
 
-    def of(self, architecture: Backbone, input_shape: Sequence[int]) -> int:
+    def of(self, architecture: Backbone | Decoder, input_shape: Sequence[int]) -> int:
         """The figure of a whole network."""
         net = generate(architecture, input_shape=input_shape, merged=self.merged)
         return int(getattr(summarize(net), self.figure))
@@ -57,13 +57,13 @@ COSTS = {
 Limits: TypeAlias = Mapping[str, float | Sequence[float]]
 
 
-def cost_graph(space: BackboneSpace, name: str) -> Graph:
+def cost_graph(space: Space, name: str) -> Graph:
     """The graph whose `costs` are one of `COSTS`, exactly, of many architectures of the space at once."""
     cost = COSTS[name]
     return space_graph(space, cost.of_part, join=cost.join, merged=cost.merged)
 
 
-def checked_limits(limits: Limits | None, space: BackboneSpace) -> dict[str, tuple[float, float]]:
+def checked_limits(limits: Limits | None, space: Space) -> dict[str, tuple[float, float]]:
     """(least, most) by cost, in the order of `COSTS`.
 
     ArchitectureError lists all faults: costs of other names, ranges that are none, and limits that no architecture of

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from converters.engines import Engine
     from search.latency.limits import Interval, Known, Limit
     from search.latency.table import LatencyTable
-    from search.spaces import BackboneSpace
+    from search.spaces import Space
 
 
 def add_limits(parser: argparse.ArgumentParser) -> None:
@@ -48,9 +48,7 @@ def asked_interval(args: argparse.Namespace) -> Interval:
     return found
 
 
-def latency_by(
-    table: LatencyTable, space: BackboneSpace, path: Path, engine: Engine | None = None
-) -> Callable[[str], Known]:
+def latency_by(table: LatencyTable, space: Space, path: Path, engine: Engine | None = None) -> Callable[[str], Known]:
     """A function from a network's name or code to its latency at the space's input, with its own classes.
 
     The table predicts it, which lies at `path`. Parts that it lacks are measured on the engine, if there is one, and

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prototxt_gen.errors import UnsupportedError
-from search.latency.graphs import NONE, Graph, Integers
+from search.latency.graphs import Graph
 from search.spaces.vectors import Vectors
+from search.spaces.ways import NONE, Integers
 
 # Above this, floating point has no number for a count.
 MOST_NETWORKS = 10**300

@@ -17,7 +17,7 @@ from search.latency.correcting import telling
 from search.latency.measuring import Entry, measure
 from search.latency.table import LatencyTable
 from search.progress import progress_bar
-from search.spaces import BackboneSpace
+from search.spaces import Space
 
 # Of so many random networks those are chosen that tell most.
 _CANDIDATES = 300
@@ -85,14 +85,14 @@ def learnt_from(table: LatencyTable) -> set[str]:
     return set(table.correction.networks if table.correction else ())
 
 
-def unseen_networks(table: LatencyTable, space: BackboneSpace, count: int, seed: int = 0) -> list[Backbone | Decoder]:
+def unseen_networks(table: LatencyTable, space: Space, count: int, seed: int = 0) -> list[Backbone | Decoder]:
     """So many different random networks of a space that the table has not learnt from; or as many as there are."""
     return _drawn(space, count, random.Random(f"check {seed}"), learnt_from(table))
 
 
 def telling_networks(
     table: LatencyTable,
-    subject: BackboneSpace | Sequence[Backbone | Decoder | str],
+    subject: Space | Sequence[Backbone | Decoder | str],
     count: int,
     input_shape: Sequence[int] | None = None,
     seed: int = 0,
@@ -102,7 +102,7 @@ def telling_networks(
     UnsupportedError where their parts are not in the table.
     """
     networks: list[Backbone | Decoder | str]
-    if isinstance(subject, BackboneSpace):
+    if isinstance(subject, Space):
         input_shape = subject.input_shape
         networks = [*_drawn(subject, max(_CANDIDATES, 4 * count), random.Random(f"correct {seed}"), set())]
     else:
@@ -111,7 +111,7 @@ def telling_networks(
     return [networks[index] for index in telling(sums, count)]
 
 
-def _drawn(space: BackboneSpace, count: int, rng: random.Random, unwanted: set[str]) -> list[Backbone | Decoder]:
+def _drawn(space: Space, count: int, rng: random.Random, unwanted: set[str]) -> list[Backbone | Decoder]:
     found: dict[str, Backbone | Decoder] = {}
     # Small spaces may not have as many; after so many misses there are hardly any left.
     for _ in range(20 * count + 100):

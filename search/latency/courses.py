@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import bisect
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from itertools import accumulate
 
 from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.parts import Part, parts
-from search.latency.predicting import Placed, placed_parts, vector_of
-from search.spaces import BackboneSpace
+from search.latency.predicting import placed_parts, space_parts
+from search.spaces import Space
 
 
 class Course(ABC):
@@ -25,45 +27,32 @@ class Course(ABC):
 
 
 class SpaceCourse(Course):
-    """All parts of a space. A network is drawn as from the space, then bent so that it has the part wanted."""
+    """All parts of a space. A network is drawn evenly from all that have the part, as often as they have it."""
 
-    def __init__(self, space: BackboneSpace) -> None:
+    def __init__(self, space: Space) -> None:
         self.subject = str(space)
         self._space = space
-        stem, blocks, heads = placed_parts(space)
-        self.parts = {part.key: part for part in (stem, *blocks.values(), *heads.values())}
-        self._places: dict[str, list[Placed]] = {}
-        for place, part in blocks.items():
-            self._places.setdefault(part.key, []).append(place)
-        self._heads = {part.key: width for width, part in heads.items()}
+        self.parts = space_parts(space)
+        keys = {piece: part.key for piece, part in placed_parts(space).items()}
+        self._common = {keys[piece] for piece in space.common}
+        # By key: the columns and the edges of theirs that bring the part.
+        self._edges: dict[str, list[tuple[int, int]]] = {}
+        for number, (column, edges) in enumerate(zip(space.columns, space.ways.edges, strict=True)):
+            for edge, (state, value) in enumerate(zip(edges.sources.tolist(), edges.choices.tolist(), strict=True)):
+                for key in {keys[piece] for piece in space.pieces(column, state, value)}:
+                    self._edges.setdefault(key, []).append((number, edge))
+        self._totals: dict[str, list[int]] = {}
 
     def through(self, key: str, rng: random.Random) -> list[Part]:
         space = self._space
-        vector = space.vector_at(rng.randrange(space.count()))
-        depths, chosen, start = [], [int(width) for width in vector if width], 0
-        for _, most in space.depths:
-            depths.append(int((vector[start : start + most] > 0).sum()))
-            start += most
-        if key in self._places:
-            _lead_through(rng.choice(self._places[key]), depths, chosen, rng)
-        elif key in self._heads:
-            last = self._heads[key]
-            chosen = [*(min(width, last) for width in chosen[:-1]), last]
-        return parts(space.decode(vector_of(space, depths, chosen)), space.input_shape)
-
-
-def _lead_through(place: Placed, depths: list[int], chosen: list[int], rng: random.Random) -> None:
-    """Changes a network, given as depths and width indices, so that it has a block at this place."""
-    start = sum(depths[: place.stage])
-    if not place.is_first and depths[place.stage] == 1:
-        depths[place.stage] = 2
-        chosen.insert(start, chosen[start])
-    index = start if place.is_first else start + rng.randrange(1, depths[place.stage])
-    # Widths never decrease: narrower ones before the block, wider ones behind it.
-    chosen[:index] = [min(width, place.before) for width in chosen[:index]]
-    if index:
-        chosen[index - 1] = place.before
-    chosen[index:] = [place.width, *(max(width, place.width) for width in chosen[index + 1 :])]
+        if key in self._common or key not in self._edges:
+            return parts(space.sample(rng), space.input_shape)
+        if key not in self._totals:
+            self._totals[key] = list(accumulate(space.ways.over(*edge) for edge in self._edges[key]))
+        totals = self._totals[key]
+        drawn = bisect.bisect_right(totals, rng.randrange(totals[-1]))
+        vector = space.ways.drawn_over(rng, *self._edges[key][drawn])
+        return parts(space.decode(vector), space.input_shape)
 
 
 class NetworksCourse(Course):
@@ -84,11 +73,9 @@ class NetworksCourse(Course):
         return rng.choice(self._having[key])
 
 
-def course_of(
-    subject: BackboneSpace | Sequence[Backbone | Decoder | str], input_shape: Sequence[int] | None = None
-) -> Course:
+def course_of(subject: Space | Sequence[Backbone | Decoder | str], input_shape: Sequence[int] | None = None) -> Course:
     """The course of a space, whose size of input is its own, or of a list of networks."""
-    if isinstance(subject, BackboneSpace):
+    if isinstance(subject, Space):
         if input_shape is not None and tuple(input_shape) != subject.input_shape:
             raise ArchitectureError(
                 f"input_shape: found {tuple(input_shape)}, expected {subject.input_shape}, which the space states"

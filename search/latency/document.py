@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from prototxt_gen.errors import FormatError
-from prototxt_gen.files import write_bytes
-from prototxt_gen.json_files import read_json
+from prototxt_gen.json_files import parse_json
 from search.latency.correcting import Correction
 from search.latency.curves import Curve, is_curve
 from search.latency.fitting.estimates import Estimates, read_estimates
+from search.latency.levelling import Level
 from search.latency.measuring import Entry
 
 FORMAT = "dongfeng latency table 3"
@@ -33,10 +32,11 @@ class Contents(NamedTuple):
     correction: Correction | None
     curve: Curve | None = None
     estimates: Estimates | None = None
+    level: Level | None = None
 
 
-def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
-    """Writes a table in one step. FileError when that fails."""
+def table_text(contents: Contents) -> str:
+    """A table as its file has it."""
     head = {
         "format": FORMAT,
         "target": contents.target,
@@ -44,6 +44,8 @@ def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
         "call_ms": contents.call_ms,
         "correction": None if contents.correction is None else contents.correction._asdict(),
     }
+    if contents.level is not None:
+        head["level"] = contents.level._asdict()
     if contents.curve is not None:
         head["curve"] = contents.curve._asdict()
     if contents.estimates is not None:
@@ -51,8 +53,7 @@ def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
     # A line for each entry: short enough to read, and to compare two files line by line.
     fields = [f" {json.dumps(field)}: {json.dumps(value)}" for field, value in head.items()]
     rows = [f"  {json.dumps(key)}: {json.dumps(_written(entry))}" for key, entry in sorted(contents.entries.items())]
-    text = "{\n" + ",\n".join(fields) + ',\n "entries": {\n' + ",\n".join(rows) + "\n }\n}\n"
-    write_bytes(path, text.encode())
+    return "{\n" + ",\n".join(fields) + ',\n "entries": {\n' + ",\n".join(rows) + "\n }\n}\n"
 
 
 def _written(entry: Entry) -> dict[str, Any]:
@@ -60,15 +61,14 @@ def _written(entry: Entry) -> dict[str, Any]:
     return {field: value for field, value in written.items() if value != ()}
 
 
-def read_table(path: str | os.PathLike[str]) -> Contents:
-    """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
-    source = os.fspath(path)
+def parse_table(text: str | bytes, source: str) -> Contents:
+    """A table from what its file has. FormatError names the `source`, the field, what was found and expected."""
 
     def expect(holds: bool, field: str, found: Any, expected: str) -> None:
         if not holds:
             raise FormatError(f"{source}: {field}: found {str(found)[:80]}, expected {expected}")
 
-    document = read_json(path, "a latency table")
+    document = parse_json(text, source, "a latency table")
     expect(isinstance(document, dict), "document", document, "an object")
     if document.get("format") == _FORMAT_1:
         raise FormatError(
@@ -123,7 +123,19 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         _read_correction(document.get("correction"), expect),
         None if curve is None else Curve(tuple(curve["sums"]), tuple(curve["times"])),
         estimates,
+        _read_level(document.get("level"), expect),
     )
+
+
+def _read_level(found: Any, expect: Any) -> Level | None:
+    if found is None:
+        return None
+    expect(isinstance(found, dict), "level", found, "an object")
+    for field in Level._fields:
+        value = found.get(field)
+        expect(_is_number(value) and abs(value) < 1e9, f"level.{field}", value, "a number below 1e9")
+    expect(found["slope"] > 0, "level.slope", found["slope"], "a number above 0")
+    return Level(**{field: float(found[field]) for field in Level._fields})
 
 
 def _read_correction(found: Any, expect: Any) -> Correction | None:
@@ -132,13 +144,16 @@ def _read_correction(found: Any, expect: Any) -> Correction | None:
     expect(isinstance(found, dict), "correction", found, "an object or null")
     for field in ("slope", "constant_ms", "part_ms", "megabyte_ms", "error_before", "error_after"):
         value = found.get(field)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        expect(number, f"correction.{field}", value, "a number")
+        expect(_is_number(value), f"correction.{field}", value, "a number")
     networks = found.get("networks")
     named = isinstance(networks, list) and all(isinstance(name, str) for name in networks)
     expect(named, "correction.networks", networks, "a list of codes")
     expect(isinstance(found.get("date"), str), "correction.date", found.get("date"), "a text")
     return Correction(**{field: found[field] for field in Correction._fields} | {"networks": tuple(networks)})
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_time(value: Any) -> bool:
@@ -171,6 +186,23 @@ def _is_options(value: Any) -> bool:
     )
 
 
+def _is_walks(value: Any) -> bool:
+    if not (isinstance(value, dict) and _is_list(value.get("parts"), lambda key: isinstance(key, str))):
+        return False
+    count = len(value["parts"])
+
+    def is_walk(walk: Any) -> bool:
+        # The time, and the places of the parts.
+        return (
+            isinstance(walk, list)
+            and len(walk) > 1
+            and _is_time(walk[0])
+            and _is_list(walk[1:], lambda place: _is_count(place) and place < count)
+        )
+
+    return _is_list(value.get("networks"), is_walk)
+
+
 def _is_drift(value: Any) -> bool:
     thirds = ("slow_rounds", "fast_rounds")
     return value is None or (
@@ -195,5 +227,6 @@ _ORIGIN: dict[str, tuple[Callable[[Any], bool], str]] = {
     "missing": (lambda value: _is_list(value, lambda one: isinstance(one, str)), "a list of labels"),
     "asked": (_is_asked, "an object with subject, spread and budget"),
     "options": (_is_options, "an object with threads, device, precision and batch"),
+    "walks": (_is_walks, "an object of parts and networks, each its time and the places of its parts"),
     "drift": (_is_drift, "an object with longer, slow_rounds and fast_rounds, or null"),
 }

@@ -5,7 +5,7 @@ Whatever sums over the parts of a network can be laid out so: nanoseconds of a l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -15,11 +15,7 @@ from numpy.typing import NDArray
 
 from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from search.spaces.vectors import Vectors
-
-Integers = NDArray[np.int64]
-
-# A state's number where a space has no such choice.
-NONE = -1
+from search.spaces.ways import NONE, Integers, Ways
 
 # Rows that are summed at a time: what is worked on stays in the processor's cache.
 _ROWS = 16384
@@ -86,59 +82,36 @@ class Graph:
         return found
 
     @cached_property
+    def ways(self) -> Ways:
+        """The networks as ways through states, whatever they cost."""
+        return Ways([layer.after for layer in self.layers])
+
+    @property
     def states(self) -> int:
         """States are numbered below this."""
-        return max(max(len(layer.after), int(layer.after.max(initial=0)) + 1) for layer in self.layers)
+        return self.ways.states
 
     @cached_property
     def edges(self) -> tuple[Edges, ...]:
         """For each layer the steps that lie on a way from the first state to the last."""
-        start = np.zeros(self.states, dtype=bool)
-        start[0] = True
-        reached = [start]
-        for layer in self.layers:
-            targets = layer.after[reached[-1][: len(layer.after)]]
-            met = np.zeros(self.states, dtype=bool)
-            met[targets[targets != NONE]] = True
-            reached.append(met)
-        if not reached[-1][0]:
-            raise ArchitectureError("graph: no way leads from the first state to the last")
-        useful = start
-        found: list[Edges] = []
-        for layer, begun in zip(reversed(self.layers), reversed(reached[:-1]), strict=True):
-            possible = (layer.after != NONE) & begun[: len(layer.after), None] & useful[layer.after]
-            useful = np.zeros(self.states, dtype=bool)
-            useful[: len(possible)] = possible.any(axis=1)
-            sources, choices = np.nonzero(possible)
-            found.append(Edges(sources, layer.after[sources, choices], choices, layer.costs[sources, choices]))
-        return tuple(reversed(found))
+        return tuple(
+            Edges(*steps, layer.costs[steps.sources, steps.choices])
+            for layer, steps in zip(self.layers, self.ways.edges, strict=True)
+        )
 
     def count(self) -> int:
         """The exact number of networks, however large."""
-        return int(self.ways_on[0][0])
+        return self.ways.count()
 
-    @cached_property
+    @property
     def ways_on(self) -> tuple[NDArray[Any], ...]:
-        """How many ways lead from each state to the end, by layer: int64 where all fit, else Python's integers."""
-        found = self._ways(reversed(self.edges), np.dtype(np.float64))
-        exact = np.dtype(np.int64 if found[-1][0] < 2**62 else object)
-        return tuple(reversed(self._ways(reversed(self.edges), exact)))
+        """How many ways lead from each state to the end, by layer; see `Ways`."""
+        return self.ways.ways_on
 
-    @cached_property
+    @property
     def ways_to(self) -> tuple[NDArray[Any], ...]:
-        """How many ways lead from the beginning to each state, as `ways_on`."""
-        turned = (Edges(edges.targets, edges.sources, edges.choices, edges.costs) for edges in self.edges)
-        return tuple(self._ways(turned, self.ways_on[0].dtype))
-
-    def _ways(self, layers: Iterable[Edges], dtype: np.dtype[Any]) -> list[NDArray[Any]]:
-        """The numbers of ways that follow against each edge in turn, beginning with one in state 0."""
-        found = [np.zeros(self.states, dtype)]
-        found[0][0] = 1
-        for edges in layers:
-            ways = np.zeros(self.states, dtype)
-            np.add.at(ways, edges.sources, found[-1][edges.targets])
-            found.append(ways)
-        return found
+        """How many ways lead from the beginning to each state, by layer; see `Ways`."""
+        return self.ways.ways_to
 
     @cached_property
     def least_on(self) -> tuple[Integers, ...]:
@@ -189,23 +162,18 @@ class Graph:
 
     @cached_property
     def _tables(self) -> list[tuple[Integers, Integers, int]]:
-        """Each layer as flat tables: by the state's first place plus the choice, the next state's first place; costs.
+        """Each layer as flat tables: by the state's first place plus the choice, what `Ways.tables` has; costs.
 
         A vector that is in no space is led to a state beyond all others, which it never leaves.
         """
-        states = self.states + 1
-        made: dict[tuple[int, int], tuple[Integers, Integers, int]] = {}
+        made: dict[int, Integers] = {}
         tables = []
-        for index, layer in enumerate(self.layers):
-            width = layer.after.shape[1]
-            following = self.layers[index + 1].after.shape[1] if index + 1 < len(self.layers) else 1
-            if (id(layer), following) not in made:
-                after = np.full((states, width), states - 1, dtype=np.int64)
-                after[: len(layer.after)] = np.where(layer.after == NONE, states - 1, layer.after)
-                costs = np.zeros((states, width), dtype=np.int64)
+        for layer, (after, width) in zip(self.layers, self.ways.tables, strict=True):
+            if id(layer) not in made:
+                costs = np.zeros((self.states + 1, width), dtype=np.int64)
                 costs[: len(layer.costs)] = layer.costs
-                made[id(layer), following] = (after * following).ravel(), costs.ravel(), width
-            tables.append(made[id(layer), following])
+                made[id(layer)] = costs.ravel()
+            tables.append((after, made[id(layer)], width))
         return tables
 
 

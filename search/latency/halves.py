@@ -14,8 +14,9 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from search.latency.graphs import Edges, Graph, Integers
+from search.latency.graphs import Edges, Graph
 from search.spaces.vectors import Vectors
+from search.spaces.ways import Integers
 
 # Numbers in all lists together: 4 bytes each, 8 where costs are large, and as much again while they are made.
 MOST_NUMBERS = 50_000_000
@@ -237,10 +238,11 @@ def _merged(
     for source, target, cost in zip(sources.tolist(), targets.tolist(), costs.tolist(), strict=True):
         if target in wanted:
             pieces.setdefault(target, []).append(lists[source] + cost)
-    found = {}
+    found: dict[int, Sums] = {}
     for target, of_target in pieces.items():
-        found[target] = np.concatenate(of_target)
-        found[target].sort()
+        joined: Sums = np.concatenate(of_target)
+        joined.sort()
+        found[target] = joined
     return found
 
 

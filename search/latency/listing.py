@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from search.latency.graphs import Bound, Graph, Integers
+from search.latency.graphs import Bound, Graph
 from search.spaces.vectors import Vectors
+from search.spaces.ways import Integers
 
 # Steps that are tried for each network that may be listed.
 _TRIED = 32

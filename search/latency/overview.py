@@ -9,13 +9,12 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
-from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import UnsupportedError
 from search.latency.cells import Between
 from search.latency.counting import Counting
 from search.latency.predicting import space_graph, space_parts
 from search.latency.table import LatencyTable
-from search.spaces import BackboneSpace
+from search.spaces import Architecture, Space
 
 # Bounds of more digits than this are shortened, and known numbers of more than that.
 _DIGITS, _EXACT_DIGITS = 15, 30
@@ -27,7 +26,7 @@ _SERIES = ((100, 125, 160, 200, 250, 315, 400, 500, 630, 800), (100, 160, 250, 4
 class Placed(NamedTuple):
     """A network of a space and its predicted latency in ms."""
 
-    architecture: Backbone
+    architecture: Architecture
     ms: float
 
 
@@ -45,7 +44,7 @@ class Overview:
     UnsupportedError lists the parts of the space that are not in the table. Every interval holds both its ends.
     """
 
-    def __init__(self, space: BackboneSpace, table: LatencyTable) -> None:
+    def __init__(self, space: Space, table: LatencyTable) -> None:
         missing = table.missing(space_parts(space).values())
         if missing:
             raise UnsupportedError(f"{space}: not in the latency table: {', '.join(missing)}")
@@ -102,7 +101,7 @@ class Overview:
         vector = self.counting.sample(random.Random(0), 1, cost, cost)[0]
         return Placed(self.space.decode(vector), self.ms(cost))
 
-    def sample(self, rng: random.Random, number: int, interval: tuple[float, float]) -> list[Backbone]:
+    def sample(self, rng: random.Random, number: int, interval: tuple[float, float]) -> list[Architecture]:
         """So many networks whose latency lies in an interval, (least, most) in ms, each time all equally likely.
 
         None where there are none; see `Counting.sample`.

@@ -2,6 +2,6 @@
 
 from search.spaces.backbones import BackboneSpace
 from search.spaces.codes import parse_space
-from search.spaces.space import Space
+from search.spaces.space import Architecture, Space
 
-__all__ = ["BackboneSpace", "Space", "parse_space"]
+__all__ = ["Architecture", "BackboneSpace", "Space", "parse_space"]

@@ -11,7 +11,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,8 +49,33 @@ class Space(ABC):
 
     @property
     @abstractmethod
+    def columns(self) -> tuple[Any, ...]:
+        """What each coordinate is about, hashable. Where two are equal, so are their steps and their pieces."""
+
+    @property
+    @abstractmethod
     def steps(self) -> tuple[Integers, ...]:
         """The space as ways through states, column by column; see `Ways`."""
+
+    @property
+    @abstractmethod
+    def common(self) -> tuple[Any, ...]:
+        """The pieces that all networks of the space have: hashable, and ordered among those of one type."""
+
+    @abstractmethod
+    def pieces(self, column: Any, state: int, value: int) -> tuple[Any, ...]:
+        """The pieces that a network gets by a choice: by the value of a column of this kind, in this state.
+
+        A piece stands for one part of networks (see prototxt_gen/generator/parts.py): equal pieces have parts of equal
+        `joined_key`, whatever else the networks are made of.
+        """
+
+    @abstractmethod
+    def index_of(self, piece: Any, column: int, vector: Vectors) -> int:
+        """Where a network, given as a vector (length,), has the part of a piece that a column brings.
+
+        An index into its parts, from their end where it is negative.
+        """
 
     @abstractmethod
     def encode(self, architecture: object) -> Vectors:

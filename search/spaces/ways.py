@@ -8,8 +8,10 @@ first state to the last, and whatever is true of all of them is found state by s
 from __future__ import annotations
 
 import bisect
+import random
 from collections.abc import Iterable, Sequence
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -249,4 +251,29 @@ class Ways:
         for index in range(column + 1, len(self.steps)):
             branches = self._branches(index, here)
             here, vector[index] = branches.targets[0], branches.choices[0]
+        return vector
+
+    def over(self, column: int, edge: int) -> int:
+        """How many ways take one edge of a column, given by its number in `edges`."""
+        edges = self.edges[column]
+        before = int(self.ways_to[column][edges.sources[edge]])
+        return before * int(self.ways_on[column + 1][edges.targets[edge]])
+
+    def drawn_over(self, rng: random.Random, column: int, edge: int) -> Vectors:
+        """One of the vectors (length,) that take an edge of a column, all equally likely."""
+        vector = np.zeros(len(self.steps), dtype=np.uint8)
+        edges = self.edges[column]
+        vector[column], here = edges.choices[edge], int(edges.sources[edge])
+        for index in range(column - 1, -1, -1):
+            edges = self.edges[index]
+            taken = np.flatnonzero(edges.targets == here)
+            totals = list(accumulate(self.ways_to[index][edges.sources[taken]].tolist()))
+            chosen = taken[bisect.bisect_right(totals, rng.randrange(totals[-1]))]
+            vector[index], here = edges.choices[chosen], int(edges.sources[chosen])
+        here = int(self.edges[column].targets[edge])
+        for index in range(column + 1, len(self.steps)):
+            branches = self._branches(index, here)
+            place = rng.randrange(int(self.ways_on[index][here]))
+            step = bisect.bisect_right(branches.before, place) - 1
+            vector[index], here = branches.choices[step], branches.targets[step]
         return vector

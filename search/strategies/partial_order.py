@@ -16,12 +16,11 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import ArchitectureError
 from search.costs import Limits
 from search.latency import LatencyTable
 from search.latency.counting import Count
-from search.spaces import BackboneSpace
+from search.spaces import Architecture, Space
 from search.spaces.vectors import Vectors
 from search.strategies.order import Contradictions, contradictions, non_dominated
 from search.strategies.pruning import Pruning, usual_margin
@@ -46,7 +45,7 @@ class PartialOrderPruning:
 
     def __init__(
         self,
-        space: BackboneSpace,
+        space: Space,
         table: LatencyTable,
         interval: tuple[float, float] = (0.0, math.inf),
         seed: int = 0,
@@ -72,12 +71,14 @@ class PartialOrderPruning:
         self._told: dict[bytes, list[int]] = {}
 
     @overload
-    def ask(self) -> Backbone | None: ...
+    def ask(self) -> Architecture | None: ...
 
     @overload
-    def ask(self, number: int, training: Sequence[Backbone] = ()) -> list[Backbone]: ...
+    def ask(self, number: int, training: Sequence[Architecture] = ()) -> list[Architecture]: ...
 
-    def ask(self, number: int | None = None, training: Sequence[Backbone] = ()) -> Backbone | list[Backbone] | None:
+    def ask(
+        self, number: int | None = None, training: Sequence[Architecture] = ()
+    ) -> Architecture | list[Architecture] | None:
         """The next candidate to train; None when every one is trained or pruned. Asking again gives the same one.
 
         With a `number`, up to so many different ones, fewer where fewer are left; none of them is in `training`.
@@ -89,7 +90,7 @@ class PartialOrderPruning:
             return asked
         return asked[0] if asked else None
 
-    def tell(self, architecture: Backbone, accuracy: float | None, seed: int = 0) -> None:
+    def tell(self, architecture: Architecture, accuracy: float | None, seed: int = 0) -> None:
         """Enters a candidate's accuracy in 0..1, None where its training failed; another `seed` is another run.
 
         ArchitectureError for an architecture outside the space, the interval or the limits, for one that was told
@@ -112,6 +113,10 @@ class PartialOrderPruning:
     def trained(self) -> list[Trained]:
         """All candidates whose accuracies were told, in the order in which they first were."""
         return self._trained(range(len(self.results.vectors)))
+
+    def runs_of(self, architecture: Architecture) -> list[float]:
+        """The accuracies of a candidate's runs, as they were told; none where it was not trained."""
+        return self.results.runs_of(self.space.encode(architecture))
 
     def boundary(self) -> list[Trained]:
         """The trained candidates that no other beats, fastest first: by expected accuracy where the strategy has one.

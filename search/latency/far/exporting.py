@@ -31,7 +31,7 @@ from prototxt_gen.text import parse_text, to_text
 from search.latency.far.export import INDEX, NETWORKS, RESULTS, Export, File, Network, program_of, read_export
 from search.latency.far.script import SCRIPT, script
 from search.latency.predicting import space_parts
-from search.spaces import BackboneSpace
+from search.spaces import Space
 
 Written = Literal["all", "onnx", "caffe"]
 _KINDS: dict[str, tuple[str, ...]] = {
@@ -75,7 +75,7 @@ class Plan:
 
 
 def plan(
-    subject: BackboneSpace | Sequence[tuple[Backbone | Decoder, Sequence[int] | None]],
+    subject: Space | Sequence[tuple[Backbone | Decoder, Sequence[int] | None]],
     tool: Mapping[str, str],
     options: Options | None = None,
     *,
@@ -98,7 +98,7 @@ def plan(
     missing = [kind for kind in program.files if kind not in kinds]
     if missing:
         raise CaffeError(f"{program.title}: needs {', '.join(missing)}, found files {files!r}: {', '.join(kinds)}")
-    if isinstance(subject, BackboneSpace):
+    if isinstance(subject, Space):
         found: Iterable[Part] = space_parts(subject).values()
         whole: list[tuple[Backbone | Decoder, Sequence[int] | None]] = [
             (architecture, subject.input_shape) for architecture in _drawn(subject, check, seed)
@@ -133,7 +133,7 @@ def plan(
     return Plan(export, nets, kinds)
 
 
-def _drawn(space: BackboneSpace, count: int, seed: int) -> list[Backbone | Decoder]:
+def _drawn(space: Space, count: int, seed: int) -> list[Backbone | Decoder]:
     """Networks of a space, all different, in the order of their drawing."""
     rng = random.Random(seed)
     indices: dict[int, None] = {}

@@ -12,7 +12,7 @@ from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.generator.parts import parts
 from search.latency.fitting.regression import Layout, expectation, regress
-from search.spaces import BackboneSpace
+from search.spaces import Space
 
 Floats = NDArray[np.float64]
 
@@ -21,7 +21,7 @@ _POOL = 1500
 
 
 def next_networks(
-    space: BackboneSpace | Sequence[Backbone | Decoder | str],
+    space: Space | Sequence[Backbone | Decoder | str],
     count: int,
     networks: Sequence[Backbone | Decoder | str] = (),
     times: Sequence[float] = (),
@@ -38,7 +38,7 @@ def next_networks(
     """
     pool: list[Backbone | Decoder | str] = []
     known = {str(network) for network in networks}
-    if isinstance(space, BackboneSpace):
+    if isinstance(space, Space):
         input_shape = space.input_shape if input_shape is None else input_shape
         rng, number = random.Random(seed), space.count()
         pool += [space.at(index) for index in _drawn(rng, number)]

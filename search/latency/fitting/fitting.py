@@ -19,7 +19,7 @@ from search.latency.fitting.estimates import Estimates
 from search.latency.fitting.regression import Layout, Regression, regress
 from search.latency.measuring import Entry
 from search.latency.predicting import space_parts
-from search.spaces import BackboneSpace
+from search.spaces import Space
 
 Floats = NDArray[np.float64]
 Shape = Sequence[int] | None
@@ -51,16 +51,16 @@ def fit_networks(
     networks: Sequence[Backbone | Decoder | str],
     times: Sequence[float],
     input_shape: Shape | Sequence[Shape] = None,
-    space: BackboneSpace | Sequence[Backbone | Decoder | str] | None = None,
+    space: Space | Sequence[Backbone | Decoder | str] | None = None,
 ) -> Fitted:
     """The times of parts from the times (ms) of whole networks; arguments and errors as in `LatencyTable.fit`."""
-    if isinstance(space, BackboneSpace) and input_shape is None:
+    if isinstance(space, Space) and input_shape is None:
         input_shape = space.input_shape
     shapes = _shapes(networks, input_shape)
     ms = _checked_times(networks, times)
     cut = [parts(network, shape) for network, shape in zip(networks, shapes, strict=True)]
     sizes = _sizes(networks, cut, input_shape)
-    if isinstance(space, BackboneSpace) and tuple(space.input_shape) not in sizes:
+    if isinstance(space, Space) and sizes and tuple(space.input_shape) not in sizes:
         raise CaffeError(
             f"space: found inputs of {_by(space.input_shape)}, expected those of the networks timed, "
             f"{' or '.join(map(_by, sizes))}: times of one size tell nothing of another"
@@ -151,11 +151,11 @@ def _cross_validate(layout: Layout, counts: Floats, ms: Floats, groups: NDArray[
     return predicted
 
 
-def _parts_of(space: BackboneSpace | Sequence[Backbone | Decoder | str] | None, shape: Any) -> list[Part]:
+def _parts_of(space: Space | Sequence[Backbone | Decoder | str] | None, shape: Any) -> list[Part]:
     """The parts that the table is to hold beside those of the networks timed."""
     if space is None:
         return []
-    if isinstance(space, BackboneSpace):
+    if isinstance(space, Space):
         return list(space_parts(space).values())
     return [part for network in space for part in parts(network, shape)]
 

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from prototxt_gen.errors import ArchitectureError, UnsupportedError
-from search.latency.graphs import NONE, Graph, Layer
+from search.latency.graphs import Graph, Layer
 from search.latency.predicting import space_graph
 from search.spaces import BackboneSpace
+from search.spaces.ways import NONE
 from tests.search.latency.graphs import all_vectors, drawn
 
 
