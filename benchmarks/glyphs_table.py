@@ -109,9 +109,8 @@ def time_all(path: Path) -> None:
         row[LATENCY] = f"{entry.ms:.6f}"
     write(path, rows)
     spreads = sorted(entry.spread for entry in entries)
-    print(
-        f"{len(entries)} networks; standard error of a median: {spreads[len(spreads) // 2]:.2%} (worst {spreads[-1]:.2%})"
-    )
+    middle, worst = spreads[len(spreads) // 2], spreads[-1]
+    print(f"{len(entries)} networks; standard error of a median: {middle:.2%} (worst {worst:.2%})")
 
 
 def main() -> None:

@@ -63,9 +63,9 @@ def glyphs(size: tuple[int, int], train: int = TRAIN, held_out: int = HELD_OUT, 
     fonts = _font_files()
     digest = hashlib.sha256(b"".join(path.read_bytes() for path in fonts)).hexdigest()[:16]
     masters = [_masters(path, min(size)) for path in fonts]
-    parts = (_split(masters, size, number, (seed, part)) for part, number in enumerate((train, held_out)))
+    to_train, others = (_split(masters, size, number, (seed, part)) for part, number in enumerate((train, held_out)))
     identity = f"glyphs {size[0]}x{size[1]}, seed {seed}, {train} and {held_out} images, fonts {digest}"
-    return Dataset(identity, tuple(CHARACTERS), *parts)
+    return Dataset(identity, tuple(CHARACTERS), to_train, others)
 
 
 def _font_files() -> list[Path]:

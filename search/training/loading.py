@@ -1,4 +1,4 @@
-"""A dataset by its name: `digits`, `glyphs`, or a folder of images; and how networks for the named ones are searched."""
+"""A dataset by its name: `digits` or `glyphs`, with the space and the schedule that suit it, or a folder of images."""
 
 from __future__ import annotations
 
