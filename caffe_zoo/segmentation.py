@@ -14,9 +14,9 @@ from PIL import Image
 from torch.nn import functional as F
 
 from caffe_zoo.cards import Preprocessing, card
-from caffe_zoo.cityscapes import COLOURS
 from caffe_zoo.models import Run, WeightsSource, load_network, runner
 from caffe_zoo.preprocess import Picture, open_picture, preprocess, wrong_size
+from converters.cityscapes import COLOURS
 from converters.engines import Engine
 from prototxt_gen.errors import CaffeError, FormatError
 

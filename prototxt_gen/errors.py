@@ -34,6 +34,10 @@ class WeightsError(CaffeError, ValueError):
     """Weights that do not fit their network: missing, unused, or of another shape. Lists all of them."""
 
 
+class TrainingError(CaffeError, ArithmeticError):
+    """A training that came to no accuracy: its loss is no number any more, or what it gave is none."""
+
+
 class NotInstalledError(CaffeError, ImportError):
     """A package that an optional part needs is not installed. Names the extra that brings it."""
 

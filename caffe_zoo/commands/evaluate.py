@@ -57,8 +57,8 @@ def _on_imagenet(args: argparse.Namespace) -> int:
 
 
 def _on_cityscapes(args: argparse.Namespace) -> int:
-    from caffe_zoo.cityscapes import CLASSES, LABELS, Scores, frames, read_ids
     from caffe_zoo.segmentation import segment_each, segmenter
+    from converters.cityscapes import CLASSES, LABELS, Scores, frames, read_ids
 
     if args.classes not in (None, len(CLASSES)):
         raise CaffeError(f"--classes: found {args.classes}, expected {len(CLASSES)}: Cityscapes scores these")

@@ -49,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     """Writes the label maps."""
     from PIL import Image
 
-    from caffe_zoo.labels import label_map
+    from converters.labels import label_map
     from prototxt_gen.generator.forms import label_size
 
     architecture = resolve_architecture(args.network)

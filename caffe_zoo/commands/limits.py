@@ -7,8 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from caffe_zoo.commands.missing_parts import check_parts
 from caffe_zoo.commands.networks import resolve_architecture
-from prototxt_gen.errors import ArchitectureError, UnsupportedError
+from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.parts import parts
 
 if TYPE_CHECKING:
@@ -59,17 +60,14 @@ def latency_by(table: LatencyTable, space: Space, path: Path, engine: Engine | N
 
     def latency_of(name: str) -> Known:
         architecture = resolve_architecture(name)
-        missing = {part.key: part for part in parts(architecture, space.input_shape) if part.key not in table.entries}
+        found = parts(architecture, space.input_shape)
+        missing = {part.key for part in found if part.key not in table.entries}
         if missing and table.estimates is not None:
             source = f"predicted by the table, which estimates {len(missing)} of its parts"
             return Known(table.predict(architecture, space.input_shape), source)
         if missing and (engine is None or engine.target != table.target):
             size = "x".join(map(str, space.input_shape[2:]))
-            labels = "; ".join(sorted(part.label for part in missing.values()))
-            raise UnsupportedError(
-                f"{path}: the latency of {name} at {size} is not known: {len(missing)} of its parts are not in the "
-                f"table; {how_to_add(f'--network {name} --input-size {size}', table, path)}; {labels}"
-            )
+            check_parts(found, f"{name} at {size}", f"--network {name} --input-size {size}", table, path)
         if missing and engine is not None:
             # As well as the others, and without touching them: a search that has begun with them goes on.
             asked = table.origin.get("asked", {})
@@ -81,25 +79,6 @@ def latency_by(table: LatencyTable, space: Space, path: Path, engine: Engine | N
         return Known(table.predict(architecture, space.input_shape), "predicted by the table")
 
     return latency_of
-
-
-def how_to_add(subject: str, table: LatencyTable, path: Path) -> str:
-    """What to do for more parts, by how the table was made (see LatencyTable.origin).
-
-    `subject` is the option that names what the parts are of: "--space CODE", "--network NAME --input-size HxW".
-    """
-    method, target = table.origin.get("method", "measured"), table.target
-    if method == "measured":
-        options = [f"--engine {target.get('engine', 'torch')}"]
-        options += [f"--{name} {target[name]}" for name in ("threads", "precision") if target.get(name)]
-        options += [f"--batch {target['batch']}"] if target.get("batch", 1) != 1 else []
-        words = f"{subject} {' '.join(options)} -o {path}"
-        return f"on the device that it was made on, `dongfeng profile measure {words}` adds them"
-    if method == "log":
-        return f"`dongfeng profile log LOG --network NETWORK -o {path}` adds those of another network's log"
-    if method == "imported":
-        return f"`dongfeng profile export {subject} --tool TOOL --out FOLDER` begins a table that has them"
-    return f"it was made in another way ({method}): from networks that have them, make it anew"
 
 
 def _limit(text: str) -> Limit:

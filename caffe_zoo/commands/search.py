@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
+from caffe_zoo.commands.missing_parts import check_space
 from caffe_zoo.commands.options import add_engine, amount, byte_count, count, engine_of
 from prototxt_gen.errors import ArchitectureError, CaffeError
 
@@ -132,6 +133,7 @@ def run(args: argparse.Namespace) -> int:
         target, origin = engine.target, "measured here"
     else:
         table = LatencyTable.load(args.table)
+        check_space(space, table, args.table)
         target, origin = table.target, f"as {args.table} has it"
     print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
     print(f"{space}: {space.count():,} architectures")

@@ -28,7 +28,7 @@ MOST_NETWORKS = 10**300
 MOST_STEPS = 3_000_000
 
 # Networks drawn at a time, and how often at most until enough of them lie in an interval.
-_BATCH = 4096
+_LEAST_BATCH, _BATCH = 32, 4096
 _MOST_BATCHES = 100
 
 
@@ -114,6 +114,24 @@ class Cells:
             self._offset + int(cells[1]) * self.cell + self.rounding.most,
         )
 
+    def surely_drawn(self, least: int, most: int) -> float:
+        """At least what share of the draws of `sample` falls into least..most; 0 where that is not known."""
+        within = self.within(least, most)
+        begin, end = self._places(least - self.rounding.most, most - self.rounding.least)
+        drawn = float(self._sums[end] - self._sums[begin])
+        return within.least / drawn if drawn else 0.0
+
+    def estimated(self, least: int, most: int, draws: int) -> tuple[float, float]:
+        """How many networks have a cost in least..most: an unbiased estimate by so many draws, and its standard error.
+
+        Always the same one.
+        """
+        begin, end = self._places(least - self.rounding.most, most - self.rounding.least)
+        touched = float(self._sums[end] - self._sums[begin])
+        costs = self.graph.costs(self._drawn(np.random.default_rng(0), draws, begin, end))
+        inside = int(((costs >= least) & (costs <= most)).sum())
+        return touched * inside / draws, touched * share_error(inside, draws)
+
     def sample(self, rng: random.Random, number: int, least: int, most: int) -> Vectors:
         """So many networks (number, length) with a cost in least..most, each time all equally likely.
 
@@ -122,11 +140,12 @@ class Cells:
         generator = np.random.default_rng(rng.getrandbits(128))
         touched = self._places(least - self.rounding.most, most - self.rounding.least)
         found: list[Vectors] = []
-        missing = number
+        missing, batch = number, 0
         for _ in range(_MOST_BATCHES):
             if missing <= 0:
                 break
-            vectors = self._drawn(generator, _BATCH, *touched)
+            vectors = self._drawn(generator, min(max(2 * missing, _LEAST_BATCH, batch), _BATCH), *touched)
+            batch = 2 * len(vectors)
             costs = self.graph.costs(vectors)
             inside = vectors[(costs >= least) & (costs <= most)][:missing]
             found.append(inside)
@@ -216,6 +235,12 @@ class Cells:
             shifts[edges.sources, edges.choices] = of_edges
             found.append((after, shifts))
         return found
+
+
+def share_error(inside: int, draws: int) -> float:
+    """The standard error of a share by so many draws; more than 0 where all or none are inside, too."""
+    share = (inside + 1) / (draws + 2)
+    return math.sqrt(share * (1 - share) / draws)
 
 
 def _thrown(generator: np.random.Generator, weights: NDArray[Any]) -> NDArray[Any]:

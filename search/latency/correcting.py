@@ -48,6 +48,24 @@ class Correction(NamedTuple):
     error_after: float
     date: str
 
+    @property
+    def is_none(self) -> bool:
+        """Whether plain sums were best: no term made other networks' errors smaller."""
+        return (self.slope, self.constant_ms, self.part_ms, self.megabyte_ms) == (1.0, 0.0, 0.0, 0.0)
+
+    def words(self) -> str:
+        """What the whole networks told, in a sentence."""
+        counted = f"{len(self.networks)} whole networks"
+        if self.is_none:
+            return (
+                f"no correction: the plain sums of {counted} are {self.error_before:.2%} off in the mean, and no term "
+                "learnt from some makes that of the others smaller"
+            )
+        return (
+            f"corrected by {counted}: {self.error_before:.2%} off in the mean before, {self.error_after:.2%} after "
+            "(each left out in turn)"
+        )
+
 
 class Sum(NamedTuple):
     """What a prediction is made of: the parts' own times in ms, how many there are, and the megabytes they take in."""

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from functools import cached_property
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,8 +26,25 @@ _WORK, _NUMBERS = 2.5e9, 5e7
 # A count that takes milliseconds and says about where to look.
 _QUICK_WORK = 5e7
 
+# What draws, where most of its draws fall into the interval: a tenth of a second, and 80 MB.
+_DRAWING_WORK, _DRAWING_NUMBERS = 1e8, 1e7
+
+# At least one draw in ten falls into an interval that is drawn from so.
+_MOSTLY = 0.1
+
 # So many networks are listed one by one where nothing else counts them exactly.
 _LISTED = 300_000
+
+
+# Draws for an estimate of a number.
+_DRAWN = 16384
+
+
+class Count(NamedTuple):
+    """A number, or an unbiased estimate of it with its standard error; where that is 0, the number is exact."""
+
+    number: int
+    error: float = 0.0
 
 
 class Counting:
@@ -40,16 +59,18 @@ class Counting:
         self.total = graph.count()
         self.cheapest, self.dearest = graph.cheapest()[0], graph.dearest()[0]
         self._cells = Cells(graph, _QUICK_WORK, _NUMBERS)
-        self._halves: Halves | None = None
-        if not self._cells.is_exact:
-            balance = plan(graph)
-            if balance is not None:
-                self._halves = Halves(graph, balance)
-            else:
-                self._cells = Cells(graph, _WORK, _NUMBERS)
+        self._balance = None if self._cells.is_exact else plan(graph)
+        if not self._cells.is_exact and self._balance is None:
+            self._cells = Cells(graph, _WORK, _NUMBERS)
         self._drawing: Cells | None = None
+        self._is_fine = False
         # Places that were asked for: the middle is asked for more than once.
         self._places: dict[int, Between] = {}
+
+    @cached_property
+    def _halves(self) -> Halves | None:
+        """Made when a number is asked for: up to some seconds, and 8 bytes for each of its numbers."""
+        return None if self._balance is None else Halves(self.graph, self._balance)
 
     def within(self, least: int, most: int) -> Between:
         """How many networks have a cost in least..most."""
@@ -64,6 +85,20 @@ class Counting:
             found = listed(self.graph, least, most, _LISTED)
             return number if found is None else Between(len(found), len(found))
         return number
+
+    def about(self, least: int, most: int) -> int:
+        """As `within`, at once: no less than the number, and more by what rounding to cells makes of it."""
+        return self._cells.within(least, most).most
+
+    def estimated(self, least: int, most: int) -> Count:
+        """As `within`: the number itself where it is known, else an estimate, always the same."""
+        number = self.within(least, most)
+        if number.is_exact:
+            return Count(number.least)
+        if self._drawing is None:
+            self._drawing = Cells(self.graph, _DRAWING_WORK, _DRAWING_NUMBERS, keep=True)
+        found, error = self._drawing.estimated(least, most, _DRAWN)
+        return Count(round(found), error)
 
     def between(self, edges: Sequence[int]) -> list[Between]:
         """How many networks cost more than each edge and at most the next one; edges ascend."""
@@ -104,14 +139,17 @@ class Counting:
         least, most = max(least, self.cheapest), min(most, self.dearest)
         if least > most:
             return np.zeros((0, len(self.graph.layers)), dtype=np.uint8)
-        if self._halves is not None:
-            inside = self.within(least, most).least
-            return self._halves.draw([rng.randrange(inside) for _ in range(number if inside else 0)], least, most)
-        found = listed(self.graph, least, most, _LISTED)
-        if found is not None:
-            return found[[rng.randrange(len(found)) for _ in range(number if len(found) else 0)]]
         if self._drawing is None:
-            self._drawing = Cells(self.graph, _WORK, _NUMBERS, keep=True)
+            self._drawing = Cells(self.graph, _DRAWING_WORK, _DRAWING_NUMBERS, keep=True)
+        if self._drawing.surely_drawn(least, most) < _MOSTLY:
+            if self._halves is not None:
+                inside = self.within(least, most).least
+                return self._halves.draw([rng.randrange(inside) for _ in range(number if inside else 0)], least, most)
+            found = listed(self.graph, least, most, _LISTED)
+            if found is not None:
+                return found[[rng.randrange(len(found)) for _ in range(number if len(found) else 0)]]
+            if not self._is_fine:
+                self._drawing, self._is_fine = Cells(self.graph, _WORK, _NUMBERS, keep=True), True
         drawn = self._drawing.sample(rng, number, least, most)
         if len(drawn) < number:
             raise UnsupportedError(

@@ -163,6 +163,14 @@ def _is_asked(value: Any) -> bool:
     )
 
 
+def _is_options(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and all(_is_count(value.get(field)) for field in ("threads", "batch"))
+        and all(isinstance(value.get(field), str) for field in ("device", "precision"))
+    )
+
+
 def _is_drift(value: Any) -> bool:
     thirds = ("slow_rounds", "fast_rounds")
     return value is None or (
@@ -186,5 +194,6 @@ _ORIGIN: dict[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "missing": (lambda value: _is_list(value, lambda one: isinstance(one, str)), "a list of labels"),
     "asked": (_is_asked, "an object with subject, spread and budget"),
+    "options": (_is_options, "an object with threads, device, precision and batch"),
     "drift": (_is_drift, "an object with longer, slow_rounds and fast_rounds, or null"),
 }

@@ -5,6 +5,7 @@ Whatever sums over the parts of a network can be laid out so: nanoseconds of a l
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from search.spaces.vectors import Vectors
-from search.spaces.ways import Integers, Ways
+from search.spaces.ways import NONE, Integers, Ways
 
 # Rows that are summed at a time: what is worked on stays in the processor's cache.
 _ROWS = 16384
@@ -148,6 +149,17 @@ class Graph:
             found.append(here)
         return tuple(reversed(found))
 
+    def where(self, allowed: Sequence[NDArray[np.bool_]]) -> Graph:
+        """The graph with only those choices that are `allowed`: for each layer a mask that broadcasts to its costs.
+
+        `edges` of one without any way raise ArchitectureError.
+        """
+        layers = [
+            Layer(np.where(mask, layer.after, NONE), layer.costs)
+            for layer, mask in zip(self.layers, allowed, strict=True)
+        ]
+        return Graph(tuple(layers), self.base, self.join)
+
     @cached_property
     def _tables(self) -> list[tuple[Integers, Integers, int]]:
         """Each layer as flat tables: by the state's first place plus the choice, what `Ways.tables` has; costs.
@@ -163,3 +175,16 @@ class Graph:
                 made[id(layer)] = costs.ravel()
             tables.append((after, made[id(layer)], width))
         return tables
+
+
+class Bound(NamedTuple):
+    """A cost that is limited: its graph over a space, and the least and the most that is allowed, whole numbers."""
+
+    graph: Graph
+    least: int
+    most: int
+
+    def holds(self, vectors: Vectors) -> NDArray[np.bool_]:
+        """Which (n,) of vectors (n, length) of the space are within it."""
+        costs = self.graph.costs(vectors)
+        return (costs >= self.least) & (costs <= self.most)

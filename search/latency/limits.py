@@ -50,11 +50,13 @@ class Interval(NamedTuple):
     def resolved(self, latency_of: Callable[[str], Known]) -> tuple[tuple[float, float], list[str]]:
         """(least, most) in ms, 0 and infinity where there is no limit, and how each share comes about, in words.
 
-        ArchitectureError where the least is above the most.
+        ArchitectureError where the least is above the most, and where the most is 0.
         """
         known = [limit.resolved(latency_of) if limit else None for limit in self]
         least = known[0].ms if known[0] else 0.0
         most = known[1].ms if known[1] else math.inf
+        if most <= 0:
+            raise ArchitectureError(f"latency: at most {self.most}: no network takes no time, expected more than 0 ms")
         if least > most:
             found = [f"{limit} ({one.ms:.6g} ms)" for limit, one in zip(self, known, strict=True) if one]
             raise ArchitectureError(f"latency: the least, {found[0]}, is above the most, {found[1]}")

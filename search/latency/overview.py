@@ -45,7 +45,7 @@ class Overview:
     """
 
     def __init__(self, space: Space, table: LatencyTable) -> None:
-        missing = missing_parts(space, table)
+        missing = table.missing(space_parts(space).values())
         if missing:
             raise UnsupportedError(f"{space}: not in the latency table: {', '.join(missing)}")
         self.space = space
@@ -62,29 +62,29 @@ class Overview:
     def fastest(self) -> Placed:
         """The fastest network; one of them, where several are equally fast."""
         nanoseconds, vector = self.graph.cheapest()
-        return Placed(self.space.decode(vector), self._ms(nanoseconds))
+        return Placed(self.space.decode(vector), self.ms(nanoseconds))
 
     @cached_property
     def slowest(self) -> Placed:
         """The slowest network; one of them, where several are equally slow."""
         nanoseconds, vector = self.graph.dearest()
-        return Placed(self.space.decode(vector), self._ms(nanoseconds))
+        return Placed(self.space.decode(vector), self.ms(nanoseconds))
 
     @cached_property
     def middle_ms(self) -> tuple[float, float]:
         """The median of all latencies, the lower one of an even number: the least and the most ms that it can be."""
         least, most = self.counting.kth((self.total + 1) // 2)
-        return self._ms(least), self._ms(most)
+        return self.ms(least), self.ms(most)
 
     @cached_property
     def middle(self) -> Placed:
         """A network of the median latency, or where that is known within bounds only, one near it."""
         vector = self.counting.near((self.total + 1) // 2)
-        return Placed(self.space.decode(vector), self._ms(int(self.graph.costs(vector[None])[0])))
+        return Placed(self.space.decode(vector), self.ms(int(self.graph.costs(vector[None])[0])))
 
     def within(self, interval: tuple[float, float]) -> Between:
         """How many networks have a latency in an interval, (least, most) in ms."""
-        least, most = self._nanoseconds(interval)
+        least, most = self.nanoseconds(interval)
         fastest, slowest = self.graph.cheapest()[0], self.graph.dearest()[0]
         if most < fastest or least > slowest:
             return Between(0, 0)
@@ -94,19 +94,19 @@ class Overview:
 
     def slowest_within(self, interval: tuple[float, float]) -> Placed | None:
         """The slowest network of an interval, (least, most) in ms; None where there is none, or it is not known."""
-        least, most = self._nanoseconds(interval)
+        least, most = self.nanoseconds(interval)
         cost = self.counting.dearest_of(most)
         if cost is None or cost < least:
             return None
         vector = self.counting.sample(random.Random(0), 1, cost, cost)[0]
-        return Placed(self.space.decode(vector), self._ms(cost))
+        return Placed(self.space.decode(vector), self.ms(cost))
 
     def sample(self, rng: random.Random, number: int, interval: tuple[float, float]) -> list[Architecture]:
         """So many networks whose latency lies in an interval, (least, most) in ms, each time all equally likely.
 
         None where there are none; see `Counting.sample`.
         """
-        vectors = self.counting.sample(rng, number, *self._nanoseconds(interval))
+        vectors = self.counting.sample(rng, number, *self.nanoseconds(interval))
         return [self.space.decode(vector) for vector in vectors]
 
     def histogram(self, rows: int = 24) -> list[Row]:
@@ -115,7 +115,7 @@ class Overview:
         Rows are equally wide, or where the slowest takes more than ten times as long as the fastest, have equal ratios.
         """
         edges = _edges(round(self.fastest.ms * 1e6), round(self.slowest.ms * 1e6), rows)
-        sums = [self._nanoseconds((0.0, edge / 1e6))[1] for edge in edges]
+        sums = [self.nanoseconds((0.0, edge / 1e6))[1] for edge in edges]
         # Where predictions are no whole nanoseconds, an end may lie between two edges by a rounding.
         sums[0], sums[-1] = min(sums[0], self.graph.cheapest()[0] - 1), max(sums[-1], self.graph.dearest()[0])
         return [
@@ -140,7 +140,9 @@ class Overview:
         if least > self.slowest.ms:
             found = f"the slowest takes {self.slowest.ms:.6g} ms, {least - self.slowest.ms:.6g} ms less than the least"
             return f"{wanted}: cannot be met: {found}"
-        return f"{wanted}: cannot be met: {self._nearest(interval)}"
+        nearest = self.nearest(interval)
+        found = f"the nearest take {nearest[0]:.6g} and {nearest[1]:.6g} ms" if nearest else "no network lies there"
+        return f"{wanted}: cannot be met: {found}"
 
     def share(self, number: Between) -> str:
         """So many of the space's networks, and their share, in words."""
@@ -148,23 +150,23 @@ class Overview:
         share = _share(number.least, self.total, 0) if number.is_exact else " to ".join(shares)
         return f"{bounds(number)} of {whole(self.total)} architectures ({share})"
 
-    def _nearest(self, interval: tuple[float, float]) -> str:
-        """The latencies on both sides of an interval that holds none."""
+    def nearest(self, interval: tuple[float, float]) -> tuple[float, float] | None:
+        """The latencies on both sides of an interval that holds none; None where they are not known, or one is not."""
         fastest = self.graph.cheapest()[0]
-        below = self.counting.within(fastest, self._nanoseconds(interval)[0] - 1)
-        if not below.is_exact:
-            return "no network lies there"
+        below = self.counting.within(fastest, self.nanoseconds(interval)[0] - 1)
+        if not below.is_exact or not 0 < below.least < self.total:
+            return None
         sides = [self.counting.kth(rank) for rank in (below.least, below.least + 1)]
         if not all(side.is_exact for side in sides):
-            return "no network lies there"
-        return f"the nearest take {self._ms(sides[0].least):.6g} and {self._ms(sides[1].least):.6g} ms"
+            return None
+        return self.ms(sides[0].least), self.ms(sides[1].least)
 
-    def _nanoseconds(self, interval: tuple[float, float]) -> tuple[int, int]:
+    def nanoseconds(self, interval: tuple[float, float]) -> tuple[int, int]:
         """The whole nanoseconds whose milliseconds, as predictions are given, lie in an interval."""
         least, most = interval
-        return self._first(lambda one: self._ms(one) >= least), self._first(lambda one: self._ms(one) > most) - 1
+        return self._first(lambda one: self.ms(one) >= least), self._first(lambda one: self.ms(one) > most) - 1
 
-    def _ms(self, nanoseconds: int) -> float:
+    def ms(self, nanoseconds: int) -> float:
         """The prediction of networks whose parts sum to so many nanoseconds."""
         return float(self._table.milliseconds(nanoseconds))
 
@@ -192,11 +194,6 @@ def _edges(fastest: int, slowest: int, rows: int) -> list[int]:
     )
     first = -(-fastest // step) - 1
     return [place * step for place in range(first, max(first + 1, -(-slowest // step)) + 1)]
-
-
-def missing_parts(space: Space, table: LatencyTable) -> list[str]:
-    """The labels of a space's parts that are not in the table."""
-    return sorted(part.label for key, part in space_parts(space).items() if key not in table.entries)
 
 
 def interval_words(interval: tuple[float, float]) -> str:

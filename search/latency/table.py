@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,7 @@ class LatencyTable:
                 "seconds": round(earlier["seconds"] + survey.seconds, 3),
                 "spread": round(reached, 6) if math.isfinite(reached) else None,
                 "asked": {"subject": course.subject, "spread": spread, "budget": budget},
+                "options": asdict(engine.options),
                 "finished": finished,
                 "failed": labels,
                 "missing": sorted(
@@ -292,14 +294,18 @@ class LatencyTable:
     ) -> float:
         """Milliseconds of a network: the sum of its parts. UnsupportedError lists those that are not in the table.
 
-        A table made by `fit` estimates those, by what their layers share with others; `is_estimated` says which.
+        A table made by `fit` estimates those, by what their layers share with others; `is_estimated` says which. For
+        inputs of another size than its networks' that is an UnsupportedError, too.
 
         `input_shape` is as in `generate`. The sum is corrected where the table has a correction; False leaves it plain,
         and True is an UnsupportedError where there is none.
         """
         found = parts(architecture, input_shape)
+        subject = f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}"
         if self.estimates is None:
-            self._check(found, f"{architecture} at {'its usual size' if input_shape is None else tuple(input_shape)}")
+            self._check(found, subject)
+        else:
+            self._check_size(found, subject)
         table = self._chosen(corrected)
         return float(table.milliseconds(table.base_nanoseconds + sum(map(table.part_nanoseconds, found))))
 
@@ -330,13 +336,29 @@ class LatencyTable:
         return self if corrected is None or corrected else self.plain()
 
     def _check(self, needed: Iterable[Part], subject: str) -> None:
-        unknown = sorted({part.key: part.label for part in needed if part.key not in self.entries}.values())
+        unknown = self.missing(needed)
         if unknown:
-            failed = self.origin.get("failed", {})
-            named = [f"{label} (failed: {failed[label]})" if label in failed else label for label in unknown]
             made = " and ".join(str(tuple(shape)) for shape in self.origin.get("input_shapes", []))
             size = f", which was made for inputs of {made}" if made else ""
-            raise UnsupportedError(f"{subject}: not in the latency table{size}: {', '.join(named)}")
+            raise UnsupportedError(f"{subject}: not in the latency table{size}: {', '.join(unknown)}")
+
+    def _check_size(self, found: Sequence[Part], subject: str) -> None:
+        """A fit has told nothing of other inputs than those of its networks."""
+        shape = next(iter(input_shapes(found[0].net).values()))
+        known = [tuple(other) for other in self.origin.get("input_shapes", [])]
+        if known and tuple(shape) not in known:
+            raise UnsupportedError(
+                f"{subject}: found inputs of {tuple(shape)}; the table was fitted to networks with inputs of "
+                f"{' and '.join(map(str, known))}, and says nothing of others"
+            )
+
+    def missing(self, needed: Iterable[Part]) -> list[str]:
+        """The labels of those of these parts that are not in the table, each with its fault where it failed."""
+        failed = self.origin.get("failed", {})
+        unknown = {part.key: part.label for part in needed if part.key not in self.entries}
+        return [
+            f"{label} (failed: {failed[label]})" if label in failed else label for label in sorted(unknown.values())
+        ]
 
     def correct(
         self,

@@ -53,12 +53,12 @@ def write_report(
     folder = Path(out)
     boundary = search.boundary()
     shape = search.space.input_shape
-    whole = [generate(architecture, input_shape=shape, merged=True) for architecture, _, _ in boundary]
+    whole = [generate(network.architecture, input_shape=shape, merged=True) for network in boundary]
     measured = (
         [{"measured": entry.ms} for entry in measure(as_engine(engine), whole)] if engine else [{} for _ in whole]
     )
     found = []
-    for (architecture, predicted, accuracy), more in zip(boundary, measured, strict=True):
+    for (architecture, predicted, accuracy, *_), more in zip(boundary, measured, strict=True):
         target = network_folder(folder, architecture)
         write_network(architecture, target, shape, data, schedule)
         costs = {name: cost.of(architecture, shape) for name, cost in COSTS.items()}

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 import random
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prototxt_gen.errors import ArchitectureError
 from search.spaces.vectors import Vectors
+
+# Draws for each candidate, before those that are left are looked up one by one.
+_TRIES = 8
 
 
 class Candidates(ABC):
@@ -47,7 +50,38 @@ class Candidates(ABC):
 
     @abstractmethod
     def sample(self, rng: random.Random, number: int) -> Vectors:
-        """So many candidates (number, length), each time all equally likely."""
+        """So many candidates (number, length), each time all equally likely; none where there are none."""
+
+    def listed(self) -> Vectors | None:
+        """All candidates (n, length), each once; None where there are too many to list, or nobody can list them."""
+        return None
+
+    def draw(self, rng: random.Random, number: int, without: Vectors) -> Vectors:
+        """Up to so many candidates (number, length), all different and none of `without` (m, length).
+
+        Each is drawn evenly from those that are left then. Fewer come where fewer are left.
+        """
+        taken = {vector.tobytes() for vector in np.ascontiguousarray(without, dtype=np.uint8)}
+        found: list[Vectors] = []
+
+        def take(vectors: Iterable[Vectors]) -> None:
+            for vector in vectors:
+                if vector.tobytes() not in taken:
+                    taken.add(vector.tobytes())
+                    found.append(vector)
+
+        rest = self.listed()
+        if rest is None:
+            while len(found) < number and len(drawn := self.sample(rng, number - len(found))):
+                take(drawn)
+        else:
+            for _ in range(_TRIES * number if len(rest) else 0):
+                if len(found) < number:
+                    take([rest[rng.randrange(len(rest))]])
+            if len(found) < number:
+                left = [place for place, vector in enumerate(rest) if vector.tobytes() not in taken]
+                take(rest[rng.sample(left, min(number - len(found), len(left)))])
+        return np.array(found, dtype=np.uint8).reshape(-1, self.length)
 
     def neighbours(self, vector: Vectors) -> Vectors:
         """The candidates (n, length) one step away: a coordinate's next larger or next smaller value that there is."""
@@ -100,6 +134,9 @@ class ListedCandidates(Candidates):
 
     def contains(self, vectors: Vectors) -> NDArray[np.bool_]:
         return self.places(vectors) >= 0
+
+    def listed(self) -> Vectors:
+        return self.vectors
 
     def sample(self, rng: random.Random, number: int) -> Vectors:
         return self.vectors[[rng.randrange(len(self.vectors)) for _ in range(number)]]

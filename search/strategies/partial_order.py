@@ -1,194 +1,198 @@
-"""Partial order pruning: which candidate to train next, and which need no training any more (POP, section 3.3).
+"""Partial order pruning: a search over the architectures of a space (POP, section 3.3).
 
-For every trained w let y_w be the fastest trained network that is no less accurate. Every untrained x <= w with
-Lat(x) > Lat(y_w) is pruned: Acc(x) <= Acc(w) <= Acc(y_w) by assumption, so y_w is faster and no less accurate. When a
-faster y_w is trained, w prunes again.
-
-The paper states neither its interval of latencies nor when it stops: here the caller chooses both. Limits of other
-costs make the set of candidates smaller and change nothing in the rule, which compares candidates by latency and
-accuracy alone: no candidate on the boundary of latency and accuracy is pruned.
+Which candidate comes next is a strategy's business (`search/strategies/registry.py`), which need no training any more
+that of the rule in `search/strategies/pruning.py`. Together with the strategy "uniform" and no margin they are the
+paper's algorithm. The paper states neither its interval of latencies nor when it stops: here the caller chooses both.
+Limits of other costs make the set of candidates smaller and change nothing in the rule, which compares candidates by
+latency and accuracy alone: no candidate on the boundary of latency and accuracy is pruned.
 """
 
 from __future__ import annotations
 
 import math
 import random
-from typing import Any
+from collections.abc import Sequence
+from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import ArchitectureError
-from search.costs import Limits, checked_limits, cost_graph, in_words
+from search.costs import Limits
 from search.latency import LatencyTable
-from search.spaces import BackboneSpace
-from search.spaces.vectors import Vectors
-from search.strategies.order import non_dominated, precedes
+from search.latency.cells import share_error
+from search.latency.counting import Count
+from search.spaces import Architecture, Space
+from search.strategies.order import non_dominated
+from search.strategies.pruning import Pruning, Watched
+from search.strategies.registry import chooser
+from search.strategies.space_candidates import SpaceCandidates
 from search.strategies.strategy import Trained
+from search.strategies.unpruned import Unpruned
 
-OPEN, TRAINED, PRUNED = 0, 1, 2
-
-
-class Pruner:
-    """The rule itself, on candidates given as vectors (n, length) with their latencies (n,).
-
-    On ties: a candidate exactly as fast as y_w is not pruned, and a trained network exactly as accurate as w can be
-    y_w, since x would be slower than it and no better. `accuracies` holds NaN for candidates not trained.
-    """
-
-    def __init__(self, vectors: Vectors, latencies: NDArray[Any]) -> None:
-        self.vectors = vectors
-        self.latencies = latencies
-        self.state = np.full(len(vectors), OPEN, dtype=np.uint8)
-        self.accuracies = np.full(len(vectors), np.nan)
-        # The latency of y_w by w, in the order of training.
-        self._fastest: dict[int, Any] = {}
-
-    def open(self) -> NDArray[np.intp]:
-        """Candidates neither trained nor pruned."""
-        return np.flatnonzero(self.state == OPEN)
-
-    def trained(self) -> list[int]:
-        """Trained candidates, in the order of training."""
-        return list(self._fastest)
-
-    def pruned(self) -> int:
-        """How many candidates are pruned."""
-        return int(np.count_nonzero(self.state == PRUNED))
-
-    def tell(self, index: int, accuracy: float) -> int:
-        """Enters an accuracy and prunes; returns how many candidates that pruned. A pruned one may be entered too."""
-        before = self.pruned() - int(self.state[index] == PRUNED)
-        self.state[index] = TRAINED
-        self.accuracies[index] = accuracy
-        self._fastest[index] = np.inf
-        trained = np.array(self.trained())
-        for w, known in self._fastest.items():
-            rivals = trained[self.accuracies[trained] >= self.accuracies[w]]
-            fastest = self.latencies[rivals].min()
-            if fastest < known:
-                self._fastest[w] = fastest
-                slower = np.flatnonzero((self.state == OPEN) & (self.latencies > fastest))
-                self.state[slower[precedes(self.vectors[slower], self.vectors[w])]] = PRUNED
-        return self.pruned() - before
-
-    def boundary(self) -> list[int]:
-        """Trained candidates that no other trained one beats, fastest first."""
-        trained = np.array(self.trained(), dtype=np.intp)
-        return trained[non_dominated(self.latencies[trained], self.accuracies[trained])].tolist()
+# Candidates that stand for all, where these are too many to list.
+_SAMPLED = 16384
 
 
 class PartialOrderPruning:
     """A search over the architectures of `space` whose latency by `table` lies in `interval` (least, most; ms).
 
     `limits` leave out more, by cost: the most that a candidate may have, or (least, most); see search/costs.py.
+    `strategy` chooses among the candidates that are not pruned; `margin` is that of `Pruning`: 0 is the paper's rule,
+    None a measured margin, infinity prunes nothing.
 
-    `ask()` draws one, uniformly, of those neither trained nor pruned; `tell()` takes its accuracy. What `ask` returns
-    depends only on `seed` and on what was told, so a search that is told the same results again goes on as before.
-    ArchitectureError when the space is too large to list, and when no architecture is left: it says what each limit
-    leaves out.
+    `ask()` gives the next candidate; `tell()` takes its accuracy. What `ask` gives depends only on `seed`, on what was
+    told and on what is in training, so a search that is told the same results again goes on as before.
+    UnsupportedError where the table lacks parts of the space; ArchitectureError when no architecture is left: it says
+    what each limit leaves out.
     """
-
-    name = "partial order pruning"
 
     def __init__(
         self,
-        space: BackboneSpace,
+        space: Space,
         table: LatencyTable,
         interval: tuple[float, float] = (0.0, math.inf),
         seed: int = 0,
         limits: Limits | None = None,
+        *,
+        strategy: str = "uniform",
+        margin: float | None = 0.0,
     ) -> None:
         self.space = space
         self.table = table
         self.seed = seed
-        self.limits = checked_limits(limits, space)
-        graphs = {name: cost_graph(space, name) for name in self.limits}
-        predict = table.predictor(space)
-        # How many of the whole space each limit leaves out.
-        self._outside = dict.fromkeys(["latency", *self.limits], 0)
-        fastest, slowest = math.inf, -math.inf
-        vectors, latencies = [], []
-        for listed in space.vectors():
-            predicted = predict(listed)
-            fastest, slowest = min(fastest, predicted.min()), max(slowest, predicted.max())
-            kept = np.ones(len(listed), dtype=bool)
-            for name, (least, most) in {"latency": interval, **self.limits}.items():
-                costs = predicted if name == "latency" else graphs[name].costs(listed)
-                inside = (costs >= least) & (costs <= most)
-                self._outside[name] += int(np.count_nonzero(~inside))
-                kept &= inside
-            vectors.append(listed[kept])
-            latencies.append(predicted[kept])
-        self.pruner = Pruner(np.concatenate(vectors), np.concatenate(latencies))
-        if not len(self.pruner.vectors):
-            if self._outside["latency"] == space.count():
-                raise ArchitectureError(
-                    f"space {space}: no architecture's latency is {in_words('latency', *interval)}: "
-                    f"it has {in_words('latency', fastest, slowest)}"
-                )
-            left_out = ", ".join(f"{name} {number:,}" for name, number in self._outside.items())
-            raise ArchitectureError(
-                f"space {space}: no architecture meets all limits together: of {space.count():,} are left out by "
-                f"{left_out}"
-            )
+        kind = chooser(strategy)
+        self.candidates = SpaceCandidates(space, table, interval, limits)
+        self.limits = self.candidates.limits
+        self.pruning = Pruning(self.candidates, margin)
+        self.chooser = kind(Unpruned(self.candidates, self.pruning), seed)
+        self.results = self.chooser.results
+        self.name = "partial order pruning"
+        if (strategy, margin) != ("uniform", 0.0):
+            self.name = f"{strategy}, {self.pruning}"
+        # The seeds of a candidate's runs that were told, by its vector.
+        self._told: dict[bytes, list[int]] = {}
+        self._sample: Watched | None = None
 
-    def ask(self) -> Backbone | None:
-        """The next candidate to train; None when every one is trained or pruned. Asking again gives the same one."""
-        candidates = self.pruner.open()
-        if not len(candidates):
-            return None
-        rng = random.Random(f"{self.seed} {len(self.pruner.trained())}")
-        return self.space.decode(self.pruner.vectors[candidates[rng.randrange(len(candidates))]])
+    @overload
+    def ask(self) -> Architecture | None: ...
 
-    def tell(self, architecture: Backbone, accuracy: float) -> int:
-        """Enters a candidate's accuracy in 0..1; returns how many others need no training any more.
+    @overload
+    def ask(self, number: int, training: Sequence[Architecture] = ()) -> list[Architecture]: ...
+
+    def ask(
+        self, number: int | None = None, training: Sequence[Architecture] = ()
+    ) -> Architecture | list[Architecture] | None:
+        """The next candidate to train; None when every one is trained or pruned. Asking again gives the same one.
+
+        With a `number`, up to so many different ones, fewer where fewer are left; none of them is in `training`.
+        """
+        vectors = [self.space.encode(architecture) for architecture in training]
+        found = self.chooser.ask(number or 1, np.array(vectors, dtype=np.uint8).reshape(-1, self.candidates.length))
+        asked = [self.space.decode(vector) for vector in found]
+        if number is not None:
+            return asked
+        return asked[0] if asked else None
+
+    def tell(self, architecture: Architecture, accuracy: float | None, seed: int = 0) -> None:
+        """Enters a candidate's accuracy in 0..1, None where its training failed; another `seed` is another run.
 
         ArchitectureError for an architecture outside the space, the interval or the limits, for one that was told
-        before, and for an accuracy outside 0..1.
+        before with this seed, and for an accuracy outside 0..1.
         """
         vector = self.space.encode(architecture)
-        found = np.flatnonzero((self.pruner.vectors == vector).all(axis=1))
-        if not len(found):
+        if not self.candidates.contains(vector[None])[0]:
             limits = " or the limits" if self.limits else ""
             raise ArchitectureError(f"{architecture}: it lies outside the interval{limits} of this search")
-        if self.pruner.state[found[0]] == TRAINED:
-            raise ArchitectureError(f"{architecture}: its accuracy was told before")
-        if not 0 <= accuracy <= 1:
+        seeds = self._told.get(vector.tobytes(), [])
+        if seed in seeds:
+            of_seed = f" of seed {seed}" if seeds != [0] else ""
+            raise ArchitectureError(f"{architecture}: its accuracy{of_seed} was told before")
+        if accuracy is not None and not 0 <= accuracy <= 1:
             raise ArchitectureError(f"{architecture}: accuracy {accuracy}, expected 0 to 1")
-        return self.pruner.tell(int(found[0]), accuracy)
+        self._told[vector.tobytes()] = [*seeds, seed]
+        self.chooser.tell(vector, accuracy)
+        self.pruning.update(self.results)
 
     def trained(self) -> list[Trained]:
-        """All accuracies that were told, in that order."""
-        return [self._trained(index) for index in self.pruner.trained()]
+        """All candidates whose accuracies were told, in the order in which they first were."""
+        return self._trained(range(len(self.results.vectors)))
 
     def boundary(self) -> list[Trained]:
-        """The trained candidates that no other beats, fastest first."""
-        return [self._trained(index) for index in self.pruner.boundary()]
+        """The trained candidates that no other beats, fastest first: by expected accuracy where the strategy has one.
+
+        Else by the mean of the accuracies that were told.
+        """
+        expected = self.chooser.expected(self.results.vectors) if len(self.results.vectors) else None
+        accuracies = self.results.accuracies if expected is None else expected
+        return self._trained(non_dominated(self.results.costs, accuracies).tolist())
 
     def counts(self) -> dict[str, int]:
         """How many are in the space, in the interval and all limits, trained, pruned; and what each limit leaves out.
 
         The latter are there if there are limits, as "outside_" and "latency" or a cost. One architecture may be left
-        out by several.
+        out by several. "failed" is there if some were told to have failed. Where a number is an estimate, since there
+        are too many to list, its standard error is there, too, as its name and "_error".
         """
-        return {
-            "space": self.space.count(),
-            "in_interval": len(self.pruner.vectors),
-            "trained": len(self.pruner.trained()),
-            "pruned": self.pruner.pruned(),
-            **({f"outside_{name}": number for name, number in self._outside.items()} if self.limits else {}),
+        counts = {
+            "in_interval": self.candidates.counted(),
+            "trained": Count(len(self.results.vectors)),
+            "pruned": self._pruned(),
         }
+        if len(self.results.failed):
+            counts["failed"] = Count(len(self.results.failed))
+        if self.limits:
+            counts |= {f"outside_{name}": number for name, number in self.candidates.left_out().items()}
+        errors = {f"{name}_error": math.ceil(count.error) for name, count in counts.items() if count.error}
+        return {"space": self.space.count(), **{name: count.number for name, count in counts.items()}, **errors}
 
     def latencies(self) -> dict[str, NDArray[np.float64]]:
-        """Predicted latencies in ms, each (n,), of the candidates that are "trained", "pruned", and neither: "open"."""
-        states = {"trained": TRAINED, "pruned": PRUNED, "open": OPEN}
-        return {name: self.pruner.latencies[self.pruner.state == state] for name, state in states.items()}
+        """Predicted latencies in ms, each (n,), of the candidates that are "trained", "pruned", and neither: "open".
 
-    def _trained(self, index: int) -> Trained:
-        return Trained(
-            self.space.decode(self.pruner.vectors[index]),
-            float(self.pruner.latencies[index]),
-            float(self.pruner.accuracies[index]),
-        )
+        Where the candidates are too many to list, the latter two are those of a sample.
+        """
+        watched = self._watched()
+        trained, pruned = self._in_training(watched)
+        return {
+            "trained": self.results.costs.copy(),
+            "pruned": watched.costs[pruned],
+            "open": watched.costs[~(trained | pruned)],
+        }
+
+    def _watched(self) -> Watched:
+        """All candidates, or where these are too many a sample of them."""
+        if self._sample is None:
+            vectors = self.candidates.listed()
+            if vectors is None:
+                vectors = self.candidates.sample(random.Random(0), _SAMPLED)
+            self._sample = Watched(vectors, self.candidates.costs(vectors))
+        return self._sample
+
+    def _in_training(self, watched: Watched) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which (n,) of these are trained, and which others are pruned."""
+        known = {vector.tobytes() for vector in self.results.vectors}
+        trained = np.array([vector.tobytes() in known for vector in watched.vectors], dtype=bool)
+        return trained, watched.pruned(self.pruning) & ~trained
+
+    def _pruned(self) -> Count:
+        watched = self._watched()
+        pruned = int(self._in_training(watched)[1].sum())
+        if self.candidates.listed() is not None:
+            return Count(pruned)
+        whole, share = self.candidates.counted(), pruned / len(watched.vectors)
+        error = whole.number * share_error(pruned, len(watched.vectors))
+        return Count(round(whole.number * share), math.hypot(error, whole.error * share))
+
+    def _trained(self, places: Sequence[int]) -> list[Trained]:
+        results = self.results
+        expected = self.chooser.expected(results.vectors[list(places)]) if len(places) else None
+        return [
+            Trained(
+                self.space.decode(results.vectors[place]),
+                float(results.costs[place]),
+                float(results.accuracies[place]),
+                None if expected is None else float(expected[row]),
+                int(results.runs[place]),
+            )
+            for row, place in enumerate(places)
+        ]

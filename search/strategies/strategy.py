@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prototxt_gen.architectures import Backbone
 from search.latency import LatencyTable
-from search.spaces import BackboneSpace
+from search.spaces import Architecture, Space
 
 
 class Trained(NamedTuple):
-    """A trained candidate: its predicted latency in ms, its accuracy in 0..1."""
+    """A trained candidate: its predicted latency in ms, its accuracy in 0..1, the mean of its `runs`.
 
-    architecture: Backbone
+    `expected` is what the strategy expects of its accuracy after all results, where it has a model of it.
+    """
+
+    architecture: Architecture
     latency: float
     accuracy: float
+    expected: float | None = None
+    runs: int = 1
 
 
 class Strategy(Protocol):
@@ -32,7 +36,7 @@ class Strategy(Protocol):
         """The strategy in words: a study begun with one strategy cannot go on with another."""
 
     @property
-    def space(self) -> BackboneSpace:
+    def space(self) -> Space:
         """What is searched."""
 
     @property
@@ -43,13 +47,25 @@ class Strategy(Protocol):
     def limits(self) -> Mapping[str, tuple[float, float]]:
         """(least, most) of each other cost that is limited (see search/costs.py)."""
 
-    def ask(self) -> Backbone | None:
-        """The next candidate to train; None when none is left. Asking again gives the same one."""
+    @overload
+    def ask(self) -> Architecture | None: ...
 
-    def tell(self, architecture: Backbone, accuracy: float) -> int:
-        """Enters the accuracy in 0..1 of a candidate; returns how many others need no training any more.
+    @overload
+    def ask(self, number: int, training: Sequence[Architecture] = ()) -> list[Architecture]: ...
 
-        ArchitectureError when it is not a candidate or was told before, or when the accuracy is not in 0..1.
+    def ask(
+        self, number: int | None = None, training: Sequence[Architecture] = ()
+    ) -> Architecture | list[Architecture] | None:
+        """The next candidate to train; None when none is left. Asking again gives the same one.
+
+        With a `number`, up to so many different ones, fewer where fewer are left; none of them is in `training`.
+        """
+
+    def tell(self, architecture: Architecture, accuracy: float | None, seed: int = 0) -> None:
+        """Enters the accuracy in 0..1 of a candidate, None where its training failed; another `seed` is another run.
+
+        ArchitectureError when it is not a candidate or was told before with this seed, or when the accuracy is not in
+        0..1.
         """
 
     def trained(self) -> list[Trained]:
@@ -62,8 +78,12 @@ class Strategy(Protocol):
         """How many architectures are in the "space" and "in_interval" of latencies, "trained" and "pruned".
 
         Where other costs are limited, too, those in the interval are within all limits, and "outside_" and a name
-        ("latency" or one of search/costs.py) says how many of the space that limit leaves out.
+        ("latency" or one of search/costs.py) says how many of the space that limit leaves out. "failed" is there if
+        trainings failed. Of a number that is an estimate, a name and "_error" says the standard error.
         """
 
     def latencies(self) -> dict[str, NDArray[np.float64]]:
-        """Predicted latencies in ms, each (n,), of the candidates that are "trained", "pruned", and neither: "open"."""
+        """Predicted latencies in ms, each (n,), of the candidates that are "trained", "pruned", and neither: "open".
+
+        Of too many candidates to list, those of a sample stand for all.
+        """

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import FileError
 from prototxt_gen.files import reason
+from search.spaces import Architecture
 
 STUDY = "study.db"
 LATENCY_TABLE = "latency.json"
@@ -20,7 +20,7 @@ TRAIN_VAL = "train_val.prototxt"
 SOLVER = "solver.prototxt"
 
 
-def network_folder(folder: Path, architecture: Backbone) -> Path:
+def network_folder(folder: Path, architecture: Architecture) -> Path:
     """Where the files of a candidate lie."""
     return folder / "networks" / str(architecture)
 

@@ -100,7 +100,7 @@ def _train(
             bar.set_description(f"training {done + 1} of {trials}, {search.counts()['pruned']} pruned")
             number = study.begin(architecture)
             net = generate(architecture, input_shape=search.space.input_shape)
-            weights, accuracy = train(net, data, schedule, device, bar.update)
+            weights, accuracy = train(net, data, schedule, device, lambda share, accuracy: bar.update())
             # Before the training is entered as finished, so that every finished network on the boundary has weights.
             target = network_folder(folder, architecture)
             make_folder(target)

@@ -13,7 +13,6 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ from prototxt_gen.errors import ArchitectureError, FileError, FormatError
 from prototxt_gen.files import replacing
 from search.costs import plain
 from search.latency.predicting import placed_parts
+from search.spaces import Architecture
 from search.strategies.strategy import Strategy
 from search.training.schedule import Schedule
 
@@ -74,7 +74,7 @@ class StoredStudy:
             found.append((architecture, trial.values[1]))
         return found
 
-    def begin(self, architecture: Backbone) -> int:
+    def begin(self, architecture: Architecture) -> int:
         """Enters a training that begins now; returns its number."""
         with self._database():
             trial = self._study.ask()
@@ -139,7 +139,7 @@ def settings_of(
         "data": data_identity,
         "latency": plain(interval),
         **({"limits": {name: plain(limit) for name, limit in search.limits.items()}} if search.limits else {}),
-        **asdict(schedule),
+        **schedule.settings(),
         "latency table": hashlib.sha256(json.dumps(_predicting(search)).encode()).hexdigest()[:16],
     }
 

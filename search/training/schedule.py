@@ -6,11 +6,17 @@ The paper does not publish its schedule; this one is our own.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 # The share of the training in which the rate rises. Without it the accuracies of deep candidates scatter more: on the
 # digits by 2 % instead of 1 %.
 WARM_UP = 0.15
+
+
+# Every study's settings have these. The others are there where they are not the defaults, so that a study begun before
+# they existed goes on.
+ALWAYS = {"epochs", "batch_size", "base_lr", "momentum", "weight_decay", "seed"}
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,11 @@ class Schedule:
     momentum: float = 0.9
     weight_decay: float = 1e-4
     seed: int = 0
+
+    def settings(self) -> dict[str, Any]:
+        """The fields by name as JSON values, as a study keeps them."""
+        values = {field.name: (getattr(self, field.name), field.default) for field in fields(self)}
+        return {name: value for name, (value, default) in values.items() if name in ALWAYS or value != default}
 
     def steps(self, images: int) -> int:
         """Training steps for this many images. Each epoch leaves out the few that do not fill its last batch."""

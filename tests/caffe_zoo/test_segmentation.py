@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from caffe_zoo import cards, create_model, segment
-from caffe_zoo.cityscapes import COLOURS
 from caffe_zoo.models import network, runner
 from caffe_zoo.preprocess import preprocess
 from caffe_zoo.segmentation import colour_map, labels_of, overlay, segmenter
 from converters import make_engine, to_torch, weights_of
+from converters.cityscapes import COLOURS
 from prototxt_gen import CaffeError
 
 SIZE = (64, 128)

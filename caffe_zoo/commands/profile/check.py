@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from caffe_zoo.commands.missing_parts import check_space
 from caffe_zoo.commands.options import add_batch, add_engine, count, engine_of, percent
 
 EXAMPLE = "dongfeng profile check latency.json --space CODE --networks 60 --plot scatter.png"
@@ -42,6 +43,7 @@ def run(args: argparse.Namespace) -> int:
     from search.report.scatter import draw_scatter
 
     table, space = LatencyTable.load(args.table), parse_space(args.space)
+    check_space(space, table, args.table)
     table = table.plain() if args.plain else table
     engine = engine_of(args, args.batch or 1)
     table.check_target(engine, str(args.table))

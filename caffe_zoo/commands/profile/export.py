@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     """Says how much it will write, and writes it."""
     from caffe_zoo.commands.networks import generated_shape
     from converters.engines.engine import Options
+    from converters.programs import OwnCommand
     from search import parse_space
     from search.latency.far import plan, write_export
     from search.progress import progress_bar
@@ -102,10 +103,12 @@ def run(args: argparse.Namespace) -> int:
     print(f"{args.out}: {planned.files} files of about {_in_words(planned.bytes)}: {kinds}", flush=True)
     with progress_bar(len(networks), "writing networks", "network", True) as bar:
         export, program = write_export(planned, args.out, bar.update)
+    tool = program.words[0] if isinstance(program, OwnCommand) else program.name
     written = sum(file.bytes for network in export.networks for file in network.files.values())
-    print(f"{args.out}: {_in_words(written)} written; on the device, where {program.name} is:")
+    print(f"{args.out}: {_in_words(written)} written; on the device, where {tool} is:")
     print(f"  sh {args.out.name or args.out}/measure.sh")
-    print("then take its folder results/ back and: dongfeng profile import", args.out, "RESULTS -o table.json")
+    print(f"then copy the folder results/ that it writes into {args.out}, and here:")
+    print(f"  dongfeng profile import {args.out} -o latency.json")
     return 0
 
 

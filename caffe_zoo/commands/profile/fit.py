@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from prototxt_gen import Backbone, Decoder
 
 EXAMPLE = (
-    "dongfeng profile fit times.csv --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 -o latency.json"
+    "dongfeng profile fit times.csv --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 "
+    "--device-name 'NPU 9' -o latency.json"
 )
 
 COLUMNS = ("architecture", "ms")
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--input-size", type=size, metavar="HxW", help="size of the images; default: the space's, or the networks' own"
     )
-    parser.add_argument("--device-name", default="unnamed", metavar="NAME", help="what the times were measured on")
+    parser.add_argument("--device-name", required=True, metavar="NAME", help="what the times were measured on")
     parser.add_argument("--precision", metavar="TYPE", help="the type of the numbers there: float16, int8, ...")
     parser.add_argument(
         "--limit",
@@ -70,11 +71,12 @@ def run(args: argparse.Namespace) -> int:
     table = LatencyTable.fit(times.networks, times.ms, space=space, input_shape=shape, target=target)
     table.save(args.output)
     checked = table.origin["cross_validation"]
-    left = f", {len(times.untimed)} lines without a time left out" if times.untimed else ""
+    untimed, different = len(times.untimed), table.origin["different_networks"]
+    left = f", {untimed} line{'s' * (untimed > 1)} without a time left out" if untimed else ""
     guessed = sum(entry.samples == 0 for entry in table.entries.values())
-    print(f"{args.output}: {len(table.entries)} parts from {len(times.ms)} networks{left}")
+    print(f"{args.output}: {len(table.entries)} parts from {len(times.ms)} times of {different} networks{left}")
     if guessed:
-        print(f"{guessed} parts are in no network timed: the work of their layers tells their times")
+        print(f"{guessed} of these parts are in no network timed: the work of their layers tells their times")
     print(
         f"networks left out in turn: mean error {checked['mean_error']:.2%}, worst {checked['worst']:+.1%}, "
         f"within 5 % {checked['within_5']:.0%}, within 10 % {checked['within_10']:.0%}"

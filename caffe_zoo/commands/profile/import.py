@@ -85,11 +85,8 @@ def run(args: argparse.Namespace) -> int:
             codes, predicted, measured = zip(*imported.checks, strict=True)
             draw_scatter(measured, predicted, args.plot, target=table.target, labels=codes)
             print(f"wrote {args.plot}")
-    if correction := table.correction:
-        print(
-            f"corrected by these networks: {correction.error_before:.1%} off in the mean before, "
-            f"{correction.error_after:.1%} after (each left out in turn)"
-        )
+    if table.correction:
+        print(table.correction.words())
     widths = sorted((entry.quartiles[1] - entry.quartiles[0]) / entry.ms for entry in table.entries.values())
     rounds = table.origin["rounds"]
     times = f"{rounds} round{'s' * (rounds > 1)}"

@@ -86,10 +86,7 @@ def run(args: argparse.Namespace) -> int:
     spread = table.origin.get("spread")
     print(f"{args.output}: {len(table.entries)} parts" + ("" if spread is None else f", spread at most {spread:.2%}"))
     if args.correct is not None:
-        print(
-            f"corrected by {len(correction.networks)} whole networks: {correction.error_before:.2%} off in the mean "
-            f"before, {correction.error_after:.2%} after (each left out in turn)"
-        )
+        print(correction.words())
     for remark in table.remarks():
         print(f"{args.output}: {remark}", file=sys.stderr)
     return 1 if table.faults() else 0

@@ -67,6 +67,6 @@ def run(args: argparse.Namespace) -> int:
     print(f"{args.out}: {len(chosen)} networks, the most telling first")
     print(
         f"{args.output}: fill in the milliseconds of each, then: dongfeng profile fit "
-        f"{' '.join(map(str, [*args.times, args.output]))} --space {space} -o latency.json"
+        f"{' '.join(map(str, [*args.times, args.output]))} --space {space} --device-name NAME -o latency.json"
     )
     return 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from caffe_zoo.commands.missing_parts import check_parts
 from caffe_zoo.commands.networks import by_shape
 from caffe_zoo.commands.options import size
 from prototxt_gen.errors import UnsupportedError
@@ -30,6 +31,13 @@ def run(args: argparse.Namespace) -> int:
     table = table.plain() if args.plain else table
     for shape, networks in by_shape(args.network, args.input_size):
         for network in networks:
+            cut = parts(network, shape)
+            if table.estimates is None:
+                size = f"{shape[2]}x{shape[3]}"
+                usual = "" if args.input_size else ", the network's usual size (--input-size gives another)"
+                check_parts(
+                    cut, f"{network} at {size}{usual}", f"--network {network} --input-size {size}", table, args.table
+                )
             try:
                 total = table.predict(network, shape)
             except UnsupportedError as fault:
@@ -38,13 +46,15 @@ def run(args: argparse.Namespace) -> int:
             rows = [("every call", table.base_nanoseconds / 1e6)]
             rows += [
                 (part.label + " (estimated)" * table.is_estimated(part), table.part_nanoseconds(part) / 1e6)
-                for part in parts(network, shape)
+                for part in cut
             ]
             if table.curve is not None:
                 rows.append(("by how large the sum is", total - sum(ms for _, ms in rows)))
             print(f"{network}: {total:.3f} ms")
             lines = [
-                (f"  {label}", f"{ms:.3f}", f"{ms / total:.1%}") for label, ms in rows if ms or label != "every call"
+                (f"  {label}", f"{ms:.3f}", f"{ms / (total or 1):.1%}")
+                for label, ms in rows
+                if ms or label != "every call"
             ]
             print("\n".join(aligned(lines, right=(1, 2))))
     return 0

@@ -9,15 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from caffe_zoo.commands.limits import add_limits, asked_interval, how_to_add, latency_by
-from prototxt_gen.errors import UnsupportedError
+from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
+from caffe_zoo.commands.missing_parts import check_space
 from prototxt_gen.tables import aligned
 
 if TYPE_CHECKING:
     from search.latency.cells import Between
     from search.latency.overview import Overview, Placed, Row
     from search.latency.table import LatencyTable
-    from search.spaces import Space
 
 EXAMPLE = (
     "dongfeng profile space --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 "
@@ -52,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
 
     limits = asked_interval(args)
     space, table = parse_space(args.space), LatencyTable.load(args.table)
-    _check(space, table, args.table)
+    check_space(space, table, args.table)
     overview = Overview(space, table)
     interval, shares = limits.resolved(latency_by(table, space, args.table))
     rows = overview.histogram()
@@ -79,19 +78,6 @@ def run(args: argparse.Namespace) -> int:
         print(_text(overview, table, found, rows))
         print("\n".join(["", *shares, overview.verdict(interval)] if asked else []), end="\n" if asked else "")
     return 0 if networks.most > 0 else 1
-
-
-def _check(space: Space, table: LatencyTable, path: Path) -> None:
-    """UnsupportedError with the parts that the table lacks, and how to get them."""
-    from search.latency.overview import missing_parts
-    from search.latency.predicting import space_parts
-
-    missing = missing_parts(space, table)
-    if missing:
-        raise UnsupportedError(
-            f"{path}: {len(missing)} of the space's {len(space_parts(space))} parts are not in the table; "
-            f"{how_to_add(f'--space {space}', table, path)}; {'; '.join(missing)}"
-        )
 
 
 def _costs(overview: Overview, placed: Placed) -> dict[str, int]:

@@ -18,7 +18,7 @@ from typing import Any, Literal
 
 from converters.engines.engine import Options
 from converters.programs import PROGRAMS, OwnCommand, Program
-from prototxt_gen.errors import CaffeError, FormatError
+from prototxt_gen.errors import CaffeError, FileError, FormatError
 from prototxt_gen.files import read_bytes
 
 FORMAT = "dongfeng export 1"
@@ -100,6 +100,9 @@ def program_of(tool: Mapping[str, str]) -> Program:
 def read_export(folder: str | os.PathLike[str]) -> Export:
     """The export in a folder, its index alone. FileError; FormatError names the field that is not as expected."""
     path = Path(folder) / INDEX
+    if not path.exists():
+        wrong = f"has no {INDEX}" if Path(folder).is_dir() else "is no folder"
+        raise FileError(f"{os.fspath(folder)}: {wrong}, expected the folder that `dongfeng profile export --out` wrote")
     try:
         document = json.loads(read_bytes(path))
     except (ValueError, RecursionError) as fault:

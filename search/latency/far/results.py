@@ -19,6 +19,8 @@ _SESSION = "dongfeng session 1"
 _RESULT = "dongfeng result 1"
 _ROUND = re.compile(r"round-([1-9]\d*)")
 
+_HOW = "run the export's measure.sh on the device, then copy the folder results/ that it writes back here"
+
 #: What must be the same each time the script was started, and what messages call it.
 IDENTITY = {
     "checksum": "another build of the tool",
@@ -60,8 +62,10 @@ class Results:
 
 
 def read_results(folder: Path, export_id: str, networks: set[str]) -> Results:
-    """The texts in a folder. Faults are collected; FileError only when there is no such folder."""
+    """The texts in a folder. Faults are collected; FileError when there is no such folder, or none that has texts."""
     read = Results({}, [], {}, [], {})
+    if not folder.exists():
+        raise FileError(f"{folder}: is not there: {_HOW}")
     try:
         paths = sorted(folder.iterdir())
     except OSError as fault:
@@ -76,6 +80,8 @@ def read_results(folder: Path, export_id: str, networks: set[str]) -> Results:
         elif _ROUND.fullmatch(path.name) and path.is_dir():
             for text in _texts(path):
                 _add(read, folder, text, export_id, networks)
+    if not any((read.sessions, read.results, read.failed, read.foreign, read.cut_off)):
+        raise FileError(f"{folder}: has no results in it: {_HOW}")
     if not read.sessions and not read.foreign:
         read.foreign.append(f"{folder}: found no session-1.txt, expected what the script wrote")
     return read

@@ -59,7 +59,12 @@ def fit_networks(
     shapes = _shapes(networks, input_shape)
     ms = _checked_times(networks, times)
     cut = [parts(network, shape) for network, shape in zip(networks, shapes, strict=True)]
-    _check_sizes(networks, cut, shapes, input_shape)
+    sizes = _sizes(networks, cut, input_shape)
+    if isinstance(space, Space) and tuple(space.input_shape) not in sizes:
+        raise CaffeError(
+            f"space: found inputs of {_by(space.input_shape)}, expected those of the networks timed, "
+            f"{' or '.join(map(_by, sizes))}: times of one size tell nothing of another"
+        )
     wanted = _parts_of(space, shapes[0] if len(set(map(str, shapes))) == 1 else None)
     layout = Layout(cut, wanted)
     counts = layout.count(cut)
@@ -84,6 +89,7 @@ def fit_networks(
         "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "networks": len(ms),
         "different_networks": len(distinct),
+        "input_shapes": [list(size) for size in sizes],
         "cross_validation": {
             "mean_error": checked.mean_error,
             "worst": checked.worst,
@@ -173,20 +179,20 @@ def _checked_times(networks: Sequence[Backbone | Decoder | str], times: Sequence
     return ms
 
 
-def _check_sizes(
-    networks: Sequence[Backbone | Decoder | str],
-    cut: Sequence[Sequence[Part]],
-    shapes: Sequence[Shape],
-    given: Shape | Sequence[Shape],
-) -> None:
-    """Networks of two sizes are one device's only where the caller says so."""
-    if given is not None:
-        return
+def _sizes(
+    networks: Sequence[Backbone | Decoder | str], cut: Sequence[Sequence[Part]], given: Shape | Sequence[Shape]
+) -> list[tuple[int, ...]]:
+    """The shapes of the inputs. Networks of two sizes are one device's only where the caller says so."""
     sizes: dict[tuple[int, ...], str] = {}
     for network, found in zip(networks, cut, strict=True):
         sizes.setdefault(tuple(found[0].net.layer[0].input_param.shape[0].dim), str(network))
-    if len(sizes) > 1:
-        listed = "; ".join(f"{'x'.join(map(str, size))}: {network}" for size, network in sizes.items())
+    if len(sizes) > 1 and given is None:
+        listed = "; ".join(f"{_by(size)}: {network}" for size, network in sizes.items())
         raise CaffeError(
             f"networks: found inputs of {len(sizes)} sizes ({listed}), expected `input_shape` to state them"
         )
+    return list(sizes)
+
+
+def _by(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape))

@@ -6,8 +6,8 @@ import numpy as np
 from PIL import Image
 
 from caffe_zoo import segment
-from caffe_zoo.cityscapes import LABELS, Scores, frames, read_ids
 from caffe_zoo.classification import classify
+from converters.cityscapes import LABELS, Scores, frames, read_ids
 
 
 def test_evaluate_on_imagenet(run, fault, tmp_path, df1):

@@ -48,7 +48,9 @@ def test_what_whole_networks_deviate_by_is_recovered(slope, constant, part, mega
         told += one.megabytes * found.megabyte_ms
         assert told == pytest.approx(measured(one), rel=0.01)
     assert found.error_after < 0.005
-    assert (found.error_before > 0.02) == ((slope, constant, part, megabyte) != (1.0, 0.0, 0.0, 0.0))
+    is_none = (slope, constant, part, megabyte) == (1.0, 0.0, 0.0, 0.0)
+    assert (found.error_before > 0.02, found.is_none) == (not is_none, is_none)
+    assert found.words().startswith("no correction: " if is_none else "corrected by 12 whole networks: ")
 
 
 def test_noise_alone_is_not_corrected_by_many_terms():

@@ -100,3 +100,10 @@ def test_ends_that_are_turned_round_are_refused():
         ArchitectureError, match=r"the least, 80% of resnet18 \(3.2 ms\), is above the most, 3 \(3 ms\)"
     ):
         parse_interval("80% of resnet18..3").resolved(latency_of)
+
+
+@pytest.mark.parametrize("text", ["0ms", "0", "0ms..0ms", "..0s", "0% of resnet18"])
+def test_no_time_at_all_is_refused(text):
+    with pytest.raises(ArchitectureError, match=f"at most {text.split('..')[-1]}: no network takes no time"):
+        parse_interval(text).resolved(latency_of)
+    assert parse_interval("0..1").resolved(latency_of)[0] == (0.0, 1.0)

@@ -81,6 +81,7 @@ def test_blocks_not_measured_are_all_listed():
                 "finished": 1,
                 "failed": {"a": 1},
                 "asked": {"subject": "df1", "spread": 0.01},
+                "options": {"threads": 1, "batch": 1, "device": "cpu"},
                 "drift": {"longer": 0.2, "slow_rounds": [1, 2]},
             }.items()
         ),

@@ -29,6 +29,17 @@ def test_differences_by_field():
     ]
 
 
+def test_values_that_mean_nothing_to_a_reader_are_said_in_words():
+    far = {"engine": "trtexec", "unit": "cuda", "threads": 0, "batch": 1}
+    assert target_differences(far, far | {"unit": "dla:0", "threads": 4, "batch": 0}) == [
+        ("runs on", "cuda", "dla:0"),
+        ("threads", "the engine's choice", "4"),
+        ("batch", "1", "0"),
+    ]
+    assert target_words({"unit": "cuda"}) == "cuda" and target_words({"device": "Pi", "unit": "cpu"}) == "Pi"
+    assert target_words(far | {"device": "Orin"}) == "trtexec, Orin (cuda), batch 1"
+
+
 def test_what_a_terminal_would_obey_is_spelled():
     assert target_words({"engine": "a\x1b[31m", "threads": [1]}) == "'a\\x1b[31m', [1] threads"
     assert target_differences({"engine": "a\nb"}, {}) == [("engine", "'a\\nb'", "-")]

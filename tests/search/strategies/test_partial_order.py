@@ -11,7 +11,7 @@ from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from search.latency import Entry, LatencyTable, space_parts
 from search.spaces import BackboneSpace
-from search.strategies.partial_order import PartialOrderPruning, Pruner
+from search.strategies.partial_order import PartialOrderPruning
 
 SPACE = BackboneSpace(depths=((1, 2), (1, 2)), widths=(8, 16, 32), stem=(8, 16), classes=10, input_shape=(1, 3, 32, 32))
 
@@ -51,21 +51,22 @@ LIMITS = {"parameters": 36_000, "multiply-adds": (210_000, math.inf)}
 @pytest.mark.parametrize("limits", [None, LIMITS], ids=["free", "limited"])
 def test_pruning_equals_its_definition_and_spares_the_true_boundary(seed, steps, limits):
     search = PartialOrderPruning(SPACE, made_up_table(seed), seed=seed, limits=limits)
-    vectors, latencies = search.pruner.vectors, search.pruner.latencies
+    vectors = search.candidates.listed()
+    latencies = search.candidates.costs(vectors)
     accuracies = monotone_accuracies(seed, vectors, steps)
     assert (len(vectors) == SPACE.count()) == (limits is None)
     trained: list[int] = []
+    expected: set[int] = set()
     while (architecture := search.ask()) is not None:
         index = int(np.flatnonzero((vectors == SPACE.encode(architecture)).all(axis=1))[0])
-        assert index in search.pruner.open()
+        assert index not in {*trained, *expected}
         trained.append(index)
-        before = search.pruner.pruned()
-        newly = search.tell(architecture, accuracies[index])
+        search.tell(architecture, accuracies[index])
         # What was pruned before it would have been asked stays pruned, so today's rule on all trained is the whole.
         expected = pruned_by_definition(vectors, latencies, accuracies, trained)
-        assert set(np.flatnonzero(search.pruner.state == 2)) == expected
-        assert newly == len(expected) - before
-    assert len(trained) + search.pruner.pruned() == len(vectors)
+        assert set(np.flatnonzero(search.pruning.pruned(vectors))) - set(trained) == expected
+        assert search.counts()["pruned"] == len(expected)
+    assert len(trained) + len(expected) == len(vectors)
     assert len(trained) < len(vectors), "a search that prunes nothing is no search"
 
     def beats(a, b):
@@ -75,28 +76,9 @@ def test_pruning_equals_its_definition_and_spares_the_true_boundary(seed, steps,
     every = range(len(vectors))
     true_boundary = {b for b in every if not any(beats(a, b) for a in every)}
     assert true_boundary <= set(trained)
-    assert set(search.pruner.boundary()) == true_boundary
-
-
-def test_a_faster_rival_makes_an_old_candidate_prune_again():
-    #                    w       x <= w  y, beside both
-    vectors = np.array([[2, 2], [1, 2], [3, 1]], dtype=np.uint8)
-    pruner = Pruner(vectors, np.array([3.0, 2.0, 1.0]))
-    assert pruner.tell(0, 0.9) == 0
-    assert pruner.tell(2, 0.9) == 1
-    assert pruner.open().tolist() == []
-    assert pruner.boundary() == [2]
-
-
-@pytest.mark.parametrize(
-    ("latency_of_x", "accuracy_of_y", "pruned"),
-    [(2.0, 0.9, 1), (1.0, 0.9, 0), (0.5, 0.9, 0), (2.0, 0.8, 0), (2.0, 0.95, 1)],
-)
-def test_ties(latency_of_x, accuracy_of_y, pruned):
-    vectors = np.array([[2, 2], [1, 2], [3, 1]], dtype=np.uint8)
-    pruner = Pruner(vectors, np.array([3.0, latency_of_x, 1.0]))
-    pruner.tell(0, 0.9)
-    assert pruner.tell(2, accuracy_of_y) == pruned
+    assert {str(one.architecture) for one in search.boundary()} == {
+        str(SPACE.decode(vectors[b])) for b in true_boundary
+    }
 
 
 def test_asking_depends_on_the_seed_and_what_was_told_alone():
@@ -144,7 +126,7 @@ def test_limits_keep_those_within_all_of_them_and_count_what_each_leaves_out():
         "outside_multiply-adds": (~busy).sum(),
         "outside_parameters": (~light).sum(),
     }
-    found = {str(SPACE.decode(vector)) for vector in search.pruner.vectors}
+    found = {str(SPACE.decode(vector)) for vector in search.candidates.listed()}
     assert found == {str(a) for a, kept in zip(SPACE, inside, strict=True) if kept}
     outside = next(a for a, kept in zip(SPACE, light, strict=True) if not kept)
     with pytest.raises(ArchitectureError, match="outside the interval or the limits"):
@@ -183,8 +165,8 @@ def test_refuses_what_makes_no_sense():
 def test_read_outs_agree_with_each_other():
     search = PartialOrderPruning(SPACE, made_up_table(1), seed=3)
     told = []
-    for step in range(8):
-        told.append((search.ask(), step / 10))
+    while (architecture := search.ask()) is not None and len(told) < 8:
+        told.append((architecture, len(told) / 10))
         search.tell(*told[-1])
     trained = search.trained()
     assert [(one.architecture, one.accuracy) for one in trained] == told

@@ -34,8 +34,8 @@ def main() -> None:
         with closing(sqlite3.connect(folder / "study.db")) as database:
             (target / "study.sql").write_text("\n".join(database.iterdump()) + "\n", "utf-8")
     expected = {
-        "trained": [[str(architecture), *numbers] for architecture, *numbers in search.trained()],
-        "boundary": [str(architecture) for architecture, _, _ in search.boundary()],
+        "trained": [[str(one.architecture), one.latency, one.accuracy] for one in search.trained()],
+        "boundary": [str(one.architecture) for one in search.boundary()],
         "counts": search.counts(),
         "next": str(following),
     }

@@ -35,8 +35,8 @@ def test_a_stored_study_is_read_and_gone_on_with(small, tmp_path, fixture):
     expected = stored(fixture, tmp_path)
     begun = len(expected["trained"])
     read = small.search_in(tmp_path, schedule=small.FIXTURE_SCHEDULE, trials=begun)
-    assert [[str(architecture), *numbers] for architecture, *numbers in read.trained()] == expected["trained"]
-    assert [str(architecture) for architecture, _, _ in read.boundary()] == expected["boundary"]
+    assert [[str(one.architecture), one.latency, one.accuracy] for one in read.trained()] == expected["trained"]
+    assert [str(one.architecture) for one in read.boundary()] == expected["boundary"]
     assert read.counts() == expected["counts"]
     # The training that was killed is begun anew.
     gone_on = small.search_in(tmp_path, schedule=small.FIXTURE_SCHEDULE, trials=begun + 1)

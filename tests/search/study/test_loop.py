@@ -122,7 +122,7 @@ def test_with_a_table_nothing_is_measured(small, tmp_path):
     search = small.search_in(tmp_path / "run", space=SPACE, table=table, engine=engine, trials=1)
     kept = LatencyTable.load(tmp_path / "run" / "latency.json")
     assert (kept.target, kept.entries, kept.call_ms) == (table.target, table.entries, table.call_ms)
-    ((architecture, latency, _),) = search.trained()
+    ((architecture, latency, *_),) = search.trained()
     assert latency == table.predict(architecture, SPACE.input_shape)
     found = write_report(search, tmp_path / "run", None, small.made_up_data(), small.SCHEDULE)
     assert [network.latency_ms for network in found] == [{"predicted": round(latency, 6)}]

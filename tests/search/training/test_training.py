@@ -40,7 +40,7 @@ def test_a_device_that_is_not_here(name):
 
 def test_it_learns_and_the_files_give_the_same_accuracy(tmp_path):
     steps = []
-    weights, accuracy = train(NET, DATA, SCHEDULE, advance=lambda: steps.append(1))
+    weights, accuracy = train(NET, DATA, SCHEDULE, report=lambda *told: steps.append(told))
     assert len(steps) == SCHEDULE.steps(96) == 36
     assert accuracy > 0.8
     write_prototxt(NET, tmp_path / "deploy.prototxt")
@@ -69,7 +69,7 @@ def test_few_images(count):
     data = Dataset("few", ("0", "1", "2"), bars(count, 0), bars(3, 1))
     schedule = Schedule(epochs=2, batch_size=16)
     steps = []
-    _, accuracy = train(NET, data, schedule, advance=lambda: steps.append(1))
+    _, accuracy = train(NET, data, schedule, report=lambda *told: steps.append(told))
     assert len(steps) == schedule.steps(count) and 0 <= accuracy <= 1
 
 

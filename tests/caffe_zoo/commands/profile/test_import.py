@@ -47,7 +47,10 @@ def test_whole_networks_drawn_and_put_to_use(folder, tmp_path, run):
     pytest.importorskip("matplotlib")
     words = ("-o", tmp_path / "t.json", "--correct", "--plot", tmp_path / "t.png")
     printed = run("profile", "import", folder, *words)
-    assert re.search(r"corrected by these networks: \d+\.\d% off in the mean before, \d+\.\d% after", printed)
+    assert re.search(
+        r"corrected by 3 whole networks: .* off in the mean before|no correction: the plain sums of 3 whole networks",
+        printed,
+    )
     assert (tmp_path / "t.png").read_bytes().startswith(b"\x89PNG")
     assert len(LatencyTable.load(tmp_path / "t.json").correction.networks) == 3
 
@@ -77,3 +80,20 @@ def test_drift_is_a_percentage(folder, tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["profile", "import", str(folder), "-o", str(tmp_path / "t.json"), "--drift", "none"])
     assert "'none' is not a share above 0" in capsys.readouterr().err
+
+
+def test_what_the_script_has_not_written_yet_is_said_in_words(tmp_path, run, fault):
+    """Each place where results or an export are looked for and are not."""
+    blocks, out = tmp_path / "blocks", ("-o", tmp_path / "t.json")
+    own = ("--tool", "own", "--command", "LD_LIBRARY_PATH=. ./npu {caffemodel}", "--pattern", "([0-9]+) us")
+    printed = run("profile", "export", "--space", SPACE, *own, "--files", "caffe", "--out", blocks)
+    assert "on the device, where ./npu is:\n  sh blocks/measure.sh\n" in printed
+    assert f"\n  dongfeng profile import {blocks} -o latency.json\n" in printed
+    how = "run the export's measure.sh on the device, then copy the folder results/ that it writes back here"
+    assert f"{blocks / 'results'}: is not there: {how}\n" in fault("profile", "import", blocks, *out)
+    (blocks / "results").mkdir()
+    assert f"{blocks / 'results'}: has no results in it: {how}\n" in fault("profile", "import", blocks, *out)
+    expected = "expected the folder that `dongfeng profile export --out` wrote\n"
+    assert f"{tmp_path}: has no index.json, {expected}" in fault("profile", "import", tmp_path, *out)
+    assert f"{tmp_path / 'none'}: is no folder, {expected}" in fault("profile", "import", tmp_path / "none", *out)
+    assert not (tmp_path / "t.json").exists()

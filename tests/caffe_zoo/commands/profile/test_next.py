@@ -32,14 +32,14 @@ def test_next_and_fit_in_turns(tmp_path, capsys):
     assert run("next", "--space", SPACE, "--count", 6, "--out", tmp_path / "nets", "-o", first) == 0
     printed = capsys.readouterr().out
     assert f"{tmp_path / 'nets'}: 6 networks, the most telling first" in printed
-    assert f"dongfeng profile fit {first} --space {SPACE} -o latency.json" in printed
+    assert f"dongfeng profile fit {first} --space {SPACE} --device-name NAME -o latency.json" in printed
     chosen = fill_in(first)
     assert all(parse_architecture(code) in parse_space(SPACE) for code in chosen)
     written = sorted(path.name for path in (tmp_path / "nets").iterdir())
     assert written == sorted(f"{code}.{kind}" for code in chosen for kind in ("prototxt", "caffemodel", "onnx"))
     assert run("next", "--space", SPACE, "--times", first, "--count", 4, "--out", tmp_path / "more", "-o", second) == 0
     assert not set(chosen) & set(fill_in(second))
-    assert run("fit", first, second, "--space", SPACE, "-o", out) == 0
+    assert run("fit", first, second, "--space", SPACE, "--device-name", "NPU", "-o", out) == 0
     assert LatencyTable.load(out).origin["networks"] == 10
 
 

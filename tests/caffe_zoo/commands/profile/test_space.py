@@ -75,7 +75,7 @@ def test_a_share_of_a_named_network(run, fault, table, tmp_path):
     number = sum(own <= ms <= 2 * own for ms in latencies(table).values())
     assert f"{own:.6g} to {2 * own:.6g} ms: can be met: {number} of" in printed
     message = fault("profile", "space", "--space", CODE, "--table", table, "--latency", "80% of df1")
-    assert "the latency of df1 at 32x32 is not known" in message
+    assert "parts of df1 at 32x32 are not in the table" in message
     assert (
         f"`dongfeng profile measure --network df1 --input-size 32x32 --engine torch --threads 2 -o {table}`" in message
     )
@@ -105,23 +105,6 @@ def test_the_picture(run, table, tmp_path, fault, monkeypatch):
     assert not (tmp_path / "none.png").exists()
 
 
-def test_parts_that_are_missing_come_with_the_command_that_measures_them(fault, table):
-    loaded = LatencyTable.load(table)
-    lost = [key for key in space_parts(parse_space(CODE)) if "stem" in loaded.entries[key].label]
-    LatencyTable(loaded.target, {key: loaded.entries[key] for key in loaded.entries if key not in lost}).save(table)
-    message = fault("profile", "space", "--space", CODE, "--table", table)
-    assert f"{len(lost)} of the space's {len(space_parts(parse_space(CODE)))} parts are not in the table" in message
-    assert f"`dongfeng profile measure --space {CODE} --engine torch --threads 2 -o {table}` adds them" in message
-    assert loaded.entries[lost[0]].label in message
-    for method, words in {
-        "log": f"`dongfeng profile log LOG --network NETWORK -o {table}`",
-        "imported": f"`dongfeng profile export --space {CODE} --tool TOOL --out FOLDER`",
-        "once-for-all": "made in another way (once-for-all)",
-    }.items():
-        LatencyTable(loaded.target, {}, origin={"method": method}).save(table)
-        assert words in fault("profile", "space", "--space", CODE, "--table", table)
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -139,4 +122,5 @@ def test_limits_that_are_none(table, words, message, capsys, run):
 def test_limits_that_contradict_each_other(fault, table):
     words = ("profile", "space", "--space", CODE, "--table", table)
     assert "--latency 2 and --latency-max 1" in fault(*words, "--latency", "2", "--latency-max", "1")
+    assert "at most 0ms: no network takes no time, expected more than 0 ms" in fault(*words, "--latency", "0ms")
     assert "the least, 2 (2 ms), is above the most, 1 (1 ms)" in fault(*words, "--latency", "2..1")

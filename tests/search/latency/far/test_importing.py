@@ -117,9 +117,12 @@ def test_a_whole_round_that_is_missing(came_back, fault):
     shutil.rmtree(came_back / "results" / "round-2")
     assert fault().count("(round 2): missing") == 14
     (came_back / "results").rename(came_back / "elsewhere")
-    with pytest.raises(FileError, match=r"results: cannot be read"):
+    with pytest.raises(FileError, match=r"results: is not there"):
         import_times(came_back)
     (came_back / "results").mkdir()
+    with pytest.raises(FileError, match=r"results: has no results in it: run the export's measure\.sh"):
+        import_times(came_back)
+    (came_back / "elsewhere" / "round-1").rename(came_back / "results" / "round-1")
     assert "results: found no session-1.txt, expected what the script wrote" in fault()
 
 

@@ -186,7 +186,7 @@ def test_parts_in_no_network_are_estimated_or_refused(tmp_path):
     assert LatencyTable.load(tmp_path / "latency.json").predict(other, SPACE.input_shape) == table.predict(
         other, SPACE.input_shape
     )
-    with pytest.raises(UnsupportedError, match="not in the latency table: basic"):
+    with pytest.raises(UnsupportedError, match=r"not in the latency table, .*: basic"):
         table.predictor(SPACE)
 
 
@@ -243,3 +243,16 @@ def test_inputs_of_two_sizes_are_stated_or_refused():
         LatencyTable.fit(networks, times, input_shape=[None, None])
     table = LatencyTable.fit(networks, times, input_shape=[None] * 7)
     assert table.predict(networks[-1]) > 10 * table.predict(networks[0])
+    assert table.origin["input_shapes"] == [[1, 3, 224, 224], [1, 3, 1024, 2048]]
+
+
+def test_inputs_of_another_size_than_the_networks_timed_are_refused():
+    networks = drawn(8)
+    times = [device_ms(one) for one in networks]
+    table = LatencyTable.fit(networks, times, space=SPACE)
+    with pytest.raises(
+        UnsupportedError, match=r"its usual size: found inputs of \(1, 3, 224, 224\); .* inputs of \(1, 3, 96, 96\)"
+    ):
+        table.predict(networks[0])
+    with pytest.raises(CaffeError, match=r"space: found inputs of 1x3x96x96, expected .* timed, 1x3x64x64"):
+        LatencyTable.fit(networks, times, space=SPACE, input_shape=(1, 3, 64, 64))

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from caffe_zoo.cityscapes import CLASSES, LABELS, read_ids
+from converters.cityscapes import CLASSES, LABELS, read_ids
 from prototxt_gen.errors import CaffeError, FormatError
 
 #: What the values of a label file are: Cityscapes' label ids (its own files _labelIds.png), or the network's classes.
@@ -35,21 +35,38 @@ def label_map(
     0.5) * H / height, and so with columns. The label of that pixel is taken. FormatError names the first value of the
     file, sampled or not, that has no meaning, and its place.
     """
+    found = read_classes(path, classes, ids)
+    height, width = found.shape
+    rows, columns = (centres(made, given) for made, given in zip(size, (height, width), strict=True))
+    return LabelMap(found[np.ix_(rows, columns)], (height, width))
+
+
+def read_classes(path: str | os.PathLike[str], classes: int = len(CLASSES), ids: Ids = "label") -> NDArray[np.uint8]:
+    """The class of every pixel of a label file, (H, W), with IGNORED for pixels to ignore.
+
+    FormatError names the first value that has no meaning, and its place.
+    """
     known = _known(classes, ids)
     values = read_ids(Path(path), 65535)
-    wrong = (values >= len(known)) | (known[np.minimum(values, len(known) - 1)] < 0)
+    if values.dtype != np.uint8:
+        # What a byte cannot hold has no meaning; it is named below with all other values.
+        values, whole = np.minimum(values, IGNORED).astype(np.uint8), values
+    else:
+        whole = values
+    wrong = (known < 0)[values] | (whole > IGNORED)
     if wrong.any():
         row, column = np.unravel_index(int(wrong.argmax()), wrong.shape)
         expected = f"a label id 0 to {len(LABELS) - 1}" if ids == "label" else f"a class 0 to {classes - 1}"
         raise FormatError(
-            f"{os.fspath(path)}: found {values[row, column]} at row {row}, column {column}, "
+            f"{os.fspath(path)}: found {whole[row, column]} at row {row}, column {column}, "
             f"expected {expected}, or {IGNORED} for pixels to ignore"
         )
-    height, width = values.shape
-    rows, columns = (
-        (2 * np.arange(made) + 1) * given // (2 * made) for made, given in zip(size, (height, width), strict=True)
-    )
-    return LabelMap(known[values[np.ix_(rows, columns)]].astype(np.uint8), (height, width))
+    return known.astype(np.uint8)[values]
+
+
+def centres(made: int, given: int) -> NDArray[np.int64]:
+    """Of `given` pixels side by side, those in the middle of `made` equal shares."""
+    return (2 * np.arange(made, dtype=np.int64) + 1) * given // (2 * made)
 
 
 def _known(classes: int, ids: Ids) -> NDArray[np.int64]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from caffe_zoo.cityscapes import (
+from converters.cityscapes import (
     CLASSES,
     COLOURS,
     LABEL_IDS,

@@ -84,10 +84,11 @@ class Frame(NamedTuple):
     instances: Path | None
 
 
-def frames(root: str | os.PathLike[str], split: str = "val") -> list[Frame]:
+def frames(root: str | os.PathLike[str], split: str = "val", values: str = "labelIds") -> list[Frame]:
     """The images of a split with their labels, from the data set's own folders: leftImg8bit and gtFine.
 
-    FileError names what is missing. Instance ids are used if every image has them.
+    `values` ends the names of the label files: `labelIds`, or `labelTrainIds`, which cityscapesScripts makes. FileError
+    names what is missing. Instance ids are used if every image has them.
     """
     images, labels = (Path(root) / part / split for part in ("leftImg8bit", "gtFine"))
     for folder in (images, labels):
@@ -96,7 +97,7 @@ def frames(root: str | os.PathLike[str], split: str = "val") -> list[Frame]:
     found = []
     for image in sorted(images.glob("*/*_leftImg8bit.png")):
         stem = labels / image.parent.name / image.name.removesuffix("leftImg8bit.png")
-        label, instance = (stem.with_name(f"{stem.name}gtFine_{kind}Ids.png") for kind in ("label", "instance"))
+        label, instance = (stem.with_name(f"{stem.name}gtFine_{kind}.png") for kind in (values, "instanceIds"))
         if not label.is_file():
             raise FileError(f"{label}: no such file, expected the labels of {image}")
         found.append(Frame(image, label, instance if instance.is_file() else None))
@@ -107,8 +108,11 @@ def frames(root: str | os.PathLike[str], split: str = "val") -> list[Frame]:
     return found
 
 
-def read_ids(path: Path, largest: int) -> NDArray[np.int64]:
-    """The ids (H, W) that an image of labels or instances holds. FormatError for anything but 0 to `largest`."""
+def read_ids(path: Path, largest: int) -> NDArray[np.integer]:
+    """The ids (H, W) that an image of labels or instances holds, uint8 where the file has bytes, else int64.
+
+    FormatError for anything but 0 to `largest`.
+    """
     try:
         with Image.open(path) as image:
             ids = np.asarray(image)
@@ -118,7 +122,8 @@ def read_ids(path: Path, largest: int) -> NDArray[np.int64]:
         raise FormatError(f"{path}: cannot be read as an image: {fault}") from fault
     if ids.ndim != 2:
         raise FormatError(f"{path}: found {ids.shape[-1]} channels, expected one channel of ids")
-    ids = ids.astype(np.int64)
+    if ids.dtype != np.uint8:
+        ids = ids.astype(np.int64)
     if ids.min() < 0 or ids.max() > largest:
         raise FormatError(f"{path}: found ids of {ids.min()} to {ids.max()}, expected 0 to {largest}")
     return ids
@@ -188,10 +193,7 @@ class Scores:
     def _scores(self, name: str, members: list[int], columns: list[int]) -> tuple[float, float]:
         # Pixels of ignored labels never count against a prediction.
         others = [index for index in _EVALUATED if index not in members]
-        right = int(self.pixels[np.ix_(members, members)].sum())
-        missed = int(self.pixels[members].sum()) - right
-        wrong = int(self.pixels[np.ix_(others, members)].sum())
-        iou = _ratio(right, right + missed + wrong)
+        iou = intersection_over_union(self.pixels, members, others)
         if name not in self.found:
             return iou, nan
         wrong = int(self.pixels[np.ix_(others, columns)].sum())
@@ -211,6 +213,23 @@ class Scores:
             *score_table("categories", self.categories()),
         ]
         return "\n".join(lines)
+
+
+def intersection_over_union(pixels: NDArray[np.int64], members: Sequence[int], others: Sequence[int]) -> float:
+    """The IoU of a class, or of several taken for one, from pixels [true, predicted]; nan where there are none of it.
+
+    `members` are the class's own numbers, `others` those of all other classes that are evaluated.
+    """
+    right = int(pixels[np.ix_(members, members)].sum())
+    missed = int(pixels[members].sum()) - right
+    wrong = int(pixels[np.ix_(others, members)].sum())
+    return _ratio(right, right + missed + wrong)
+
+
+def class_scores(pixels: NDArray[np.int64]) -> list[float]:
+    """The IoU of each class from pixels [true class, predicted class] (n, n), ignored ones left out; nan for absent."""
+    every = range(len(pixels))
+    return [intersection_over_union(pixels, [one], [other for other in every if other != one]) for one in every]
 
 
 def mean(scores: Iterable[float]) -> float:

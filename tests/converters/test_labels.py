@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from caffe_zoo.cityscapes import CLASSES, LABELS
-from caffe_zoo.labels import IGNORED, label_map
 from caffe_zoo.segmentation import labels_of
+from converters.cityscapes import CLASSES, LABELS
+from converters.labels import IGNORED, label_map
 from prototxt_gen.errors import CaffeError, FormatError
 
 

@@ -1,0 +1,144 @@
+"""A search as one page: the boundary with zoom and hover, how it came about, all networks, where they come from.
+
+The page is one file that needs nothing from a network: data, pictures and program are in it. `page.html` draws; here
+stands what it is told.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prototxt_gen.architectures import Backbone, Decoder
+from search.strategies.order import non_dominated
+
+#: What the page's program finds its data by.
+_PLACE = "@DATA@"
+
+
+@dataclass
+class Row:
+    """A candidate that was trained, or tried to be: `number` is its place in the order of training, from 1.
+
+    Latencies in ms at batch 1, as predicted and, where it was measured whole, as measured. `accuracy` in 0..1 is the
+    mean of `runs` runs, None where all failed; `spread` the standard deviation of a run where there were several;
+    `expected` what the strategy's model says of it. `files` are titles and paths, relative to the page.
+    """
+
+    number: int
+    code: str
+    latency_ms: float
+    accuracy: float | None
+    runs: int = 1
+    spread: float | None = None
+    expected: float | None = None
+    measured_ms: float | None = None
+    boundary: bool = False
+    stages: list[dict[str, Any]] = field(default_factory=list)
+    files: list[tuple[str, str]] = field(default_factory=list)
+
+
+def page(
+    title: str,
+    subtitle: str,
+    rows: Sequence[Row],
+    pruned: Sequence[int | None],
+    facts: Mapping[str, str],
+    provenance: Mapping[str, str],
+    latency_words: str = "predicted latency, ms",
+    accuracy_words: str = "held-out accuracy, %",
+    pruned_words: str = "",
+) -> str:
+    """The page of a search, HTML.
+
+    `pruned` tells how many candidates were pruned after each training that came to an accuracy, None where that is not
+    known; `facts` are a few numbers by their names, `provenance` all that the search was made with.
+    """
+    trained = [row for row in rows if row.accuracy is not None]
+    widths = [width for row in rows for stage in row.stages for width in stage["widths"]]
+    volumes, reference = hypervolumes([(row.latency_ms, row.accuracy or 0.0) for row in trained])
+    several = any(row.spread for row in rows)
+    expects = any(row.expected is not None for row in rows)
+    document = {
+        "title": title,
+        "subtitle": subtitle,
+        "facts": list(facts.items()),
+        "candidates": [asdict(row) for row in rows],
+        "widths": [min(widths, default=1), max(widths, default=1)],
+        "over": [
+            {"pruned": number, "hypervolume": volume}
+            for number, volume in zip((*pruned, *[None] * (len(trained) - len(pruned))), volumes, strict=False)
+        ],
+        "latency_words": latency_words,
+        "accuracy_words": accuracy_words,
+        "legend": "Every dot is a network that was trained; the line is the boundary, the networks that no other beats"
+        + (" by what the strategy's model expects of them; dots show what their runs gave." if expects else ".")
+        + (" Bars are the standard deviation of a run." if several else ""),
+        "pruned_words": pruned_words or "How many candidates were trained, and how many need no training any more.",
+        "volume_words": (
+            f"The area that the boundary covers, up to {reference[0]:.4g} ms and down to {reference[1]:.2%}: "
+            "the more, the better the boundary."
+            if trained
+            else "Nothing was trained yet."
+        ),
+        "volume_unit": "ms x points",
+        "provenance": list(provenance.items()),
+        "csv": table_csv(rows),
+    }
+    template = (files("search.report") / "page.html").read_text(encoding="utf-8")
+    return template.replace(_PLACE, _embedded(document))
+
+
+def table_csv(rows: Sequence[Row]) -> str:
+    """The candidates as CSV, a line each: what `Row` holds, without stages and files; empty where nothing is known."""
+    names = ("number", "code", "latency_ms", "measured_ms", "accuracy", "runs", "spread", "expected", "boundary")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        values = [getattr(row, name) for name in names]
+        writer.writerow([int(value) if isinstance(value, bool) else value for value in values])
+    return text.getvalue()
+
+
+def stages_of(architecture: Backbone | Decoder) -> list[dict[str, Any]]:
+    """The stages of an architecture as the page draws them: a name, and the width of each block."""
+    backbone = architecture.backbone if isinstance(architecture, Decoder) else architecture
+    found: list[dict[str, Any]] = [{"name": "stem", "widths": list(backbone.stem)}]
+    found += [{"name": stage.block, "widths": list(stage.widths)} for stage in backbone.stages]
+    if isinstance(architecture, Decoder):
+        found.append({"name": "decoder", "widths": list(architecture.channels)})
+    return found
+
+
+def hypervolumes(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], tuple[float, float]]:
+    """The area that the boundary covers after each of these (latency in ms, accuracy in 0..1), in ms times points.
+
+    The corner that it is measured from comes with it: the largest latency and the least accuracy of all.
+    """
+    if not pairs:
+        return [], (0.0, 0.0)
+    latencies, accuracies = (np.array(values, dtype=np.float64) for values in zip(*pairs, strict=True))
+    corner = float(latencies.max()), float(accuracies.min())
+    volumes = [_area(latencies[:count], accuracies[:count], corner) for count in range(1, len(pairs) + 1)]
+    return volumes, corner
+
+
+def _area(latencies: NDArray[np.float64], accuracies: NDArray[np.float64], corner: tuple[float, float]) -> float:
+    kept = non_dominated(latencies, accuracies)
+    ends = np.append(latencies[kept][1:], corner[0])
+    return float(((ends - latencies[kept]) * (accuracies[kept] - corner[1])).sum() * 100)
+
+
+def _embedded(document: Mapping[str, Any]) -> str:
+    """JSON that may stand in a page: no text in it ends the element that it stands in."""
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")

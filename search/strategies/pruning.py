@@ -1,0 +1,105 @@
+"""Which candidates need no training any more (POP, section 3.3), told from the trained ones alone.
+
+For every trained w let y_w be the fastest trained network that is no less accurate. Every untrained x <= w with
+Lat(x) > Lat(y_w) is pruned: Acc(x) <= Acc(w) <= Acc(y_w) by assumption, so y_w is faster and no less accurate.
+
+With a margin, y_w must be more accurate than w by at least that much: one run of a network tells its accuracy to within
+a run's spread only, and of two neighbours in the order the smaller is often the better one. The paper has no margin.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from search.spaces.vectors import Vectors
+from search.strategies.candidates import Candidates
+from search.strategies.chooser import Results
+
+#: The default margin is so many times the spread of a run (its standard deviation about the candidate's mean).
+SPREADS = 2.5
+
+#: The spread that is taken for a run's where no candidate was run twice: that of the tables of docs/search.md.
+USUAL_SPREAD = 0.0016
+
+# Comparisons at a time: what is worked on stays in the processor's cache.
+_AT_ONCE = 1 << 20
+
+
+class Pruning:
+    """The rule: arrays of the trained candidates, none of the space.
+
+    `margin` is an accuracy in 0..1: 0 is the paper's rule, infinity prunes nothing, None is SPREADS times the measured
+    spread of a run, or of USUAL_SPREAD as long as no candidate was run twice. On ties: a candidate exactly as fast as
+    y_w is not pruned, and a network that is more accurate than w by exactly the margin can be y_w.
+    """
+
+    def __init__(self, candidates: Candidates, margin: float | None = 0.0) -> None:
+        self.candidates = candidates
+        self._asked = margin
+        self.update(Results(candidates.length))
+
+    def __str__(self) -> str:
+        """The rule in words; the same as long as it is asked for in the same words."""
+        if self._asked is None:
+            return f"pruned with a margin of {SPREADS:g} spreads of a run"
+        if math.isinf(self._asked):
+            return "nothing pruned"
+        return f"pruned with a margin of {self._asked:g}" if self._asked else "pruned"
+
+    def update(self, results: Results) -> None:
+        """The rule follows from these results alone; whatever was told before is forgotten."""
+        #: The margin that holds now.
+        self.margin = self._asked
+        if self.margin is None:
+            spread = results.spread()
+            self.margin = SPREADS * (USUAL_SPREAD if spread is None else spread)
+        accuracies = results.accuracies
+        order = np.argsort(accuracies, kind="stable")
+        # The fastest of those from each place in the order of accuracies on.
+        fastest = np.append(np.minimum.accumulate(results.costs[order][::-1])[::-1], np.inf)
+        rivals = np.searchsorted(accuracies[order], accuracies + self.margin)
+        ceilings = fastest[rivals]
+        useful = np.flatnonzero(np.isfinite(ceilings))
+        #: Each w (m, length) that has a y_w, and Lat(y_w) (m,): what lies below w and costs more is pruned.
+        self.tops, self.ceilings = results.vectors[useful], ceilings[useful]
+
+    def ceilings_of(self, vectors: Vectors) -> NDArray[np.float64]:
+        """What candidates (n, length) may cost at most, not to be pruned (n,): infinity where nothing prunes them."""
+        found = np.full(len(vectors), np.inf)
+        rows = max(1, _AT_ONCE // max(1, self.tops.size))
+        for start in range(0, len(vectors) if len(self.tops) else 0, rows):
+            part = vectors[start : start + rows]
+            below = np.less_equal(part[:, None], self.tops).all(axis=-1)
+            found[start : start + rows] = np.where(below, self.ceilings, np.inf).min(axis=1)
+        return found
+
+    def pruned(self, vectors: Vectors) -> NDArray[np.bool_]:
+        """Which (n,) of candidates (n, length) the rule leaves out; of trained ones, what it would say of others."""
+        return self.candidates.costs(vectors) > self.ceilings_of(vectors)
+
+
+class Watched:
+    """Candidates (n, length) whose ceilings are kept, so that a new result costs one comparison with each of them."""
+
+    def __init__(self, vectors: Vectors, costs: NDArray[np.float64]) -> None:
+        self.vectors = vectors
+        self.costs = costs
+        self._ceilings = np.full(len(vectors), np.inf)
+        self._known: dict[bytes, float] = {}
+
+    def pruned(self, pruning: Pruning) -> NDArray[np.bool_]:
+        """Which (n,) of them the rule leaves out."""
+        now = {top.tobytes(): float(cost) for top, cost in zip(pruning.tops, pruning.ceilings, strict=True)}
+        if any(now.get(top, math.inf) > cost for top, cost in self._known.items()):
+            # Another run of a candidate has taken something back.
+            self._ceilings[:] = np.inf
+            self._known = {}
+        for top, cost in now.items():
+            if cost < self._known.get(top, math.inf):
+                below = np.less_equal(self.vectors, np.frombuffer(top, np.uint8)).all(axis=1)
+                self._ceilings[below] = np.minimum(self._ceilings[below], cost)
+        self._known = now
+        return self.costs > self._ceilings
