@@ -1,14 +1,20 @@
-"""What `speeds` measured, as tables of text, as Markdown and as JSON."""
+"""What `speeds` measured, as tables of text, as Markdown and as JSON, and JSON read again."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from caffe_zoo.speeds import Memory, Timed
+from caffe_zoo.cards import card
+from caffe_zoo.speeds import Case, Memory, Timed
+from prototxt_gen.errors import FormatError
+from prototxt_gen.json_files import read_json
 from prototxt_gen.tables import aligned
-from search.latency.targets import target_words
+from search.latency import Entry
+from search.latency.targets import target_differences, target_words
 
 FORMAT = "dongfeng zoo 1"
 
@@ -89,6 +95,40 @@ def _case(one: Timed) -> dict[str, Any]:
         found |= {"ms": one.entry.ms, "quartiles": list(one.entry.quartiles), "samples": one.entry.samples}
     unit = "fps" if one.case.is_scene else "ms"
     return found | {"published": [{"on": on, unit: value} for on, value in one.case.published.items()]}
+
+
+def read_times(path: Path, target: Mapping[str, Any]) -> list[Timed]:
+    """The times in a file of `document`, cases without one left out.
+
+    FileError; FormatError where it is none, or was measured on another target than this.
+    """
+    found = read_json(path, "times of the zoo")
+    if not isinstance(found, dict) or found.get("format") != FORMAT:
+        said = found.get("format") if isinstance(found, dict) else type(found).__name__
+        raise FormatError(f"{path}: format: found {str(said)[:80]!r}, expected {FORMAT!r}: give another name")
+    try:
+        differ = target_differences(found["target"], target)
+        timed = [
+            Timed(
+                Case(card(one["network"]), tuple(one["input"][2:])),
+                int(one["multiply_adds"]),
+                Entry(float(one["ms"]), (float(low), float(high)), int(one["samples"])),
+            )
+            for one in found["times"]
+            if "ms" in one
+            for low, high in [one["quartiles"]]
+        ]
+        wrong = [one.entry for one in timed if one.entry is None or not 0 < one.entry.ms < math.inf]
+        if wrong:
+            raise ValueError(f"a time of {wrong[0]}")
+    except (KeyError, TypeError, AttributeError, ValueError) as fault:
+        raise FormatError(f"{path}: not whole times of the zoo: {type(fault).__name__}: {fault}") from fault
+    if differ:
+        raise FormatError(
+            f"{path}: target: measured with another one: "
+            + ", ".join(f"{name}: found {ours}, this run has {theirs}" for name, ours, theirs in differ)
+        )
+    return timed
 
 
 def _times(target: Mapping[str, Any], rows: list[Timed], relative_to: str) -> Table:

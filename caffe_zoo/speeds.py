@@ -114,14 +114,22 @@ def time_cases(
     advance: Callable[[], object] = lambda: None,
     finished: Callable[[list[Timed]], object] = lambda done: None,
     rounds: int = ROUNDS,
+    known: Iterable[Timed] = (),
 ) -> list[Timed]:
     """Times each case, those of one size in interleaved rounds; a case that the engine refuses or fails has no time.
 
-    `advance` is called `rounds` times for each case in all; `finished` with all that is done after each size.
+    `known` are times of an earlier run on the same target: those cases are not timed again. `advance` is called
+    `rounds` times for each case in all; `finished` with all that is done after each size.
     """
+    times = {one.case.title: one for one in known if one.entry is not None}
     done: list[Timed] = []
-    for _, group in groupby(chosen, key=lambda case: (case.is_scene, case.size)):
-        done += _time_group(engine, list(group), advance, rounds)
+    for _, members in groupby(chosen, key=lambda case: (case.is_scene, case.size)):
+        group = list(members)
+        left = [case for case in group if case.title not in times]
+        for _ in range(rounds * (len(group) - len(left))):
+            advance()
+        times |= {one.case.title: one for one in _time_group(engine, left, advance, rounds)}
+        done += [times[case.title] for case in group]
         finished(done)
     return done
 

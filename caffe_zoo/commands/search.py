@@ -135,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
         table = LatencyTable.load(args.table)
         check_space(space, table, args.table)
         target, origin = table.target, f"as {args.table} has it"
-    print(f"{data.identity}: {len(data.train.labels):,} images to train on, {len(data.held_out.labels):,} held out")
+    print(f"{data.identity}: {len(data.train):,} images to train on, {len(data.held_out):,} held out")
     print(f"{space}: {space.count():,} architectures")
     print(f"latency of {target_words(target)}, {origin}", flush=True)
 

@@ -28,7 +28,7 @@ MOST_NETWORKS = 10**300
 MOST_STEPS = 3_000_000
 
 # Networks drawn at a time, and how often at most until enough of them lie in an interval.
-_LEAST_BATCH, _BATCH = 32, 4096
+_LEAST_BATCH, _BATCH = 16, 4096
 _MOST_BATCHES = 100
 
 

@@ -85,10 +85,13 @@ def correct(
     networks: Sequence[Backbone | Decoder | str],
     input_shape: Sequence[int] | None,
     sums: Sequence[Sum],
-    call_ms: float,
+    base_ms: float,
     progress: bool = False,
 ) -> Correction:
-    """Measures networks whole, whose parts sum to `sums`, and fits. UnsupportedError for less than two."""
+    """Measures networks whole, which are predicted as `base_ms` and `sums`, and fits.
+
+    UnsupportedError for less than two.
+    """
     codes = [str(network) for network in networks]
     if len(set(codes)) < 2:
         raise UnsupportedError(f"correction: found {len(set(codes))} networks, expected at least 2 different ones")
@@ -96,11 +99,11 @@ def correct(
     with progress_bar(len(nets) * ROUNDS, "measuring whole networks", "run", progress) as bar:
         measured = [entry.ms for entry in measure(engine, nets, bar.update)]
     date = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    return fit_correction(sums, measured, call_ms, codes, date)
+    return fit_correction(sums, measured, base_ms, codes, date)
 
 
 def fit_correction(
-    sums: Sequence[Sum], measured: Sequence[float], call_ms: float, networks: Sequence[str], date: str
+    sums: Sequence[Sum], measured: Sequence[float], base_ms: float, networks: Sequence[str], date: str
 ) -> Correction:
     """The correction that fits whole networks best, in ms, by their relative errors; at least two networks.
 
@@ -108,7 +111,7 @@ def fit_correction(
     """
     target = np.asarray(measured, np.float64)
     # What the plain sum lacks, and what each term adds, both as shares of the network's time.
-    lacking = 1 - (np.array([one.ms for one in sums]) + call_ms) / target
+    lacking = 1 - (np.array([one.ms for one in sums]) + base_ms) / target
     terms = np.array([(one.ms, 1.0, one.parts, one.megabytes) for one in sums]) / target[:, None]
     choices: list[tuple[int, ...]] = [()]
     choices += [(0, *more) for count in range(_MOST_TERMS + 1) for more in combinations((1, 2, 3), count)]

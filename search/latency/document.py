@@ -14,6 +14,7 @@ from prototxt_gen.json_files import read_json
 from search.latency.correcting import Correction
 from search.latency.curves import Curve, is_curve
 from search.latency.fitting.estimates import Estimates, read_estimates
+from search.latency.levelling import Level
 from search.latency.measuring import Entry
 
 FORMAT = "dongfeng latency table 3"
@@ -33,6 +34,7 @@ class Contents(NamedTuple):
     correction: Correction | None
     curve: Curve | None = None
     estimates: Estimates | None = None
+    level: Level | None = None
 
 
 def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
@@ -44,6 +46,8 @@ def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
         "call_ms": contents.call_ms,
         "correction": None if contents.correction is None else contents.correction._asdict(),
     }
+    if contents.level is not None:
+        head["level"] = contents.level._asdict()
     if contents.curve is not None:
         head["curve"] = contents.curve._asdict()
     if contents.estimates is not None:
@@ -123,7 +127,19 @@ def read_table(path: str | os.PathLike[str]) -> Contents:
         _read_correction(document.get("correction"), expect),
         None if curve is None else Curve(tuple(curve["sums"]), tuple(curve["times"])),
         estimates,
+        _read_level(document.get("level"), expect),
     )
+
+
+def _read_level(found: Any, expect: Any) -> Level | None:
+    if found is None:
+        return None
+    expect(isinstance(found, dict), "level", found, "an object")
+    for field in Level._fields:
+        value = found.get(field)
+        expect(_is_number(value) and abs(value) < 1e9, f"level.{field}", value, "a number below 1e9")
+    expect(found["slope"] > 0, "level.slope", found["slope"], "a number above 0")
+    return Level(**{field: float(found[field]) for field in Level._fields})
 
 
 def _read_correction(found: Any, expect: Any) -> Correction | None:
@@ -132,13 +148,16 @@ def _read_correction(found: Any, expect: Any) -> Correction | None:
     expect(isinstance(found, dict), "correction", found, "an object or null")
     for field in ("slope", "constant_ms", "part_ms", "megabyte_ms", "error_before", "error_after"):
         value = found.get(field)
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        expect(number, f"correction.{field}", value, "a number")
+        expect(_is_number(value), f"correction.{field}", value, "a number")
     networks = found.get("networks")
     named = isinstance(networks, list) and all(isinstance(name, str) for name in networks)
     expect(named, "correction.networks", networks, "a list of codes")
     expect(isinstance(found.get("date"), str), "correction.date", found.get("date"), "a text")
     return Correction(**{field: found[field] for field in Correction._fields} | {"networks": tuple(networks)})
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _is_time(value: Any) -> bool:
@@ -171,6 +190,23 @@ def _is_options(value: Any) -> bool:
     )
 
 
+def _is_walks(value: Any) -> bool:
+    if not (isinstance(value, dict) and _is_list(value.get("parts"), lambda key: isinstance(key, str))):
+        return False
+    count = len(value["parts"])
+
+    def is_walk(walk: Any) -> bool:
+        # The time, and the places of the parts.
+        return (
+            isinstance(walk, list)
+            and len(walk) > 1
+            and _is_time(walk[0])
+            and _is_list(walk[1:], lambda place: _is_count(place) and place < count)
+        )
+
+    return _is_list(value.get("networks"), is_walk)
+
+
 def _is_drift(value: Any) -> bool:
     thirds = ("slow_rounds", "fast_rounds")
     return value is None or (
@@ -195,5 +231,6 @@ _ORIGIN: dict[str, tuple[Callable[[Any], bool], str]] = {
     "missing": (lambda value: _is_list(value, lambda one: isinstance(one, str)), "a list of labels"),
     "asked": (_is_asked, "an object with subject, spread and budget"),
     "options": (_is_options, "an object with threads, device, precision and batch"),
+    "walks": (_is_walks, "an object of parts and networks, each its time and the places of its parts"),
     "drift": (_is_drift, "an object with longer, slow_rounds and fast_rounds, or null"),
 }

@@ -91,14 +91,15 @@ def measure(
             session.time()
     for _ in range(rounds):
         for index, session in enumerate(sessions):
-            times = _in_a_row(session) if engine.in_process else session.samples(SAMPLES_PER_ROUND)
+            times = in_a_row(session) if engine.in_process else session.samples(SAMPLES_PER_ROUND)
             medians[index].append(float(np.median([checked_time(ms) for ms in times])))
             counts[index] += len(times)
             advance()
     return [entry_of_rounds(found, count) for found, count in zip(medians, counts, strict=True)]
 
 
-def _in_a_row(session: Session) -> list[float]:
+def in_a_row(session: Session) -> list[float]:
+    """Milliseconds of a network that runs several times in a row, without the first: that finds other things cached."""
     session.time()
     times: list[float] = []
     while len(times) < SAMPLES_PER_ROUND and sum(times) < MS_PER_ROUND:

@@ -80,7 +80,10 @@ def to_once_for_all(table: LatencyTable, path: str | os.PathLike[str]) -> Writte
     if not table.entries:
         raise UnsupportedError(f"{source}: the table has no parts")
     if table.curve is not None:
-        raise UnsupportedError(f"{source}: the form has sums alone, and this table's predictions are no plain sums")
+        raise UnsupportedError(
+            f"{source}: in this form a network takes the sum of its entries; this table bends its sums by a curve "
+            "(it was fitted to whole networks), which the form cannot say"
+        )
     if kept := _kept(table):
         write_bytes(path, kept.text.encode())
         return Written(kept.keys, {})

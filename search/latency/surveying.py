@@ -14,6 +14,7 @@ import numpy as np
 from converters.engines import Engine
 from prototxt_gen.generator.parts import Part
 from search.latency.courses import Course
+from search.latency.levelling import Walk
 from search.latency.measuring import Entry, entry_of_rounds, quantile
 from search.latency.walking import Walker
 
@@ -73,6 +74,8 @@ class Survey:
         self._rounds: dict[str, list[_Round]] = {}
         self._counts: dict[str, int] = {}
         self._calls: list[float] = []
+        #: The networks walked whole, in order.
+        self.walks: list[Walk] = []
         self.seconds = 0.0
 
     @property
@@ -137,12 +140,16 @@ class Survey:
         budget: float | None,
         save: Callable[[], object],
         advance: Callable[[float, str], object],
+        meanwhile: Callable[[], object] | None = None,
     ) -> None:
         """Measures until the entries of all wanted parts have this spread or less, or for `budget` seconds if any.
 
-        `save` is called as it goes, `advance` with the share of the work that is done, and with words.
+        `save` is called as it goes, `advance` with the share of the work that is done, and with words, `meanwhile`
+        between two networks: what it takes is not of these seconds.
         """
         begun = saved = perf_counter()
+        # How long other work took, which moves the beginning.
+        other = 0.0
         wanted, limit = list(wanted), math.inf if budget is None else budget
         for number, key in enumerate(wanted):
             self._walker.load(self._course.parts[key])
@@ -152,16 +159,20 @@ class Survey:
         # Rounds of all parts, and of the open ones alone, get as much time each: a machine's speed changes by the
         # minute, and parts measured early only would be those of another machine.
         full = rest = 0.0
-        while open_parts and perf_counter() - begun < limit:
+        while open_parts and perf_counter() - begun - other < limit:
             self.rounds += 1
-            round_begun, is_full = perf_counter(), rest >= full
+            round_begun, is_full = perf_counter() - other, rest >= full
             for step in self._steps(wanted if is_full else open_parts):
                 step()
-                self.seconds = perf_counter() - begun
+                if meanwhile is not None:
+                    stopped = perf_counter()
+                    meanwhile()
+                    other += perf_counter() - stopped
+                self.seconds = perf_counter() - begun - other
                 if perf_counter() - saved > SECONDS_PER_SAVE:
                     save()
                     saved = perf_counter()
-                left = self._seconds_left(open_parts, entries, spread, perf_counter() - started)
+                left = self._seconds_left(open_parts, entries, spread, perf_counter() - started - other)
                 left = min(left, max(limit - self.seconds, 0.0))
                 done = len(wanted) - len(open_parts)
                 share = self.seconds / (self.seconds + left)
@@ -169,12 +180,13 @@ class Survey:
                 if self.seconds >= limit:
                     break
             self._end_round()
-            full, rest = (perf_counter() - round_begun, 0.0) if is_full else (full, rest + perf_counter() - round_begun)
+            used = perf_counter() - other - round_begun
+            full, rest = (used, 0.0) if is_full else (full, rest + used)
             entries = self._known | self.entries()
             open_parts = [
                 key for key in wanted if key not in self.failed and not is_done(entries.get(key), spread, self._engine)
             ]
-        self.seconds = perf_counter() - begun
+        self.seconds = perf_counter() - begun - other
         save()
 
     def _steps(self, wanted: Sequence[str]) -> Iterator[Callable[[], object]]:
@@ -197,9 +209,11 @@ class Survey:
         timed, calls = self._walker.walk(network)
         self._call_samples += calls
         # A part runs faster in a small network, whose other parts leave its weights in the caches; and there it counts
-        # for more: an error of so many ms is a share of the network's time. So walks weigh by its inverse, once: then
-        # the sums' relative errors are 0 in the mean. Drawing small networks more often, too, made sums too low.
+        # for more: an error of so many ms is a share of the network's time. So walks weigh by its inverse; what is
+        # left of small and large networks' difference, the table's level says.
         total = sum(float(np.median(timed[part.key])) for part in network if part.key in timed)
+        if all(part.key in timed for part in network):
+            self.walks.append(Walk(total, tuple(part.key for part in network)))
         for key, times in timed.items():
             self._add(key, times, 1 / total)
 

@@ -28,6 +28,7 @@ from search.latency.curves import Curve
 from search.latency.document import Contents, read_table, write_table
 from search.latency.fitting import fit_networks, fit_remarks
 from search.latency.fitting.estimates import Estimates
+from search.latency.levelling import NOISE_LIMIT, Level, fit_level, read_walks, written_walks
 from search.latency.measuring import Entry, input_shapes
 from search.latency.predicting import predictor, space_parts
 from search.latency.surveying import DRIFT_LIMIT, Survey, is_done
@@ -48,8 +49,9 @@ class LatencyTable:
     """Measured parts of networks, and the target they were measured on (see Engine.target).
 
     `origin` says in plain JSON values where the times come from: how, when, in how many rounds. `call_ms` is what one
-    call of the engine costs whatever it runs: it is in the time of each part, and a network pays it once. `correction`
-    is what whole networks told beside the sums, or None.
+    call of the engine costs whatever it runs: it is in the time of each part, and a network pays it once. `level` is
+    what the networks in which the parts were timed tell of sums of parts (see levelling.py), `correction` what networks
+    measured whole tell beside that; each may be None.
     """
 
     def __init__(
@@ -59,14 +61,17 @@ class LatencyTable:
         *,
         call_ms: float = 0.0,
         origin: Mapping[str, Any] | None = None,
+        level: Level | None = None,
         correction: Correction | None = None,
         curve: Curve | None = None,
         estimates: Estimates | None = None,
     ) -> None:
+        # These are the fields of a table's file, too (see document.Contents).
         self.target = dict(target)
         self.entries = dict(entries or {})
         self.call_ms = call_ms
         self.origin = dict(origin or {})
+        self.level = level
         self.correction = correction
         self.curve = curve
         self.estimates = estimates
@@ -83,6 +88,7 @@ class LatencyTable:
         spread: float = SPREAD,
         budget: float | None = BUDGET,
         seed: int = 0,
+        meanwhile: Callable[[], object] | None = None,
     ) -> LatencyTable:
         """The table of every part of a space, or of a list of networks at `input_shape` (see `generate`).
 
@@ -90,6 +96,7 @@ class LatencyTable:
         one's median is at most `spread` of it, or for `budget` seconds (None: however long it takes). With a `path`,
         goes on from that file and saves there as it goes; the budget then is that of all runs together. `remarks` tells
         what is wrong with the result: parts that failed, a machine that changed its speed, a spread not reached.
+        `meanwhile` is called between two networks, for other work in the same minutes; its time is not of the budget.
 
         FormatError when the file was measured on another target: times of two targets cannot be mixed.
         """
@@ -99,7 +106,7 @@ class LatencyTable:
         if not wanted:
             return table
         table.check_target(engine, f"{os.fspath(path or 'latency table')}: {len(wanted)} parts are to be measured")
-        table._survey(course, wanted, engine, path, progress, spread, budget, seed)
+        table._survey(course, wanted, engine, path, progress, spread, budget, seed, meanwhile)
         return table
 
     def _wanted(self, course: Course, engine: Engine, spread: float, budget: float | None) -> list[str]:
@@ -124,6 +131,7 @@ class LatencyTable:
         spread: float,
         budget: float | None,
         seed: int,
+        meanwhile: Callable[[], object] | None,
     ) -> None:
         earlier = {key: self.origin.get(key, nothing) for key, nothing in (("rounds", 0), ("seconds", 0.0))}
         if self.origin.get("asked", {}).get("subject") != course.subject:
@@ -135,12 +143,16 @@ class LatencyTable:
         shapes = [other for other in self.origin.get("input_shapes", []) if other != shape] + [shape]
         survey = Survey(course, engine, known, self.origin.get("calls", ()), seed + earlier["rounds"])
         drift_before = self.origin.get("drift")
+        walks_before = read_walks(self.origin["walks"]) if "walks" in self.origin else []
 
         def save(finished: bool = False) -> None:
             found = survey.entries()
             self.entries |= {key: found[key] for key in wanted if key in found}
             calls = survey.calls
             self.call_ms = round(float(np.median(calls)), 6) if calls else self.call_ms
+            walks = [*walks_before, *survey.walks]
+            times = {key: entry.ms for key, entry in self.entries.items() if entry.samples}
+            self.level = fit_level(walks, times, self.call_ms)
             done = [self.entries[key] for key in course.parts if key in self.entries]
             reached = max((entry.spread for entry in done if entry.rounds), default=0.0)
             labels = {course.parts[key].label: reason for key, reason in survey.failed.items()}
@@ -162,6 +174,7 @@ class LatencyTable:
                 ),
                 "drift": _worse(drift_before, survey.drift(), earlier["rounds"]),
                 "calls": calls,
+                "walks": written_walks(walks),
             }
             if path is not None:
                 self.save(path)
@@ -172,7 +185,7 @@ class LatencyTable:
                 bar.set_description(words, refresh=False)
                 bar.update(max(round(done * 100, 1) - bar.n, 0))
 
-            survey.run(wanted, spread, left, save, advance)
+            survey.run(wanted, spread, left, save, advance, meanwhile)
         save(finished=True)
 
     def faults(self) -> list[str]:
@@ -199,16 +212,22 @@ class LatencyTable:
         return found
 
     def remarks(self) -> list[str]:
-        """The faults, and the parts whose spread is wider than was asked for."""
+        """The faults, a machine that was not quiet, and the parts whose spread is wider than was asked for."""
+        found = self.faults()
+        if self.level is not None and self.level.noise > NOISE_LIMIT:
+            found.append(
+                f"the machine was not quiet: half of the networks walked were more than {self.level.noise:.1%} off "
+                f"the table, {NOISE_LIMIT:.0%} is the limit: measure for longer, or when less else runs"
+            )
         asked = self.origin.get("asked", {}).get("spread")
         wide = [entry for entry in self.entries.values() if entry.rounds and asked and entry.spread > asked]
         if not wide:
-            return self.faults()
+            return found
         widest = sorted(wide, key=lambda entry: -entry.spread)
         named = ", ".join(f"{entry.label} {entry.spread:.1%}" for entry in widest[:_NAMED])
         more = f" and {len(wide) - _NAMED} more" if len(wide) > _NAMED else ""
-        found = f"the time was used up before {len(wide)} parts were known to {asked:.2%}: {named}{more}"
-        return [*self.faults(), found]
+        found.append(f"the time was used up before {len(wide)} parts were known to {asked:.2%}: {named}{more}")
+        return found
 
     @classmethod
     def from_log(
@@ -268,23 +287,11 @@ class LatencyTable:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
         """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
-        found = read_table(path)
-        return cls(
-            found.target,
-            found.entries,
-            call_ms=found.call_ms,
-            origin=found.origin,
-            correction=found.correction,
-            curve=found.curve,
-            estimates=found.estimates,
-        )
+        return cls(**read_table(path)._asdict())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes the table as JSON, in one step."""
-        contents = Contents(
-            self.target, self.entries, self.call_ms, self.origin, self.correction, self.curve, self.estimates
-        )
-        write_table(path, contents)
+        write_table(path, Contents(**vars(self)))
 
     def predict(
         self,
@@ -321,14 +328,7 @@ class LatencyTable:
 
     def plain(self) -> LatencyTable:
         """The table without its correction."""
-        return LatencyTable(
-            self.target,
-            self.entries,
-            call_ms=self.call_ms,
-            origin=self.origin,
-            curve=self.curve,
-            estimates=self.estimates,
-        )
+        return LatencyTable(**vars(self) | {"correction": None})
 
     def _chosen(self, corrected: bool | None) -> LatencyTable:
         if corrected and self.correction is None:
@@ -373,14 +373,14 @@ class LatencyTable:
         """
         self.check_target(engine)
         sums = [self.sum_of(network, input_shape) for network in networks]
-        self.correction = correct(engine, networks, input_shape, sums, self.call_ms, progress)
+        self.correction = correct(engine, networks, input_shape, sums, self.plain_base_ms, progress)
         return self.correction
 
     def sum_of(self, architecture: Backbone | Decoder | str, input_shape: Sequence[int] | None = None) -> Sum:
         """What a prediction is made of, before any correction. UnsupportedError as `predict`."""
         found = parts(architecture, input_shape)
         self._check(found, str(architecture))
-        return Sum(sum(self._entry(part).ms - self.call_ms for part in found), len(found), sum(map(megabytes, found)))
+        return Sum(sum(map(self._plain_ms, found)), len(found), sum(map(megabytes, found)))
 
     def check_target(self, engine: Engine, subject: str = "latency table") -> None:
         """FormatError when the engine is another target than the table's: its times say nothing about these."""
@@ -395,11 +395,16 @@ class LatencyTable:
     def base_nanoseconds(self) -> int:
         """What every network costs beside its parts."""
         constant = self.correction.constant_ms if self.correction else 0.0
-        return round((self.call_ms + constant) * 1e6)
+        return round((self.plain_base_ms + constant) * 1e6)
+
+    @property
+    def plain_base_ms(self) -> float:
+        """What every network costs beside its parts, before any correction: its call, and the level's constant."""
+        return self.call_ms + (self.level.constant_ms if self.level else 0.0)
 
     def part_nanoseconds(self, part: Part) -> int:
         """What a part adds to the sum of a network. KeyError when it is not in the table."""
-        ms = self._entry(part).ms - self.call_ms
+        ms = self._plain_ms(part)
         if self.correction is not None:
             ms = ms * self.correction.slope + self.correction.part_ms + megabytes(part) * self.correction.megabyte_ms
         # Whole numbers, so that networks of the same blocks in another order tie exactly.
@@ -417,6 +422,10 @@ class LatencyTable:
         """
         ms = np.asarray(nanoseconds, np.float64) / 1e6
         return ms if self.curve is None else self.curve.times_of(ms)
+
+    def _plain_ms(self, part: Part) -> float:
+        """What a part adds to a network, before any correction."""
+        return (self._entry(part).ms - self.call_ms) * (self.level.slope if self.level else 1.0)
 
     def _entry(self, part: Part) -> Entry:
         """A part's entry; where the table tells it apart by what made its inputs, that one (see Part.joined_key).

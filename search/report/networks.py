@@ -20,8 +20,8 @@ def write_network(
 
     `shape` is (1, channels, height, width). The weights lie there already (see study/loop.py).
     """
-    batch = min(schedule.batch_size, len(data.train.labels))
-    epoch = schedule.steps(len(data.train.labels)) // schedule.epochs
+    batch = min(schedule.batch_size, len(data.train))
+    epoch = schedule.steps(len(data.train)) // schedule.epochs
     steps = epoch * schedule.epochs
     write_prototxt(generate(architecture, input_shape=shape), target / DEPLOY)
     training = generate(architecture, form="train_val", input_shape=(batch, *shape[1:]))
@@ -35,7 +35,7 @@ def write_network(
             base_lr=schedule.base_lr,
             momentum=schedule.momentum,
             weight_decay=schedule.weight_decay,
-            test_iter=-(-len(data.held_out.labels) // batch),
+            test_iter=-(-len(data.held_out) // batch),
             test_interval=epoch,
             display=epoch,
             snapshot=steps,

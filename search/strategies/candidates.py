@@ -85,18 +85,20 @@ class Candidates(ABC):
 
     def neighbours(self, vector: Vectors) -> Vectors:
         """The candidates (n, length) one step away: a coordinate's next larger or next smaller value that there is."""
-        found = []
-        for place, heights in enumerate(self.heights):
-            value = int(vector[place])
-            for values in (range(value + 1, len(heights)), range(value - 1, -1, -1)):
-                if not values:
-                    continue
-                steps = np.repeat(vector[None], len(values), axis=0)
-                steps[:, place] = values
-                inside = np.flatnonzero(self.contains(steps))
-                if len(inside):
-                    found.append(steps[inside[0]])
-        return np.array(found, dtype=np.uint8).reshape(-1, self.length)
+        others = [
+            (place, value)
+            for place, (heights, now) in enumerate(zip(self.heights, vector.tolist(), strict=True))
+            for value in (*range(now + 1, len(heights)), *range(now - 1, -1, -1))
+        ]
+        if not others:
+            return np.zeros((0, self.length), dtype=np.uint8)
+        places, values = np.array(others).T
+        steps = np.repeat(vector[None], len(others), axis=0)
+        steps[np.arange(len(others)), places] = values
+        inside = np.flatnonzero(self.contains(steps))
+        # Of each coordinate and direction the first that there is, which is the nearest.
+        ways = 2 * places[inside] + (values[inside] > vector[places[inside]])
+        return steps[inside[np.sort(np.unique(ways, return_index=True)[1])]]
 
 
 class ListedCandidates(Candidates):

@@ -9,6 +9,7 @@ from search.strategies.chooser import Chooser
 
 #: Module and class of each strategy.
 CHOOSERS = {
+    "additive": ("search.strategies.additive", "Additive"),
     "uniform": ("search.strategies.uniform", "Uniform"),
 }
 

@@ -105,20 +105,21 @@ class SpaceCandidates(Candidates):
 
     def _check(self) -> None:
         """ArchitectureError where there is no candidate."""
-        least, most = self.interval
+        if len(self.sample(random.Random(0), 1)):
+            return
         if not self.overview.within(self.interval).most:
+            least, most = self.interval
             fastest, slowest = self.overview.fastest.ms, self.overview.slowest.ms
             raise ArchitectureError(
                 f"space {self.space}: no architecture's latency is {in_words('latency', least, most)}: "
                 f"it has {in_words('latency', fastest, slowest)}{self._nearest()}"
             )
-        if not len(self.sample(random.Random(0), 1)):
-            left_out = ", ".join(f"{name} {_words(number)}" for name, number in self.left_out().items())
-            surely = "" if self.listed() is not None else f" in {MOST_DRAWS:,} draws"
-            raise ArchitectureError(
-                f"space {self.space}: no architecture meets all limits together{surely}: of {self.space.count():,} "
-                f"are left out by {left_out}"
-            )
+        left_out = ", ".join(f"{name} {_words(number)}" for name, number in self.left_out().items())
+        surely = "" if self.listed() is not None else f" in {MOST_DRAWS:,} draws"
+        raise ArchitectureError(
+            f"space {self.space}: no architecture meets all limits together{surely}: of {self.space.count():,} "
+            f"are left out by {left_out}"
+        )
 
     def _nearest(self) -> str:
         """The latencies on both sides of the interval, where it lies between those of the space."""

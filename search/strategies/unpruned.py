@@ -11,6 +11,9 @@ from search.spaces.vectors import Vectors
 from search.strategies.candidates import Candidates
 from search.strategies.pruning import Pruning, Watched
 
+# Candidates that are drawn at a time, at most.
+_BATCH = 4096
+
 
 class Unpruned(Candidates):
     """What a rule of pruning leaves of candidates, always as the rule says now."""
@@ -46,10 +49,11 @@ class Unpruned(Candidates):
         if rest is not None:
             return rest[[rng.randrange(len(rest)) for _ in range(number if len(rest) else 0)]]
         found = [np.zeros((0, self.length), dtype=np.uint8)]
-        missing = number
+        missing, batch = number, number
         while missing > 0:
-            drawn = self.whole.sample(rng, 2 * missing + 16)
+            drawn = self.whole.sample(rng, batch)
             drawn = drawn[~self.pruning.pruned(drawn)][:missing]
             found.append(drawn)
             missing -= len(drawn)
+            batch = min(max(missing, 2 * batch), _BATCH)
         return np.concatenate(found)

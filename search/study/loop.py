@@ -92,7 +92,7 @@ def _train(
     device: str,
     progress: bool,
 ) -> None:
-    steps = schedule.steps(len(data.train.labels))
+    steps = schedule.steps(len(data.train))
     done = search.counts()["trained"]
     left = max(0, trials - done)
     with progress_bar(left * steps, "training", "step", progress and left > 0) as bar:

@@ -3,31 +3,111 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from numpy.typing import NDArray
 from PIL import Image
 
 from converters.images import as_data
 from prototxt_gen.architectures.kinds import FAMILIES, IMAGE_SCALE
+from prototxt_gen.errors import UnsupportedError
+from search.training.augmentation import Augmentation, Box
 
 # The networks of a search are of the DF family, and so is what their generated data layers do to an image.
 MEAN_BGR = FAMILIES["df"].mean
 
 # Which images, and random numbers for mirror and crop (None: the centre, unmirrored) -> (n, 3, H, W) float32.
 Images: TypeAlias = Callable[[Sequence[int], "random.Random | None"], torch.Tensor]
+# The same before preprocessing, augmented as asked -> RGB pixels (n, H, W, 3) uint8.
+Pixels: TypeAlias = Callable[[Sequence[int], "random.Random | None", Augmentation], NDArray[np.uint8]]
+
+NOTHING = Augmentation()
+
+
+class Batch(NamedTuple):
+    """Some examples: `inputs`, preprocessed (n, 3, H, W) float32 or RGB pixels (n, H, W, 3) uint8, and `targets`.
+
+    Targets are tensors of one shape, stacked, or a list of those of each image.
+    """
+
+    inputs: torch.Tensor
+    targets: torch.Tensor | list[torch.Tensor]
+
+    def pinned(self) -> Batch:
+        """In memory from which a GPU copies while it computes."""
+        targets = self.targets if isinstance(self.targets, list) else self.targets.pin_memory()
+        return Batch(self.inputs.pin_memory(), targets)
+
+
+class Examples(Protocol):
+    """Images for one purpose with what a network should say of them: how they are read, learned from and scored."""
+
+    @property
+    def at_once(self) -> int:
+        """How many are run at once to measure accuracy; always the same, since sums may round differently in others."""
+
+    @property
+    def mean(self) -> Sequence[float]:
+        """What is subtracted from pixels: B, G, R."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def read(self, indices: Sequence[int], rng: random.Random | None, augmentation: Augmentation) -> Batch:
+        """These examples; without random numbers as they are measured, unchanged."""
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor, smoothing: float) -> torch.Tensor:
+        """The loss of a network's outputs, float32, with its labels smoothed; one number."""
+
+    def score(self, results: Iterable[tuple[torch.Tensor, torch.Tensor | list[torch.Tensor]]]) -> float:
+        """The accuracy in 0..1 of batches of outputs and targets, read without random numbers."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images for one purpose: their labels (n,) int64, and a function that gives some of them, preprocessed."""
+    """Images with one label each: labels (n,) int64, and a function that gives some of them, preprocessed.
+
+    `pixels` gives them before preprocessing, for other augmentation than the plain one and for devices that preprocess
+    faster.
+    """
 
     labels: torch.Tensor
     images: Images
+    pixels: Pixels | None = None
+
+    at_once: ClassVar[int] = 100
+    mean: ClassVar[Sequence[float]] = MEAN_BGR
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, indices: Sequence[int], rng: random.Random | None, augmentation: Augmentation) -> Batch:
+        """UnsupportedError where images are asked for augmented, which are at hand preprocessed alone."""
+        labels = self.labels[list(indices)]
+        if self.pixels is not None:
+            return Batch(torch.from_numpy(self.pixels(indices, rng, augmentation)), labels)
+        if (augmentation.least_area, augmentation.jitter) != (NOTHING.least_area, NOTHING.jitter):
+            raise UnsupportedError(
+                "these images are at hand preprocessed and cannot be cropped or coloured at random: "
+                f"found least_area {augmentation.least_area}, jitter {augmentation.jitter}, expected None and 0"
+            )
+        return Batch(self.images(indices, rng), labels)
+
+    def loss(self, outputs: torch.Tensor, targets: torch.Tensor, smoothing: float) -> torch.Tensor:
+        return F.cross_entropy(outputs, targets, label_smoothing=smoothing)
+
+    def score(self, results: Iterable[tuple[torch.Tensor, torch.Tensor | list[torch.Tensor]]]) -> float:
+        """The share of images whose highest output is their label's."""
+        right = 0
+        for outputs, targets in results:
+            assert isinstance(targets, torch.Tensor)  # as `read` gives them
+            right += int((outputs.argmax(dim=1).cpu() == targets).sum())
+        return right / len(self.labels)
 
 
 @dataclass(frozen=True)
@@ -40,16 +120,25 @@ class Dataset:
 
     identity: str
     classes: tuple[str, ...]
-    train: Split
-    held_out: Split
+    train: Examples
+    held_out: Examples
     mirrored: bool = False
 
 
-def preprocess(pixels: NDArray[np.uint8]) -> torch.Tensor:
+def preprocess(pixels: NDArray[np.uint8], mean: Sequence[float] = MEAN_BGR) -> torch.Tensor:
     """RGB pixels (n, H, W, 3) as the train_val networks' data layers give them: (n, 3, H, W) float32."""
-    return torch.from_numpy(as_data(pixels, MEAN_BGR, IMAGE_SCALE))
+    return torch.from_numpy(as_data(pixels, mean, IMAGE_SCALE))
 
 
-def resized(image: Image.Image, size: tuple[int, int]) -> NDArray[np.uint8]:
-    """RGB pixels (height, width, 3) of an image brought to `size` (width, height)."""
-    return np.asarray(image.resize(size, Image.Resampling.BILINEAR))
+def on_device(inputs: torch.Tensor, mean: Sequence[float], device: str, layout: torch.memory_format) -> torch.Tensor:
+    """A batch's inputs as a network on the device takes them: `preprocess` of pixels, the same to the last bit."""
+    moved = inputs.to(device, non_blocking=True)
+    if moved.dtype == torch.uint8:
+        blue_first = moved.flip(-1).permute(0, 3, 1, 2).to(torch.float32, memory_format=layout)
+        return blue_first.sub_(torch.tensor(mean, device=device).view(1, 3, 1, 1)).mul_(IMAGE_SCALE)
+    return moved.contiguous(memory_format=layout)
+
+
+def resized(image: Image.Image, size: tuple[int, int], box: Box | None = None) -> NDArray[np.uint8]:
+    """RGB pixels (height, width, 3) of an image, or of a part of it, brought to `size` (width, height)."""
+    return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box))

@@ -8,7 +8,9 @@ import random
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import repeat
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -18,7 +20,9 @@ from PIL import Image
 from converters.images import SUFFIXES, read_image
 from prototxt_gen.errors import FileError, FormatError
 from prototxt_gen.files import reason
-from search.training.dataset import Dataset, Split, preprocess, resized
+from search.training.augmentation import Augmentation, jittered, random_box
+from search.training.dataset import NOTHING, Dataset, Split, preprocess, resized
+from search.training.pipeline import usable_cpus
 
 # Every fifth image of a class is held out when the folder does not say which ones are.
 HELD_OUT = 5
@@ -31,9 +35,9 @@ def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset
 
     Either `root/<class>/...`, of which every fifth image is held out, or `root/train/<class>/...` and
     `root/val/<class>/...`. Classes are numbered in the order of their names. Training takes random crops,
-    half of them mirrored; accuracy is measured on the centres. FileError when there is no such folder, FormatError for
-    folders without two classes or without images, and, when it is read, for an image that is broken: all name the
-    folder or the file.
+    half of them mirrored, or what its schedule says; accuracy is measured on the centres. FileError when there is no
+    such folder, FormatError for folders without two classes or without images, and, when it is read, for an image that
+    is broken: all name the folder or the file.
     """
     base = Path(root)
     if not base.is_dir():
@@ -64,7 +68,7 @@ def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset
     def split(by_class: list[list[Path]]) -> Split:
         labels = [label for label, paths in enumerate(by_class) for _ in paths]
         paths = [path for paths in by_class for path in paths]
-        return Split(torch.tensor(labels), partial(_read_images, paths, size))
+        return Split(torch.tensor(labels), partial(_images, paths, size), partial(_pixels, paths, size))
 
     digest = hashlib.sha256()
     for path in (path for by_class in (*train, *held_out) for path in by_class):
@@ -73,17 +77,61 @@ def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset
     return Dataset(identity, tuple(classes), split(train), split(held_out), mirrored=True)
 
 
-def _read_images(
+def _images(
     paths: list[Path], size: tuple[int, int], indices: Sequence[int], rng: random.Random | None
 ) -> torch.Tensor:
-    # All random numbers are drawn here, so that the threads' order does not matter.
-    draws = [(rng.random(), rng.random(), rng.random() < 0.5) if rng else (0.5, 0.5, False) for _ in indices]
+    """By threads of its own, for those who ask for one batch after another."""
+    draws = _draws(len(indices), rng, NOTHING)
+    with ThreadPoolExecutor(max_workers=min(8, usable_cpus())) as pool:
+        read = pool.map(partial(_read, size), [paths[index] for index in indices], draws, repeat(NOTHING))
+        return preprocess(np.stack(list(read)))
 
-    def read(index: int, draw: tuple[float, float, bool]) -> NDArray[np.uint8]:
-        return cropped(read_image(paths[index]), size, *draw)
 
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return preprocess(np.stack(list(pool.map(read, indices, draws))))
+def _pixels(
+    paths: list[Path],
+    size: tuple[int, int],
+    indices: Sequence[int],
+    rng: random.Random | None,
+    augmentation: Augmentation,
+) -> NDArray[np.uint8]:
+    draws = _draws(len(indices), rng, augmentation)
+    made = np.empty((len(indices), *size, 3), np.uint8)
+    for place, (index, draw) in enumerate(zip(indices, draws, strict=True)):
+        made[place] = _read(size, paths[index], draw, augmentation)
+    return made
+
+
+class _Draw(NamedTuple):
+    """The random numbers of one image: the place of a crop of one size, whether it is mirrored, those of the rest."""
+
+    across: float = 0.5
+    down: float = 0.5
+    mirrored: bool = False
+    rng: random.Random | None = None
+
+
+def _draws(count: int, rng: random.Random | None, augmentation: Augmentation) -> list[_Draw]:
+    """Drawn before any image is read, so that the order in which threads read does not matter."""
+    if rng is None:
+        return [_Draw()] * count
+    draws = [_Draw(rng.random(), rng.random(), rng.random() < 0.5) for _ in range(count)]
+    if augmentation.least_area is None and not augmentation.jitter:
+        return draws
+    return [draw._replace(rng=random.Random(rng.random())) for draw in draws]
+
+
+def _read(size: tuple[int, int], path: Path, draw: _Draw, augmentation: Augmentation) -> NDArray[np.uint8]:
+    image = read_image(path)
+    mirrored = draw.mirrored and augmentation.mirror
+    if draw.rng is None or augmentation.least_area is None:
+        pixels = cropped(image, size, draw.across, draw.down, mirrored)
+    else:
+        box = random_box(image.size, augmentation.least_area, draw.rng)
+        pixels = resized(image, size[::-1], box)
+        pixels = pixels[:, ::-1] if mirrored else pixels
+    if draw.rng is None or not augmentation.jitter:
+        return pixels
+    return np.asarray(jittered(Image.fromarray(pixels), augmentation.jitter, draw.rng))
 
 
 def cropped(image: Image.Image, size: tuple[int, int], across: float, down: float, mirrored: bool) -> NDArray[np.uint8]:

@@ -5,22 +5,27 @@ from __future__ import annotations
 import hashlib
 import math
 import random
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager, nullcontext
 
 import torch
-import torch.nn.functional as F
 from torch import nn
 
 from converters.pytorch.module import to_torch, weights_of
 from converters.weights import Weights
 from prototxt_gen.errors import TrainingError, UnsupportedError
 from prototxt_gen.proto import NetParameter
-from search.training.dataset import Dataset, Split
+from search.training.augmentation import Augmentation
+from search.training.averaging import MovingAverage
+from search.training.dataset import Batch, Dataset, Examples, on_device
+from search.training.pipeline import Order, read_ahead
 from search.training.schedule import Schedule, rate
 
-# Always the same: sums in a batch of another size may round differently.
-EVALUATED_AT_ONCE = 100
+# So many batches give the batch-norm statistics of averaged weights.
+STATISTICS_BATCHES = 32
+# How many steps may run before somebody waits for the loss of the first: a GPU computes while the next are prepared.
+UNSEEN_LOSSES = 2
 
 
 def train(
@@ -32,41 +37,118 @@ def train(
     *,
     seed: int | None = None,
     looks: Sequence[float] = (),
+    readers: int | None = None,
 ) -> tuple[Weights, float]:
     """Trains a deploy network from new weights; gives its weights and its accuracy in 0..1 on the held-out images.
 
     The random numbers depend on the seed (without one, the schedule's) and the network's name alone, so that training
     a candidate again gives the same result. `report` is called once a step with the share of the training that is done
     and None, and with the accuracy at the steps that reach the shares in `looks`; what it raises ends the training.
-    TrainingError as soon as the loss is not a finite number.
+    `readers` is how many threads read images (see pipeline.py); the result does not depend on it. TrainingError as soon
+    as the loss is not a finite number. The accuracy is measured in float32.
     """
     name = f"{schedule.seed if seed is None else seed} {net.name}"
     rng = random.Random(name)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
-        module = to_torch(net).to(device).train()
-    optimizer = torch.optim.SGD(
-        module.parameters(), lr=schedule.base_lr, momentum=schedule.momentum, weight_decay=schedule.weight_decay
-    )
-    steps = schedule.steps(len(data.train.labels))
-    looked = {min(steps, max(1, math.ceil(look * steps))) for look in looks}
-    for step, (images, labels) in enumerate(_batches(data.train, schedule, rng)):
-        for group in optimizer.param_groups:
-            group["lr"] = schedule.base_lr * rate(step / steps)
-        optimizer.zero_grad()
-        loss = F.cross_entropy(module(images.to(device)), labels.to(device))
-        if not math.isfinite(value := loss.item()):
-            raise TrainingError(
-                f"network {net.name}: the loss is {value} at step {step + 1} of {steps}: the training diverged"
-            )
-        loss.backward()
-        optimizer.step()
-        done = step + 1
-        report(done / steps, evaluate(module, data.held_out, device) if done in looked else None)
-        module.train()
-    weights = weights_of(module)
-    # Measured as a user of the two files would: in a new module, on the CPU.
-    return weights, evaluate(to_torch(net, weights), data.held_out)
+    augmentation = schedule.augmentation._replace(mirror=schedule.mirror and data.mirrored)
+    layout = torch.channels_last if schedule.channels_last else torch.contiguous_format
+    with _own_random_numbers(name, device):
+        module = to_torch(net).to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
+        run = _Run(net.name, module, data.train, schedule, device, layout)
+        steps = schedule.steps(len(data.train))
+        looked = {min(steps, max(1, math.ceil(look * steps))) for look in looks}
+        orders = _orders(len(data.train), schedule, rng)
+        pinned = torch.device(device).type == "cuda"
+        with closing(read_ahead(data.train, orders, augmentation, readers, pinned)) as batches:
+            for done, batch in enumerate(batches, 1):
+                run.step(batch, schedule.base_lr * rate((done - 1) / steps))
+                accuracy = None
+                if done in looked:
+                    run.check()
+                    with run.result(readers):
+                        accuracy = evaluate(module, data.held_out, device, readers)
+                    module.train()
+                report(done / steps, accuracy)
+        run.check()
+        with run.result(readers):
+            weights = weights_of(module)
+    # Measured as a user of the two files would: in a new module.
+    return weights, evaluate(to_torch(net, weights).to(device), data.held_out, device, readers)
+
+
+class _Run:
+    """The state of one training: the module, its optimizer, its average; and the losses that nobody has seen."""
+
+    def __init__(
+        self,
+        name: str,
+        module: nn.Module,
+        examples: Examples,
+        schedule: Schedule,
+        device: str,
+        layout: torch.memory_format,
+    ) -> None:
+        self.name, self.module, self.examples = name, module, examples
+        self.schedule, self.device, self.layout = schedule, device, layout
+        self.optimizer = torch.optim.SGD(
+            module.parameters(), lr=schedule.base_lr, momentum=schedule.momentum, weight_decay=schedule.weight_decay
+        )
+        self.average = MovingAverage(module, schedule.ema) if schedule.ema else None
+        kind = torch.device(device).type
+        mixed = schedule.precision == "mixed"
+        # float16 ends at 6e-8: the loss is scaled so that small gradients are not lost. bfloat16 reaches further.
+        half = torch.bfloat16 if kind == "cpu" else torch.float16
+        self.cast = lambda: torch.autocast(kind, half) if mixed else nullcontext()
+        self.scaler = torch.amp.GradScaler(kind, enabled=mixed and half is torch.float16)
+        self.unseen: deque[tuple[int, torch.Tensor]] = deque()
+        self.steps = 0
+
+    def step(self, batch: Batch, lr: float) -> None:
+        """One step with this learning rate. TrainingError when the loss of an earlier one was no number."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        images = on_device(batch.inputs, self.examples.mean, self.device, self.layout)
+        assert isinstance(batch.targets, torch.Tensor)  # those read to train are stacked
+        targets = batch.targets.to(self.device, non_blocking=True)
+        self.optimizer.zero_grad()
+        with self.cast():
+            outputs = self.module(images)
+        loss = self.examples.loss(outputs.float(), targets, self.schedule.label_smoothing)
+        self.scaler.scale(loss).backward()
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        if self.average is not None:
+            self.average.update()
+        self.steps += 1
+        self.unseen.append((self.steps, loss.detach()))
+        self._look(UNSEEN_LOSSES)
+
+    def check(self) -> None:
+        """TrainingError when the loss of a step was no number, or a weight is none."""
+        self._look(0)
+        if not all(bool(parameter.isfinite().all()) for parameter in self.module.parameters()):
+            raise TrainingError(f"network {self.name}: weights are no numbers after step {self.steps}: it diverged")
+
+    def _look(self, left: int) -> None:
+        while len(self.unseen) > left:
+            step, loss = self.unseen.popleft()
+            if not math.isfinite(value := loss.item()):
+                raise TrainingError(f"network {self.name}: the loss is {value} at step {step}: the training diverged")
+
+    @contextmanager
+    def result(self, readers: int | None) -> Iterator[None]:
+        """While it lasts the module is the one that the training would hand out now."""
+        if self.average is None:
+            yield
+            return
+        count = len(self.examples)
+        size = min(self.schedule.batch_size, count)
+        # Drawn, since images lie class behind class; always the same, whatever the training drew.
+        drawn = random.Random(0).sample(range(count), min(count, STATISTICS_BATCHES * size) // size * size)
+        orders: Iterator[Order] = ((chunk, None) for chunk in _chunks(drawn, size))
+        with closing(read_ahead(self.examples, orders, Augmentation(), readers)) as batches:
+            images = (on_device(batch.inputs, self.examples.mean, self.device, self.layout) for batch in batches)
+            with self.average.in_place(images):
+                yield
 
 
 def check_device(name: str) -> None:
@@ -77,33 +159,38 @@ def check_device(name: str) -> None:
         raise UnsupportedError(f"device {name!r}: PyTorch cannot train there: {str(fault).splitlines()[0]}") from fault
 
 
-def evaluate(module: nn.Module, split: Split, device: str = "cpu") -> float:
-    """The share of images whose highest output is their label's, in 0..1; the module, there, is left in eval mode."""
+def evaluate(module: nn.Module, examples: Examples, device: str = "cpu", readers: int | None = None) -> float:
+    """The accuracy in 0..1 of a module on the device; it is left in eval mode."""
     module.eval()
-    right = 0
-    with torch.inference_mode():
-        for indices in _chunks(range(len(split.labels)), EVALUATED_AT_ONCE):
-            outputs = module(split.images(indices, None).to(device)).cpu()
-            right += int((outputs.argmax(dim=1) == split.labels[list(indices)]).sum())
-    return right / len(split.labels)
+    orders: Iterator[Order] = ((chunk, None) for chunk in _chunks(range(len(examples)), examples.at_once))
+    with torch.inference_mode(), closing(read_ahead(examples, orders, Augmentation(), readers)) as batches:
+        return examples.score(
+            (module(on_device(inputs, examples.mean, device, torch.contiguous_format)), targets)
+            for inputs, targets in batches
+        )
 
 
-def _batches(split: Split, schedule: Schedule, rng: random.Random) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-    """Shuffled batches of all epochs; the next one is read while the last one trains."""
-    count = len(split.labels)
+def _orders(count: int, schedule: Schedule, rng: random.Random) -> Iterator[Order]:
+    """The shuffled batches of all epochs."""
     size = min(schedule.batch_size, count)
-    orders = (rng.sample(range(count), count) for _ in range(schedule.epochs))
-    chosen = (chunk for order in orders for chunk in _chunks(order, size) if len(chunk) == size)
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        waiting = None
-        for indices in chosen:
-            # One generator a batch: the reading thread must not share one with the shuffling above.
-            coming = reader.submit(split.images, indices, random.Random(rng.random())), split.labels[list(indices)]
-            if waiting is not None:
-                yield waiting[0].result(), waiting[1]
-            waiting = coming
-        if waiting is not None:
-            yield waiting[0].result(), waiting[1]
+    for _ in range(schedule.epochs):
+        for chunk in _chunks(rng.sample(range(count), count), size):
+            if len(chunk) == size:
+                yield chunk, random.Random(rng.random())
+
+
+@contextmanager
+def _own_random_numbers(name: str, device: str) -> Iterator[None]:
+    """Torch's random numbers follow from the name, and the caller's are the caller's afterwards.
+
+    On a GPU algorithms are chosen whose sums do not depend on the order of its threads, where torch has such.
+    """
+    there = torch.device(device)
+    gpus = [there.index or 0] if there.type == "cuda" else []
+    flags = torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True) if gpus else nullcontext()
+    with torch.random.fork_rng(devices=gpus), flags:
+        torch.manual_seed(int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big"))
+        yield
 
 
 def _chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:

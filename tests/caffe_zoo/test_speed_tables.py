@@ -5,8 +5,9 @@ import json
 import pytest
 
 from caffe_zoo import card
-from caffe_zoo.speed_tables import document, faults, page, tables
+from caffe_zoo.speed_tables import document, faults, page, read_times, tables
 from caffe_zoo.speeds import Case, Memory, Timed
+from prototxt_gen import FormatError
 from search.latency import Entry
 
 TARGET = {"engine": "torch", "device": "a CPU", "threads": 1, "versions": {"torch": "2.5"}}
@@ -87,3 +88,29 @@ def test_json_has_everything():
         "peak_mib": 114.8,
         "published_mb": 1863,
     }
+
+
+def test_json_is_read_again_on_the_same_target(tmp_path):
+    path = tmp_path / "zoo.json"
+    path.write_text(json.dumps(document(TARGET, "2026-01-02", TIMED, MEMORY)))
+    assert read_times(path, TARGET) == [one for one in TIMED if one.entry is not None]
+    with pytest.raises(FormatError, match=r"zoo\.json: target: .*threads: found 1, this run has 2"):
+        read_times(path, TARGET | {"threads": 2})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda found: [], "format: found 'list', expected 'dongfeng zoo 1'"),
+        (lambda found: found | {"format": "dongfeng latency table 3"}, "format: found 'dongfeng latency table 3'"),
+        (lambda found: found | {"times": [{"ms": 1.0}]}, "not whole times of the zoo: KeyError"),
+        (lambda found: found | {"times": [found["times"][0] | {"ms": float("nan")}]}, "a time of Entry"),
+        (lambda found: found | {"times": 3}, "not whole times of the zoo"),
+        (lambda found: {"format": found["format"]}, "not whole times of the zoo: KeyError: 'target'"),
+    ],
+)
+def test_json_that_is_something_else(tmp_path, change, message):
+    path = tmp_path / "zoo.json"
+    path.write_text(json.dumps(change(document(TARGET, "2026-01-02", TIMED, MEMORY))))
+    with pytest.raises(FormatError, match=rf"zoo\.json: .*{message}"):
+        read_times(path, TARGET)

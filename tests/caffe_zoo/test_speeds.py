@@ -5,8 +5,9 @@ from types import SimpleNamespace
 import pytest
 
 from caffe_zoo import card, list_models
-from caffe_zoo.speeds import SCENE_SIZES, Case, cases, memory, time_cases
+from caffe_zoo.speeds import SCENE_SIZES, Case, Timed, cases, memory, time_cases
 from prototxt_gen import CaffeError, UnsupportedError
+from search.latency import Entry
 from search.latency.measuring import ROUNDS
 from tests.released import FACTS
 
@@ -88,6 +89,21 @@ def test_times_and_frames_per_second():
     ]
     assert timed[0].multiply_adds == pytest.approx(746.73e6, rel=1e-4)
     assert (len(steps), saved) == (5 * ROUNDS, [1, 3, 5])
+
+
+def test_what_was_timed_before_is_not_timed_again():
+    chosen = cases(["df1", "resnet18", "df1seg"], [(64, 128)])
+    known = [
+        Timed(chosen[0], 5, Entry(1.5, (1.0, 2.0), 9)),
+        Timed(chosen[2], 6, None, "no room"),
+        Timed(Case(card("df2"), (224, 224)), 7, Entry(3.0, (3.0, 3.0), 9)),
+    ]
+    steps, loaded, engine = [], set(), FakeEngine()
+    load = engine.load
+    engine.load = lambda net, **more: loaded.add(net.name) or load(net, **more)
+    timed = time_cases(engine, chosen, lambda: steps.append(1), known=known)
+    assert timed[0] is known[0] and [one.entry.ms for one in timed] == [1.5, 224.0, 128.0]
+    assert len(steps) == 3 * ROUNDS and loaded == {case.net().name for case in chosen[1:]}
 
 
 def test_what_an_engine_cannot_run_is_named_and_the_rest_kept():

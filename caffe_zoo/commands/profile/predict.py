@@ -43,7 +43,7 @@ def run(args: argparse.Namespace) -> int:
             except UnsupportedError as fault:
                 hint = "" if args.input_size else "; --input-size gives another size than the network's own"
                 raise UnsupportedError(f"{args.table}: {fault}{hint}") from None
-            rows = [("every call", table.base_nanoseconds / 1e6)]
+            rows = [("every network", table.base_nanoseconds / 1e6)]
             rows += [
                 (part.label + " (estimated)" * table.is_estimated(part), table.part_nanoseconds(part) / 1e6)
                 for part in cut
@@ -54,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
             lines = [
                 (f"  {label}", f"{ms:.3f}", f"{ms / (total or 1):.1%}")
                 for label, ms in rows
-                if ms or label != "every call"
+                if ms or label != "every network"
             ]
             print("\n".join(aligned(lines, right=(1, 2))))
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,7 +45,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help="also write everything as .json, or the tables as .md; kept up to date after each size",
+        help="also write everything as .json, or the tables as .md, after each size; a .json that exists is gone on "
+        "from: what has a time there is not timed again",
     )
     add_engine(parser)
 
@@ -52,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Times, prints the tables, names what has no time."""
     from caffe_zoo.cards import card
-    from caffe_zoo.speed_tables import faults, tables
+    from caffe_zoo.speed_tables import faults, read_times, tables
     from caffe_zoo.speeds import SCENE_SIZES, cases, memory, time_cases
     from search.latency.targets import target_words
     from search.progress import progress_bar
@@ -65,15 +67,27 @@ def run(args: argparse.Namespace) -> int:
     names = args.networks or ()
     chosen = cases(names, args.sizes or SCENE_SIZES)
     engine = engine_of(args)
+    is_kept = output is not None and output.suffix == ".json"
+    known = read_times(output, engine.target) if output is not None and is_kept and output.exists() else []
     held = memory(names)
     today = date.today().isoformat()
 
     def save(done: list[Timed]) -> None:
+        # What was timed before stays in the file, whether or not it is asked for now.
+        titles = {one.case.title for one in done}
+        every = done + [one for one in known if one.case.title not in titles]
         if output is not None:
-            write_bytes(output, _file(output.suffix, engine.target, today, done, held, args.relative_to or "").encode())
+            text = _file(output.suffix, engine.target, today, every, held, args.relative_to or "")
+            write_bytes(output, text.encode())
 
-    with progress_bar(len(chosen) * args.rounds, "timing networks", "run", shown=True) as bar:
-        timed = time_cases(engine, chosen, bar.update, save, args.rounds)
+    try:
+        with progress_bar(len(chosen) * args.rounds, "timing networks", "run", shown=True) as bar:
+            timed = time_cases(engine, chosen, bar.update, save, args.rounds, known)
+    except KeyboardInterrupt:
+        if not is_kept:
+            raise
+        print(f"{output}: stopped; the same command goes on from the last size that is in it", file=sys.stderr)
+        return 130
     print(target_words(engine.target))
     for table in tables(engine.target, timed, held, args.relative_to or ""):
         print(f"\n{table.text()}")

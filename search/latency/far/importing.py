@@ -142,7 +142,7 @@ def _correction(export: Export, table: LatencyTable, measured: Mapping[str, floa
     return fit_correction(
         [table.sum_of(network.code, network.shape) for network in whole],
         [measured[network.code] for network in whole],
-        table.call_ms,
+        table.plain_base_ms,
         [network.code for network in whole],
         table.origin["date"],
     )

@@ -8,6 +8,7 @@ from prototxt_gen import parts
 from prototxt_gen.errors import FileError, FormatError, NotInstalledError, UnsupportedError
 from search.latency import Entry, LatencyTable
 from search.latency.correcting import Correction
+from search.latency.curves import Curve
 from search.latency.once_for_all import from_once_for_all, to_once_for_all
 
 yaml = pytest.importorskip("yaml")
@@ -240,3 +241,11 @@ def test_a_text_that_is_not_the_tables_is_not_written(convert, tmp_path, text):
 def test_a_table_without_parts_is_refused(tmp_path):
     with pytest.raises(UnsupportedError, match="the table has no parts"):
         to_once_for_all(LatencyTable({}), tmp_path / "out.yaml")
+
+
+def test_a_table_whose_sums_are_bent_is_refused(convert, tmp_path):
+    table = convert(PROXYLESS).table
+    table.curve = Curve((1.0, 2.0), (1.0, 3.0))
+    with pytest.raises(UnsupportedError, match=r"out\.yaml: .* this table bends its sums by a curve"):
+        to_once_for_all(table, tmp_path / "out.yaml")
+    assert not (tmp_path / "out.yaml").exists()

@@ -9,6 +9,7 @@ from prototxt_gen import parts
 from prototxt_gen.errors import FormatError, UnsupportedError
 from search.latency import LatencyTable, space_parts, surveying
 from search.latency.correcting import Correction
+from search.latency.levelling import NOISE_LIMIT
 from search.latency.surveying import LEAST_ROUNDS
 from search.spaces import BackboneSpace
 from tests.search.latency.fake_engines import FakeEngine, work
@@ -67,6 +68,73 @@ def test_parts_are_weighed_by_how_much_they_count_in_their_networks(monkeypatch)
     # About as many walks are fast as slow ones: without weights this would be 2 at least.
     assert max(entry.rounds) == pytest.approx(3, abs=0.1) and entry.ms < 1.95
     assert len(entry.weights) == len(entry.rounds) and min(entry.weights) == pytest.approx(1 / 33, rel=0.02)
+
+
+def test_small_networks_are_predicted_as_well_as_large_ones(monkeypatch, tmp_path):
+    """The caches keep 2 ms of every network from one run to the next, of all its parts in proportion."""
+    saved, ran, known = 2.0, [[], []], {}
+    space = BackboneSpace(((1, 2), (1, 3)), (8, 16), stem=(4, 8), classes=10, input_shape=(1, 3, 32, 32))
+
+    def full(net):
+        if id(net) not in known:
+            known[id(net)] = net, 1.0 + 2 * work(net)
+        return known[id(net)][1]
+
+    def ms(net):
+        if net.name == "least":
+            return 1e-6
+        if net.layer[0].input_param.shape[0].dim[1] == 3:  # the stem
+            ran[:] = [ran[1], []]
+        ran[1].append(net)
+        # The run before was of the same network, but for the first one, which does not count.
+        return full(net) * (1 - saved / max(sum(map(full, ran[0])), 2 * saved))
+
+    ticking(monkeypatch)
+    path = tmp_path / "latency.json"
+    table = LatencyTable.measure(space, FakeEngine(ms), path, budget=2000, spread=1e-6)
+    networks = list(space)
+    truth = [sum(full(part.net) for part in parts(network, space.input_shape)) - saved for network in networks]
+    assert max(truth) > 2.2 * min(truth)
+    errors = [table.predict(network, space.input_shape) / ms - 1 for network, ms in zip(networks, truth, strict=True)]
+    assert max(map(abs, errors)) < 0.05
+    # Without the level, sums are wrong by more, one way for the small ones.
+    table.level = None
+    errors = [table.predict(network, space.input_shape) / ms - 1 for network, ms in zip(networks, truth, strict=True)]
+    assert max(map(abs, errors)) > 0.15
+    # What was walked before counts on.
+    walked = len(table.origin["walks"]["networks"])
+    again = LatencyTable.measure(space, FakeEngine(ms), path, budget=2200, spread=1e-6)
+    assert again.origin["walks"]["networks"][:walked] == table.origin["walks"]["networks"]
+    assert len(again.origin["walks"]["networks"]) > walked
+    assert again.level.slope == pytest.approx(LatencyTable.load(path).level.slope)
+
+
+def test_a_machine_that_is_not_quiet_is_named(monkeypatch):
+    ticking(monkeypatch)
+    rng, runs = random.Random(0), itertools.count()
+
+    def ms(net):
+        # Other programs come and go, for some networks each.
+        return 0.1 if net.name == "least" else rng.uniform(0.98, 1.02) * (3.0 if next(runs) // 200 % 2 else 2.0)
+
+    table = LatencyTable.measure(SPACE, FakeEngine(ms), spread=0.0, budget=1500)
+    assert table.level.noise > NOISE_LIMIT
+    (remark,) = [remark for remark in table.remarks() if "the machine was not quiet: half of the networks" in remark]
+    # The table is as good as it can be there: nothing has failed.
+    assert remark not in table.faults()
+
+
+def test_other_work_between_networks_is_not_of_the_budget(monkeypatch):
+    clock = ticking(monkeypatch)
+    calls = []
+
+    def meanwhile():
+        calls.append(next(clock))
+        for _ in range(1000):
+            next(clock)
+
+    table = LatencyTable.measure(SPACE, FakeEngine(work), budget=300, spread=0.0, meanwhile=meanwhile)
+    assert len(calls) > 10 and 290 < table.origin["seconds"] < 310
 
 
 def test_noisy_parts_are_measured_more_often():

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from caffe_zoo.cards import CARDS
@@ -9,9 +10,11 @@ from prototxt_gen import generate, parse_architecture, parts, summarize
 from prototxt_gen.errors import FileError, FormatError, UnsupportedError
 from search.latency import Entry, LatencyTable, space_parts
 from search.latency.correcting import Correction
+from search.latency.levelling import Level
 from search.spaces import BackboneSpace
 
 CORRECTION = Correction(0.9, 0.1, 0.0, 0.0, ("s4_b8_c10",), 0.05, 0.01, "2026-11-21T00:00:00+00:00")._asdict()
+LEVEL = Level(1.1, -0.3, 0.01)._asdict()
 SPACE = BackboneSpace(
     depths=((1, 2), (1, 3)),
     widths=(8, 16, 256, 512),
@@ -83,7 +86,13 @@ def test_blocks_not_measured_are_all_listed():
                 "asked": {"subject": "df1", "spread": 0.01},
                 "options": {"threads": 1, "batch": 1, "device": "cpu"},
                 "drift": {"longer": 0.2, "slow_rounds": [1, 2]},
+                "walks": {"parts": ["a"], "networks": [[1.0, 0], [2.0, 1]]},
             }.items()
+        ),
+        (lambda d: d | {"level": []}, "level"),
+        *(
+            (lambda d, name=name, found=found: d | {"level": LEVEL | {name: found}}, rf"level\.{name}")
+            for name, found in {"slope": 0, "constant_ms": float("inf"), "noise": None}.items()
         ),
         (lambda d: d | {"correction": 1.1}, "correction"),
         *(
@@ -102,6 +111,24 @@ def test_a_broken_file_is_named_with_its_field(tmp_path, change, message):
     path.write_text(changed if isinstance(changed, str) else json.dumps(changed))
     with pytest.raises(FormatError, match=rf"latency\.json: .*({message})"):
         LatencyTable.load(path)
+
+
+def test_a_level_is_part_of_the_plain_sum_and_a_correction_comes_on_top(tmp_path):
+    space = BackboneSpace(((1, 2),), (8,), stem=(4,), classes=10, input_shape=(1, 3, 32, 32))
+    entries = {key: Entry(2.0, (2.0, 2.0), 1, part.label) for key, part in space_parts(space).items()}
+    path = tmp_path / "latency.json"
+    LatencyTable({"engine": "one"}, entries, call_ms=0.5, level=Level(1.1, -0.3, 0.01)).save(path)
+    table = LatencyTable.load(path)
+    assert table.level == Level(1.1, -0.3, 0.01)
+    networks = [space.at(index) for index in range(space.count())]
+    counts = [len(parts(network, space.input_shape)) for network in networks]
+    sums = [0.5 - 0.3 + 1.1 * 1.5 * count for count in counts]
+    assert [table.predict(network, space.input_shape) for network in networks] == pytest.approx(sums)
+    assert table.predictor(space)(np.array([space.encode(network) for network in networks])) == pytest.approx(sums)
+    table.correction = Correction(**CORRECTION | {"slope": 2.0, "constant_ms": 0.1, "part_ms": 0.0, "megabyte_ms": 0.0})
+    corrected = [0.5 - 0.3 + 0.1 + 2 * 1.1 * 1.5 * count for count in counts]
+    assert [table.predict(network, space.input_shape) for network in networks] == pytest.approx(corrected)
+    assert [table.predict(network, space.input_shape, False) for network in networks] == pytest.approx(sums)
 
 
 def test_files_that_cannot_be_read_or_written(tmp_path):

@@ -13,7 +13,7 @@ def test_only_the_boundary_has_weights_and_they_give_the_accuracies(small, undis
     again = small.search_in(undisturbed)
     boundary = again.boundary()
     assert {path.name for path in (undisturbed / "networks").iterdir()} == {str(one.architecture) for one in boundary}
-    for architecture, _, accuracy in boundary:
+    for architecture, _, accuracy, *_ in boundary:
         weights = load_weights(undisturbed / "networks" / str(architecture) / "weights.caffemodel")
         module = to_torch(generate(architecture, input_shape=small.SPACE.input_shape), weights)
         assert evaluate(module, small.made_up_data().held_out) == accuracy

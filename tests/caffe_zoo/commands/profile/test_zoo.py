@@ -20,6 +20,31 @@ def test_a_small_choice_on_torch(tmp_path, capsys):
     assert [(one["network"], one["ms"] > 0) for one in times] == [("df-lite", True), ("pl1a_seg", True)]
 
 
+def test_a_stopped_run_goes_on_and_keeps_what_others_timed(tmp_path, run, fault, monkeypatch):
+    from caffe_zoo import speeds
+
+    path, timed = tmp_path / "zoo.json", []
+    real = speeds._time_group
+
+    def stop_after_the_first(engine, group, *more):
+        timed.append([case.title for case in group])
+        if len(timed) == 2:
+            raise KeyboardInterrupt
+        return real(engine, group, *more)
+
+    monkeypatch.setattr(speeds, "_time_group", stop_after_the_first)
+    assert f"{path}: stopped; the same command goes on" in run(*CHOICE, "-o", path, status=130)
+    first = json.loads(path.read_text())["times"]
+    assert [one["network"] for one in first] == ["df-lite"]
+    run(*CHOICE, "-o", path)
+    times = json.loads(path.read_text())["times"]
+    assert times[0] == first[0] and [one["network"] for one in times] == ["df-lite", "pl1a_seg"]
+    run("profile", "zoo", "--networks", "df-lite", "--threads", "1", "-o", path)
+    assert json.loads(path.read_text())["times"] == times
+    assert timed == [["df-lite at 224x224"], ["pl1a_seg at 64x64"], [], ["pl1a_seg at 64x64"], []]
+    assert "precision: found float32, this run has bfloat16" in fault(*CHOICE, "--precision", "bfloat16", "-o", path)
+
+
 def test_nothing_that_runs_is_an_error_after_the_rest(tmp_path, capsys, monkeypatch):
     from converters.engines.torch import TorchEngine
 

@@ -1,0 +1,167 @@
+"""Strategies compared on tables of networks that others trained: hypervolume over the number of trainings.
+
+A training shows one of a network's published runs, drawn at random; the truth is the mean of its runs. After each
+training, a strategy hands out the boundary of the trained networks: by its model's expectation where it has a model, by
+the accuracies it saw elsewhere. The score is the hypervolume of those networks' true accuracies, in percent of the
+whole table's; the reference point is the largest cost and the 5th percentile of accuracy. No strategy is told the
+reference.
+
+Run: python benchmarks/strategies.py TABLE.csv [TABLE.csv.gz ...] [--kind additive random ...] [--repeats 50]
+Finished repeats are kept in --out; the same command goes on where it was stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+from network_tables import NetworkTable, read_table
+from numpy.typing import NDArray
+from rivals import RIVALS
+
+from prototxt_gen.errors import CaffeError
+from prototxt_gen.files import write_bytes
+from search.strategies.additive import Additive
+from search.strategies.candidates import Candidates
+from search.strategies.chooser import Chooser
+from search.strategies.hypervolume import hypervolume
+from search.strategies.order import non_dominated
+
+SHOWN = (10, 20, 40, 80, 120)
+KINDS: dict[str, Callable[[Candidates, int], Chooser]] = {"additive": Additive, **RIVALS}
+
+
+class Score:
+    """The share of a table's hypervolume that a set of its networks has."""
+
+    def __init__(self, table: NetworkTable) -> None:
+        self.costs, self.truth = table.costs, table.truth
+        self.reference = (float(self.costs.max()), float(np.percentile(self.truth, 5)))
+        self.whole = hypervolume(self.costs, self.truth, self.reference)
+
+    def __call__(self, places: Sequence[int], accuracies: NDArray[np.float64]) -> float:
+        """Of trained networks (rows of the table), the boundary by `accuracies` (n,), scored by the truth: 0..1."""
+        rows = np.array(places)
+        rows = rows[non_dominated(self.costs[rows], accuracies)]
+        return hypervolume(self.costs[rows], self.truth[rows], self.reference) / self.whole
+
+
+def run(table: NetworkTable, kind: str, seed: int, trainings: int) -> dict[str, object]:
+    """One search: the share after each training, and the milliseconds of an ask."""
+    score = Score(table)
+    rng = random.Random(f"{seed} runs")
+    chooser = KINDS[kind](table.candidates, seed)
+    places: list[int] = []
+    shares: list[float] = []
+    asking = []
+    none = table.vectors[:0]
+    for _ in range(min(trainings, len(table.vectors))):
+        begin = time.perf_counter()
+        vector = chooser.ask(1, none)[0]
+        asking.append(time.perf_counter() - begin)
+        place = int(table.candidates.places(vector[None])[0])
+        places.append(place)
+        runs = table.runs[place][np.isfinite(table.runs[place])].tolist()
+        chooser.tell(vector, runs[rng.randrange(len(runs))])
+        expected = chooser.expected(chooser.results.vectors)
+        shares.append(score(places, chooser.results.accuracies if expected is None else expected))
+    return {
+        "seed": seed, "shares": [round(share, 6) for share in shares], "ms": round(float(np.median(asking)) * 1e3, 3)
+    }  # fmt: skip
+
+
+def kept(folder: Path, table: NetworkTable, kind: str) -> Path:
+    return folder / f"{table.name}-{table.digest}" / f"{kind}.jsonl"
+
+
+def done(path: Path, trainings: int) -> dict[int, dict]:
+    """Finished repeats by seed; a last line cut short by an interruption is left out."""
+    found = {}
+    for line in path.read_text().splitlines() if path.exists() else []:
+        try:
+            one = json.loads(line)
+        except ValueError:
+            continue
+        if len(one["shares"]) >= trainings:
+            found[one["seed"]] = one
+    return found
+
+
+def report(tables: list[NetworkTable], kinds: list[str], args: argparse.Namespace) -> list[str]:
+    """Lines of Markdown: shares after 10, 20, ... trainings, and the trainings that reach the rivals' last."""
+    lines = []
+    for table in tables:
+        found = {kind: done(kept(args.out, table, kind), min(args.trainings, len(table.vectors))) for kind in kinds}
+        found = {kind: list(each.values()) for kind, each in found.items() if each}
+        at = [number for number in SHOWN if number <= args.trainings]
+        lines += ["", f"**{table.name}**, {len(table.vectors):,} networks, {'; '.join(table.notes[1:])}", ""]
+        lines += [f"| strategy | {' | '.join(map(str, at))} | quartiles at {at[-1]} | repeats | ms an ask |"]
+        lines += ["|---" * (len(at) + 4) + "|"]
+        for kind, each in found.items():
+            shares = 100 * np.array([one["shares"] for one in each])
+            medians = [f"{np.median(shares[:, number - 1]):.1f}" for number in at]
+            low, high = np.percentile(shares[:, at[-1] - 1], [25, 75])
+            ms = np.median([one["ms"] for one in each])
+            lines.append(f"| {kind} | {' | '.join(medians)} | {low:.1f} to {high:.1f} | {len(each)} | {ms:.1f} |")
+        if "additive" in found:
+            ours = np.median(100 * np.array([one["shares"] for one in found["additive"]]), axis=0)
+            reached = []
+            for kind, each in found.items():
+                if not kind.startswith("additive"):
+                    last = np.median([100 * one["shares"][-1] for one in each])
+                    first = np.flatnonzero(ours >= last)
+                    reached.append(f"{kind} {first[0] + 1 if len(first) else 'more'}")
+            if reached:
+                lines += ["", f"What others have after {args.trainings}, `additive` has after: {', '.join(reached)}."]
+    return lines[1:]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("tables", nargs="+", type=Path, metavar="TABLE.csv")
+    parser.add_argument("--kind", nargs="+", choices=sorted(KINDS), default=["random", "additive"])
+    parser.add_argument("--repeats", type=int, default=50)
+    parser.add_argument("--first", type=int, default=0, help="seed of the first repeat")
+    parser.add_argument("--trainings", type=int, default=120)
+    parser.add_argument("--code", help="the column with the code")
+    parser.add_argument("--choices", nargs="+", default=[], help="the columns with choices, instead of a code")
+    parser.add_argument("--cost", help="the column with the cost; 1/NAME for a rate")
+    parser.add_argument("--accuracy", nargs="+", default=[], help="the columns with accuracies, one a run")
+    parser.add_argument("--out", type=Path, default=Path("runs/strategies"), help="folder for finished repeats")
+    parser.add_argument("--page", type=Path, help="write the tables as Markdown")
+    args = parser.parse_args()
+    try:
+        tables = [
+            read_table(path, code=args.code, choices=args.choices, cost=args.cost, accuracies=args.accuracy)
+            for path in args.tables
+        ]
+    except CaffeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for table in tables:
+        print(f"{table.name}: {len(table.vectors):,} networks; {'; '.join(table.notes)}", file=sys.stderr)
+    for seed in range(args.first, args.first + args.repeats):
+        for table in tables:
+            for kind in args.kind:
+                path = kept(args.out, table, kind)
+                if seed in done(path, min(args.trainings, len(table.vectors))):
+                    continue
+                path.parent.mkdir(parents=True, exist_ok=True)
+                one = run(table, kind, seed, args.trainings)
+                with path.open("a") as file:
+                    file.write(json.dumps(one) + "\n")
+    page = "\n".join(report(tables, list(args.kind), args)) + "\n"
+    print(page)
+    if args.page:
+        write_bytes(args.page, page.encode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
