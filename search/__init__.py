@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from search.latency.overview import Overview
     from search.report.boundary import boundary_table, counts_line, write_report
     from search.report.plots import draw_boundary
-    from search.spaces import BackboneSpace, parse_space
+    from search.spaces import BackboneSpace, DecoderSpace, parse_space
     from search.strategies.partial_order import PartialOrderPruning
     from search.study.loop import run_search
     from search.training.dataset import Dataset
@@ -24,6 +24,7 @@ else:
         {
             "BackboneSpace": "search.spaces",
             "Dataset": "search.training.dataset",
+            "DecoderSpace": "search.spaces",
             "LatencyTable": "search.latency",
             "Overview": "search.latency.overview",
             "PartialOrderPruning": "search.strategies.partial_order",
@@ -44,6 +45,7 @@ else:
 __all__ = [
     "BackboneSpace",
     "Dataset",
+    "DecoderSpace",
     "LatencyTable",
     "Overview",
     "PartialOrderPruning",

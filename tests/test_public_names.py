@@ -28,7 +28,7 @@ NAMES = {
         upgrade_caffemodel verify weights_of write_mapping write_weights
     """,
     "search": """
-        BackboneSpace Dataset LatencyTable Overview PartialOrderPruning Schedule boundary_table counts_line digits
+        BackboneSpace Dataset DecoderSpace LatencyTable Overview PartialOrderPruning Schedule boundary_table counts_line digits
         draw_boundary image_folder load_data next_networks parse_space run_search write_report
     """,
     "caffe_zoo": """

@@ -18,7 +18,7 @@ from prototxt_gen.generator.networks import generate
 from search.costs import Limits, checked_limits
 from search.latency import LatencyTable
 from search.progress import progress_bar
-from search.spaces import BackboneSpace
+from search.spaces import Space
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.strategy import Strategy
 from search.study.folder import LATENCY_TABLE, STUDY, WEIGHTS, make_folder, network_folder
@@ -34,7 +34,7 @@ SPREAD, BUDGET = 0.02, 120.0
 
 
 def run_search(
-    space: BackboneSpace,
+    space: Space,
     data: Dataset,
     out: str | os.PathLike[str],
     engine: Engine | str | None = None,
