@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from search.report.plots import draw_boundary
     from search.spaces import BackboneSpace, DecoderSpace, parse_space
     from search.strategies.partial_order import PartialOrderPruning
-    from search.study.loop import run_search
+    from search.study.known import KnownResult, read_known
+    from search.study.loop import read_question, run_search, run_worker
     from search.training.dataset import Dataset
     from search.training.digits import digits
     from search.training.image_folder import image_folder
@@ -25,6 +26,7 @@ else:
             "BackboneSpace": "search.spaces",
             "Dataset": "search.training.dataset",
             "DecoderSpace": "search.spaces",
+            "KnownResult": "search.study.known",
             "LatencyTable": "search.latency",
             "Overview": "search.latency.overview",
             "PartialOrderPruning": "search.strategies.partial_order",
@@ -37,7 +39,10 @@ else:
             "load_data": "search.training.loading",
             "next_networks": "search.latency.fitting",
             "parse_space": "search.spaces",
+            "read_known": "search.study.known",
+            "read_question": "search.study.loop",
             "run_search": "search.study.loop",
+            "run_worker": "search.study.loop",
             "write_report": "search.report.boundary",
         },
     )
@@ -46,6 +51,7 @@ __all__ = [
     "BackboneSpace",
     "Dataset",
     "DecoderSpace",
+    "KnownResult",
     "LatencyTable",
     "Overview",
     "PartialOrderPruning",
@@ -58,6 +64,9 @@ __all__ = [
     "load_data",
     "next_networks",
     "parse_space",
+    "read_known",
+    "read_question",
     "run_search",
+    "run_worker",
     "write_report",
 ]

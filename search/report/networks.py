@@ -14,16 +14,23 @@ from search.training.schedule import Schedule
 
 
 def write_network(
-    architecture: Architecture, target: Path, shape: tuple[int, int, int, int], data: Dataset, schedule: Schedule
+    architecture: Architecture,
+    target: Path,
+    shape: tuple[int, int, int, int],
+    data: Dataset | None,
+    schedule: Schedule | None,
 ) -> None:
     """Writes the deploy and train_val prototxts of an architecture and its solver into the folder `target`.
 
-    `shape` is (1, channels, height, width). The weights lie there already (see study/loop.py).
+    `shape` is (1, channels, height, width). The weights lie there already (see study/working.py). Without data and
+    schedule, as when a function of the user's has trained it, only the deploy prototxt.
     """
+    write_prototxt(generate(architecture, input_shape=shape), target / DEPLOY)
+    if data is None or schedule is None:
+        return
     batch = min(schedule.batch_size, len(data.train))
     epoch = schedule.steps(len(data.train)) // schedule.epochs
     steps = epoch * schedule.epochs
-    write_prototxt(generate(architecture, input_shape=shape), target / DEPLOY)
     training = generate(architecture, form="train_val", input_shape=(batch, *shape[1:]))
     training.layer[0].transform_param.mirror = data.mirrored
     write_prototxt(training, target / TRAIN_VAL)

@@ -118,6 +118,10 @@ class PartialOrderPruning:
         """All candidates whose accuracies were told, in the order in which they first were."""
         return self._trained(range(len(self.results.vectors)))
 
+    def runs_of(self, architecture: Architecture) -> list[float]:
+        """The accuracies of a candidate's runs, as they were told; none where it was not trained."""
+        return self.results.runs_of(self.space.encode(architecture))
+
     def boundary(self) -> list[Trained]:
         """The trained candidates that no other beats, fastest first: by expected accuracy where the strategy has one.
 

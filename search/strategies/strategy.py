@@ -71,6 +71,9 @@ class Strategy(Protocol):
     def trained(self) -> list[Trained]:
         """All accuracies that were told, in that order."""
 
+    def runs_of(self, architecture: Architecture) -> list[float]:
+        """The accuracies of a candidate's runs, as they were told; none where it was not trained."""
+
     def boundary(self) -> list[Trained]:
         """The trained candidates that no other beats (see strategies/order.py), fastest first."""
 

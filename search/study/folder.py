@@ -11,18 +11,29 @@ from search.spaces import Architecture
 STUDY = "study.db"
 LATENCY_TABLE = "latency.json"
 BOUNDARY = "boundary.json"
+# Of processes, not of people: who uses the folder, who begins the search, which workers live.
 LOCK = ".lock"
+BEGINNING = ".beginning"
+WORKERS = ".workers"
+# Why trainings came to nothing, one file each.
+FAILURES = "failed"
 
 # In the folder of a network.
 WEIGHTS = "weights.caffemodel"
+WEIGHTS_OF_ANY_RUN = "weights*.caffemodel"
 DEPLOY = "deploy.prototxt"
 TRAIN_VAL = "train_val.prototxt"
 SOLVER = "solver.prototxt"
 
 
-def network_folder(folder: Path, architecture: Architecture) -> Path:
+def network_folder(folder: Path, architecture: Architecture | str) -> Path:
     """Where the files of a candidate lie."""
     return folder / "networks" / str(architecture)
+
+
+def weights_file(folder: Path, architecture: Architecture | str, run: int) -> Path:
+    """Where the weights of a candidate's run lie; runs are numbered from 0."""
+    return network_folder(folder, architecture) / (WEIGHTS if run == 0 else f"weights.run{run}.caffemodel")
 
 
 def make_folder(folder: Path) -> None:

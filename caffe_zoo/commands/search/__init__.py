@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.missing_parts import check_space
 from caffe_zoo.commands.options import add_engine, amount, byte_count, count, engine_of
+from caffe_zoo.commands.search.studies import (
+    add_choosing,
+    add_storage,
+    known_results,
+    stopped_by_term,
+)
+from caffe_zoo.parsing import add_command, alternative
 from prototxt_gen.errors import ArchitectureError, CaffeError
 
 if TYPE_CHECKING:
     from search import LatencyTable
 
 EXAMPLE = "dongfeng search --data digits --out runs/digits"
+
+#: Every sub-command and its line in `dongfeng search --help`; its code is `caffe_zoo/commands/search/<name>.py`.
+SUBCOMMANDS = {"worker": "train for a search that another process has begun, on this machine or another"}
 
 DIGITS_SPACE = "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32"
 # What may be limited besides latency (see search/costs.py): how it is read, what it is, an example.
@@ -45,7 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where all results go; after an interruption the same command goes on from there",
     )
     parser.add_argument(
-        "--trials", type=count, default=32, metavar="N", help="networks to train, over all runs together (default: 32)"
+        "--trials",
+        type=count,
+        metavar="N",
+        help="networks to train, over all runs together (default: 32; with --hours or --patience any number)",
     )
     parser.add_argument(
         "--space",
@@ -85,6 +98,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="start of the random numbers that draw and train networks (default: 0)"
     )
+    add_choosing(parser)
+    add_storage(parser)
+    subparsers = alternative(parser)
+    for name, line in SUBCOMMANDS.items():
+        add_command(subparsers, name, line, __name__)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -106,8 +124,10 @@ def run(args: argparse.Namespace) -> int:
     )
     from search.latency.overview import Overview
     from search.latency.targets import target_words
-    from search.study.folder import LATENCY_TABLE
+    from search.study.folder import LATENCY_TABLE, STUDY
+    from search.study.storage import known_sources
 
+    known = known_results(args.known)
     asked = asked_interval(args)
     given = {name: [getattr(args, f"{name.replace('-', '_')}_{end}") for end in ("min", "max")] for name in COSTS}
     limits = {
@@ -151,20 +171,32 @@ def run(args: argparse.Namespace) -> int:
         return interval
 
     try:
-        search = run_search(
-            space,
-            data,
-            args.out,
-            engine,
-            table=table,
-            trials=args.trials,
-            interval=interval_of,
-            limits=limits,
-            schedule=schedule,
-            device=args.device,
-            progress=True,
-        )
-        found = write_report(search, args.out, engine, data, schedule)
+        with stopped_by_term():
+            search = run_search(
+                space,
+                data,
+                args.out,
+                engine,
+                table=table,
+                trials=args.trials or (None if args.hours or args.patience else 32),
+                interval=interval_of,
+                limits=limits,
+                schedule=schedule,
+                device=args.device,
+                progress=True,
+                strategy=args.strategy,
+                margin=args.margin,
+                seeds=args.seeds,
+                confirm=args.confirm,
+                known=known,
+                hours=args.hours,
+                patience=args.patience,
+                storage=args.storage,
+                study=args.study,
+                grace=args.grace,
+            )
+            sources = known_sources(args.storage or args.out / STUDY, args.study)
+            found = write_report(search, args.out, engine, data, schedule, sources=sources)
     except KeyboardInterrupt:
         print(f"{args.out}: stopped; the same command goes on from here", file=sys.stderr)
         return 130
