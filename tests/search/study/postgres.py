@@ -63,8 +63,8 @@ def server() -> Iterator[Server]:
                     time.sleep(0.1)
             yield started
         finally:
-            # Fast: sessions are ended, not waited for.
-            process.send_signal(signal.SIGINT)
+            # At once, leaving all as it is: it is thrown away.
+            process.send_signal(signal.SIGQUIT)
             process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
