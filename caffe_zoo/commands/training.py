@@ -57,6 +57,16 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_keep(parser: argparse.ArgumentParser) -> None:
+    """Whose weights stay."""
+    parser.add_argument(
+        "--keep",
+        choices=("boundary", "all"),
+        default="boundary",
+        help="whose weights stay in the folder: the boundary's networks' (default), or those of all that were trained",
+    )
+
+
 def schedule_of(args: argparse.Namespace, usual: Schedule | None = None) -> Schedule:
     """The schedule that was asked for; what was not asked for is as in `usual`, by default a new Schedule's."""
     from dataclasses import replace

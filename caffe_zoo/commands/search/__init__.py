@@ -17,6 +17,7 @@ from caffe_zoo.commands.search.studies import (
     known_results,
     stopped_by_term,
 )
+from caffe_zoo.commands.training import add_keep, add_training, schedule_of
 from caffe_zoo.parsing import add_command, alternative
 from prototxt_gen.errors import ArchitectureError, CaffeError
 
@@ -82,9 +83,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar="N",
                 help=f"leave out networks that need {than} {what}, such as {example}",
             )
-    parser.add_argument(
-        "--epochs", type=count, metavar="N", help="how often each network sees all images in training (default: 8)"
-    )
     add_engine(
         parser,
         "what runs the blocks whose latency is measured",
@@ -99,6 +97,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="start of the random numbers that draw and train networks (default: 0)"
     )
     add_choosing(parser)
+    add_training(parser)
+    add_keep(parser)
     add_storage(parser)
     subparsers = alternative(parser)
     for name, line in SUBCOMMANDS.items():
@@ -113,7 +113,6 @@ def run(args: argparse.Namespace) -> int:
 
     from search import (
         LatencyTable,
-        Schedule,
         boundary_table,
         counts_line,
         draw_boundary,
@@ -142,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         space = parse_space(args.space or DIGITS_SPACE)
         data = load_data(args.data, space.input_shape)
-    schedule = Schedule(seed=args.seed) if args.epochs is None else Schedule(epochs=args.epochs, seed=args.seed)
+    schedule = schedule_of(args)
     # The networks for digits are so small that a second thread costs more than it brings.
     args.threads = args.threads or int(args.data == "digits") or None
     if args.threads:
@@ -183,6 +182,7 @@ def run(args: argparse.Namespace) -> int:
                 limits=limits,
                 schedule=schedule,
                 device=args.device,
+                keep=args.keep,
                 progress=True,
                 strategy=args.strategy,
                 margin=args.margin,
