@@ -42,9 +42,9 @@ class Found:
 
     Latencies, "predicted" and, where an engine was given, "measured", are of the merged network, and so is
     `peak_memory`, of its activations in bytes; `prototxt` and `caffemodel` are unmerged, as they were trained, and so
-    are parameters and multiply-adds (see search/costs.py). `caffemodel` is that of the most accurate run; None where the weights are not
-    in this folder: on another machine that trained them, or nowhere, as of a training that gave none. Where it is, the
-    merged network and its weights lie beside it.
+    are parameters and multiply-adds (see search/costs.py). `caffemodel` is that of the most accurate run; None where
+    the weights are not in this folder: on another machine that trained them, or nowhere, as of a training that gave
+    none. Where it is, the merged network and its weights lie beside it.
     """
 
     code: str
