@@ -15,7 +15,8 @@ def train(net, seed):
     model = to_torch(net, phase="TRAIN")
     optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
     for batch in torch.randperm(len(data.train)).repeat(2).split(64):
-        loss = torch.nn.functional.cross_entropy(model(data.train.images(batch, None)), data.train.labels[batch])
+        outputs = model(data.train.images(batch.tolist(), None))
+        loss = torch.nn.functional.cross_entropy(outputs, data.train.labels[batch])
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
