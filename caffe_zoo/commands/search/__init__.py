@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from caffe_zoo.commands.search.studies import (
     known_results,
     stopped_by_term,
 )
+from caffe_zoo.commands.training import add_keep, add_training, schedule_of
 from caffe_zoo.parsing import add_command, alternative
 from prototxt_gen.errors import ArchitectureError
 
@@ -83,12 +83,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar="N",
                 help=f"leave out networks that need {than} {what}, such as {example}",
             )
-    parser.add_argument(
-        "--epochs",
-        type=count,
-        metavar="N",
-        help="how often each network sees all images in training (default: 8; 1 for glyphs)",
-    )
     add_engine(
         parser,
         "what runs the blocks whose latency is measured",
@@ -104,6 +98,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="start of the random numbers that draw and train networks (default: 0)"
     )
     add_choosing(parser)
+    add_training(parser)
+    add_keep(parser)
     add_storage(parser)
     subparsers = alternative(parser)
     for name, line in SUBCOMMANDS.items():
@@ -118,7 +114,6 @@ def run(args: argparse.Namespace) -> int:
 
     from search import (
         LatencyTable,
-        Schedule,
         boundary_table,
         counts_line,
         load_data,
@@ -150,9 +145,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         space = parse_space(code)
         data = load_data(args.data, space.input_shape)
-    schedule = replace(named.schedule if named else Schedule(), seed=args.seed)
-    if args.epochs is not None:
-        schedule = replace(schedule, epochs=args.epochs)
+    schedule = schedule_of(args, named.schedule if named else None)
     # The networks for digits and glyphs are so small that a second thread costs more than it brings.
     args.threads = args.threads or (1 if named else None)
     if args.threads:
@@ -193,6 +186,7 @@ def run(args: argparse.Namespace) -> int:
                 limits=limits,
                 schedule=schedule,
                 device=args.device,
+                keep=args.keep,
                 progress=True,
                 strategy=args.strategy,
                 margin=args.margin,
