@@ -1,11 +1,10 @@
 """Other ways of choosing candidates, to compare strategies with: each a Chooser on a table's candidates.
 
-`random`; `evolution`, regularised (E. Real and others, 2019) with parents by dominance; `nsga2`, `tpe` (multivariate)
-and `gp-optuna`, Optuna's samplers on two objectives, accuracy and cost; `gp`, a Gaussian process with a length scale
-for each coordinate that knows the cost, as `additive` does, and takes the best expected gain of hypervolume of the
-table.
-Optuna's samplers do not know a candidate's cost before it is trained. Where one offers what the table does not have, or
-had already, it gets the nearest network that is left. All but `random` may look at the whole table's coordinates.
+`evolution`, regularised (E. Real and others, 2019) with parents by dominance; `nsga2`, `tpe` (multivariate) and
+`gp-optuna`, Optuna's samplers on two objectives, accuracy and cost; `gp`, a Gaussian process with a length scale for
+each coordinate that knows the cost, as `additive` does, and takes what promises most hypervolume of the whole table.
+Optuna's samplers do not know a candidate's cost before it is trained. Where a rival offers what the table does not
+have, or what it had already, it gets the nearest network that is left.
 """
 
 from __future__ import annotations
@@ -69,13 +68,6 @@ class Listed(Chooser):
         point = np.array([heights[int(value)] for heights, value in zip(self.table.heights, vector, strict=True)])
         left = np.flatnonzero(self.open)
         return int(left[np.abs(self.points[left] - point).sum(axis=1).argmin()])
-
-
-class Random(Listed):
-    name = "random"
-
-    def place(self) -> int:
-        return self.rng().choice(np.flatnonzero(self.open).tolist())
 
 
 class Evolution(Listed):
@@ -259,5 +251,5 @@ def _likeness(points: Floats, others: Floats) -> Floats:
 
 
 RIVALS: dict[str, Callable[[Candidates, int], Chooser]] = {
-    kind.name: kind for kind in (Random, Evolution, Nsga2, Tpe, OptunaGp, KnownCostGp)
+    kind.name: kind for kind in (Evolution, Nsga2, Tpe, OptunaGp, KnownCostGp)
 }

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import random
 import sys
 import time
@@ -32,9 +33,21 @@ from search.strategies.candidates import Candidates
 from search.strategies.chooser import Chooser
 from search.strategies.hypervolume import hypervolume
 from search.strategies.order import non_dominated
+from search.strategies.pruning import Pruning
+from search.strategies.uniform import Uniform
+from search.strategies.unpruned import Unpruned
 
 SHOWN = (10, 20, 40, 80, 120)
-KINDS: dict[str, Callable[[Candidates, int], Chooser]] = {"additive": Additive, **RIVALS}
+#: Each kind: what chooses, and the margin of the rule that prunes; infinity prunes nothing, None takes the default.
+KINDS: dict[str, tuple[Callable[[Candidates, int], Chooser], float | None]] = {
+    "additive": (Additive, math.inf),
+    "additive-pruned": (Additive, 0.0),
+    "additive-margin": (Additive, None),
+    "random": (Uniform, math.inf),
+    "uniform-pruned": (Uniform, 0.0),
+    "uniform-margin": (Uniform, None),
+    **{name: (rival, math.inf) for name, rival in RIVALS.items()},
+}
 
 
 class Score:
@@ -56,19 +69,27 @@ def run(table: NetworkTable, kind: str, seed: int, trainings: int) -> dict[str, 
     """One search: the share after each training, and the milliseconds of an ask."""
     score = Score(table)
     rng = random.Random(f"{seed} runs")
-    chooser = KINDS[kind](table.candidates, seed)
+    make, margin = KINDS[kind]
+    pruning = Pruning(table.candidates, margin)
+    chooser = make(table.candidates if margin == math.inf else Unpruned(table.candidates, pruning), seed)
     places: list[int] = []
     shares: list[float] = []
     asking = []
     none = table.vectors[:0]
     for _ in range(min(trainings, len(table.vectors))):
         begin = time.perf_counter()
-        vector = chooser.ask(1, none)[0]
+        asked = chooser.ask(1, none)
         asking.append(time.perf_counter() - begin)
+        if not len(asked):
+            # Everything else is pruned: what there is stays.
+            shares += [shares[-1]] * (trainings - len(shares))
+            break
+        vector = asked[0]
         place = int(table.candidates.places(vector[None])[0])
         places.append(place)
         runs = table.runs[place][np.isfinite(table.runs[place])].tolist()
         chooser.tell(vector, runs[rng.randrange(len(runs))])
+        pruning.update(chooser.results)
         expected = chooser.expected(chooser.results.vectors)
         shares.append(score(places, chooser.results.accuracies if expected is None else expected))
     return {

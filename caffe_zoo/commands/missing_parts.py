@@ -12,10 +12,10 @@ from prototxt_gen.generator.parts import Part
 
 if TYPE_CHECKING:
     from search.latency.table import LatencyTable
-    from search.spaces import BackboneSpace
+    from search.spaces import Space
 
 
-def check_space(space: BackboneSpace, table: LatencyTable, path: Path) -> None:
+def check_space(space: Space, table: LatencyTable, path: Path) -> None:
     """UnsupportedError where the table, which lies at `path`, lacks parts of a space."""
     from search.latency.predicting import space_parts
 
@@ -28,11 +28,15 @@ def check_parts(needed: Collection[Part], subject: str, option: str, table: Late
     It says how many, what to do, and which. `subject` is what messages call their network or space, `option` what
     names it on a command line: "--space CODE", "--network NAME --input-size HxW".
     """
+    from search.latency.measuring import input_shapes
+
     missing = table.missing(needed)
     if missing:
         shapes = [tuple(shape) for shape in table.origin.get("input_shapes", ())]
+        # The first part is the stem, whose input is the network's.
+        known = next(iter(input_shapes(next(iter(needed)).net).values())) in shapes
         made = " and ".join("x".join(map(str, shape[2:])) for shape in shapes)
-        size = f", which was made for inputs of {made}" if made else ""
+        size = f", which was made for inputs of {made}" if made and not known else ""
         raise UnsupportedError(
             f"{path}: {len(missing)} of the {len({part.key for part in needed})} parts of {subject} are not in the "
             f"table{size}; {how_to_add(option, table, path)}; {'; '.join(missing)}"

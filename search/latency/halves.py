@@ -9,19 +9,27 @@ one list in the other; 10^12 networks have lists of 10^7 numbers.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.latency.graphs import Edges, Graph
 from search.spaces.vectors import Vectors
 from search.spaces.ways import Integers
 
-# Numbers in all lists together: 8 bytes each, and about as long to sort again while they are made.
+# Numbers in all lists together: 4 bytes each, 8 where costs are large, and as much again while they are made.
 MOST_NUMBERS = 50_000_000
+
+# Numbers of a shorter list whose pairs are counted at once when a network is drawn.
+_STRIDE = 1024
 
 # How many times as many ways may lead on from a middle as lead to it.
 _BALANCES = tuple(4.0**power for power in range(-3, 5))
+
+
+# Costs along a part of a way, sorted.
+Sums: TypeAlias = NDArray[Any]
 
 
 class _Middle(NamedTuple):
@@ -29,11 +37,11 @@ class _Middle(NamedTuple):
 
     layer: int
     state: int
-    costs_to: Integers
-    costs_on: Integers
+    costs_to: Sums
+    costs_on: Sums
 
     @property
-    def lists(self) -> tuple[Integers, Integers]:
+    def lists(self) -> tuple[Sums, Sums]:
         """Both lists, the shorter one first; of equally long ones that of the costs to it."""
         if len(self.costs_to) <= len(self.costs_on):
             return self.costs_to, self.costs_on
@@ -50,14 +58,15 @@ class Halves:
         """`balance` is what `plan` gave."""
         self.graph = graph
         cut = _Cut(graph, balance)
+        nothing: Sums = np.zeros(1, dtype=_dtype(graph))
         # The steps that begin before the middles, by layer: what leads to a middle is followed back along them.
         self._of_uncut = [_only(edges, cut.before[index][edges.sources]) for index, edges in enumerate(graph.edges)]
         # By layer and state, and in each the costs of all ways, sorted; equal costs as often as there are ways.
-        self._to: list[dict[int, Integers]] = [{0: np.zeros(1, dtype=np.int64)}]
+        self._to: list[dict[int, Sums]] = [{0: nothing}]
         for index, edges in enumerate(self._of_uncut):
             wanted = set(np.flatnonzero(cut.before[index + 1] | cut.middles[index + 1]).tolist())
             self._to.append(_merged(self._to[-1], edges.sources, edges.targets, edges.costs, wanted))
-        on: list[dict[int, Integers]] = [{0: np.zeros(1, dtype=np.int64)}]
+        on: list[dict[int, Sums]] = [{0: nothing}]
         for edges, after in zip(reversed(graph.edges), reversed(cut.after[:-1]), strict=True):
             wanted = set(np.flatnonzero(after).tolist())
             on.append(_merged(on[-1], edges.targets, edges.sources, edges.costs, wanted))
@@ -70,7 +79,7 @@ class Halves:
         # Costs that were asked for are asked for again: ends of intervals.
         self._known: dict[int, int] = {}
         self._asked: tuple[int, int] | None = None
-        self._kept = np.zeros(1, dtype=np.int64)
+        self._ends, self._reached = np.zeros(1, dtype=np.int64), [np.zeros(1, dtype=np.int64)]
 
     def at_most(self, cost: int) -> int:
         """How many networks cost at most so much."""
@@ -112,42 +121,50 @@ class Halves:
 
         Their order is a fixed one, not that of costs. IndexError for a place beyond.
         """
-        ends = self._ends(least, most)
+        self._prepare(least, most)
+        ends = self._ends
         found = np.zeros((len(indices), len(self.graph.edges)), dtype=np.uint8)
-        by_middle: dict[int, list[tuple[int, int]]] = {}
         for row, index in enumerate(indices):
             if not 0 <= index < ends[-1]:
                 raise IndexError(f"place {index} of {ends[-1]} networks")
             at = int(np.searchsorted(ends, index, side="right"))
-            by_middle.setdefault(at, []).append((row, index - (int(ends[at - 1]) if at else 0)))
-        for at, rows in by_middle.items():
-            middle = self._middles[at]
-            low = _pairs(middle, least - 1 - self.graph.base)
-            sums = np.cumsum(_pairs(middle, most - self.graph.base) - low)
-            for row, index in rows:
-                place = int(np.searchsorted(sums, index, side="right"))
-                other = int(low[place]) + index - (int(sums[place - 1]) if place else 0)
-                # The shorter list was read backwards.
-                if middle.lists[0] is middle.costs_to:
-                    self._follow(middle, len(middle.costs_to) - 1 - place, other, found[row])
-                else:
-                    self._follow(middle, other, len(middle.costs_on) - 1 - place, found[row])
+            middle, index = self._middles[at], index - (int(ends[at - 1]) if at else 0)
+            # Of the shorter list's numbers, those among which the pair is, and then the one.
+            reached = self._reached[at]
+            stride = int(np.searchsorted(reached, index, side="right")) - 1
+            begin, index = stride * _STRIDE, index - int(reached[stride])
+            low, high = (_pairs(middle, cost - self.graph.base, begin, begin + _STRIDE) for cost in (least - 1, most))
+            sums = np.cumsum(high - low)
+            place = int(np.searchsorted(sums, index, side="right"))
+            other = int(low[place]) + index - (int(sums[place - 1]) if place else 0)
+            # The shorter list was read backwards.
+            place += begin
+            if middle.lists[0] is middle.costs_to:
+                self._follow(middle, len(middle.costs_to) - 1 - place, other, found[row])
+            else:
+                self._follow(middle, other, len(middle.costs_on) - 1 - place, found[row])
         return found
 
-    def _ends(self, least: int, most: int) -> Integers:
-        """How many networks of such a cost each middle and those before it have. Kept for the next draw."""
-        if self._asked != (least, most):
-            totals = [
-                int(np.sum(_pairs(middle, most - self.graph.base) - _pairs(middle, least - 1 - self.graph.base)))
-                for middle in self._middles
-            ]
-            self._asked, self._kept = (least, most), np.cumsum(totals)
-        return self._kept
+    def _prepare(self, least: int, most: int) -> None:
+        """Counts the networks of such a cost by their middles; all kept for the next draw.
+
+        `_ends` has how many each middle and those before it have; `_reached`, for each middle, how many pairs come
+        before each _STRIDE of the shorter list's numbers.
+        """
+        if self._asked == (least, most):
+            return
+        self._reached = []
+        for middle in self._middles:
+            pairs = _pairs(middle, most - self.graph.base) - _pairs(middle, least - 1 - self.graph.base)
+            strides = np.add.reduceat(pairs, np.arange(0, len(pairs), _STRIDE))
+            self._reached.append(np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(strides)]))
+        self._ends = np.cumsum([reached[-1] for reached in self._reached])
+        self._asked = least, most
 
     def _follow(self, middle: _Middle, to: int, on: int, vector: Vectors) -> None:
         """Writes the choices of the way that two places in a middle's lists stand for."""
         state, cost = middle.state, int(middle.costs_to[to])
-        twin = to - int(np.searchsorted(middle.costs_to, cost))
+        twin = to - int(np.searchsorted(middle.costs_to, middle.costs_to[to]))
         for index in range(middle.layer - 1, -1, -1):
             edges = self._of_uncut[index]
             for step in np.flatnonzero(edges.targets == state):
@@ -158,7 +175,7 @@ class Halves:
                 twin -= twins
             vector[index], state, cost = edges.choices[step], int(edges.sources[step]), rest
         state, cost = middle.state, int(middle.costs_on[on])
-        twin = on - int(np.searchsorted(middle.costs_on, cost))
+        twin = on - int(np.searchsorted(middle.costs_on, middle.costs_on[on]))
         for index in range(middle.layer, len(self.graph.edges)):
             edges = self.graph.edges[index]
             for step in np.flatnonzero(edges.sources == state):
@@ -207,26 +224,41 @@ def _only(edges: Edges, wanted: np.ndarray) -> Edges:
     return Edges(*(column[wanted] for column in edges))
 
 
+def _dtype(graph: Graph) -> np.dtype[Any]:
+    """Of sums of costs along ways, and of differences of two: 32 bits where that is enough, which halves the lists."""
+    largest = sum(int(np.abs(edges.costs).max()) for edges in graph.edges)
+    return np.dtype(np.int32 if largest < 2**30 else np.int64)
+
+
 def _merged(
-    lists: dict[int, Integers], sources: Integers, targets: Integers, costs: Integers, wanted: set[int]
-) -> dict[int, Integers]:
+    lists: dict[int, Sums], sources: Integers, targets: Integers, costs: Integers, wanted: set[int]
+) -> dict[int, Sums]:
     """For every wanted target the costs of all ways over its edges, sorted."""
-    pieces: dict[int, list[Integers]] = {}
+    pieces: dict[int, list[Sums]] = {}
     for source, target, cost in zip(sources.tolist(), targets.tolist(), costs.tolist(), strict=True):
         if target in wanted:
             pieces.setdefault(target, []).append(lists[source] + cost)
-    found = {}
+    found: dict[int, Sums] = {}
     for target, of_target in pieces.items():
-        found[target] = np.concatenate(of_target)
-        found[target].sort()
+        joined: Sums = np.concatenate(of_target)
+        joined.sort()
+        found[target] = joined
     return found
 
 
-def _pairs(middle: _Middle, cost: int) -> Integers:
-    """How many of the longer list make pairs of at most `cost` with each of the shorter one, read backwards."""
+def _pairs(middle: _Middle, cost: int, begin: int = 0, end: int | None = None) -> Integers:
+    """How many of the longer list make pairs of at most `cost` with each of the shorter one, read backwards.
+
+    Of the shorter one, so read, those from `begin` to `end` - 1.
+    """
     short, long = middle.lists
-    return np.searchsorted(long, (cost - short)[::-1], side="right")
+    if long.dtype == np.int32:
+        # Beyond these, all or none do.
+        cost = min(max(cost, -(2**30)), 2**30 - 1)
+    return np.searchsorted(long, (cost - short[::-1][begin:end]), side="right")
 
 
-def _equal(numbers: Integers, number: int) -> int:
-    return int(np.searchsorted(numbers, number, side="right") - np.searchsorted(numbers, number))
+def _equal(numbers: Sums, number: int) -> int:
+    # As a number of their own kind: of another, the whole list would be copied.
+    own = numbers.dtype.type(number)
+    return int(np.searchsorted(numbers, own, side="right") - np.searchsorted(numbers, own))

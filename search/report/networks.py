@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prototxt_gen.architectures import Backbone
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.generator.solver import solver
 from prototxt_gen.text import write_prototxt
+from search.spaces import Architecture
 from search.study.folder import DEPLOY, SOLVER, TRAIN_VAL
 from search.training.dataset import Dataset
 from search.training.schedule import Schedule
 
 
 def write_network(
-    architecture: Backbone,
+    architecture: Architecture,
     target: Path,
     shape: tuple[int, int, int, int],
     data: Dataset | None,

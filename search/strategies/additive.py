@@ -25,9 +25,13 @@ from search.strategies.normal import Floats
 from search.strategies.order import non_dominated
 
 #: Candidates trained before the model chooses.
-START = 6
+START = 3
+TYPICAL = "even"
+TIMES = 1.0
 SAMPLED = 500
 SAMPLED_EACH = 150
+EVEN_EACH = 500
+MIX = 0
 CLIMBED = 4
 ROUNDS = 20
 
@@ -39,14 +43,19 @@ class Additive(Chooser):
         super().__init__(candidates, seed)
         self._pool = skewed(candidates, random.Random(f"{seed} start"), SAMPLED)
         costs = candidates.costs(self._pool)
-        self._encoding = Encoding(candidates, costs)
         self._even = candidates.sample(random.Random(f"{seed} even"), SAMPLED)
         self._even_costs = candidates.costs(self._even)
+        self._encoding = Encoding(candidates, self._even_costs if TYPICAL == "even" else costs)
+        self._encoding.width /= TIMES
         self._most = float(max(costs.max(), self._even_costs.max()))
         self._start = self._first()
         self._fitted: tuple[bytes, Model] | None = None
 
     def _first(self) -> Vectors:
+        if MIX:
+            self._pool = np.vstack(
+                [self._pool, self.candidates.sample(random.Random(f"{self.seed} mix"), int(SAMPLED * MIX))]
+            )
         order = np.argsort(self.candidates.costs(self._pool), kind="stable")
         rng = random.Random(f"{self.seed} first")
         chosen = [part[rng.randrange(len(part))] for part in np.array_split(order, START) if len(part)]
@@ -121,7 +130,7 @@ class Additive(Chooser):
         rows = np.vstack(around) if around else trained[:0]
         if len(rows) > SAMPLED_EACH:
             rows = rows[sorted(rng.sample(range(len(rows)), SAMPLED_EACH))]
-        gains(np.vstack([skewed(self.candidates, rng, SAMPLED_EACH), rows]))
+        gains(np.vstack([skewed(self.candidates, rng, SAMPLED_EACH), rows, self.candidates.sample(rng, EVEN_EACH)]))
         if not seen:
             gains(self.candidates.sample(rng, 20 * SAMPLED))
             if not seen:

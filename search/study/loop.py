@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FormatError
 from search.costs import Limits, checked_limits
 from search.latency import LatencyTable
-from search.spaces import BackboneSpace
+from search.spaces import Space
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.registry import chooser
 from search.strategies.strategy import Strategy
@@ -45,7 +44,7 @@ SPREAD, BUDGET = 0.02, 120.0
 
 
 def run_search(
-    space: BackboneSpace,
+    space: Space,
     data: Dataset | Callable[..., Training | float],
     out: str | os.PathLike[str],
     engine: Engine | str | None = None,
@@ -120,7 +119,7 @@ def run_search(
             settings = settings_of(
                 search, trainer, interval=within, strategy=strategy, margin=margin, seed=schedule.seed, seeds=seeds
             )
-            stored = open_study(address, study, settings, _document(used))
+            stored = open_study(address, study, settings, used.text())
             if table is not None or not (folder / LATENCY_TABLE).exists():
                 # Now that the study is known to be one of this table.
                 used.save(folder / LATENCY_TABLE)
@@ -156,19 +155,7 @@ def run_worker(
         raise FormatError(f"{stored.database.name}: the search was begun with other settings: {'; '.join(found)}")
     folder = Path(out)
     with held(folder):
-
-        def make() -> Strategy:
-            return PartialOrderPruning(
-                question.space,
-                table,
-                question.interval,
-                question.seed,
-                question.limits,
-                strategy=question.strategy,
-                margin=question.margin,
-            )
-
-        return _worked(stored, make, trainer, folder, grace, progress)
+        return _worked(stored, lambda: question.search(table), trainer, folder, grace, progress)
 
 
 def read_question(storage: str | os.PathLike[str], study: str = NAME) -> Question:
@@ -208,13 +195,13 @@ def _worked(
     return follower.search
 
 
-def _check_classes(space: BackboneSpace, trainer: Trainer) -> None:
+def _check_classes(space: Space, trainer: Trainer) -> None:
     if trainer.classes is not None and space.classes != trainer.classes:
         raise ArchitectureError(f"space {space}: {space.classes} classes, the images have {trainer.classes}")
 
 
 def _measured(
-    space: BackboneSpace, engine: Engine | str | None, folder: Path, storage: str | None, study: str, progress: bool
+    space: Space, engine: Engine | str | None, folder: Path, storage: str | None, study: str, progress: bool
 ) -> LatencyTable:
     """The latency table of the folder, measured as far as it lacks parts; else that of a study which is there."""
     if storage is not None and not (folder / LATENCY_TABLE).exists() and has_study(storage, study):
@@ -243,16 +230,5 @@ def _candidates(known: Sequence[KnownResult], search: PartialOrderPruning, train
     return found
 
 
-def _document(table: LatencyTable) -> str:
-    """A latency table as its file has it."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / LATENCY_TABLE
-        table.save(path)
-        return path.read_text("utf-8")
-
-
 def _table(study: StoredStudy) -> LatencyTable:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / LATENCY_TABLE
-        path.write_text(study.latency_table, "utf-8")
-        return LatencyTable.load(path)
+    return LatencyTable.parse(study.latency_table, f"{study.database.name}: latency table")

@@ -10,8 +10,10 @@ from typing import Any
 
 from prototxt_gen.errors import FormatError
 from search.costs import plain
+from search.latency import LatencyTable
 from search.latency.predicting import placed_parts
-from search.spaces import BackboneSpace, parse_space
+from search.spaces import Space, parse_space
+from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.strategy import Strategy
 from search.training.schedule import Schedule
 from search.training.trainer import Trainer
@@ -68,7 +70,7 @@ def differences(begun: dict[str, Any], asked: dict[str, Any]) -> list[str]:
 class Question:
     """What a study was asked, read back: enough to search as whoever began it does. `interval` is in ms."""
 
-    space: BackboneSpace
+    space: Space
     interval: tuple[float, float]
     limits: dict[str, tuple[float, float]]
     strategy: str
@@ -94,6 +96,12 @@ class Question:
             )
         except (KeyError, TypeError, ValueError) as fault:
             raise FormatError(f"{source}: settings: {type(fault).__name__}: {fault}: not those of a search") from fault
+
+    def search(self, table: LatencyTable) -> PartialOrderPruning:
+        """The search at its beginning: nothing was told to it yet. Errors as `PartialOrderPruning`."""
+        return PartialOrderPruning(
+            self.space, table, self.interval, self.seed, self.limits, strategy=self.strategy, margin=self.margin
+        )
 
 
 def _margin(stored: float | str) -> float | None:

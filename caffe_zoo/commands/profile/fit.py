@@ -66,6 +66,11 @@ def run(args: argparse.Namespace) -> int:
 
     space = parse_space(args.space) if args.space else None
     times = read_times(args.times)
+    if times.untimed and not times.ms:
+        raise FormatError(
+            f"{', '.join(map(str, args.times))}: found no milliseconds behind any of the {len(times.untimed)} "
+            "networks: time them on the device and fill these in"
+        )
     shape = (1, 3, *args.input_size) if args.input_size else None
     target = {"device": args.device_name} | ({"precision": args.precision} if args.precision else {})
     table = LatencyTable.fit(times.networks, times.ms, space=space, input_shape=shape, target=target)

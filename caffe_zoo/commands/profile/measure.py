@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
     except KeyboardInterrupt:
         print(f"{args.output}: stopped; the same command goes on from here", file=sys.stderr)
         return 130
-    spread = table.origin.get("spread")
+    spread = table.origin.get("spread") if table.entries else None
     print(f"{args.output}: {len(table.entries)} parts" + ("" if spread is None else f", spread at most {spread:.2%}"))
     if args.correct is not None:
         print(correction.words())
