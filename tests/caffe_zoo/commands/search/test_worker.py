@@ -7,12 +7,15 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
 from caffe_zoo.cli import main
+from search import parse_space
 from search.study.storage import join_study
 from search.study.trainings import FREE
+from tests.search.study import quick
 
 TINY = "s4-8_b1-2_b1-1_w8-16_c10_i3x16x16"
 SEARCH = ["search", "--space", TINY, "--epochs", "1", "--strategy", "uniform", "--margin", "none"]
@@ -24,10 +27,18 @@ def _digits():
 
 
 @pytest.fixture(scope="module")
-def begun(tmp_path_factory):
+def search(tmp_path_factory) -> list[str]:
+    """The command, with latencies that need no measuring."""
+    path = tmp_path_factory.mktemp("table") / "latency.json"
+    quick.table(parse_space(TINY)).save(path)
+    return [*SEARCH, "--table", str(path)]
+
+
+@pytest.fixture(scope="module")
+def begun(search, tmp_path_factory):
     """A search that has trained one network of seven, and is asked for four."""
     folder = tmp_path_factory.mktemp("begun") / "run"
-    assert main([*SEARCH, "--out", str(folder), "--trials", "1"]) == 0
+    assert main([*search, "--out", str(folder), "--trials", "1"]) == 0
     study = join_study(folder / "study.db")
     study.asked = study.asked | {"trials": 4}
     study.close()
@@ -38,11 +49,11 @@ def worker(folder, *words):
     return main(["search", "worker", "--storage", str(folder / "study.db"), "--out", str(folder), *words])
 
 
-def test_a_worker_goes_on_with_what_another_has_begun(begun, capsys):
+def test_a_worker_goes_on_with_what_another_has_begun(search, begun, capsys):
     assert worker(begun) == 0
     assert "4 trained" in capsys.readouterr().out
     # Whoever began it finds all trained, and reports.
-    assert main([*SEARCH, "--out", str(begun), "--trials", "4"]) == 0
+    assert main([*search, "--out", str(begun), "--trials", "4"]) == 0
     document = json.loads((begun / "boundary.json").read_text())
     assert document["counts"]["trained"] == 4
     for network in document["networks"]:
@@ -78,15 +89,18 @@ def test_a_worker_waits_for_the_search_to_begin(begun, tmp_path):
 
     thread = threading.Thread(target=appear)
     thread.start()
-    assert worker(tmp_path, "--wait", "0.02") == 0
+    words = ["--storage", str(target), "--out", str(begun), "--wait", "0.02"]
+    assert main(["search", "worker", *words]) == 0
     thread.join()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
-def test_sigterm_gives_back_what_was_in_training(tmp_path):
+def test_sigterm_gives_back_what_was_in_training(search, tmp_path):
     folder = tmp_path / "run"
-    words = [sys.executable, "-m", "caffe_zoo.cli", *SEARCH, "--out", str(folder), "--epochs", "100000"]
-    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": os.getcwd()})
+    words = [sys.executable, "-m", "caffe_zoo.cli", *search, "--out", str(folder), "--epochs", "100000"]
+    process = subprocess.Popen(
+        words, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())}
+    )
     while not (folder / ".workers").is_dir() or not list((folder / ".workers").iterdir()) or not claimed(folder):
         assert process.poll() is None, process.stderr.read()
         time.sleep(0.05)
