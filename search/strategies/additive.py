@@ -26,7 +26,7 @@ from search.strategies.order import non_dominated
 
 #: Candidates trained before the model chooses.
 START = 3
-TYPICAL = 'even'
+TYPICAL = "even"
 TIMES = 1.0
 SAMPLED = 500
 SAMPLED_EACH = 150
@@ -53,7 +53,9 @@ class Additive(Chooser):
 
     def _first(self) -> Vectors:
         if MIX:
-            self._pool = np.vstack([self._pool, self.candidates.sample(random.Random(f"{self.seed} mix"), int(SAMPLED * MIX))])
+            self._pool = np.vstack(
+                [self._pool, self.candidates.sample(random.Random(f"{self.seed} mix"), int(SAMPLED * MIX))]
+            )
         order = np.argsort(self.candidates.costs(self._pool), kind="stable")
         rng = random.Random(f"{self.seed} first")
         chosen = [part[rng.randrange(len(part))] for part in np.array_split(order, START) if len(part)]
