@@ -21,8 +21,10 @@ from search.latency.listing import listed
 from search.latency.overview import Overview, whole
 from search.spaces import Space
 from search.spaces.vectors import Vectors
+from search.strategies.boxes import Boxes
 from search.strategies.candidates import Candidates
 from search.strategies.drawing import MOST_DRAWS, Drawing, counted
+from search.strategies.pruning import Pruning
 
 # So many candidates are held as a list, and everything that is told of them is exact.
 LISTED_AT_MOST = 300_000
@@ -72,7 +74,6 @@ class SpaceCandidates(Candidates):
         return None if found.error else found.number
 
     def counted(self) -> Count:
-        """How many candidates there are: exactly, or where that would take listing too many, an estimate."""
         return self._counted
 
     @cached_property
@@ -93,6 +94,9 @@ class SpaceCandidates(Candidates):
         if rest is not None:
             return rest[[rng.randrange(len(rest)) for _ in range(number if len(rest) else 0)]]
         return self._drawing.sample(rng, number)
+
+    def left_by(self, pruning: Pruning) -> Boxes:
+        return Boxes(list(self.bounds.values()), pruning, lambda ms: self.overview.nanoseconds((-math.inf, ms))[1])
 
     def left_out(self) -> dict[str, Count]:
         """How many of the whole space each limit leaves out, by name; one architecture may be left out by several."""
