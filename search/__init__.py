@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from search.latency.overview import Overview
     from search.report.boundary import boundary_table, counts_line, write_report
     from search.report.plots import draw_boundary
-    from search.spaces import BackboneSpace, parse_space
+    from search.spaces import BackboneSpace, DecoderSpace, parse_space
     from search.strategies.partial_order import PartialOrderPruning
     from search.study.known import KnownResult, read_known
     from search.study.loop import read_question, run_search, run_worker
@@ -25,6 +25,7 @@ else:
         {
             "BackboneSpace": "search.spaces",
             "Dataset": "search.training.dataset",
+            "DecoderSpace": "search.spaces",
             "KnownResult": "search.study.known",
             "LatencyTable": "search.latency",
             "Overview": "search.latency.overview",
@@ -49,6 +50,7 @@ else:
 __all__ = [
     "BackboneSpace",
     "Dataset",
+    "DecoderSpace",
     "KnownResult",
     "LatencyTable",
     "Overview",

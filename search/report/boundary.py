@@ -15,6 +15,7 @@ from prototxt_gen.generator.networks import generate
 from prototxt_gen.tables import aligned
 from search.costs import COSTS, plain
 from search.latency import measure
+from search.latency.overview import whole
 from search.report.networks import write_network
 from search.strategies.strategy import Strategy
 from search.study.folder import (
@@ -168,12 +169,21 @@ def _percent(share: float | None) -> str:
 
 def counts_line(counts: dict[str, int]) -> str:
     """How much of the space a search has decided about, in one sentence."""
-    rest = counts["in_interval"] - counts["trained"] - counts["pruned"]
+    rest = counts["in_interval"] - counts["trained"] - counts["pruned"] - counts.get("failed", 0)
+    exact = not any(name in counts for name in ("in_interval_error", "pruned_error"))
+
+    def number(name: str) -> str:
+        return f"{'about ' if f'{name}_error' in counts else ''}{whole(counts[name])}"
+
     left_out = [
-        f"{name.removeprefix('outside_')} {number:,}" for name, number in counts.items() if name.startswith("outside_")
+        f"{name.removeprefix('outside_')} {number(name)}"
+        for name in counts
+        if name.startswith("outside_") and not name.endswith("_error")
     ]
     limits = f" and the limits (left out by {', by '.join(left_out)})" if left_out else ""
+    failed = f", {number('failed')} failed" if "failed" in counts else ""
     return (
-        f"{counts['space']:,} architectures in the space, {counts['in_interval']:,} in the latency interval{limits}: "
-        f"{counts['trained']:,} trained, {counts['pruned']:,} pruned without training, {rest:,} not looked at"
+        f"{number('space')} architectures in the space, {number('in_interval')} in the latency interval{limits}: "
+        f"{number('trained')} trained{failed}, {number('pruned')} pruned without training, "
+        f"{'' if exact else 'about '}{whole(rest)} not looked at"
     )

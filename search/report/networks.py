@@ -6,17 +6,18 @@ from pathlib import Path
 
 from converters.weights import load_weights, save_weights
 from converters.weights.merge import merge_batchnorm
-from prototxt_gen.architectures import Backbone, Decoder
+from prototxt_gen.architectures import Backbone
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.generator.solver import solver
 from prototxt_gen.text import write_prototxt
+from search.spaces import Architecture
 from search.study.folder import DEPLOY, MERGED, MERGED_WEIGHTS, SOLVER, TRAIN_VAL
 from search.training.dataset import Dataset
 from search.training.schedule import Schedule
 
 
 def write_network(
-    architecture: Backbone | Decoder,
+    architecture: Architecture,
     target: Path,
     shape: tuple[int, int, int, int],
     data: Dataset | None,

@@ -28,11 +28,17 @@ USUAL_SPREAD = 0.0016
 _AT_ONCE = 1 << 20
 
 
+def usual_margin(results: Results) -> float:
+    """SPREADS times the measured spread of a run, or as long as no candidate was run twice, of USUAL_SPREAD."""
+    spread = results.spread()
+    return SPREADS * (USUAL_SPREAD if spread is None else spread)
+
+
 class Pruning:
     """The rule: arrays of the trained candidates, none of the space.
 
-    `margin` is an accuracy in 0..1: 0 is the paper's rule, infinity prunes nothing, None is SPREADS times the measured
-    spread of a run, or of USUAL_SPREAD as long as no candidate was run twice. On ties: a candidate exactly as fast as
+    `margin` is an accuracy in 0..1: 0 is the paper's rule, infinity prunes nothing, None is
+    `usual_margin`. On ties: a candidate exactly as fast as
     y_w is not pruned, and a network that is more accurate than w by exactly the margin can be y_w.
     """
 
@@ -52,10 +58,7 @@ class Pruning:
     def update(self, results: Results) -> None:
         """The rule follows from these results alone; whatever was told before is forgotten."""
         #: The margin that holds now.
-        self.margin = self._asked
-        if self.margin is None:
-            spread = results.spread()
-            self.margin = SPREADS * (USUAL_SPREAD if spread is None else spread)
+        self.margin = usual_margin(results) if self._asked is None else self._asked
         accuracies = results.accuracies
         order = np.argsort(accuracies, kind="stable")
         # The fastest of those from each place in the order of accuracies on.

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -72,6 +73,10 @@ def address_of(storage: str | os.PathLike[str]) -> URL:
         raise FormatError(
             f"storage {shown(url)}: expected postgresql://user@host/database, or a file: sqlite:///FILE or its path"
         )
+    if kind in _DRIVERS and not driver:
+        # Of SQLAlchemy's versions, one takes psycopg2 and another psycopg.
+        there = [name for name in _DRIVERS[kind] if find_spec(name) is not None]
+        url = url.set(drivername=f"{kind}+{(there or list(_DRIVERS[kind]))[0]}")
     return url
 
 
@@ -79,7 +84,7 @@ def shown(url: URL) -> str:
     """An address as it may be told: a file's path, or the address without password and options."""
     if url.get_backend_name() == "sqlite":
         return str(url.database)
-    return URL.create(url.drivername, url.username, None, url.host, url.port, url.database).render_as_string()
+    return URL.create(url.get_backend_name(), url.username, None, url.host, url.port, url.database).render_as_string()
 
 
 class Database:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import FileError
 from prototxt_gen.files import reason
+from search.spaces import Architecture
 
 STUDY = "study.db"
 LATENCY_TABLE = "latency.json"
@@ -29,12 +29,12 @@ MERGED = "merged.prototxt"
 MERGED_WEIGHTS = "merged.caffemodel"
 
 
-def network_folder(folder: Path, architecture: Backbone | str) -> Path:
+def network_folder(folder: Path, architecture: Architecture | str) -> Path:
     """Where the files of a candidate lie."""
     return folder / "networks" / str(architecture)
 
 
-def weights_file(folder: Path, architecture: Backbone | str, run: int) -> Path:
+def weights_file(folder: Path, architecture: Architecture | str, run: int) -> Path:
     """Where the weights of a candidate's run lie; runs are numbered from 0."""
     return network_folder(folder, architecture) / (WEIGHTS if run == 0 else f"weights.run{run}.caffemodel")
 

@@ -19,7 +19,7 @@ from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FormatError
 from search.costs import Limits, checked_limits
 from search.latency import LatencyTable
-from search.spaces import BackboneSpace
+from search.spaces import Space
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.registry import chooser
 from search.strategies.strategy import Strategy
@@ -44,7 +44,7 @@ SPREAD, BUDGET = 0.02, 120.0
 
 
 def run_search(
-    space: BackboneSpace,
+    space: Space,
     data: Dataset | Callable[..., Training | float],
     out: str | os.PathLike[str],
     engine: Engine | str | None = None,
@@ -207,13 +207,13 @@ def _worked(
     return follower.search
 
 
-def _check_classes(space: BackboneSpace, trainer: Trainer) -> None:
+def _check_classes(space: Space, trainer: Trainer) -> None:
     if trainer.classes is not None and space.classes != trainer.classes:
         raise ArchitectureError(f"space {space}: {space.classes} classes, the images have {trainer.classes}")
 
 
 def _measured(
-    space: BackboneSpace, engine: Engine | str | None, folder: Path, storage: str | None, study: str, progress: bool
+    space: Space, engine: Engine | str | None, folder: Path, storage: str | None, study: str, progress: bool
 ) -> LatencyTable:
     """The latency table of the folder, measured as far as it lacks parts; else that of a study which is there."""
     if storage is not None and not (folder / LATENCY_TABLE).exists() and has_study(storage, study):

@@ -12,7 +12,7 @@ from prototxt_gen.errors import FormatError
 from search.costs import plain
 from search.latency import LatencyTable
 from search.latency.predicting import placed_parts
-from search.spaces import BackboneSpace, parse_space
+from search.spaces import Space, parse_space
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.strategy import Strategy
 from search.training.schedule import Schedule
@@ -70,7 +70,7 @@ def differences(begun: dict[str, Any], asked: dict[str, Any]) -> list[str]:
 class Question:
     """What a study was asked, read back: enough to search as whoever began it does. `interval` is in ms."""
 
-    space: BackboneSpace
+    space: Space
     interval: tuple[float, float]
     limits: dict[str, tuple[float, float]]
     strategy: str

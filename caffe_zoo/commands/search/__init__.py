@@ -24,12 +24,11 @@ from prototxt_gen.errors import ArchitectureError, CaffeError
 if TYPE_CHECKING:
     from search import LatencyTable
 
-EXAMPLE = "dongfeng search --data digits --out runs/digits"
+EXAMPLE = "dongfeng search --data glyphs --out runs/glyphs"
 
 #: Every sub-command and its line in `dongfeng search --help`; its code is `caffe_zoo/commands/search/<name>.py`.
 SUBCOMMANDS = {"worker": "train for a search that another process has begun, on this machine or another"}
 
-DIGITS_SPACE = "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32"
 # What may be limited besides latency (see search/costs.py): how it is read, what it is, an example.
 COSTS = {
     "multiply-adds": (amount, "multiply-adds for one image", "500M"),
@@ -45,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         default="digits",
         metavar="DATA",
-        help="`digits` (default), or a folder of images: "
+        help="`digits` (default), `glyphs`, or a folder of images: "
         "a sub-folder for each class, or train/ and val/ with these in them",
     )
     parser.add_argument(
@@ -65,7 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--space",
         metavar="CODE",
         help="the networks to choose from: stem, stages with their fewest and most blocks (b basic, n bottleneck), "
-        f"widths, classes, input; default for digits: {DIGITS_SPACE}",
+        "widths, classes, input, such as s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32, which is that for digits; "
+        "every dataset has one of its own",
     )
     parser.add_argument(
         "--table",
@@ -86,7 +86,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_engine(
         parser,
         "what runs the blocks whose latency is measured",
-        "CPU threads to measure and train with (default: 1 for digits, the engine's and PyTorch's choice for a folder)",
+        "CPU threads to measure and train with "
+        "(default: 1 for digits and glyphs, the engine's and PyTorch's choice for a folder)",
     )
     parser.add_argument(
         "--device",
@@ -125,6 +126,7 @@ def run(args: argparse.Namespace) -> int:
     from search.latency.targets import target_words
     from search.study.folder import LATENCY_TABLE, STUDY
     from search.study.storage import known_sources
+    from search.training.loading import NAMED
 
     known = known_results(args.known)
     asked = asked_interval(args)
@@ -135,15 +137,17 @@ def run(args: argparse.Namespace) -> int:
         if (least, most) != (None, None)
     }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if args.space is None and args.data != "digits":
+    named = NAMED.get(args.data)
+    code = args.space or (named.space if named else None)
+    if code is None:
         data = load_data(args.data, parse_space(FOLDER_SPACE.format(classes=2)).input_shape)
         space = parse_space(FOLDER_SPACE.format(classes=len(data.classes)))
     else:
-        space = parse_space(args.space or DIGITS_SPACE)
+        space = parse_space(code)
         data = load_data(args.data, space.input_shape)
-    schedule = schedule_of(args)
-    # The networks for digits are so small that a second thread costs more than it brings.
-    args.threads = args.threads or int(args.data == "digits") or None
+    schedule = schedule_of(args, named.schedule if named else None)
+    # The networks for digits and glyphs are so small that a second thread costs more than it brings.
+    args.threads = args.threads or (1 if named else None)
     if args.threads:
         torch.set_num_threads(args.threads)
     engine = table = None

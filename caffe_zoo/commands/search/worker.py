@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         default="digits",
         metavar="DATA",
-        help="the images of the search, where they lie here: `digits` (default) or a folder",
+        help="the images of the search, where they lie here: `digits` (default), `glyphs` or a folder",
     )
     parser.add_argument(
         "--out",

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+from tests.search.study import postgres as postgres_here
 
 
 @pytest.fixture(scope="package")
@@ -25,3 +28,12 @@ def undisturbed(small, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     small.search_in(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_here.Server]:
+    """A PostgreSQL on loopback."""
+    if (reason := postgres_here.missing()) is not None:
+        pytest.skip(reason)
+    with postgres_here.server() as started:
+        yield started
