@@ -163,9 +163,20 @@ def run_worker(
         return _worked(stored, lambda: question.search(table), trainer, folder, grace, keep, progress)
 
 
-def read_question(storage: str | os.PathLike[str], study: str = NAME) -> Question:
-    """What a study in a database was asked: its space, interval, limits, strategy, schedule. As `run_worker`."""
-    stored = join_study(storage, study)
+def read_question(storage: str | os.PathLike[str], study: str = NAME, wait: float = 0.0) -> Question:
+    """What a study in a database was asked: its space, interval, limits, strategy, schedule. As `run_worker`.
+
+    For `wait` seconds it may be that there is no study yet.
+    """
+    end = time.monotonic() + wait
+    while True:
+        try:
+            stored = join_study(storage, study)
+            break
+        except FormatError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(min(5.0, wait))
     try:
         return Question.of(stored.settings, stored.database.name)
     finally:

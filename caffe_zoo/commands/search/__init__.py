@@ -19,7 +19,7 @@ from caffe_zoo.commands.search.studies import (
 )
 from caffe_zoo.commands.training import add_keep, add_training, schedule_of
 from caffe_zoo.parsing import add_command, alternative
-from prototxt_gen.errors import ArchitectureError, CaffeError
+from prototxt_gen.errors import ArchitectureError
 
 if TYPE_CHECKING:
     from search import LatencyTable
@@ -116,9 +116,9 @@ def run(args: argparse.Namespace) -> int:
         LatencyTable,
         boundary_table,
         counts_line,
-        draw_boundary,
         load_data,
         parse_space,
+        publish,
         run_search,
         write_report,
     )
@@ -201,16 +201,13 @@ def run(args: argparse.Namespace) -> int:
             )
             sources = known_sources(args.storage or args.out / STUDY, args.study)
             found = write_report(search, args.out, engine, data, schedule, sources=sources)
+            paths, no_picture = publish(args.out, args.storage, args.study)
     except KeyboardInterrupt:
         print(f"{args.out}: stopped; the same command goes on from here", file=sys.stderr)
         return 130
     print(f"\n{boundary_table(found)}\n\n{counts_line(search.counts())}")
-    written = "study.db, latency.json, boundary.json, networks/"
-    try:
-        draw_boundary(search, args.out / "boundary.png")
-        written = f"boundary.png, {written}"
-    except CaffeError as fault:
-        # The picture is the only result that may be missing.
-        print(fault, file=sys.stderr)
-    print(f"{args.out}: {written}")
+    if no_picture:
+        print(no_picture, file=sys.stderr)
+    written = [path.name for path in paths] + ["boundary.json", "latency.json", "networks/"]
+    print(f"{args.out}: {', '.join(written)}")
     return 0

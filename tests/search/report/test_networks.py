@@ -7,11 +7,12 @@ from converters.pytorch.module import to_torch
 from converters.weights import load_weights
 from prototxt_gen.proto import SolverParameter
 from prototxt_gen.text import parse_text, read_prototxt
+from search.report.publishing import PAGE, PICTURE, TABLE
 
 
 def test_every_boundary_network_has_its_four_files(finished):
     folder = finished.folder
-    names = {"study.db", "latency.json", "boundary.json", "boundary.png", "networks"}
+    names = {"study.db", "latency.json", "boundary.json", "networks", PAGE, TABLE, PICTURE}
     assert {path.name for path in folder.iterdir() if not path.name.startswith(".")} == names
     for network in (folder / "networks").iterdir():
         expected = {"deploy.prototxt", "train_val.prototxt", "solver.prototxt", "weights.caffemodel"}
