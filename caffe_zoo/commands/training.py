@@ -21,8 +21,12 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="how often each network sees all images in training (default: 8; 1 for glyphs)",
     )
-    group.add_argument("--batch-size", type=count, metavar="N", help="images of a training step (default: 32)")
-    group.add_argument("--lr", type=_number, metavar="RATE", help="highest learning rate, of SGD (default: 0.05)")
+    group.add_argument(
+        "--batch-size", type=count, metavar="N", help="images of a training step (default: 32; 64 for glyphs)"
+    )
+    group.add_argument(
+        "--lr", type=_number, metavar="RATE", help="highest learning rate, of SGD (default: 0.05; 0.1 for glyphs)"
+    )
     group.add_argument("--weight-decay", type=_number, metavar="N", help="default: 0.0001, the DF authors' advice")
     group.add_argument(
         "--label-smoothing", type=_number, metavar="SHARE", help="of a label, spread over all classes, such as 0.1"
