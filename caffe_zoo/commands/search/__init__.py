@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.missing_parts import check_space
-from caffe_zoo.commands.options import add_engine, amount, byte_count, count, engine_of
+from caffe_zoo.commands.options import add_engine, add_space, amount, byte_count, count, engine_of
 from caffe_zoo.commands.search.studies import (
     add_choosing,
     add_storage,
@@ -60,13 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="networks to train, over all runs together (default: 32; with --hours or --patience any number)",
     )
-    parser.add_argument(
-        "--space",
-        metavar="CODE",
-        help="the networks to choose from: stem, stages with their fewest and most blocks (b basic, n bottleneck), "
-        "widths, classes, input, such as s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32, which is that for digits; "
-        "every dataset has one of its own",
-    )
+    add_space(parser, "the networks to choose from, where every dataset has a space of its own without this")
     parser.add_argument(
         "--table",
         type=Path,
