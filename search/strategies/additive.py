@@ -21,20 +21,24 @@ from search.spaces.vectors import Vectors
 from search.strategies.candidates import Candidates
 from search.strategies.chooser import Chooser
 from search.strategies.hypervolume import expected_gain, staircase
-from search.strategies.model import Data, Encoding, Model, Scale, fitted
+from search.strategies.model import Choice, Data, Encoding, Model, Scale, chosen, fitted
 from search.strategies.normal import Floats
 from search.strategies.order import non_dominated
 
 #: So many are trained before the model chooses; so many more are at hand as long as fewer than two results are known.
 START, MORE = 3, 24
+#: Up to so many results the model's grid is looked at again for each, then for every fourth.
+OFTEN = 24
 #: Candidates that stand for all: what costs are usual, what accuracy is poor.
 SAMPLED = 500
 #: Candidates looked at in an ask before it climbs: spread over the space, evenly drawn, neighbours of the boundary.
 SPREAD, EVEN, NEIGHBOURS = 150, 500, 150
 #: Evenly drawn ones where candidates are not listed: there neighbours lead everywhere.
-EVEN_UNLISTED = 50
-#: Members of the boundary whose neighbours are looked at; where climbing begins, and how many steps it has at most.
-MEMBERS, CLIMBERS, ROUNDS = 12, 4, 20
+EVEN_UNLISTED = 60
+#: Evenly drawn ones where hardly any neighbours are candidates, as in tables of networks drawn from a larger space.
+SPARSE = 1000
+#: From how many candidates an ask climbs, and how many steps at most.
+CLIMBERS, ROUNDS = 4, 12
 #: The share of all candidates that are less accurate than the reference point.
 POOR = 0.05
 
@@ -55,7 +59,7 @@ class Additive(Chooser):
     def __init__(self, candidates: Candidates, seed: int = 0) -> None:
         super().__init__(candidates, seed)
         self._usual = candidates.sample(random.Random(f"{seed} usual"), SAMPLED)
-        spread = spread_out(candidates, random.Random(f"{seed} start"), SAMPLED)
+        spread = spread_out(candidates, random.Random(f"{seed} start"), SAMPLED, self._usual)
         costs = candidates.costs(spread)
         self._usual_costs = candidates.costs(self._usual)
         self._most = float(max(self._usual_costs.max(initial=0), costs.max(initial=0)))
@@ -67,6 +71,8 @@ class Additive(Chooser):
         rng.shuffle(self._start)
         rng.shuffle(more)
         self._more = more
+        # What follows from the results, with the results that it follows from.
+        self._choice: tuple[bytes, Choice] | None = None
         self._known: tuple[bytes, Model, Scale] | None = None
 
     def expected(self, vectors: Vectors) -> Floats | None:
@@ -97,16 +103,27 @@ class Additive(Chooser):
     def _from_start(self, taken: set[bytes]) -> Vectors | None:
         start = self._start if len(self.results.vectors) >= 2 else [*self._start, *self._more]
         left = [vector for vector in start if vector.tobytes() not in taken]
-        inside = self.candidates.contains(np.array(left)) if left else []
-        return next((vector for vector, there in zip(left, inside, strict=True) if there), None)
+        if not left:
+            return None
+        there = np.flatnonzero(self.candidates.contains(np.array(left)))
+        return left[there[0]] if len(there) else None
 
     def _model(self) -> tuple[Model, Scale]:
-        told = self.results
-        key = told.vectors.tobytes() + told.accuracies.tobytes() + told.runs.tobytes()
+        told, encoding = self.results, self._encoding
+        accuracies, runs, spread = told.accuracies, told.runs, told.spread()
+        key = told.vectors.tobytes() + accuracies.tobytes() + runs.tobytes()
         if self._known is None or self._known[0] != key:
-            data = Data.of(self._encoding, told.vectors, told.costs, told.runs)
-            self._known = key, *fitted(self._encoding, data, told.accuracies, told.spread())
-        return self._known[1:]
+            data = Data.of(encoding, told.vectors, told.costs, runs)
+            # The grid's points follow from the results up to the last fourth one, however they were told.
+            count = len(runs) if len(runs) <= OFTEN else len(runs) - len(runs) % 4
+            first = told.vectors[:count].tobytes() + accuracies[:count].tobytes() + runs[:count].tobytes()
+            first += str(spread).encode()
+            if self._choice is None or self._choice[0] != first:
+                choice = chosen(encoding, data.rows(np.arange(count)), accuracies[:count], spread)
+                self._choice = first, choice
+            choice = self._choice[1]
+            self._known = key, fitted(encoding, data, accuracies, choice), choice.scale
+        return self._known[1], self._known[2]
 
     @staticmethod
     def _accuracies(model: Model, scale: Scale, vectors: Vectors, costs: Floats) -> Floats:
@@ -129,23 +146,23 @@ class Additive(Chooser):
         looked = _Looked(self.candidates, goal, most, taken)
 
         members = vectors[non_dominated(costs, means)]
-        if len(members) > MEMBERS:
-            members = members[sorted(rng.sample(range(len(members)), MEMBERS))]
-        around = np.vstack([self.candidates.neighbours(row) for row in members])
-        if len(around) > NEIGHBOURS:
-            around = around[sorted(rng.sample(range(len(around)), NEIGHBOURS))]
-        even = EVEN if self.candidates.listed() is not None else EVEN_UNLISTED
-        looked.at(np.vstack([around, spread_out(self.candidates, rng, SPREAD), self.candidates.sample(rng, even)]))
+        around = [vectors[:0]]
+        for place in rng.sample(range(len(members)), len(members)):
+            if sum(map(len, around)) < NEIGHBOURS:
+                around.append(self.candidates.neighbours(members[place]))
+        number = EVEN if self.candidates.listed() is not None else EVEN_UNLISTED
+        even = self.candidates.sample(rng, number if sum(map(len, around)) >= NEIGHBOURS // 4 else SPARSE)
+        looked.at(np.vstack([*around, spread_out(self.candidates, rng, SPREAD, even), even]))
         climbers = looked.best(CLIMBERS)
         for _ in range(ROUNDS):
-            ways = [self.candidates.neighbours(row) for _, row in climbers]
-            if not ways:
+            if not climbers:
                 break
+            ways = self.candidates.neighbours_of(np.array([row for _, row in climbers]))
             looked.at(np.vstack(ways))
-            climbers = [
-                top for (gain, _), steps in zip(climbers, ways, strict=True)
-                if (top := looked.best_of(steps)) is not None and top[0] > gain
-            ]  # fmt: skip
+            tops = [looked.best_of(steps) for steps in ways]
+            higher = [top for (gain, _), top in zip(climbers, tops, strict=True) if top is not None and top[0] > gain]
+            # Those that have met go on as one.
+            climbers = list({row.tobytes(): (gain, row) for gain, row in higher}.values())
         found = looked.best(1)
         return found[0][1] if found else None
 
@@ -181,23 +198,20 @@ class _Looked:
         return max(there, key=lambda pair: pair[0], default=None)
 
 
-def spread_out(candidates: Candidates, rng: random.Random, number: int) -> Vectors:
-    """Candidates (number, length) that lie farther out than evenly drawn ones, which crowd where most candidates are.
+def spread_out(candidates: Candidates, rng: random.Random, number: int, even: Vectors) -> Vectors:
+    """Up to so many candidates that lie farther out than evenly drawn ones, which crowd where most candidates are.
 
-    They are high or low in all coordinates together. Where few of such are candidates, evenly drawn ones are joined in
-    pairs, by the larger or the smaller of each coordinate, and the rest are evenly drawn.
+    They are high or low in all coordinates together. Where few of such are candidates, there are also pairs of `even`
+    (m, length), evenly drawn ones, joined by the larger or the smaller of each coordinate, and these themselves.
     """
     numbers = np.random.default_rng(rng.getrandbits(64))
     levels = numbers.random(number)
-    tops = [len(values) - 1 for values in candidates.heights]
-    rows = np.column_stack([numbers.binomial(top, levels) for top in tops]).astype(np.uint8)
+    drawn = [numbers.binomial(len(values) - 1, levels) for values in candidates.heights]
+    rows: Vectors = np.column_stack(drawn).astype(np.uint8)
     rows = rows[candidates.contains(rows)]
     if len(rows) >= number // 2:
         return rows
-    even = candidates.sample(rng, 2 * number)
-    if not len(even):
-        return even
-    both = even[: 2 * (len(even) // 2)].reshape(-1, 2, len(tops))
-    joined = np.vstack([both[::2].max(axis=1), both[1::2].min(axis=1)])
+    others = np.roll(even, 1, axis=0)
+    joined = np.vstack([np.maximum(even, others), np.minimum(even, others)])
     joined = joined[candidates.contains(joined)]
-    return np.vstack([rows, joined, even[: max(0, number - len(rows) - len(joined))]])
+    return np.vstack([rows, joined[numbers.permutation(len(joined))], even])[:number]

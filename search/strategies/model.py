@@ -32,8 +32,8 @@ REACH = 1 / 3
 FLOORS = (0.0, 0.5, 0.9)
 #: Up to so many results, so many points of the grid are kept.
 KEPT = ((100, 4), (200, 2), (10**9, 1))
-#: Results up to which the grid is looked at again for each, and by how many of them at most.
-OFTEN, LOOKED = 24, 128
+#: By so many results at most the grid is looked at.
+LOOKED = 128
 #: Results from which r is known.
 NEAR = 160
 #: Steps that have a column of their own, in all.
@@ -281,29 +281,38 @@ class Measured(NamedTuple):
     freedom: int
 
 
-def fitted(encoding: Encoding, data: Data, accuracies: Floats, spread: float | None) -> tuple[Model, Scale]:
-    """The model of accuracies (n,), at least two. `spread` is a run's standard deviation, where it was measured.
+class Choice(NamedTuple):
+    """Points of the grid, and how accuracies become targets."""
 
-    The grid and the floor are looked at again for each result up to OFTEN of them, then for every fourth, and by at
-    most LOOKED of the results. Of the points KEPT, fewer of them the more results there are: then the best one has
-    nearly all of the weight.
+    points: Variances
+    scale: Scale
+
+
+def chosen(encoding: Encoding, data: Data, accuracies: Floats, spread: float | None) -> Choice:
+    """The most probable points of the grid and the most probable floor, by at most LOOKED of the results (n >= 2).
+
+    `spread` is a run's standard deviation, where it was measured. Of the points KEPT stay, fewer of them the more
+    results there are: then the best one has nearly all of the weight.
     """
-    count = len(accuracies) if len(accuracies) <= OFTEN else len(accuracies) - len(accuracies) % 4
-    places = np.unique(np.linspace(0, count - 1, min(count, LOOKED)).astype(np.intp))
-    part = data.rows(places)
     kept = next(number for most, number in KEPT if len(accuracies) <= most)
+    places = np.unique(np.linspace(0, len(accuracies) - 1, min(len(accuracies), LOOKED)).astype(np.intp))
+    part = data.rows(places)
     looked = []
     for share in FLOORS:
         targets, scale, density = targets_of(accuracies[places], share)
         deviation = (spread or 0.0) / float(np.median(scale.above(accuracies[places]))) / scale.width
         measured = Measured(deviation**2, 0 if spread is None else int((part.runs - 1).sum()))
         fit, points = grid(encoding, part, targets, kept, measured)
-        looked.append((fit + density, points, scale))
-    _, points, scale = max(looked, key=lambda one: one[0])
-    targets = (np.log(scale.above(accuracies)) - scale.middle) / scale.width
+        looked.append((fit + density, Choice(points, scale)))
+    return max(looked, key=lambda one: one[0])[1]
+
+
+def fitted(encoding: Encoding, data: Data, accuracies: Floats, choice: Choice) -> Model:
+    """The model of accuracies (n,)."""
+    targets = choice.scale.targets(accuracies)
     # What is near the boundary comes last: there r is known from.
-    order = np.argsort(targets, kind="stable")[::-1] if len(targets) > NEAR else np.arange(len(targets))
-    return Model(encoding, data.rows(order), targets[order], points), scale
+    order = np.argsort(-targets, kind="stable") if len(targets) > NEAR else np.arange(len(targets))
+    return Model(encoding, data.rows(order), targets[order], choice.points)
 
 
 class Scale(NamedTuple):
@@ -317,6 +326,9 @@ class Scale(NamedTuple):
     def above(self, accuracies: Floats) -> Floats:
         """Errors above the floor; at least `least`."""
         return np.maximum(1 - accuracies - self.floor, self.least)
+
+    def targets(self, accuracies: Floats) -> Floats:
+        return np.asarray((np.log(self.above(accuracies)) - self.middle) / self.width)
 
     def logs(self, means: Floats, deviations: Floats) -> tuple[Floats, Floats]:
         """Of targets, the means and deviations of the logarithm of the error above the floor."""

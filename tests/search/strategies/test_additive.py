@@ -154,7 +154,7 @@ def test_it_finds_more_than_drawing_evenly_does() -> None:
 
 def test_what_is_spread_out_are_candidates_of_all_costs() -> None:
     for candidates in (TABLE, Large()):
-        spread = spread_out(candidates, random.Random(0), 400)
         even = candidates.sample(random.Random(1), 400)
+        spread = spread_out(candidates, random.Random(0), 400, even)
         assert candidates.contains(spread).all() and len(spread) >= 200
         assert candidates.costs(spread).std() > candidates.costs(even).std()

@@ -7,7 +7,18 @@ from itertools import product
 import numpy as np
 import pytest
 
-from search.strategies.model import MOST_STEPS, NEAR, Data, Encoding, Model, Scale, Variances, fitted, targets_of
+from search.strategies.model import (
+    MOST_STEPS,
+    NEAR,
+    Data,
+    Encoding,
+    Model,
+    Scale,
+    Variances,
+    chosen,
+    fitted,
+    targets_of,
+)
 from search.strategies.order import precedes
 
 LEVELS, LENGTH = 4, 5
@@ -28,8 +39,9 @@ def learned(
     rows: np.ndarray, accuracies: np.ndarray, runs: np.ndarray | None = None, spread: float | None = None
 ) -> tuple[Model, Scale]:
     encoding = Encoding(HEIGHTS, COSTS)
-    number = np.ones(len(rows), dtype=np.intp) if runs is None else runs
-    return fitted(encoding, Data.of(encoding, ALL[rows], COSTS[rows], number), accuracies, spread)
+    data = Data.of(encoding, ALL[rows], COSTS[rows], np.ones(len(rows), dtype=np.intp) if runs is None else runs)
+    choice = chosen(encoding, data, accuracies, spread)
+    return fitted(encoding, data, accuracies, choice), choice.scale
 
 
 def predicted(model: Model, scale: Scale) -> np.ndarray:
