@@ -5,19 +5,19 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.missing_parts import check_space
-from caffe_zoo.commands.options import add_engine, amount, byte_count, count, engine_of
+from caffe_zoo.commands.options import add_engine, add_space, amount, byte_count, count, engine_of
 from caffe_zoo.commands.search.studies import (
     add_choosing,
     add_storage,
     known_results,
     stopped_by_term,
 )
+from caffe_zoo.commands.training import add_keep, add_training, schedule_of
 from caffe_zoo.parsing import add_command, alternative
 from prototxt_gen.errors import ArchitectureError
 
@@ -60,13 +60,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="networks to train, over all runs together (default: 32; with --hours or --patience any number)",
     )
-    parser.add_argument(
-        "--space",
-        metavar="CODE",
-        help="the networks to choose from: stem, stages with their fewest and most blocks (b basic, n bottleneck), "
-        "widths, classes, input, such as s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32, which is that for digits; "
-        "every dataset has one of its own",
-    )
+    add_space(parser, "the networks to choose from, where every dataset has a space of its own without this")
     parser.add_argument(
         "--table",
         type=Path,
@@ -83,12 +77,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar="N",
                 help=f"leave out networks that need {than} {what}, such as {example}",
             )
-    parser.add_argument(
-        "--epochs",
-        type=count,
-        metavar="N",
-        help="how often each network sees all images in training (default: 8; 1 for glyphs)",
-    )
     add_engine(
         parser,
         "what runs the blocks whose latency is measured",
@@ -104,6 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="start of the random numbers that draw and train networks (default: 0)"
     )
     add_choosing(parser)
+    add_training(parser)
+    add_keep(parser)
     add_storage(parser)
     subparsers = alternative(parser)
     for name, line in SUBCOMMANDS.items():
@@ -118,7 +108,6 @@ def run(args: argparse.Namespace) -> int:
 
     from search import (
         LatencyTable,
-        Schedule,
         boundary_table,
         counts_line,
         load_data,
@@ -150,9 +139,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         space = parse_space(code)
         data = load_data(args.data, space.input_shape)
-    schedule = replace(named.schedule if named else Schedule(), seed=args.seed)
-    if args.epochs is not None:
-        schedule = replace(schedule, epochs=args.epochs)
+    schedule = schedule_of(args, named.schedule if named else None)
     # The networks for digits and glyphs are so small that a second thread costs more than it brings.
     args.threads = args.threads or (1 if named else None)
     if args.threads:
@@ -193,6 +180,7 @@ def run(args: argparse.Namespace) -> int:
                 limits=limits,
                 schedule=schedule,
                 device=args.device,
+                keep=args.keep,
                 progress=True,
                 strategy=args.strategy,
                 margin=args.margin,
