@@ -51,3 +51,9 @@ def test_table_and_sentence_tell_what_the_file_does(finished):
     assert free == (
         "5 architectures in the space, 4 in the latency interval: 1 trained, 2 pruned without training, 1 not looked at"
     )
+    estimated = {"space": 10**12, "in_interval": 8 * 10**9, "trained": 3, "pruned": 10**9, "failed": 1}
+    assert counts_line({**estimated, "pruned_error": 10**7, "outside_memory": 5, "outside_memory_error": 1}) == (
+        "1,000,000,000,000 architectures in the space, 8,000,000,000 in the latency interval and the limits (left out "
+        "by memory about 5): 3 trained, 1 failed, about 1,000,000,000 pruned without training, about 6,999,999,996 not "
+        "looked at"
+    )
