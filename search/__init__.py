@@ -9,13 +9,14 @@ if TYPE_CHECKING:
     from search.latency.fitting import next_networks
     from search.latency.overview import Overview
     from search.report.boundary import boundary_table, counts_line, write_report
-    from search.report.plots import draw_boundary
+    from search.report.publishing import publish
     from search.spaces import BackboneSpace, DecoderSpace, parse_space
     from search.strategies.partial_order import PartialOrderPruning
     from search.study.known import KnownResult, read_known
     from search.study.loop import read_question, run_search, run_worker
     from search.training.dataset import Dataset
     from search.training.digits import digits
+    from search.training.glyphs import glyphs
     from search.training.image_folder import image_folder
     from search.training.loading import load_data
     from search.training.schedule import Schedule
@@ -34,11 +35,12 @@ else:
             "boundary_table": "search.report.boundary",
             "counts_line": "search.report.boundary",
             "digits": "search.training.digits",
-            "draw_boundary": "search.report.plots",
+            "glyphs": "search.training.glyphs",
             "image_folder": "search.training.image_folder",
             "load_data": "search.training.loading",
             "next_networks": "search.latency.fitting",
             "parse_space": "search.spaces",
+            "publish": "search.report.publishing",
             "read_known": "search.study.known",
             "read_question": "search.study.loop",
             "run_search": "search.study.loop",
@@ -59,11 +61,12 @@ __all__ = [
     "boundary_table",
     "counts_line",
     "digits",
-    "draw_boundary",
+    "glyphs",
     "image_folder",
     "load_data",
     "next_networks",
     "parse_space",
+    "publish",
     "read_known",
     "read_question",
     "run_search",

@@ -158,14 +158,14 @@ class PartialOrderPruning:
 
         Where the candidates are too many to list, the latter two are those of a sample.
         """
-        watched = self.unpruned.watched
+        vectors, pruned = self.unpruned.shown()
         known = {vector.tobytes() for vector in np.concatenate([self.results.vectors, self.results.failed])}
-        others = np.array([vector.tobytes() not in known for vector in watched.vectors], dtype=bool)
-        pruned = watched.pruned(self.pruning)
+        others = np.array([vector.tobytes() not in known for vector in vectors], dtype=bool)
+        costs = self.candidates.costs(vectors)
         return {
             "trained": self.results.costs.copy(),
-            "pruned": watched.costs[pruned & others],
-            "open": watched.costs[~pruned & others],
+            "pruned": costs[pruned & others],
+            "open": costs[~pruned & others],
         }
 
     def _pruned(self) -> Count:

@@ -29,7 +29,7 @@ from search.study.following import Follower
 from search.study.heartbeat import GRACE
 from search.study.known import KnownResult
 from search.study.lock import beginning, held
-from search.study.retention import SLACK
+from search.study.retention import SLACK, Keep
 from search.study.settings import Question, differences, settings_of
 from search.study.stopping import Stops
 from search.study.storage import NAME, StoredStudy, has_study, join_study, open_study
@@ -66,6 +66,7 @@ def run_search(
     storage: str | None = None,
     study: str = NAME,
     grace: float = GRACE,
+    keep: Keep = "boundary",
 ) -> Strategy:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
@@ -87,6 +88,8 @@ def run_search(
     The end. `trials` counts candidates of all runs and workers; more may be asked for later. None sets no number.
     `hours` after this call nothing new is begun. `patience` finished trainings in a row without a change of the
     boundary end the search, too. Then each network of the boundary is trained again with `confirm` other seeds.
+
+    Weights. Those of the boundary's networks stay in `out`; with `keep` "all", those of every candidate.
 
     Many machines. The study is kept in `out`, or in the database `storage` under the name `study`: processes that call
     this, or `run_worker`, with the same storage work together. After `grace` seconds without a sign of life, a
@@ -125,7 +128,7 @@ def run_search(
                 used.save(folder / LATENCY_TABLE)
             stored.know(_candidates(known, search, trainer))
         stored.asked = stops.stored()
-        return _worked(stored, make, trainer, folder, grace, progress)
+        return _worked(stored, make, trainer, folder, grace, keep, progress)
 
 
 def run_worker(
@@ -137,12 +140,14 @@ def run_worker(
     device: str = "cpu",
     progress: bool = False,
     grace: float = GRACE,
+    keep: Keep = "boundary",
 ) -> Strategy:
     """Joins a search that `run_search` has begun in a database, and trains for it until it ends.
 
     What is searched, the latency table, the training and when it ends are read from the study; `data` must be what it
     was begun with: FormatError tells what differs. `storage` is a database's address, or the path of a study.db. The
-    weights of what this worker trains go into the folder `out`, which several workers may share. FormatError where
+    weights of what this worker trains go into the folder `out`, which several workers may share; `keep` says which stay
+    there, as in `run_search`. FormatError where
     there is no study; FileError when folder or database cannot be used.
     """
     stored = join_study(storage, study)
@@ -155,12 +160,23 @@ def run_worker(
         raise FormatError(f"{stored.database.name}: the search was begun with other settings: {'; '.join(found)}")
     folder = Path(out)
     with held(folder):
-        return _worked(stored, lambda: question.search(table), trainer, folder, grace, progress)
+        return _worked(stored, lambda: question.search(table), trainer, folder, grace, keep, progress)
 
 
-def read_question(storage: str | os.PathLike[str], study: str = NAME) -> Question:
-    """What a study in a database was asked: its space, interval, limits, strategy, schedule. As `run_worker`."""
-    stored = join_study(storage, study)
+def read_question(storage: str | os.PathLike[str], study: str = NAME, wait: float = 0.0) -> Question:
+    """What a study in a database was asked: its space, interval, limits, strategy, schedule. As `run_worker`.
+
+    For `wait` seconds it may be that there is no study yet.
+    """
+    end = time.monotonic() + wait
+    while True:
+        try:
+            stored = join_study(storage, study)
+            break
+        except FormatError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(min(5.0, wait))
     try:
         return Question.of(stored.settings, stored.database.name)
     finally:
@@ -168,7 +184,13 @@ def read_question(storage: str | os.PathLike[str], study: str = NAME) -> Questio
 
 
 def _worked(
-    study: StoredStudy, make: Callable[[], Strategy], trainer: Trainer, folder: Path, grace: float, progress: bool
+    study: StoredStudy,
+    make: Callable[[], Strategy],
+    trainer: Trainer,
+    folder: Path,
+    grace: float,
+    keep: Keep,
+    progress: bool,
 ) -> Strategy:
     """The strategy of a study at its end."""
     follower = Follower(make, study)
@@ -185,6 +207,7 @@ def _worked(
         seeds=settings["seeds"],
         grace=grace,
         slack=0.0 if once else SLACK,
+        keep=keep,
         progress=progress,
     )
     try:

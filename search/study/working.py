@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +21,10 @@ from search.study.folder import FAILURES, make_folder, weights_file
 from search.study.following import Follower
 from search.study.heartbeat import Watch, beating, pause
 from search.study.lock import alive
-from search.study.retention import keep_boundary, place_of
+from search.study.retention import ALL, Keep, keep_boundary, place_of
 from search.study.stopping import Stops, begun
 from search.study.storage import Claim, Stored, StoredStudy
-from search.study.trainings import FAILED, Key
+from search.study.trainings import FAILED, Key, Row
 from search.training.trainer import Trainer, Training
 
 #: So many failed trainings of one worker in a row are no candidate's fault.
@@ -42,7 +42,8 @@ class _LostError(Exception):
 class Worker:
     """One of the processes that train for a study. `stops` gives the rules as they are now, `slack` as `keep_boundary`.
 
-    `seed` is the study's: run k of a candidate is trained with seed + k. `grace` in seconds, as `StoredStudy.claim`.
+    `keep` says whose weights stay (see retention.py). `seed` is the study's: run k of a candidate is trained with
+    seed + k. `grace` in seconds, as `StoredStudy.claim`.
     """
 
     study: StoredStudy
@@ -54,6 +55,7 @@ class Worker:
     seeds: int
     grace: float
     slack: float = 0.0
+    keep: Keep = "boundary"
     progress: bool = False
 
     def work(self) -> str:
@@ -75,9 +77,9 @@ class Worker:
                 stops = self.stops()
                 following = self.follower.following(stored, stops, self.seeds)
                 if following.ended is not None:
-                    keep_boundary(self.follower.search, self.study, stored.rows, self.folder)
+                    self._tidy(stored.rows, 0.0)
                     return following.ended
-                keep_boundary(self.follower.search, self.study, stored.rows, self.folder, self.slack)
+                self._tidy(stored.rows, self.slack)
                 if following.key is None:
                     time.sleep(pause(self.grace))
                 elif (claim := self.study.claim(following.key, stored, self.grace)) is not None:
@@ -87,6 +89,9 @@ class Worker:
                     if len(failed) == FAILURES_IN_A_ROW:
                         self._give_up(failed)
                 stored = self.follower.update()
+
+    def _tidy(self, rows: Sequence[Row], slack: float) -> None:
+        keep_boundary(self.follower.search, self.study, rows, self.folder, ALL if self.keep == "all" else slack)
 
     def _trained(self, claim: Claim, watch: Watch, bar: Any) -> str | None:
         """Trains a candidate; why it failed, in one line, None where it did not."""

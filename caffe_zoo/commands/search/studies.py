@@ -125,6 +125,11 @@ def _margin(text: str) -> float:
     return _number(text, "points of accuracy, or `none`") / 100
 
 
+def minutes(text: str) -> float:
+    """The type of an option that is a number of minutes."""
+    return _number(text, "a number of minutes")
+
+
 def _hours(text: str) -> float:
     return _number(text, "a number of hours", above=0)
 

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 
 from caffe_zoo.commands.options import count
-from caffe_zoo.commands.search.studies import add_storage, stopped_by_term
+from caffe_zoo.commands.search.studies import add_storage, minutes, stopped_by_term
+from caffe_zoo.commands.training import add_keep
 
 EXAMPLE = (
     "dongfeng search worker --storage postgresql://search@db/search --data photos/ --out runs/photos --device cuda"
@@ -34,6 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=count, metavar="N", help="CPU threads to train with (default: PyTorch's choice)"
     )
+    add_keep(parser)
+    parser.add_argument(
+        "--wait",
+        type=minutes,
+        default=0.0,
+        metavar="MINUTES",
+        help="how long to wait for the search to begin (default: it has begun)",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,7 +55,7 @@ def run(args: argparse.Namespace) -> int:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with stopped_by_term():
         try:
-            question = read_question(args.storage, args.study)
+            question = read_question(args.storage, args.study, wait=60 * args.wait)
             data = load_data(args.data, question.space.input_shape)
             if args.threads:
                 torch.set_num_threads(args.threads)
@@ -58,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
                 device=args.device,
                 progress=True,
                 grace=args.grace,
+                keep=args.keep,
             )
         except KeyboardInterrupt:
             print(f"{args.out}: stopped; what it was training is given to other workers", file=sys.stderr)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import importlib.util
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from tests.search.study import postgres as postgres_here
 
@@ -37,3 +40,16 @@ def postgres() -> Iterator[postgres_here.Server]:
         pytest.skip(reason)
     with postgres_here.server() as started:
         yield started
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _quick_files() -> Iterator[None]:
+    """Databases that need not survive a crash of the machine."""
+
+    def relax(connection, record) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", relax)
+    yield
+    event.remove(Engine, "connect", relax)

@@ -113,9 +113,9 @@ def test_a_database_that_cannot_grow_ends_the_search_in_one_line(tmp_path):
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
 
     def fill(*given):
-        # The database is as large as a file may be: with its journal, nothing more can be written.
-        resource.setrlimit(resource.RLIMIT_FSIZE, (0, before[1]))
-        return 0.5
+        # Files stay as large as they are; the log that follows needs more.
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "study.db").stat().st_size, before[1]))
+        raise ValueError("long " * 8000)
 
     try:
         with pytest.raises(FileError, match=r"study\.db: the study cannot be read or written: .*disk"):
@@ -123,7 +123,8 @@ def test_a_database_that_cannot_grow_ends_the_search_in_one_line(tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert [row.state for row in rows_of(tmp_path)].count(TRAINED) == 2
-    assert len(quick.search_in(tmp_path, quick.Quick(tmp_path / "log")).trained()) == len(quick.ALL)
+    assert len(quick.search_in(tmp_path, quick.Quick(tmp_path / "log")).trained()) == len(quick.ALL) - 1
+    assert quick.shown(tmp_path / "study.db", "RUNNING") == []
 
 
 def own(function):
