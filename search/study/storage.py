@@ -100,6 +100,16 @@ class StoredStudy:
                 raise FormatError(f"{self.database.name}: {fault}") from fault
         return stored
 
+    def ends(self) -> dict[int, float]:
+        """When trials ended, by their id: seconds since the first one began, by the clock of the worker of each."""
+        storage = self.database.storage
+        trials = self.database.run(lambda: storage.get_all_trials(self._study_id, deepcopy=False))
+        first = min((trial.datetime_start for trial in trials if trial.datetime_start), default=None)
+        if first is None:
+            return {}
+        ended = [(trial._trial_id, trial.datetime_complete) for trial in trials]
+        return {trial_id: max(0.0, (end - first).total_seconds()) for trial_id, end in ended if end}
+
     def know(self, known: Sequence[Known]) -> None:
         """Enters results from elsewhere; those that are there already stay as they are."""
         self.database.run(lambda: self._trainings.know(known))
