@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from search.latency.fitting import next_networks
     from search.latency.overview import Overview
     from search.report.boundary import boundary_table, counts_line, write_report
-    from search.report.plots import draw_boundary
+    from search.report.publishing import publish
     from search.spaces import BackboneSpace, DecoderSpace, parse_space
     from search.strategies.partial_order import PartialOrderPruning
     from search.study.known import KnownResult, read_known
@@ -34,11 +34,11 @@ else:
             "boundary_table": "search.report.boundary",
             "counts_line": "search.report.boundary",
             "digits": "search.training.digits",
-            "draw_boundary": "search.report.plots",
             "image_folder": "search.training.image_folder",
             "load_data": "search.training.loading",
             "next_networks": "search.latency.fitting",
             "parse_space": "search.spaces",
+            "publish": "search.report.publishing",
             "read_known": "search.study.known",
             "read_question": "search.study.loop",
             "run_search": "search.study.loop",
@@ -59,11 +59,11 @@ __all__ = [
     "boundary_table",
     "counts_line",
     "digits",
-    "draw_boundary",
     "image_folder",
     "load_data",
     "next_networks",
     "parse_space",
+    "publish",
     "read_known",
     "read_question",
     "run_search",

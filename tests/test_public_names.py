@@ -29,8 +29,8 @@ NAMES = {
     """,
     "search": """
         BackboneSpace Dataset DecoderSpace KnownResult LatencyTable Overview PartialOrderPruning Schedule
-        boundary_table counts_line digits draw_boundary image_folder load_data next_networks parse_space
-        read_known read_question run_search run_worker write_report
+        boundary_table counts_line digits image_folder load_data next_networks parse_space
+        publish read_known read_question run_search run_worker write_report
     """,
     "caffe_zoo": """
         Card Preprocessing WeightsFile card classify create_model list_models load_network segment

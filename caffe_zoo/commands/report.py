@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 EXAMPLE = "dongfeng report runs/digits"
@@ -30,6 +31,8 @@ def run(args: argparse.Namespace) -> int:
     from search.report.publishing import publish
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    for path in publish(args.folder, args.storage, args.study):
-        print(path)
+    paths, no_picture = publish(args.folder, args.storage, args.study)
+    print("\n".join(map(str, paths)))
+    if no_picture:
+        print(no_picture, file=sys.stderr)
     return 0

@@ -16,7 +16,10 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     """The schedule's options; those not given keep what the data are trained with otherwise."""
     group = parser.add_argument_group("training")
     group.add_argument(
-        "--epochs", type=count, metavar="N", help="how often each network sees all images in training (default: 8)"
+        "--epochs",
+        type=count,
+        metavar="N",
+        help="how often each network sees all images in training (default: 8; 1 for glyphs)",
     )
     group.add_argument("--batch-size", type=count, metavar="N", help="images of a training step (default: 32)")
     group.add_argument("--lr", type=_number, metavar="RATE", help="highest learning rate, of SGD (default: 0.05)")
@@ -54,6 +57,16 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         type=_scales,
         metavar="A,B",
         help="scenes for segmentation are enlarged A to B times at random (default: 0.5,2)",
+    )
+
+
+def add_keep(parser: argparse.ArgumentParser) -> None:
+    """Whose weights stay."""
+    parser.add_argument(
+        "--keep",
+        choices=("boundary", "all"),
+        default="boundary",
+        help="whose weights stay in the folder: the boundary's networks' (default), or those of all that were trained",
     )
 
 

@@ -18,7 +18,15 @@ from search.latency import measure
 from search.latency.overview import whole
 from search.report.networks import write_network
 from search.strategies.strategy import Strategy
-from search.study.folder import BOUNDARY, DEPLOY, WEIGHTS_OF_ANY_RUN, make_folder, network_folder
+from search.study.folder import (
+    BOUNDARY,
+    DEPLOY,
+    MERGED,
+    MERGED_WEIGHTS,
+    WEIGHTS_OF_ANY_RUN,
+    make_folder,
+    network_folder,
+)
 from search.training.dataset import Dataset
 from search.training.schedule import Schedule
 
@@ -34,9 +42,10 @@ class Found:
     boundary is of those then. `source` says where the accuracy is from if not from this search.
 
     Latencies, "predicted" and, where an engine was given, "measured", are of the merged network, and so is
-    `peak_memory`, of its activations in bytes; the files are unmerged, as they were trained, and so are parameters and
-    multiply-adds (see search/costs.py). `caffemodel` is that of the most accurate run; None where the weights are not
-    in this folder: on another machine that trained them, or nowhere, as of a training that gave none.
+    `peak_memory`, of its activations in bytes; `prototxt` and `caffemodel` are unmerged, as they were trained, and so
+    are parameters and multiply-adds (see search/costs.py). `caffemodel` is that of the most accurate run; None where
+    the weights are not in this folder: on another machine that trained them, or nowhere, as of a training that gave
+    none. Where it is, the merged network and its weights lie beside it.
     """
 
     code: str
@@ -51,6 +60,8 @@ class Found:
     peak_memory: int
     prototxt: str
     caffemodel: str | None
+    merged_prototxt: str | None
+    merged_caffemodel: str | None
 
 
 def write_report(
@@ -82,7 +93,8 @@ def write_report(
         target = network_folder(folder, architecture)
         make_folder(target)
         weights = sorted(target.glob(WEIGHTS_OF_ANY_RUN))
-        write_network(architecture, target, shape, data, schedule)
+        kept = weights[0] if weights else None
+        write_network(architecture, target, shape, data, schedule, kept)
         costs = {name: cost.of(architecture, shape) for name, cost in COSTS.items()}
         found.append(
             Found(
@@ -97,7 +109,9 @@ def write_report(
                 multiply_adds=costs["multiply-adds"],
                 peak_memory=costs["memory"],
                 prototxt=(target / DEPLOY).relative_to(folder).as_posix(),
-                caffemodel=weights[0].relative_to(folder).as_posix() if weights else None,
+                caffemodel=kept.relative_to(folder).as_posix() if kept else None,
+                merged_prototxt=(target / MERGED).relative_to(folder).as_posix() if kept else None,
+                merged_caffemodel=(target / MERGED_WEIGHTS).relative_to(folder).as_posix() if kept else None,
             )
         )
     document = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import NamedTuple
 
 from prototxt_gen.errors import NotInstalledError
 from prototxt_gen.files import write_bytes
@@ -19,8 +20,15 @@ from search.study.storage import NAME
 PAGE, TABLE, PICTURE = "report.html", "candidates.csv", "boundary.png"
 
 
-def publish(folder: str | os.PathLike[str], storage: str | None = None, study: str = NAME) -> list[Path]:
-    """Writes `PAGE`, `TABLE` and `PICTURE` of a search into its folder; gives their paths.
+class Published(NamedTuple):
+    """The files written, and why the picture is not among them, if it is not."""
+
+    paths: list[Path]
+    no_picture: str | None
+
+
+def publish(folder: str | os.PathLike[str], storage: str | None = None, study: str = NAME) -> Published:
+    """Writes `PAGE`, `TABLE` and `PICTURE` of a search into its folder.
 
     While the search runs, they show it as it stands. The study is read from the folder, or from the database `storage`;
     nothing of it changes. The picture is left out without matplotlib, and before anything is trained. FormatError where
@@ -32,13 +40,14 @@ def publish(folder: str | os.PathLike[str], storage: str | None = None, study: s
     write_bytes(base / PAGE, search_page(reading, str(base)).encode())
     write_bytes(base / TABLE, table_csv(reading.rows).encode())
     written = [base / PAGE, base / TABLE]
-    if any(row.accuracy is not None for row in reading.rows):
-        try:
-            draw_boundary(reading.search, base / PICTURE)
-            written.append(base / PICTURE)
-        except NotInstalledError:
-            pass  # the page draws it, too
-    return written
+    if not reading.search.trained():
+        return Published(written, f"{base / PICTURE}: left out: nothing was trained yet")
+    try:
+        draw_boundary(reading.search, base / PICTURE)
+    except NotInstalledError as fault:
+        # The picture is the only result that may be missing.
+        return Published(written, str(fault))
+    return Published([*written, base / PICTURE], None)
 
 
 def search_page(reading: Reading, name: str) -> str:

@@ -3,7 +3,8 @@
 A box is all architectures whose coordinates lie between two vectors. Where its largest vector lies below a w that
 prunes (see strategies/pruning.py), the rule says the same of the whole box: only what costs at most as much as y_w is
 left, which is one more bound. Where no w lies above its smallest vector, nothing of it is pruned. Any other box is cut
-in two at a coordinate of such a w. So each box that is cut off is wholly pruned, and what is left lies in the others.
+in two at a coordinate of such a w, unless it can be listed. So each box that is cut off is wholly pruned, and what is
+left lies in the others.
 """
 
 from __future__ import annotations
@@ -36,23 +37,24 @@ MOST_DRAWS = 1 << 18
 _LISTED_OF_ONE, _LISTED = 30_000, 300_000
 
 # Additions and numbers for counting what a box holds, and for drawing from it; draws at a time, and for an estimate.
-_WORK, _NUMBERS, _DRAWING_WORK, _DRAWING_NUMBERS = 1e7, 5e5, 1e8, 2e6
+_WORK, _NUMBERS, _DRAWING_WORK, _DRAWING_NUMBERS = 3e6, 5e5, 1e8, 2e6
 _BATCH, _DRAWN, _LEAST_DRAWN = 4096, 16384, 256
 
 
 @dataclass(frozen=True, eq=False)
 class Box:
-    """Architectures within bounds, that of latency first; the least and the largest value of each coordinate.
+    """Architectures within bounds, that of latency first.
 
-    `tops` (m,) are the places of those w that lie above some of it, but not above all.
+    `known` are those of them that are not pruned (n, length), where they were listed. Else `most` is no fewer than
+    there are, `highs` (length,) the largest value of each coordinate, and `tops` (m,) are the places of those w that
+    lie above some of them, but not above all.
     """
 
     bounds: tuple[Bound, ...]
-    lows: Vectors
+    known: Vectors | None
+    most: int
     highs: Vectors
     tops: NDArray[np.intp]
-    #: No fewer than there are.
-    most: int
 
     def cut(self, place: int, value: int) -> list[tuple[Bound, ...]]:
         """The bounds of its two halves: those whose coordinate at a place is at most `value`, and the others."""
@@ -86,24 +88,23 @@ class Boxes:
             halves = [self._box(half, largest.tops) for half in largest.cut(*self._where(largest))]
             self.boxes += [box for box in halves if box is not None]
         self._cells = lru_cache(maxsize=2)(self._made)
-        # What is left of a box, where that can be listed; else how many there are at most: as many as can be drawn.
-        self._known = [self._open(box) for box in self.boxes]
+        # So many of each box can be drawn, left or not.
         self._weights = [
-            self._drawable(place) if found is None else len(found) for place, found in enumerate(self._known)
+            self._drawable(place) if box.known is None else len(box.known) for place, box in enumerate(self.boxes)
         ]
 
     def listed(self) -> Vectors | None:
         """All that is left (n, length); None where there may be too many to list."""
         found = [np.zeros((0, self.pruning.candidates.length), dtype=np.uint8)]
-        for rest in self._known:
-            if rest is None:
+        for box in self.boxes:
+            if box.known is None:
                 return None
-            found.append(rest)
+            found.append(box.known)
         return np.concatenate(found) if sum(map(len, found)) <= _LISTED else None
 
     def counted(self) -> Count:
         """How many are left: exactly where each box can be listed, else an unbiased estimate."""
-        unknown = [place for place, found in enumerate(self._known) if found is None]
+        unknown = [place for place, box in enumerate(self.boxes) if box.known is None]
         whole = sum(self._weights[place] for place in unknown)
         known = sum(self._weights) - whole
         if not whole:
@@ -146,12 +147,20 @@ class Boxes:
         most = min([bounds[0].most, *self._ceilings[tops[above_all]].tolist()])
         bounds = (bounds[0]._replace(most=most), *bounds[1:])
         for graph, least, largest in bounds:
-            if graph.cheapest()[0] > largest or graph.dearest()[0] < least:
+            if graph.join(graph.base, graph.least_on[0][0]) > largest:
                 return None
+            if graph.join(graph.base, graph.most_on[0][0]) < least:
+                return None
+        first, *others = bounds
+        found = listed(*first, _LISTED_OF_ONE, others)
+        if found is not None:
+            found = found[~self.pruning.pruned(found)]
+            return Box(bounds, found, len(found), highs, tops[:0]) if len(found) else None
+        dearest = int(first.graph.join(first.graph.base, first.graph.most_on[0][0]))
         above_some = (self.pruning.tops[tops] >= lows).all(axis=1) & ~above_all
-        pruning = self._ceilings[tops] < min(most, bounds[0].graph.dearest()[0])
-        number = Cells(bounds[0].graph, _WORK, _NUMBERS).within(bounds[0].least, most).most
-        return Box(bounds, lows, highs, tops[above_some & pruning], number) if number else None
+        pruning = self._ceilings[tops] < min(most, dearest)
+        number = Cells(first.graph, _WORK, _NUMBERS).within(first.least, most).most
+        return Box(bounds, None, number, highs, tops[above_some & pruning]) if number else None
 
     def _where(self, box: Box) -> tuple[int, int]:
         """The coordinate at which a box is cut, and the largest value of its lower half.
@@ -164,12 +173,6 @@ class Boxes:
         place = int(np.flatnonzero(over[nearest])[0])
         return place, int(self.pruning.tops[box.tops[nearest], place])
 
-    def _open(self, box: Box) -> Vectors | None:
-        """What is left of a box (n, length); None where it holds too many to list."""
-        first, *others = box.bounds
-        found = listed(*first, _LISTED_OF_ONE, others)
-        return None if found is None else found[~self.pruning.pruned(found)]
-
     def _made(self, place: int) -> Cells:
         return Cells(self.boxes[place].bounds[0].graph, _DRAWING_WORK, _DRAWING_NUMBERS, keep=True)
 
@@ -178,7 +181,7 @@ class Boxes:
 
     def _drawn(self, generator: np.random.Generator, place: int, draws: int) -> Vectors:
         """What is left (n, length) of so many draws from all that can be drawn of a box."""
-        known = self._known[place]
+        known = self.boxes[place].known
         if known is not None:
             return known[generator.integers(0, len(known), draws)]
         (graph, least, most), *others = self.boxes[place].bounds

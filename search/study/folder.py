@@ -24,6 +24,9 @@ WEIGHTS_OF_ANY_RUN = "weights*.caffemodel"
 DEPLOY = "deploy.prototxt"
 TRAIN_VAL = "train_val.prototxt"
 SOLVER = "solver.prototxt"
+# The same network with batch norm merged into its convolutions.
+MERGED = "merged.prototxt"
+MERGED_WEIGHTS = "merged.caffemodel"
 
 
 def network_folder(folder: Path, architecture: Architecture | str) -> Path:

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import math
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from prototxt_gen.errors import FileError
 from search.strategies.strategy import Strategy
-from search.study.folder import DEPLOY, SOLVER, STUDY, TRAIN_VAL, WEIGHTS, network_folder, weights_file
+from search.study.folder import (
+    DEPLOY,
+    MERGED,
+    MERGED_WEIGHTS,
+    SOLVER,
+    STUDY,
+    TRAIN_VAL,
+    WEIGHTS,
+    network_folder,
+    weights_file,
+)
 from search.study.storage import StoredStudy
 from search.study.trainings import HERE, TRAINED, Row
 
 #: Accuracy within which a beaten network may come back to the boundary: by the mean of more runs, or by what the
 #: strategy expects of it.
 SLACK = 0.03
+#: The slack that keeps the weights of all candidates.
+ALL = math.inf
+
+#: Whose weights a search keeps: those of the boundary's networks, or each candidate's best run's.
+Keep: TypeAlias = Literal["boundary", "all"]
 
 
 def place_of(study: StoredStudy, folder: Path) -> str:
@@ -72,7 +89,7 @@ def _near(search: Strategy, slack: float) -> set[str]:
 
 def _remove_folder(folder: Path) -> None:
     with suppress(OSError):
-        for name in (DEPLOY, TRAIN_VAL, SOLVER):
+        for name in (DEPLOY, TRAIN_VAL, SOLVER, MERGED, MERGED_WEIGHTS):
             (folder / name).unlink(missing_ok=True)
         # Files of other names stay.
         folder.rmdir()

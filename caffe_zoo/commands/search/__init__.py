@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,8 +17,9 @@ from caffe_zoo.commands.search.studies import (
     known_results,
     stopped_by_term,
 )
+from caffe_zoo.commands.training import add_keep, add_training, schedule_of
 from caffe_zoo.parsing import add_command, alternative
-from prototxt_gen.errors import ArchitectureError, CaffeError
+from prototxt_gen.errors import ArchitectureError
 
 if TYPE_CHECKING:
     from search import LatencyTable
@@ -83,12 +83,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar="N",
                 help=f"leave out networks that need {than} {what}, such as {example}",
             )
-    parser.add_argument(
-        "--epochs",
-        type=count,
-        metavar="N",
-        help="how often each network sees all images in training (default: 8; 1 for glyphs)",
-    )
     add_engine(
         parser,
         "what runs the blocks whose latency is measured",
@@ -104,6 +98,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=int, default=0, help="start of the random numbers that draw and train networks (default: 0)"
     )
     add_choosing(parser)
+    add_training(parser)
+    add_keep(parser)
     add_storage(parser)
     subparsers = alternative(parser)
     for name, line in SUBCOMMANDS.items():
@@ -118,17 +114,17 @@ def run(args: argparse.Namespace) -> int:
 
     from search import (
         LatencyTable,
-        Schedule,
         boundary_table,
         counts_line,
-        draw_boundary,
         load_data,
         parse_space,
+        publish,
         run_search,
         write_report,
     )
     from search.latency.overview import Overview
     from search.latency.targets import target_words
+    from search.strategies.ending import Ending
     from search.study.folder import LATENCY_TABLE, STUDY
     from search.study.storage import known_sources
     from search.training.loading import NAMED
@@ -150,9 +146,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         space = parse_space(code)
         data = load_data(args.data, space.input_shape)
-    schedule = replace(named.schedule if named else Schedule(), seed=args.seed)
-    if args.epochs is not None:
-        schedule = replace(schedule, epochs=args.epochs)
+    schedule = schedule_of(args, named.schedule if named else None)
     # The networks for digits and glyphs are so small that a second thread costs more than it brings.
     args.threads = args.threads or (1 if named else None)
     if args.threads:
@@ -193,6 +187,7 @@ def run(args: argparse.Namespace) -> int:
                 limits=limits,
                 schedule=schedule,
                 device=args.device,
+                keep=args.keep,
                 progress=True,
                 strategy=args.strategy,
                 margin=args.margin,
@@ -204,19 +199,17 @@ def run(args: argparse.Namespace) -> int:
                 storage=args.storage,
                 study=args.study,
                 grace=args.grace,
+                ending=Ending(risk=args.end_early) if args.end_early else None,
             )
             sources = known_sources(args.storage or args.out / STUDY, args.study)
             found = write_report(search, args.out, engine, data, schedule, sources=sources)
+            paths, no_picture = publish(args.out, args.storage, args.study)
     except KeyboardInterrupt:
         print(f"{args.out}: stopped; the same command goes on from here", file=sys.stderr)
         return 130
     print(f"\n{boundary_table(found)}\n\n{counts_line(search.counts())}")
-    written = "study.db, latency.json, boundary.json, networks/"
-    try:
-        draw_boundary(search, args.out / "boundary.png")
-        written = f"boundary.png, {written}"
-    except CaffeError as fault:
-        # The picture is the only result that may be missing.
-        print(fault, file=sys.stderr)
-    print(f"{args.out}: {written}")
+    if no_picture:
+        print(no_picture, file=sys.stderr)
+    written = [path.name for path in paths] + ["boundary.json", "latency.json", "networks/"]
+    print(f"{args.out}: {', '.join(written)}")
     return 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from caffe_zoo.commands.options import count
 from caffe_zoo.commands.search.studies import add_storage, minutes, stopped_by_term
+from caffe_zoo.commands.training import add_keep
 
 EXAMPLE = (
     "dongfeng search worker --storage postgresql://search@db/search --data photos/ --out runs/photos --device cuda"
@@ -41,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="how long to wait for the search to begin (default: it has begun)",
     )
+    add_keep(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,6 +67,7 @@ def run(args: argparse.Namespace) -> int:
                 device=args.device,
                 progress=True,
                 grace=args.grace,
+                keep=args.keep,
             )
         except KeyboardInterrupt:
             print(f"{args.out}: stopped; what it was training is given to other workers", file=sys.stderr)
