@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--threads", type=count, metavar="N", help="CPU threads to train with (default: PyTorch's choice)"
     )
+    add_keep(parser)
     parser.add_argument(
         "--wait",
         type=minutes,
@@ -42,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="MINUTES",
         help="how long to wait for the search to begin (default: it has begun)",
     )
-    add_keep(parser)
 
 
 def run(args: argparse.Namespace) -> int:
