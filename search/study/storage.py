@@ -73,6 +73,8 @@ class StoredStudy:
         self.settings = settings
         self.worker = uuid.uuid4().hex
         self._study_id = study_id
+        # Codes that were read before: there is nothing wrong with them.
+        self._codes: set[str] = set()
         self._trainings = Trainings(database.engine, study_id)
 
     @property
@@ -92,13 +94,14 @@ class StoredStudy:
         self.database.run(lambda: storage.set_study_user_attr(self._study_id, "asked", value))
 
     def read(self, patience: float = PATIENCE) -> Stored:
-        """The trainings as they are now. FormatError names the trial whose architecture cannot be read."""
+        """The trainings as they are now. FormatError for an architecture that cannot be read."""
         stored = Stored(*self.database.run(self._trainings.read, patience))
-        for row in stored.rows:
+        for code in {row.architecture for row in stored.rows} - self._codes:
             try:
-                parse_architecture(row.architecture)
+                parse_architecture(code)
             except ArchitectureError as fault:
                 raise FormatError(f"{self.database.name}: {fault}") from fault
+            self._codes.add(code)
         return stored
 
     def know(self, known: Sequence[Known]) -> None:
