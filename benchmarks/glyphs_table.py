@@ -24,9 +24,9 @@ import torch
 from converters import make_engine
 from prototxt_gen import generate
 from prototxt_gen.files import write_bytes
-from search import Dataset, parse_space
+from search import Dataset, load_data, parse_space
 from search.latency import measure
-from search.training.glyphs import SCHEDULE, glyphs
+from search.training.loading import NAMED
 from search.training.training import train
 
 SPACE = parse_space("s16_b1-2_b1-3_b1-1_w8-16-32-64_c34_i3x32x32")
@@ -53,7 +53,7 @@ def read(path: Path) -> dict[str, dict[str, str]]:
 
 
 def write(path: Path, rows: dict[str, dict[str, str]]) -> None:
-    columns = sorted({name for row in rows.values() for name in row} - {"code", LATENCY})
+    columns = dict.fromkeys(name for row in rows.values() for name in row if name not in ("code", LATENCY))
     text = io.StringIO()
     writer = csv.DictWriter(text, ["code", LATENCY, *columns], lineterminator="\n")
     writer.writeheader()
@@ -64,18 +64,18 @@ def write(path: Path, rows: dict[str, dict[str, str]]) -> None:
 def prepare() -> None:
     global _data
     torch.set_num_threads(1)
-    _data = glyphs(SPACE.input_shape[2:])
+    _data = load_data("glyphs", SPACE.input_shape)
 
 
 def trained(code: str, seed: int) -> tuple[float, float]:
     """Accuracy in 0..1, and the seconds of the processor's time that it took."""
     begin = time.process_time()
-    _, accuracy = train(generate(code, input_shape=SPACE.input_shape), _data, SCHEDULE, seed=seed)
+    _, accuracy = train(generate(code, input_shape=SPACE.input_shape), _data, NAMED["glyphs"].schedule, seed=seed)
     return accuracy, time.process_time() - begin
 
 
 def train_all(path: Path, seeds: list[int], processes: int) -> None:
-    rows = read(path)
+    rows = {code: dict.fromkeys(map(accuracy_column, seeds), "") | row for code, row in read(path).items()}
     order = random.Random(0)
     # Seed by seed, each in an order of its own: whatever there is when it is stopped is spread over the whole space.
     left = [

@@ -70,7 +70,7 @@ def main() -> None:
     options = {"spread": args.spread, "seed": args.seed}
     if args.correct and not found["fitted"]:
         # A first glance at the parts tells which networks tell most.
-        table = LatencyTable.measure(space, engine, path, budget=budget / 8, **options)
+        table = LatencyTable.measure(space, engine, path, budget=budget / 3, **options)
         drawn = map(str, telling_networks(table, space, args.correct + len(codes)))
         found["fitted"] = [code for code in drawn if code not in codes][: args.correct]
     before = len(found["turns"])

@@ -32,6 +32,7 @@ COMMANDS = {
     "upgrade": "rewrite networks, weights and solvers of Caffe's older formats in the current one",
     "profile": "make, check and use tables of latency on your own device",
     "search": "search for networks that are fast on this machine and accurate on your images",
+    "report": "write a page that shows a search: its boundary, its course, its networks; while it runs, too",
 }
 
 
@@ -42,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else list(arguments)
     args = _parser(next((word for word in words if not word.startswith("-")), None)).parse_args(words)
-    command = f"{args.command} {args.subcommand}" if "subcommand" in args else args.command
+    subcommand = getattr(args, "subcommand", None)  # None, too, of a command that has some and was given none
+    command = f"{args.command} {subcommand}" if subcommand else args.command
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("always", UnknownFieldWarning)

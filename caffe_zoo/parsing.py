@@ -7,6 +7,20 @@ from importlib import import_module
 from typing import Any
 
 
+class _Alternative(argparse._SubParsersAction):
+    """Sub-commands of a command that is one itself: with one of them, its own options are no longer required."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *given: Any, **more: Any) -> None:
+        for action in parser._actions:
+            action.required = False
+        super().__call__(parser, *given, **more)
+
+
+def alternative(parser: argparse.ArgumentParser) -> Any:
+    """Where to add sub-commands to a command that does something without them, too."""
+    return parser.add_subparsers(dest="subcommand", metavar="[SUBCOMMAND]", action=_Alternative)
+
+
 def add_command(subparsers: Any, name: str, line: str, package: str | None) -> None:
     """A command's parser; with the `package` that its module is in, with its arguments, its example and its `run`."""
     parser = subparsers.add_parser(

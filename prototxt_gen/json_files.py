@@ -15,15 +15,19 @@ _DIGITS = 300
 
 
 def read_json(path: str | os.PathLike[str], what: str) -> Any:
-    """The value in a file. FileError when it cannot be read, FormatError when it is no JSON.
+    """The value in a file. FileError when it cannot be read, FormatError when it is no JSON; see `parse_json`."""
+    return parse_json(read_bytes(path), os.fspath(path), what)
+
+
+def parse_json(text: str | bytes, source: str, what: str) -> Any:
+    """The value of a text. FormatError, naming the `source`, when it is no JSON.
 
     `what` says in the message what it should be. A name that an object has twice is a fault: readers of JSON do not
     agree on which counts. NaN and infinities, and whole numbers that no float holds (as infinities), are left to
     whoever checks the fields.
     """
-    source = os.fspath(path)
     try:
-        return json.loads(read_bytes(path), object_pairs_hook=_object, parse_int=_whole)
+        return json.loads(text, object_pairs_hook=_object, parse_int=_whole)
     except (ValueError, RecursionError) as fault:
         told = "it is nested too deeply" if isinstance(fault, RecursionError) else fault
         raise FormatError(f"{source}: not {what}: {told}") from fault

@@ -9,10 +9,11 @@ if TYPE_CHECKING:
     from search.latency.fitting import next_networks
     from search.latency.overview import Overview
     from search.report.boundary import boundary_table, counts_line, write_report
-    from search.report.plots import draw_boundary
-    from search.spaces import BackboneSpace, parse_space
+    from search.report.publishing import publish
+    from search.spaces import BackboneSpace, DecoderSpace, parse_space
     from search.strategies.partial_order import PartialOrderPruning
-    from search.study.loop import run_search
+    from search.study.known import KnownResult, read_known
+    from search.study.loop import read_question, run_search, run_worker
     from search.training.dataset import Dataset
     from search.training.digits import digits
     from search.training.image_folder import image_folder
@@ -24,6 +25,8 @@ else:
         {
             "BackboneSpace": "search.spaces",
             "Dataset": "search.training.dataset",
+            "DecoderSpace": "search.spaces",
+            "KnownResult": "search.study.known",
             "LatencyTable": "search.latency",
             "Overview": "search.latency.overview",
             "PartialOrderPruning": "search.strategies.partial_order",
@@ -31,12 +34,15 @@ else:
             "boundary_table": "search.report.boundary",
             "counts_line": "search.report.boundary",
             "digits": "search.training.digits",
-            "draw_boundary": "search.report.plots",
             "image_folder": "search.training.image_folder",
             "load_data": "search.training.loading",
             "next_networks": "search.latency.fitting",
             "parse_space": "search.spaces",
+            "publish": "search.report.publishing",
+            "read_known": "search.study.known",
+            "read_question": "search.study.loop",
             "run_search": "search.study.loop",
+            "run_worker": "search.study.loop",
             "write_report": "search.report.boundary",
         },
     )
@@ -44,6 +50,8 @@ else:
 __all__ = [
     "BackboneSpace",
     "Dataset",
+    "DecoderSpace",
+    "KnownResult",
     "LatencyTable",
     "Overview",
     "PartialOrderPruning",
@@ -51,11 +59,14 @@ __all__ = [
     "boundary_table",
     "counts_line",
     "digits",
-    "draw_boundary",
     "image_folder",
     "load_data",
     "next_networks",
     "parse_space",
+    "publish",
+    "read_known",
+    "read_question",
     "run_search",
+    "run_worker",
     "write_report",
 ]

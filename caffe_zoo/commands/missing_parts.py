@@ -12,10 +12,10 @@ from prototxt_gen.generator.parts import Part
 
 if TYPE_CHECKING:
     from search.latency.table import LatencyTable
-    from search.spaces import BackboneSpace
+    from search.spaces import Space
 
 
-def check_space(space: BackboneSpace, table: LatencyTable, path: Path) -> None:
+def check_space(space: Space, table: LatencyTable, path: Path) -> None:
     """UnsupportedError where the table, which lies at `path`, lacks parts of a space."""
     from search.latency.predicting import space_parts
 

@@ -128,7 +128,7 @@ class Cells:
         """
         begin, end = self._places(least - self.rounding.most, most - self.rounding.least)
         touched = float(self._sums[end] - self._sums[begin])
-        costs = self.graph.costs(self._drawn(np.random.default_rng(0), draws, begin, end))
+        costs = self.graph.costs(self.drawn(np.random.default_rng(0), draws, least, most))
         inside = int(((costs >= least) & (costs <= most)).sum())
         return touched * inside / draws, touched * share_error(inside, draws)
 
@@ -138,14 +138,13 @@ class Cells:
         Fewer, possibly none, where the interval is so narrow that hardly any draw falls into it.
         """
         generator = np.random.default_rng(rng.getrandbits(128))
-        touched = self._places(least - self.rounding.most, most - self.rounding.least)
         found: list[Vectors] = []
         missing, batch = number, 0
         for _ in range(_MOST_BATCHES):
             if missing <= 0:
                 break
-            vectors = self._drawn(generator, min(max(2 * missing, _LEAST_BATCH, batch), _BATCH), *touched)
-            batch = 2 * len(vectors)
+            batch = min(max(2 * missing, 2 * batch, _LEAST_BATCH), _BATCH)
+            vectors = self.drawn(generator, batch, least, most)
             costs = self.graph.costs(vectors)
             inside = vectors[(costs >= least) & (costs <= most)][:missing]
             found.append(inside)
@@ -204,8 +203,9 @@ class Cells:
             lists = [*lists, here] if keep else [here]
         return lists[::-1]
 
-    def _drawn(self, generator: np.random.Generator, number: int, begin: int, end: int) -> Vectors:
-        """So many networks (number, length) of a slice of the cells, all equally likely."""
+    def drawn(self, generator: np.random.Generator, number: int, least: int, most: int) -> Vectors:
+        """So many of those networks (number, length) that `within` counts at most, all equally likely; none of none."""
+        begin, end = self._places(least - self.rounding.most, most - self.rounding.least)
         vectors = np.zeros((number, len(self.graph.edges)), dtype=np.uint8)
         weights = self._sums[end] - self._sums[begin]
         if not weights > 0:

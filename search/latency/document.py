@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from prototxt_gen.errors import FormatError
-from prototxt_gen.files import write_bytes
-from prototxt_gen.json_files import read_json
+from prototxt_gen.json_files import parse_json
 from search.latency.correcting import Correction
 from search.latency.curves import Curve, is_curve
 from search.latency.fitting.estimates import Estimates, read_estimates
@@ -37,8 +35,8 @@ class Contents(NamedTuple):
     level: Level | None = None
 
 
-def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
-    """Writes a table in one step. FileError when that fails."""
+def table_text(contents: Contents) -> str:
+    """A table as its file has it."""
     head = {
         "format": FORMAT,
         "target": contents.target,
@@ -55,8 +53,7 @@ def write_table(path: str | os.PathLike[str], contents: Contents) -> None:
     # A line for each entry: short enough to read, and to compare two files line by line.
     fields = [f" {json.dumps(field)}: {json.dumps(value)}" for field, value in head.items()]
     rows = [f"  {json.dumps(key)}: {json.dumps(_written(entry))}" for key, entry in sorted(contents.entries.items())]
-    text = "{\n" + ",\n".join(fields) + ',\n "entries": {\n' + ",\n".join(rows) + "\n }\n}\n"
-    write_bytes(path, text.encode())
+    return "{\n" + ",\n".join(fields) + ',\n "entries": {\n' + ",\n".join(rows) + "\n }\n}\n"
 
 
 def _written(entry: Entry) -> dict[str, Any]:
@@ -64,15 +61,14 @@ def _written(entry: Entry) -> dict[str, Any]:
     return {field: value for field, value in written.items() if value != ()}
 
 
-def read_table(path: str | os.PathLike[str]) -> Contents:
-    """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
-    source = os.fspath(path)
+def parse_table(text: str | bytes, source: str) -> Contents:
+    """A table from what its file has. FormatError names the `source`, the field, what was found and expected."""
 
     def expect(holds: bool, field: str, found: Any, expected: str) -> None:
         if not holds:
             raise FormatError(f"{source}: {field}: found {str(found)[:80]}, expected {expected}")
 
-    document = read_json(path, "a latency table")
+    document = parse_json(text, source, "a latency table")
     expect(isinstance(document, dict), "document", document, "an object")
     if document.get("format") == _FORMAT_1:
         raise FormatError(

@@ -29,7 +29,7 @@ _BALANCES = tuple(4.0**power for power in range(-3, 5))
 
 
 # Costs along a part of a way, sorted.
-Sums: TypeAlias = NDArray[np.int32] | NDArray[np.int64]
+Sums: TypeAlias = NDArray[Any]
 
 
 class _Middle(NamedTuple):
@@ -240,7 +240,7 @@ def _merged(
             pieces.setdefault(target, []).append(lists[source] + cost)
     found: dict[int, Sums] = {}
     for target, of_target in pieces.items():
-        joined: Sums = np.concatenate(of_target)  # type: ignore[assignment]
+        joined: Sums = np.concatenate(of_target)
         joined.sort()
         found[target] = joined
     return found

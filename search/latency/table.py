@@ -20,12 +20,13 @@ from numpy.typing import ArrayLike, NDArray
 from converters.engines import Engine
 from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import FormatError, UnsupportedError
+from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.generator.parts import Part, parts
 from search.latency import logs
 from search.latency.correcting import Correction, Sum, correct, megabytes
 from search.latency.courses import Course, course_of
 from search.latency.curves import Curve
-from search.latency.document import Contents, read_table, write_table
+from search.latency.document import Contents, parse_table, table_text
 from search.latency.fitting import fit_networks, fit_remarks
 from search.latency.fitting.estimates import Estimates
 from search.latency.levelling import NOISE_LIMIT, Level, fit_level, read_walks, written_walks
@@ -287,11 +288,20 @@ class LatencyTable:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:
         """Reads a table. FileError, or FormatError naming the file, the field, what was found and expected."""
-        return cls(**read_table(path)._asdict())
+        return cls.parse(read_bytes(path), os.fspath(path))
+
+    @classmethod
+    def parse(cls, text: str | bytes, source: str) -> LatencyTable:
+        """The table of a file's contents, JSON. FormatError as `load`, naming the `source`."""
+        return cls(**parse_table(text, source)._asdict())
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes the table as JSON, in one step."""
-        write_table(path, Contents(**vars(self)))
+        """Writes the table as JSON, in one step. FileError when that fails."""
+        write_bytes(path, self.text().encode())
+
+    def text(self) -> str:
+        """The table as its file has it, JSON."""
+        return table_text(Contents(**vars(self)))
 
     def predict(
         self,

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import stdev
 
 from converters.engines import Engine, as_engine
 from prototxt_gen.files import write_bytes
@@ -14,41 +15,69 @@ from prototxt_gen.generator.networks import generate
 from prototxt_gen.tables import aligned
 from search.costs import COSTS, plain
 from search.latency import measure
+from search.latency.overview import whole
 from search.report.networks import write_network
 from search.strategies.strategy import Strategy
-from search.study.folder import BOUNDARY, DEPLOY, WEIGHTS, network_folder
+from search.study.folder import (
+    BOUNDARY,
+    DEPLOY,
+    MERGED,
+    MERGED_WEIGHTS,
+    WEIGHTS_OF_ANY_RUN,
+    make_folder,
+    network_folder,
+)
 from search.training.dataset import Dataset
 from search.training.schedule import Schedule
 
-FORMAT = "dongfeng boundary 1"
+FORMAT = "dongfeng boundary 2"
 
 
 @dataclass(frozen=True)
 class Found:
     """A network of the boundary. Latencies in ms at batch 1, accuracy in 0..1, paths relative to the run's folder.
 
+    `accuracy` is the mean of `runs`, one for each seed that it was trained with; `spread` their standard deviation,
+    None of one run; `expected` what the strategy expects of its accuracy after all results, where it has a model: the
+    boundary is of those then. `source` says where the accuracy is from if not from this search.
+
     Latencies, "predicted" and, where an engine was given, "measured", are of the merged network, and so is
-    `peak_memory`, of its activations in bytes; the files are unmerged, as they were trained, and so are parameters and
-    multiply-adds (see search/costs.py).
+    `peak_memory`, of its activations in bytes; `prototxt` and `caffemodel` are unmerged, as they were trained, and so
+    are parameters and multiply-adds (see search/costs.py). `caffemodel` is that of the most accurate run; None where
+    the weights are not in this folder: on another machine that trained them, or nowhere, as of a training that gave
+    none. Where it is, the merged network and its weights lie beside it.
     """
 
     code: str
     latency_ms: dict[str, float]
     accuracy: float
+    runs: list[float]
+    spread: float | None
+    expected: float | None
+    source: str | None
     parameters: int
     multiply_adds: int
     peak_memory: int
     prototxt: str
-    caffemodel: str
+    caffemodel: str | None
+    merged_prototxt: str | None
+    merged_caffemodel: str | None
 
 
 def write_report(
-    search: Strategy, out: str | os.PathLike[str], engine: Engine | str | None, data: Dataset, schedule: Schedule
+    search: Strategy,
+    out: str | os.PathLike[str],
+    engine: Engine | str | None,
+    data: Dataset | None = None,
+    schedule: Schedule | None = None,
+    *,
+    sources: Mapping[str, str] | None = None,
 ) -> list[Found]:
     """Writes the boundary's prototxts beside their weights, then boundary.json; fastest network first.
 
     The networks are measured whole for it, on the engine's target. Without an engine, as when the table is another
-    device's, only predictions are told.
+    device's, only predictions are told. `data` and `schedule` are those of our own training; without them no train_val
+    prototxts and solvers are written. `sources`: by code, where known results are from (see `known_sources`).
     """
     folder = Path(out)
     boundary = search.boundary()
@@ -58,27 +87,38 @@ def write_report(
         [{"measured": entry.ms} for entry in measure(as_engine(engine), whole)] if engine else [{} for _ in whole]
     )
     found = []
-    for (architecture, predicted, accuracy, *_), more in zip(boundary, measured, strict=True):
+    for network, more in zip(boundary, measured, strict=True):
+        architecture, predicted, accuracy = network[:3]
+        runs = search.runs_of(architecture)
         target = network_folder(folder, architecture)
-        write_network(architecture, target, shape, data, schedule)
+        make_folder(target)
+        weights = sorted(target.glob(WEIGHTS_OF_ANY_RUN))
+        kept = weights[0] if weights else None
+        write_network(architecture, target, shape, data, schedule, kept)
         costs = {name: cost.of(architecture, shape) for name, cost in COSTS.items()}
         found.append(
             Found(
                 code=str(architecture),
                 latency_ms={"predicted": round(predicted, 6), **more},
                 accuracy=accuracy,
+                runs=runs,
+                spread=stdev(runs) if len(runs) > 1 else None,
+                expected=network.expected,
+                source=(sources or {}).get(str(architecture)),
                 parameters=costs["parameters"],
                 multiply_adds=costs["multiply-adds"],
                 peak_memory=costs["memory"],
                 prototxt=(target / DEPLOY).relative_to(folder).as_posix(),
-                caffemodel=(target / WEIGHTS).relative_to(folder).as_posix(),
+                caffemodel=kept.relative_to(folder).as_posix() if kept else None,
+                merged_prototxt=(target / MERGED).relative_to(folder).as_posix() if kept else None,
+                merged_caffemodel=(target / MERGED_WEIGHTS).relative_to(folder).as_posix() if kept else None,
             )
         )
     document = {
         "format": FORMAT,
         "space": str(search.space),
-        "data": data.identity,
-        "classes": data.classes,
+        "data": data.identity if data else None,
+        "classes": data.classes if data else None,
         "counts": search.counts(),
         "limits": {name: plain(limit) for name, limit in search.limits.items()},
         "latency_target": search.table.target,
@@ -91,9 +131,11 @@ def write_report(
 def boundary_table(found: Sequence[Found]) -> str:
     """The boundary as text, one row a network."""
     kinds = [kind for kind in ("predicted", "measured") if all(kind in network.latency_ms for network in found)]
+    expects = any(network.expected is not None for network in found)
     titles = (
         *(f"ms {kind}" for kind in kinds),
         "accuracy",
+        *(["expected"] if expects else []),
         "parameters",
         "multiply-adds",
         "memory (bytes)",
@@ -102,25 +144,46 @@ def boundary_table(found: Sequence[Found]) -> str:
     rows = [
         (
             *(f"{network.latency_ms[kind]:.3f}" for kind in kinds),
-            f"{network.accuracy:.2%}",
+            _accuracy(network),
+            *([_percent(network.expected)] if expects else []),
             f"{network.parameters:,}",
             f"{network.multiply_adds:,}",
             f"{network.peak_memory:,}",
-            network.code,
+            f"{network.code} ({network.source})" if network.source else network.code,
         )
         for network in found
     ]
     return "\n".join(aligned([titles, *rows], right=range(len(titles) - 1)))
 
 
+def _accuracy(network: Found) -> str:
+    """The mean and, of several runs, their standard deviation and number."""
+    if network.spread is None:
+        return f"{network.accuracy:.2%}"
+    return f"{network.accuracy:.2%} ± {network.spread:.2%} of {len(network.runs)}"
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.2%}"
+
+
 def counts_line(counts: dict[str, int]) -> str:
     """How much of the space a search has decided about, in one sentence."""
-    rest = counts["in_interval"] - counts["trained"] - counts["pruned"]
+    rest = counts["in_interval"] - counts["trained"] - counts["pruned"] - counts.get("failed", 0)
+    exact = not any(name in counts for name in ("in_interval_error", "pruned_error"))
+
+    def number(name: str) -> str:
+        return f"{'about ' if f'{name}_error' in counts else ''}{whole(counts[name])}"
+
     left_out = [
-        f"{name.removeprefix('outside_')} {number:,}" for name, number in counts.items() if name.startswith("outside_")
+        f"{name.removeprefix('outside_')} {number(name)}"
+        for name in counts
+        if name.startswith("outside_") and not name.endswith("_error")
     ]
     limits = f" and the limits (left out by {', by '.join(left_out)})" if left_out else ""
+    failed = f", {number('failed')} failed" if "failed" in counts else ""
     return (
-        f"{counts['space']:,} architectures in the space, {counts['in_interval']:,} in the latency interval{limits}: "
-        f"{counts['trained']:,} trained, {counts['pruned']:,} pruned without training, {rest:,} not looked at"
+        f"{number('space')} architectures in the space, {number('in_interval')} in the latency interval{limits}: "
+        f"{number('trained')} trained{failed}, {number('pruned')} pruned without training, "
+        f"{'' if exact else 'about '}{whole(rest)} not looked at"
     )

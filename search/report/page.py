@@ -30,7 +30,8 @@ class Row:
 
     Latencies in ms at batch 1, as predicted and, where it was measured whole, as measured. `accuracy` in 0..1 is the
     mean of `runs` runs, None where all failed; `spread` the standard deviation of a run where there were several;
-    `expected` what the strategy's model says of it. `files` are titles and paths, relative to the page.
+    `expected` what the strategy's model says of it; `source` where a result came from that was not trained here.
+    `files` are titles and paths, relative to the page.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Row:
     expected: float | None = None
     measured_ms: float | None = None
     boundary: bool = False
+    source: str | None = None
     stages: list[dict[str, Any]] = field(default_factory=list)
     files: list[tuple[str, str]] = field(default_factory=list)
 
@@ -99,7 +101,18 @@ def page(
 
 def table_csv(rows: Sequence[Row]) -> str:
     """The candidates as CSV, a line each: what `Row` holds, without stages and files; empty where nothing is known."""
-    names = ("number", "code", "latency_ms", "measured_ms", "accuracy", "runs", "spread", "expected", "boundary")
+    names = (
+        "number",
+        "code",
+        "latency_ms",
+        "measured_ms",
+        "accuracy",
+        "runs",
+        "spread",
+        "expected",
+        "boundary",
+        "source",
+    )
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(names)

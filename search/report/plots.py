@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from prototxt_gen.errors import NotInstalledError
 from prototxt_gen.files import replacing
+from search.latency.overview import whole
 from search.strategies.strategy import Strategy, Trained
 
 
@@ -31,11 +32,14 @@ def draw_boundary(search: Strategy, path: str | os.PathLike[str]) -> None:
     top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     _draw_accuracies(top, search.trained(), search.boundary(), most)
     figure.suptitle(
-        f"{counts['trained']:,} networks trained, {counts['pruned']:,} pruned without training, "
-        f"of {counts['in_interval']:,} candidates",
+        f"{counts['trained']:,} networks trained, {_in_words(counts, 'pruned')} pruned without training, "
+        f"of {_in_words(counts, 'in_interval')} candidates",
         fontsize=13,
     )
-    _draw_candidates(bottom, latencies["pruned"], latencies["open"])
+    # Where there are too many candidates to list, each of a sample stands for so many.
+    shown = len(latencies["pruned"]) + len(latencies["open"])
+    each = (counts["in_interval"] - counts["trained"]) / shown if shown else 1.0
+    _draw_candidates(bottom, latencies["pruned"], latencies["open"], each)
     bottom.set_xlabel(f"predicted latency, ms ({search.table.target.get('engine')}, batch 1)")
     with replacing(path) as temporary:
         figure.savefig(temporary, format="png")
@@ -77,9 +81,18 @@ def _draw_accuracies(axes: Any, trained: Sequence[Trained], boundary: Sequence[T
     _bare(axes)
 
 
-def _draw_candidates(axes: Any, pruned: NDArray[np.float64], untouched: NDArray[np.float64]) -> None:
+def _in_words(counts: Mapping[str, int], name: str) -> str:
+    return f"{'about ' if f'{name}_error' in counts else ''}{whole(counts[name])}"
+
+
+def _draw_candidates(axes: Any, pruned: NDArray[np.float64], untouched: NDArray[np.float64], each: float) -> None:
     axes.hist(
-        [pruned, untouched], bins=60, stacked=True, color=["#2b5c7d", "#cfd8df"], label=["pruned", "not looked at"]
+        [pruned, untouched],
+        bins=60,
+        weights=[np.full(len(pruned), each), np.full(len(untouched), each)],
+        stacked=True,
+        color=["#2b5c7d", "#cfd8df"],
+        label=["pruned", "not looked at"],
     )
     axes.set_ylabel("candidates")
     axes.legend(loc="upper right", frameon=False)

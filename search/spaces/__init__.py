@@ -1,7 +1,18 @@
-"""Spaces: what a search may choose from. One file a kind of space; `codes.py` reads a space's one-line code."""
+"""Spaces: what a search may choose from. One file a kind of space; `reading.py` reads codes, names and files."""
 
 from search.spaces.backbones import BackboneSpace
-from search.spaces.codes import parse_space
+from search.spaces.decoders import DecoderSpace
+from search.spaces.documents import packaged_names, read_space, write_space
+from search.spaces.reading import parse_space
 from search.spaces.space import Architecture, Space
 
-__all__ = ["Architecture", "BackboneSpace", "Space", "parse_space"]
+__all__ = [
+    "Architecture",
+    "BackboneSpace",
+    "DecoderSpace",
+    "Space",
+    "packaged_names",
+    "parse_space",
+    "read_space",
+    "write_space",
+]

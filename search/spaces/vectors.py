@@ -19,3 +19,9 @@ def with_absent(widths: Sequence[int]) -> NDArray[np.float64]:
     """The heights in 0..1 of an absent block and of each width, by their logarithms; absent is half the narrowest."""
     logs = np.log(np.array([widths[0] / 2, *widths], dtype=np.float64))
     return np.asarray((logs - logs[0]) / (logs[-1] - logs[0]))
+
+
+def least_first(channels: Sequence[int]) -> NDArray[np.float64]:
+    """The heights in 0..1 of numbers that cannot be absent, by their logarithms: 0 for the least."""
+    logs = np.log(np.array(channels, dtype=np.float64))
+    return np.asarray((logs - logs[0]) / max(logs[-1] - logs[0], np.finfo(np.float64).tiny))

@@ -11,15 +11,36 @@ from __future__ import annotations
 import random
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prototxt_gen.errors import ArchitectureError
+from prototxt_gen.errors import ArchitectureError, UnsupportedError
+from search.latency.counting import Count
 from search.spaces.vectors import Vectors
+
+if TYPE_CHECKING:
+    from search.strategies.pruning import Pruning
 
 # Draws for each candidate, before those that are left are looked up one by one.
 _TRIES = 8
+
+# Where so many draws in a row give only what was there before, there is hardly anything else.
+_FRUITLESS = 10_000
+
+
+class Rest(Protocol):
+    """Some of the candidates, of which hardly any are left."""
+
+    def counted(self) -> Count:
+        """How many: exactly, or an unbiased estimate."""
+
+    def listed(self) -> Vectors | None:
+        """All of them (n, length), or None where they are too many to list."""
+
+    def sample(self, rng: random.Random, number: int) -> Vectors:
+        """So many (number, length), each time all equally likely; fewer where they can hardly be found."""
 
 
 class Candidates(ABC):
@@ -40,6 +61,13 @@ class Candidates(ABC):
     def count(self) -> int | None:
         """The exact number of candidates; None where it is too large to be known."""
 
+    def counted(self) -> Count:
+        """As `count`, or an unbiased estimate with its standard error. UnsupportedError where there is none."""
+        exactly = self.count()
+        if exactly is None:
+            raise UnsupportedError("candidates: their number is not known")
+        return Count(exactly)
+
     @abstractmethod
     def costs(self, vectors: Vectors) -> NDArray[np.float64]:
         """The costs (n,) of vectors (n, length), all of the space: latency in ms, where nothing else is said."""
@@ -50,7 +78,10 @@ class Candidates(ABC):
 
     @abstractmethod
     def sample(self, rng: random.Random, number: int) -> Vectors:
-        """So many candidates (number, length), each time all equally likely; none where there are none."""
+        """So many candidates (number, length), each time all equally likely.
+
+        Fewer where they can hardly be found, none where there are none.
+        """
 
     def listed(self) -> Vectors | None:
         """All candidates (n, length), each once; None where there are too many to list, or nobody can list them."""
@@ -59,7 +90,8 @@ class Candidates(ABC):
     def draw(self, rng: random.Random, number: int, without: Vectors) -> Vectors:
         """Up to so many candidates (number, length), all different and none of `without` (m, length).
 
-        Each is drawn evenly from those that are left then. Fewer come where fewer are left.
+        Each is drawn evenly from those that are left then. Fewer come where fewer are left, or where hardly any are
+        among very many.
         """
         taken = {vector.tobytes() for vector in np.ascontiguousarray(without, dtype=np.uint8)}
         found: list[Vectors] = []
@@ -72,8 +104,14 @@ class Candidates(ABC):
 
         rest = self.listed()
         if rest is None:
-            while len(found) < number and len(drawn := self.sample(rng, number - len(found))):
+            fruitless = 0
+            while len(found) < number and fruitless < _FRUITLESS:
+                before, drawn = len(found), self.sample(rng, number - len(found) + fruitless)
+                if not len(drawn):
+                    break
                 take(drawn)
+                fruitless = 0 if len(found) > before else fruitless + len(drawn)
+            found = found[:number]
         else:
             for _ in range(_TRIES * number if len(rest) else 0):
                 if len(found) < number:
@@ -82,6 +120,10 @@ class Candidates(ABC):
                 left = [place for place, vector in enumerate(rest) if vector.tobytes() not in taken]
                 take(rest[rng.sample(left, min(number - len(found), len(left)))])
         return np.array(found, dtype=np.uint8).reshape(-1, self.length)
+
+    def left_by(self, pruning: Pruning) -> Rest | None:
+        """What a rule leaves of the candidates, where it leaves hardly any; None where that is not looked for."""
+        return None
 
     def neighbours(self, vector: Vectors) -> Vectors:
         """The candidates (n, length) one step away: a coordinate's next larger or next smaller value that there is."""

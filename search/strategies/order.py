@@ -8,7 +8,7 @@ under y's last ones.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,3 +38,31 @@ def non_dominated(latencies: NDArray[np.float64], accuracies: NDArray[np.float64
         if better or (accuracies[index], latencies[index]) == (accuracies[last], latencies[last]):
             kept.append(index)
     return np.array(kept, dtype=np.intp)
+
+
+class Contradictions(NamedTuple):
+    """How well accuracies agree with what the order is assumed to mean.
+
+    `comparable` is how many pairs of different architectures x <= y there are, `contradicting` in how many of these x
+    is the more accurate one, `beyond` in how many it is so by more than a margin, `largest` by how much at most.
+    """
+
+    comparable: int
+    contradicting: int
+    beyond: int
+    largest: float
+
+
+def contradictions(vectors: Vectors, accuracies: NDArray[np.float64], margin: float = 0.0) -> Contradictions:
+    """What pairs of different vectors (n, length) with these accuracies (n,) say of the assumption."""
+    comparable = contradicting = beyond = 0
+    largest = 0.0
+    for place, (vector, accuracy) in enumerate(zip(vectors, accuracies, strict=True)):
+        below = precedes(vectors, vector)
+        below[place] = False
+        more = accuracies[below] - accuracy
+        comparable += len(more)
+        contradicting += int(np.count_nonzero(more > 0))
+        beyond += int(np.count_nonzero(more > margin))
+        largest = max(largest, float(more.max(initial=0.0)))
+    return Contradictions(comparable, contradicting, beyond, largest)

@@ -10,29 +10,24 @@ latency and accuracy alone: no candidate on the boundary of latency and accuracy
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import ArchitectureError
 from search.costs import Limits
 from search.latency import LatencyTable
-from search.latency.cells import share_error
 from search.latency.counting import Count
-from search.spaces import BackboneSpace
-from search.strategies.order import non_dominated
-from search.strategies.pruning import Pruning, Watched
+from search.spaces import Architecture, Space
+from search.spaces.vectors import Vectors
+from search.strategies.order import Contradictions, contradictions, non_dominated
+from search.strategies.pruning import Pruning, usual_margin
 from search.strategies.registry import chooser
 from search.strategies.space_candidates import SpaceCandidates
 from search.strategies.strategy import Trained
 from search.strategies.unpruned import Unpruned
-
-# Candidates that stand for all, where these are too many to list.
-_SAMPLED = 16384
 
 
 class PartialOrderPruning:
@@ -50,7 +45,7 @@ class PartialOrderPruning:
 
     def __init__(
         self,
-        space: BackboneSpace,
+        space: Space,
         table: LatencyTable,
         interval: tuple[float, float] = (0.0, math.inf),
         seed: int = 0,
@@ -66,22 +61,24 @@ class PartialOrderPruning:
         self.candidates = SpaceCandidates(space, table, interval, limits)
         self.limits = self.candidates.limits
         self.pruning = Pruning(self.candidates, margin)
-        self.chooser = kind(Unpruned(self.candidates, self.pruning), seed)
+        self.unpruned = Unpruned(self.candidates, self.pruning)
+        self.chooser = kind(self.unpruned, seed)
         self.results = self.chooser.results
         self.name = "partial order pruning"
         if (strategy, margin) != ("uniform", 0.0):
             self.name = f"{strategy}, {self.pruning}"
         # The seeds of a candidate's runs that were told, by its vector.
         self._told: dict[bytes, list[int]] = {}
-        self._sample: Watched | None = None
 
     @overload
-    def ask(self) -> Backbone | None: ...
+    def ask(self) -> Architecture | None: ...
 
     @overload
-    def ask(self, number: int, training: Sequence[Backbone] = ()) -> list[Backbone]: ...
+    def ask(self, number: int, training: Sequence[Architecture] = ()) -> list[Architecture]: ...
 
-    def ask(self, number: int | None = None, training: Sequence[Backbone] = ()) -> Backbone | list[Backbone] | None:
+    def ask(
+        self, number: int | None = None, training: Sequence[Architecture] = ()
+    ) -> Architecture | list[Architecture] | None:
         """The next candidate to train; None when every one is trained or pruned. Asking again gives the same one.
 
         With a `number`, up to so many different ones, fewer where fewer are left; none of them is in `training`.
@@ -93,7 +90,7 @@ class PartialOrderPruning:
             return asked
         return asked[0] if asked else None
 
-    def tell(self, architecture: Backbone, accuracy: float | None, seed: int = 0) -> None:
+    def tell(self, architecture: Architecture, accuracy: float | None, seed: int = 0) -> None:
         """Enters a candidate's accuracy in 0..1, None where its training failed; another `seed` is another run.
 
         ArchitectureError for an architecture outside the space, the interval or the limits, for one that was told
@@ -117,6 +114,10 @@ class PartialOrderPruning:
         """All candidates whose accuracies were told, in the order in which they first were."""
         return self._trained(range(len(self.results.vectors)))
 
+    def runs_of(self, architecture: Architecture) -> list[float]:
+        """The accuracies of a candidate's runs, as they were told; none where it was not trained."""
+        return self.results.runs_of(self.space.encode(architecture))
+
     def boundary(self) -> list[Trained]:
         """The trained candidates that no other beats, fastest first: by expected accuracy where the strategy has one.
 
@@ -138,49 +139,47 @@ class PartialOrderPruning:
             "trained": Count(len(self.results.vectors)),
             "pruned": self._pruned(),
         }
-        if len(self.results.failed):
-            counts["failed"] = Count(len(self.results.failed))
+        if failed := len(self._failed()):
+            counts["failed"] = Count(failed)
         if self.limits:
             counts |= {f"outside_{name}": number for name, number in self.candidates.left_out().items()}
         errors = {f"{name}_error": math.ceil(count.error) for name, count in counts.items() if count.error}
         return {"space": self.space.count(), **{name: count.number for name, count in counts.items()}, **errors}
+
+    def contradictions(self) -> Contradictions:
+        """How many pairs of trained candidates speak against the order's assumption, and how many beyond noise.
+
+        Noise is `usual_margin`, whatever margin is pruned by.
+        """
+        return contradictions(self.results.vectors, self.results.accuracies, usual_margin(self.results))
 
     def latencies(self) -> dict[str, NDArray[np.float64]]:
         """Predicted latencies in ms, each (n,), of the candidates that are "trained", "pruned", and neither: "open".
 
         Where the candidates are too many to list, the latter two are those of a sample.
         """
-        watched = self._watched()
-        trained, pruned = self._in_training(watched)
+        vectors, pruned = self.unpruned.shown()
+        known = {vector.tobytes() for vector in np.concatenate([self.results.vectors, self.results.failed])}
+        others = np.array([vector.tobytes() not in known for vector in vectors], dtype=bool)
+        costs = self.candidates.costs(vectors)
         return {
             "trained": self.results.costs.copy(),
-            "pruned": watched.costs[pruned],
-            "open": watched.costs[~(trained | pruned)],
+            "pruned": costs[pruned & others],
+            "open": costs[~pruned & others],
         }
 
-    def _watched(self) -> Watched:
-        """All candidates, or where these are too many a sample of them."""
-        if self._sample is None:
-            vectors = self.candidates.listed()
-            if vectors is None:
-                vectors = self.candidates.sample(random.Random(0), _SAMPLED)
-            self._sample = Watched(vectors, self.candidates.costs(vectors))
-        return self._sample
-
-    def _in_training(self, watched: Watched) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """Which (n,) of these are trained, and which others are pruned."""
-        known = {vector.tobytes() for vector in self.results.vectors}
-        trained = np.array([vector.tobytes() in known for vector in watched.vectors], dtype=bool)
-        return trained, watched.pruned(self.pruning) & ~trained
-
     def _pruned(self) -> Count:
-        watched = self._watched()
-        pruned = int(self._in_training(watched)[1].sum())
-        if self.candidates.listed() is not None:
-            return Count(pruned)
-        whole, share = self.candidates.counted(), pruned / len(watched.vectors)
-        error = whole.number * share_error(pruned, len(watched.vectors))
-        return Count(round(whole.number * share), math.hypot(error, whole.error * share))
+        """How many are pruned, of those neither trained nor failed."""
+        whole, left = self.candidates.counted(), self.unpruned.counted()
+        done = np.concatenate([self.results.vectors, self._failed()])
+        done_and_pruned = int(self.pruning.pruned(done).sum())
+        return Count(max(0, whole.number - left.number - done_and_pruned), math.hypot(whole.error, left.error))
+
+    def _failed(self) -> Vectors:
+        """Those (n, length) of which no run came to an accuracy."""
+        trained = {vector.tobytes() for vector in self.results.vectors}
+        failed = {vector.tobytes(): vector for vector in self.results.failed if vector.tobytes() not in trained}
+        return np.array(list(failed.values()), dtype=np.uint8).reshape(-1, self.candidates.length)
 
     def _trained(self, places: Sequence[int]) -> list[Trained]:
         results = self.results

@@ -24,15 +24,21 @@ SPREADS = 2.5
 #: The spread that is taken for a run's where no candidate was run twice: that of the tables of docs/search.md.
 USUAL_SPREAD = 0.0016
 
-# Comparisons at a time: what is worked on stays in the processor's cache.
-_AT_ONCE = 1 << 20
+# Candidates that are compared at a time: what is worked on stays in the processor's cache.
+_AT_ONCE = 4096
+
+
+def usual_margin(results: Results) -> float:
+    """SPREADS times the measured spread of a run, or as long as no candidate was run twice, of USUAL_SPREAD."""
+    spread = results.spread()
+    return SPREADS * (USUAL_SPREAD if spread is None else spread)
 
 
 class Pruning:
     """The rule: arrays of the trained candidates, none of the space.
 
-    `margin` is an accuracy in 0..1: 0 is the paper's rule, infinity prunes nothing, None is SPREADS times the measured
-    spread of a run, or of USUAL_SPREAD as long as no candidate was run twice. On ties: a candidate exactly as fast as
+    `margin` is an accuracy in 0..1: 0 is the paper's rule, infinity prunes nothing, None is
+    `usual_margin`. On ties: a candidate exactly as fast as
     y_w is not pruned, and a network that is more accurate than w by exactly the margin can be y_w.
     """
 
@@ -52,28 +58,38 @@ class Pruning:
     def update(self, results: Results) -> None:
         """The rule follows from these results alone; whatever was told before is forgotten."""
         #: The margin that holds now.
-        self.margin = self._asked
-        if self.margin is None:
-            spread = results.spread()
-            self.margin = SPREADS * (USUAL_SPREAD if spread is None else spread)
+        self.margin = usual_margin(results) if self._asked is None else self._asked
         accuracies = results.accuracies
         order = np.argsort(accuracies, kind="stable")
         # The fastest of those from each place in the order of accuracies on.
         fastest = np.append(np.minimum.accumulate(results.costs[order][::-1])[::-1], np.inf)
         rivals = np.searchsorted(accuracies[order], accuracies + self.margin)
         ceilings = fastest[rivals]
-        useful = np.flatnonzero(np.isfinite(ceilings))
-        #: Each w (m, length) that has a y_w, and Lat(y_w) (m,): what lies below w and costs more is pruned.
+        useful = np.argsort(ceilings, kind="stable")[: np.count_nonzero(np.isfinite(ceilings))]
+        #: Each w (m, length) that has a y_w, and Lat(y_w) (m,), ascending: what lies below w and costs more is pruned.
         self.tops, self.ceilings = results.vectors[useful], ceilings[useful]
+        self._above: NDArray[np.uint64] | None = None
 
     def ceilings_of(self, vectors: Vectors) -> NDArray[np.float64]:
         """What candidates (n, length) may cost at most, not to be pruned (n,): infinity where nothing prunes them."""
         found = np.full(len(vectors), np.inf)
-        rows = max(1, _AT_ONCE // max(1, self.tops.size))
-        for start in range(0, len(vectors) if len(self.tops) else 0, rows):
-            part = vectors[start : start + rows]
-            below = np.less_equal(part[:, None], self.tops).all(axis=-1)
-            found[start : start + rows] = np.where(below, self.ceilings, np.inf).min(axis=1)
+        if not len(self.tops):
+            return found
+        if self._above is None:
+            self._above = _above(self.tops)
+        largest = self._above.shape[1] - 1
+        for start in range(0, len(vectors), _AT_ONCE):
+            columns = np.minimum(vectors[start : start + _AT_ONCE], largest).T
+            words = self._above[0].take(columns[0], axis=0)
+            for above, column in zip(self._above[1:], columns[1:], strict=True):
+                words &= above.take(column, axis=0)
+            # The first w of all that a candidate lies below has the least ceiling.
+            place = (words != 0).argmax(axis=1)
+            word = words[np.arange(len(words)), place]
+            below = np.flatnonzero(word)
+            lowest = word[below] & (~word[below] + np.uint64(1))
+            bit = np.frexp(lowest.astype(np.float64))[1] - 1
+            found[start + below] = self.ceilings[64 * place[below] + bit]
         return found
 
     def pruned(self, vectors: Vectors) -> NDArray[np.bool_]:
@@ -81,25 +97,13 @@ class Pruning:
         return self.candidates.costs(vectors) > self.ceilings_of(vectors)
 
 
-class Watched:
-    """Candidates (n, length) whose ceilings are kept, so that a new result costs one comparison with each of them."""
+def _above(tops: Vectors) -> NDArray[np.uint64]:
+    """By coordinate and value, which tops (m, length) have at least this value there: bits in words, the first lowest.
 
-    def __init__(self, vectors: Vectors, costs: NDArray[np.float64]) -> None:
-        self.vectors = vectors
-        self.costs = costs
-        self._ceilings = np.full(len(vectors), np.inf)
-        self._known: dict[bytes, float] = {}
-
-    def pruned(self, pruning: Pruning) -> NDArray[np.bool_]:
-        """Which (n,) of them the rule leaves out."""
-        now = {top.tobytes(): float(cost) for top, cost in zip(pruning.tops, pruning.ceilings, strict=True)}
-        if any(now.get(top, math.inf) > cost for top, cost in self._known.items()):
-            # Another run of a candidate has taken something back.
-            self._ceilings[:] = np.inf
-            self._known = {}
-        for top, cost in now.items():
-            if cost < self._known.get(top, math.inf):
-                below = np.less_equal(self.vectors, np.frombuffer(top, np.uint8)).all(axis=1)
-                self._ceilings[below] = np.minimum(self._ceilings[below], cost)
-        self._known = now
-        return self.costs > self._ceilings
+    (length, values, words); the last value is larger than any top has.
+    """
+    values = np.arange(int(tops.max(initial=0)) + 2)
+    bits = np.packbits(tops.T[:, None] >= values[:, None], axis=-1, bitorder="little")
+    padded = np.zeros((*bits.shape[:2], -(-bits.shape[2] // 8) * 8), dtype=np.uint8)
+    padded[:, :, : bits.shape[2]] = bits
+    return padded.view(np.dtype("<u8")).astype(np.uint64)

@@ -16,14 +16,15 @@ from prototxt_gen.errors import ArchitectureError
 from search.costs import Limits, checked_limits, cost_graph, in_words
 from search.latency import LatencyTable
 from search.latency.counting import Count
-from search.latency.graphs import Bound, Graph
+from search.latency.graphs import Bound
 from search.latency.listing import listed
 from search.latency.overview import Overview, whole
-from search.spaces import BackboneSpace
+from search.spaces import Space
 from search.spaces.vectors import Vectors
-from search.spaces.ways import NONE
+from search.strategies.boxes import Boxes
 from search.strategies.candidates import Candidates
 from search.strategies.drawing import MOST_DRAWS, Drawing, counted
+from search.strategies.pruning import Pruning
 
 # So many candidates are held as a list, and everything that is told of them is exact.
 LISTED_AT_MOST = 300_000
@@ -40,7 +41,7 @@ class SpaceCandidates(Candidates):
 
     def __init__(
         self,
-        space: BackboneSpace,
+        space: Space,
         table: LatencyTable,
         interval: tuple[float, float] = (0.0, math.inf),
         limits: Limits | None = None,
@@ -50,7 +51,7 @@ class SpaceCandidates(Candidates):
         self.interval = interval
         self.limits = checked_limits(limits, space)
         self.overview = Overview(space, table)
-        self.heights = _heights(space)
+        self.heights = space.heights
         self._latency = Bound(self.overview.graph, *self.overview.nanoseconds(interval))
         #: What is limited, by name: "latency" and costs.
         self.bounds = {"latency": self._latency}
@@ -63,7 +64,7 @@ class SpaceCandidates(Candidates):
         return self.table.milliseconds(self._latency.graph.costs(vectors))
 
     def contains(self, vectors: Vectors) -> NDArray[np.bool_]:
-        inside = _holds(self._latency.graph, vectors)
+        inside = self.space.holds(vectors)
         for bound in self.bounds.values():
             inside[inside] = bound.holds(vectors[inside])
         return inside
@@ -73,7 +74,6 @@ class SpaceCandidates(Candidates):
         return None if found.error else found.number
 
     def counted(self) -> Count:
-        """How many candidates there are: exactly, or where that would take listing too many, an estimate."""
         return self._counted
 
     @cached_property
@@ -94,6 +94,9 @@ class SpaceCandidates(Candidates):
         if rest is not None:
             return rest[[rng.randrange(len(rest)) for _ in range(number if len(rest) else 0)]]
         return self._drawing.sample(rng, number)
+
+    def left_by(self, pruning: Pruning) -> Boxes:
+        return Boxes(list(self.bounds.values()), pruning, lambda ms: self.overview.nanoseconds((-math.inf, ms))[1])
 
     def left_out(self) -> dict[str, Count]:
         """How many of the whole space each limit leaves out, by name; one architecture may be left out by several."""
@@ -130,22 +133,3 @@ class SpaceCandidates(Candidates):
 
 def _words(number: Count) -> str:
     return f"{'about ' if number.error else ''}{whole(number.number)}"
-
-
-def _holds(graph: Graph, vectors: Vectors) -> NDArray[np.bool_]:
-    """Which (n,) of any vectors (n, length) are of the space."""
-    inside = np.ones(len(vectors), dtype=bool)
-    states = np.zeros(len(vectors), dtype=np.int64)
-    for layer, column in zip(graph.layers, vectors.T, strict=True):
-        inside &= column < layer.after.shape[1]
-        states = np.where(inside, layer.after[states, np.where(inside, column, 0)], 0)
-        inside &= states != NONE
-        states[~inside] = 0
-    return inside & (states == 0)
-
-
-def _heights(space: BackboneSpace) -> tuple[NDArray[np.float64], ...]:
-    """Widths by their logarithm, an absent block as far below the narrowest as half its width."""
-    logs = np.log2([space.widths[0] / 2, *space.widths])
-    heights = (logs - logs[0]) / (logs[-1] - logs[0])
-    return (heights,) * sum(most for _, most in space.depths)

@@ -8,9 +8,8 @@ from typing import NamedTuple, Protocol, overload
 import numpy as np
 from numpy.typing import NDArray
 
-from prototxt_gen.architectures import Backbone
 from search.latency import LatencyTable
-from search.spaces import BackboneSpace
+from search.spaces import Architecture, Space
 
 
 class Trained(NamedTuple):
@@ -19,7 +18,7 @@ class Trained(NamedTuple):
     `expected` is what the strategy expects of its accuracy after all results, where it has a model of it.
     """
 
-    architecture: Backbone
+    architecture: Architecture
     latency: float
     accuracy: float
     expected: float | None = None
@@ -37,7 +36,7 @@ class Strategy(Protocol):
         """The strategy in words: a study begun with one strategy cannot go on with another."""
 
     @property
-    def space(self) -> BackboneSpace:
+    def space(self) -> Space:
         """What is searched."""
 
     @property
@@ -49,18 +48,20 @@ class Strategy(Protocol):
         """(least, most) of each other cost that is limited (see search/costs.py)."""
 
     @overload
-    def ask(self) -> Backbone | None: ...
+    def ask(self) -> Architecture | None: ...
 
     @overload
-    def ask(self, number: int, training: Sequence[Backbone] = ()) -> list[Backbone]: ...
+    def ask(self, number: int, training: Sequence[Architecture] = ()) -> list[Architecture]: ...
 
-    def ask(self, number: int | None = None, training: Sequence[Backbone] = ()) -> Backbone | list[Backbone] | None:
+    def ask(
+        self, number: int | None = None, training: Sequence[Architecture] = ()
+    ) -> Architecture | list[Architecture] | None:
         """The next candidate to train; None when none is left. Asking again gives the same one.
 
         With a `number`, up to so many different ones, fewer where fewer are left; none of them is in `training`.
         """
 
-    def tell(self, architecture: Backbone, accuracy: float | None, seed: int = 0) -> None:
+    def tell(self, architecture: Architecture, accuracy: float | None, seed: int = 0) -> None:
         """Enters the accuracy in 0..1 of a candidate, None where its training failed; another `seed` is another run.
 
         ArchitectureError when it is not a candidate or was told before with this seed, or when the accuracy is not in
@@ -69,6 +70,9 @@ class Strategy(Protocol):
 
     def trained(self) -> list[Trained]:
         """All accuracies that were told, in that order."""
+
+    def runs_of(self, architecture: Architecture) -> list[float]:
+        """The accuracies of a candidate's runs, as they were told; none where it was not trained."""
 
     def boundary(self) -> list[Trained]:
         """The trained candidates that no other beats (see strategies/order.py), fastest first."""

@@ -4,25 +4,39 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import FileError
 from prototxt_gen.files import reason
+from search.spaces import Architecture
 
 STUDY = "study.db"
 LATENCY_TABLE = "latency.json"
 BOUNDARY = "boundary.json"
+# Of processes, not of people: who uses the folder, who begins the search, which workers live.
 LOCK = ".lock"
+BEGINNING = ".beginning"
+WORKERS = ".workers"
+# Why trainings came to nothing, one file each.
+FAILURES = "failed"
 
 # In the folder of a network.
 WEIGHTS = "weights.caffemodel"
+WEIGHTS_OF_ANY_RUN = "weights*.caffemodel"
 DEPLOY = "deploy.prototxt"
 TRAIN_VAL = "train_val.prototxt"
 SOLVER = "solver.prototxt"
+# The same network with batch norm merged into its convolutions.
+MERGED = "merged.prototxt"
+MERGED_WEIGHTS = "merged.caffemodel"
 
 
-def network_folder(folder: Path, architecture: Backbone) -> Path:
+def network_folder(folder: Path, architecture: Architecture | str) -> Path:
     """Where the files of a candidate lie."""
     return folder / "networks" / str(architecture)
+
+
+def weights_file(folder: Path, architecture: Architecture | str, run: int) -> Path:
+    """Where the weights of a candidate's run lie; runs are numbered from 0."""
+    return network_folder(folder, architecture) / (WEIGHTS if run == 0 else f"weights.run{run}.caffemodel")
 
 
 def make_folder(folder: Path) -> None:

@@ -24,7 +24,7 @@ def digits(size: tuple[int, int]) -> Dataset:
     try:
         from sklearn.datasets import load_digits
     except ImportError as fault:
-        raise NotInstalledError("scikit-learn", "demo", "the handwritten digits") from fault
+        raise NotInstalledError("scikit-learn", "digits", "the handwritten digits") from fault
     loaded = load_digits()
     # 16 is white; nearest whole greys, so that the images could be saved and read as they are.
     small = np.rint(loaded.images * (255 / 16)).astype(np.uint8)

@@ -20,7 +20,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 from prototxt_gen.errors import ArchitectureError, FileError, NotInstalledError
 from search.training.dataset import Dataset, Split, preprocess
-from search.training.schedule import Schedule
 
 #: Digits and capitals without O and I, which in some font look like 0 and 1.
 CHARACTERS = "0123456789ABCDEFGHJKLMNPQRSTUVWXYZ"
@@ -34,8 +33,6 @@ FONTS = (
 )
 #: How many images there are to train on, and held out.
 TRAIN, HELD_OUT = 16_000, 4_000
-#: A training on them: each image once, in 250 steps. Many different images tell more than few that are seen often.
-SCHEDULE = Schedule(epochs=1, batch_size=64, base_lr=0.1)
 
 # What is drawn at random, evenly between these limits. Lengths are shares of the image's shorter side.
 TURN = (-12.0, 12.0)  # degrees

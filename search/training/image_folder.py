@@ -41,7 +41,9 @@ def image_folder(root: str | os.PathLike[str], size: tuple[int, int]) -> Dataset
     """
     base = Path(root)
     if not base.is_dir():
-        raise FileError(f"{base}: no such folder; expected `digits` or a folder with a sub-folder for each class")
+        raise FileError(
+            f"{base}: no such folder; expected `digits`, `glyphs` or a folder with a sub-folder for each class"
+        )
     divided = (base / "train").is_dir() and (base / "val").is_dir()
     names = {path.name for path in base.glob("[!.]*") if path.is_dir()}
     if not divided and "train" in names and names <= PARTS:

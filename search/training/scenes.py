@@ -73,7 +73,7 @@ class Scenes:
         """To train, label maps (n, height, width) uint8 in the input's size; to measure, each in its file's own."""
         found = [self._read(self.frames[index], rng, augmentation) for index in indices]
         inputs = torch.from_numpy(np.stack([pixels for pixels, _ in found]))
-        targets = [torch.from_numpy(np.ascontiguousarray(labels)) for _, labels in found]
+        targets = [torch.from_numpy(labels.copy()) for _, labels in found]
         return Batch(inputs, targets if rng is None else torch.stack(targets))
 
     def loss(self, outputs: torch.Tensor, targets: torch.Tensor, smoothing: float) -> torch.Tensor:

@@ -7,7 +7,14 @@ import json
 from pathlib import Path
 
 from caffe_zoo.commands.missing_parts import check_space
-from caffe_zoo.commands.options import add_batch, add_engine, count, engine_of, percent
+from caffe_zoo.commands.options import add_batch, add_engine, add_space, count, engine_of, percent
+from prototxt_gen.errors import UnsupportedError
+
+# How a table that was made elsewhere is checked, by how it was made.
+_INSTEAD = {
+    "fitted": "`dongfeng profile fit` leaves networks out in turn, and prints how far off their predictions are",
+    "imported": "`dongfeng profile export --check N` takes whole networks along, and `import` compares them",
+}
 
 EXAMPLE = "dongfeng profile check latency.json --space CODE --networks 60 --plot scatter.png"
 
@@ -15,7 +22,7 @@ EXAMPLE = "dongfeng profile check latency.json --space CODE --networks 60 --plot
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The table, the networks, the limit, and where the results go."""
     parser.add_argument("table", type=Path, metavar="TABLE", help="a latency table, measured on this machine")
-    parser.add_argument("--space", required=True, metavar="CODE", help="the networks to draw from")
+    add_space(parser, "the networks to draw from", required=True)
     parser.add_argument("--networks", type=count, default=60, metavar="N", help="how many (default: 60)")
     parser.add_argument(
         "--rounds", type=count, default=24, metavar="N", help="how often each runs among the others (default: 24)"
@@ -40,9 +47,17 @@ def run(args: argparse.Namespace) -> int:
     from prototxt_gen.files import write_bytes
     from search import LatencyTable, parse_space
     from search.latency.checking import check, unseen_networks
+    from search.latency.targets import target_words
     from search.report.scatter import draw_scatter
 
     table, space = LatencyTable.load(args.table), parse_space(args.space)
+    method = table.origin.get("method", "measured")
+    if method != "measured":
+        instead = _INSTEAD.get(method, "its networks are to be timed where it comes from")
+        raise UnsupportedError(
+            f"{args.table}: found a table of {target_words(table.target)}, {method}; expected one that "
+            f"`dongfeng profile measure` made here, as check times networks on this machine: {instead}"
+        )
     check_space(space, table, args.table)
     table = table.plain() if args.plain else table
     engine = engine_of(args, args.batch or 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from caffe_zoo.commands.networks import resolve_architecture
-from caffe_zoo.commands.options import percent, size
+from caffe_zoo.commands.options import add_space, percent, size
 from prototxt_gen.errors import FormatError
 from prototxt_gen.files import read_bytes
 
@@ -41,9 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a line for each network timed: its code or its name in the zoo, and milliseconds; the first line is "
         "`architecture,ms`; lines without milliseconds are left out",
     )
-    parser.add_argument(
-        "--space", metavar="CODE", help="hold all parts of this space, those that no network timed has, too"
-    )
+    add_space(parser, "hold all parts of this space, those that no network timed has, too")
     parser.add_argument(
         "--input-size", type=size, metavar="HxW", help="size of the images; default: the space's, or the networks' own"
     )
@@ -66,6 +64,11 @@ def run(args: argparse.Namespace) -> int:
 
     space = parse_space(args.space) if args.space else None
     times = read_times(args.times)
+    if times.untimed and not times.ms:
+        raise FormatError(
+            f"{', '.join(map(str, args.times))}: found no milliseconds behind any of the {len(times.untimed)} "
+            "networks: time them on the device and fill these in"
+        )
     shape = (1, 3, *args.input_size) if args.input_size else None
     target = {"device": args.device_name} | ({"precision": args.precision} if args.precision else {})
     table = LatencyTable.fit(times.networks, times.ms, space=space, input_shape=shape, target=target)

@@ -60,7 +60,7 @@ def fit_networks(
     ms = _checked_times(networks, times)
     cut = [parts(network, shape) for network, shape in zip(networks, shapes, strict=True)]
     sizes = _sizes(networks, cut, input_shape)
-    if isinstance(space, Space) and tuple(space.input_shape) not in sizes:
+    if isinstance(space, Space) and sizes and tuple(space.input_shape) not in sizes:
         raise CaffeError(
             f"space: found inputs of {_by(space.input_shape)}, expected those of the networks timed, "
             f"{' or '.join(map(_by, sizes))}: times of one size tell nothing of another"

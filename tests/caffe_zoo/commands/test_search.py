@@ -139,7 +139,7 @@ def test_a_folder_of_images(tmp_path, capsys):
             pixels = rng.integers(brightness - 40, brightness + 40, (20, 24, 3)).astype(np.uint8)
             Image.fromarray(pixels).save(tmp_path / "images" / name / f"{number}.png")
     space = "s4-8_b1-2_w8-16_c2_i3x16x16"
-    words = ["--data", str(tmp_path / "images"), "--trials", "2", "--epochs", "4", "--space", space]
+    words = ["--data", str(tmp_path / "images"), "--trials", "2", "--epochs", "16", "--space", space]
     assert command(*words, "--out", str(tmp_path / "run")) == 0
     document = json.loads((tmp_path / "run" / "boundary.json").read_text())
     assert document["classes"] == ["day", "night"]

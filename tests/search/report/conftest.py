@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pytest
 
 from converters import make_engine
-from search import Dataset, Schedule, digits, draw_boundary, parse_space, run_search, write_report
+from search import Dataset, Schedule, digits, parse_space, publish, run_search, write_report
 from search.report.boundary import Found
 from search.strategies.strategy import Strategy
 
@@ -31,5 +31,5 @@ def finished(tmp_path_factory) -> Finished:
     limits = {"parameters": (0, math.inf)}
     search = run_search(space, data, folder, engine, trials=4, limits=limits, schedule=schedule)
     found = write_report(search, folder, engine, data, schedule)
-    draw_boundary(search, folder / "boundary.png")
+    publish(folder)
     return Finished(folder, search, data, found)

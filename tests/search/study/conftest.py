@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from tests.search.study import postgres as postgres_here
 
 
 @pytest.fixture(scope="package")
@@ -25,3 +31,25 @@ def undisturbed(small, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed") / "run"
     small.search_in(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[postgres_here.Server]:
+    """A PostgreSQL on loopback."""
+    if (reason := postgres_here.missing()) is not None:
+        pytest.skip(reason)
+    with postgres_here.server() as started:
+        yield started
+
+
+@pytest.fixture(scope="package", autouse=True)
+def _quick_files() -> Iterator[None]:
+    """Databases that need not survive a crash of the machine."""
+
+    def relax(connection, record) -> None:
+        if isinstance(connection, sqlite3.Connection):
+            connection.execute("PRAGMA synchronous = OFF")
+
+    event.listen(Engine, "connect", relax)
+    yield
+    event.remove(Engine, "connect", relax)

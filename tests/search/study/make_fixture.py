@@ -7,6 +7,8 @@ wrote it. The weights of the boundary are not kept, they are too large.
 from __future__ import annotations
 
 import json
+import os
+import platform
 import sqlite3
 import sys
 import tempfile
@@ -15,7 +17,8 @@ from pathlib import Path
 
 import small_search as small
 
-from search.study.storage import FORMAT, StoredStudy, settings_of
+from search.study.storage import FORMAT, join_study
+from search.study.trainings import Key
 
 
 def main() -> None:
@@ -26,13 +29,15 @@ def main() -> None:
         folder = Path(temporary)
         search = small.search_in(folder, schedule=small.FIXTURE_SCHEDULE, trials=small.FIXTURE_TRIALS)
         # One more training begins and is never finished, as when its process is killed.
-        settings = settings_of(search, small.made_up_data().identity, (0.0, float("inf")), small.FIXTURE_SCHEDULE)
         following = search.ask()
-        StoredStudy(folder / "study.db", settings).begin(following)
+        study = join_study(folder / "study.db")
+        study.claim(Key(str(following), 0), study.read(), grace=0.0)
+        study.close()
         target.mkdir(parents=True)
         (target / "latency.json").write_bytes((folder / "latency.json").read_bytes())
         with closing(sqlite3.connect(folder / "study.db")) as database:
-            (target / "study.sql").write_text("\n".join(database.iterdump()) + "\n", "utf-8")
+            dump = "\n".join(database.iterdump()) + "\n"
+            (target / "study.sql").write_text(dump.replace(f"{platform.node()}:{os.getpid()}", "machine:1"), "utf-8")
     expected = {
         "trained": [[str(one.architecture), one.latency, one.accuracy] for one in search.trained()],
         "boundary": [str(one.architecture) for one in search.boundary()],

@@ -12,8 +12,10 @@ import torch
 
 from prototxt_gen.summary import summarize
 from search.spaces import BackboneSpace
-from search.study import loop
+from search.study import loop, working
 from search.study.storage import NAME
+from search.study.trainings import Trainings
+from search.training import trainer
 from search.training.dataset import Dataset, Split
 from search.training.schedule import Schedule
 from tests.search.latency.fake_engines import FakeEngine
@@ -48,7 +50,13 @@ def made_up_engine() -> FakeEngine:
 def search_in(folder, **changes):
     # Sums in another number of threads round otherwise, and other tests may have chosen one.
     torch.set_num_threads(1)
-    arguments = {"space": SPACE, "data": made_up_data(), "engine": made_up_engine()}
+    arguments = {
+        "space": SPACE,
+        "data": made_up_data(),
+        "engine": made_up_engine(),
+        "strategy": "uniform",
+        "margin": 0.0,
+    }
     return loop.run_search(out=folder, **(arguments | {"trials": TRIALS, "schedule": SCHEDULE} | changes))
 
 
@@ -60,20 +68,20 @@ def trials_of(folder, state) -> list[tuple[str, list[float]]]:
 def die_at(folder: Path, place: str, training: int) -> None:
     """Runs a search that kills itself, as `kill -9` does, at a place in one of its trainings."""
     begun = 0
-    real_train, real_save, real_ask = loop.train, loop.save_weights, optuna.Study.ask
+    real_train, real_save, real_show = trainer.train, working.save_weights, Trainings.show
 
     def die(here: str) -> None:
         if here == place and begun == training:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def ask(self, *arguments, **keywords):
+    def show(self, *arguments):
         nonlocal begun
         begun += 1
-        trial = real_ask(self, *arguments, **keywords)
-        die("asked")
-        return trial
+        shown = real_show(self, *arguments)
+        die("claimed")
+        return shown
 
-    def train(net, data, schedule, device, report):
+    def train(net, data, schedule, device, report, **more):
         with (folder.parent / "trained.txt").open("a") as log:
             log.write(f"{net.name}\n")
         steps = iter(range(10**6))
@@ -83,12 +91,12 @@ def die_at(folder: Path, place: str, training: int) -> None:
                 die("training")
             report(share, accuracy)
 
-        return real_train(net, data, schedule, device, told)
+        return real_train(net, data, schedule, device, told, **more)
 
     def save_weights(weights, path, net):
         die("trained")
         real_save(weights, path, net)
         die("saved")
 
-    loop.train, loop.save_weights, optuna.Study.ask = train, save_weights, ask
+    trainer.train, working.save_weights, Trainings.show = train, save_weights, show
     search_in(folder)

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from prototxt_gen.errors import FormatError
+from search.study.storage import FORMAT, join_study
+
 FIXTURES = sorted((Path(__file__).parent / "fixtures").iterdir())
 
 
@@ -24,9 +27,13 @@ def stored(fixture: Path, folder: Path) -> dict:
     return expected
 
 
-def test_there_is_one_of_this_format():
-    from search.study.storage import FORMAT
+def code_of_format(folder: Path) -> str:
+    with closing(sqlite3.connect(folder / "study.db")) as database:
+        ((stored,),) = database.execute("SELECT value_json FROM study_user_attributes WHERE key = 'format'")
+    return json.loads(stored)
 
+
+def test_there_is_one_of_this_format():
     assert FORMAT.replace(" ", "_") in {path.name for path in FIXTURES}
 
 
@@ -38,9 +45,43 @@ def test_a_stored_study_is_read_and_gone_on_with(small, tmp_path, fixture):
     assert [[str(one.architecture), one.latency, one.accuracy] for one in read.trained()] == expected["trained"]
     assert [str(one.architecture) for one in read.boundary()] == expected["boundary"]
     assert read.counts() == expected["counts"]
+    assert code_of_format(tmp_path) == FORMAT
     # The training that was killed is begun anew.
     gone_on = small.search_in(tmp_path, schedule=small.FIXTURE_SCHEDULE, trials=begun + 1)
     assert gone_on.trained()[:begun] == read.trained()
     assert str(gone_on.trained()[begun].architecture) == expected["next"]
     assert [code for code, _ in small.trials_of(tmp_path, small.FAILED)] == [expected["next"]]
     assert small.trials_of(tmp_path, small.RUNNING) == []
+
+
+FIRST = next(path for path in FIXTURES if path.name == "dongfeng_study_1")
+
+
+def test_a_study_of_the_first_format_is_refused_as_it_is(small, tmp_path):
+    """With other settings than it was begun with; and by a worker, which has no settings to bring."""
+    stored(FIRST, tmp_path)
+    before = (tmp_path / "study.db").read_bytes()
+    with pytest.raises(FormatError, match="strategy: was uniform, is additive"):
+        small.search_in(tmp_path, schedule=small.FIXTURE_SCHEDULE, strategy="additive")
+    with pytest.raises(FormatError, match=r"found 'dongfeng study 1', .* `dongfeng search` .* brings it there"):
+        join_study(tmp_path / "study.db")
+    assert code_of_format(tmp_path) == "dongfeng study 1"
+    assert len((tmp_path / "study.db").read_bytes()) == len(before)
+
+
+@pytest.mark.parametrize(
+    ("statement", "named"),
+    [
+        ("DELETE FROM trial_user_attributes", "trial 0: architecture .*expected"),
+        ("UPDATE trial_user_attributes SET value_json = '7'", "trial 0: architecture: found 7"),
+        ("UPDATE trial_user_attributes SET value_json = '\"b8\"'", "trial 0: architecture .*b8.*expected"),
+    ],
+)
+def test_what_was_spoilt_in_the_first_format_is_named(small, tmp_path, statement, named):
+    stored(FIRST, tmp_path)
+    with closing(sqlite3.connect(tmp_path / "study.db")) as database:
+        database.execute(statement)
+        database.commit()
+    with pytest.raises(FormatError, match=rf"study\.db: {named}"):
+        small.search_in(tmp_path, schedule=small.FIXTURE_SCHEDULE)
+    assert code_of_format(tmp_path) == "dongfeng study 1"

@@ -23,7 +23,7 @@ def test_a_search_killed_again_and_again_ends_as_one_left_alone(small, tmp_path,
         "small_search.die_at(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))"
     )
     # Which training dies counts from the start of its process.
-    for place, training in (("training", 2), ("saved", 3), ("asked", 1), ("none", 0)):
+    for place, training in (("training", 2), ("saved", 3), ("claimed", 1), ("none", 0)):
         command = [sys.executable, "-c", script, str(Path(__file__).parent), str(folder), place, str(training)]
         ended = subprocess.run(command, capture_output=True, text=True, check=False)
         assert ended.returncode == (0 if place == "none" else -signal.SIGKILL), ended.stderr

@@ -25,3 +25,13 @@ def test_lost_weights_are_named(small, tmp_path):
     (tmp_path / "networks" / code / "weights.caffemodel").unlink()
     with pytest.raises(FileError, match=f"{code} is gone"):
         small.search_in(tmp_path)
+
+
+def test_the_weights_of_all_candidates_stay_if_asked_for(small, tmp_path):
+    search = small.search_in(tmp_path, trials=3, keep="all")
+    codes = {str(trained.architecture) for trained in search.trained()}
+    assert len(codes) == 3 and {path.name for path in (tmp_path / "networks").iterdir()} == codes
+    assert all((tmp_path / "networks" / code / "weights.caffemodel").is_file() for code in codes)
+    # Gone on with otherwise, the others go.
+    again = small.search_in(tmp_path, trials=3)
+    assert {path.name for path in (tmp_path / "networks").iterdir()} == {str(one[0]) for one in again.boundary()}

@@ -32,7 +32,7 @@ def test_a_study_is_begun_whole_or_not_at_all(small, tmp_path, statement):
             small.search_in(tmp_path, trials=1)
     finally:
         sqlalchemy.event.remove(sqlalchemy.engine.Engine, "before_cursor_execute", stop)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".lock", "latency.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".beginning", ".lock", "latency.json"]
     small.search_in(tmp_path, trials=1)
 
 
@@ -119,8 +119,8 @@ def altered(small, folder, change):
     ("change", "named"),
     [
         (
-            lambda storage, study: storage.set_study_user_attr(study, "format", "dongfeng study 2"),
-            f"format: found 'dongfeng study 2', expected '{FORMAT}'",
+            lambda storage, study: storage.set_study_user_attr(study, "format", "dongfeng study 3"),
+            f"format: found 'dongfeng study 3', expected '{FORMAT}'",
         ),
         (lambda storage, study: storage.set_study_user_attr(study, "format", None), "format: found None"),
         (lambda storage, study: storage.set_study_user_attr(study, "settings", []), r"settings: found \[\]"),
@@ -157,10 +157,9 @@ def test_tables_of_another_version_of_optuna_are_named(small, tmp_path):
 @pytest.mark.parametrize(
     ("statement", "fault", "named"),
     [
-        ("DELETE FROM trial_user_attributes", FormatError, "trial 0: architecture .*expected"),
-        ("UPDATE trial_user_attributes SET value_json = '7'", FormatError, "trial 0: architecture: found 7"),
-        ("UPDATE trial_user_attributes SET value_json = '\"b8\"'", FormatError, "trial 0: architecture .*b8.*expected"),
-        ("UPDATE trial_user_attributes SET value_json = '{'", FileError, "the study cannot be read or written"),
+        ("UPDATE dongfeng_trainings SET architecture = ''", FormatError, "architecture .*expected"),
+        ("UPDATE dongfeng_trainings SET architecture = 'b8'", FormatError, "architecture .*b8.*expected"),
+        ("DROP TABLE dongfeng_trainings", FileError, "the study cannot be read or written: no such table"),
         ("UPDATE study_user_attributes SET value_json = ''", FileError, "the study cannot be read or written"),
     ],
 )

@@ -28,5 +28,5 @@ def test_digits_are_whole_balanced_and_the_same_every_time():
 
 def test_without_scikit_learn_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(NotInstalledError, match=r"digits: needs scikit-learn, .*pip install 'dongfeng\[demo\]'"):
+    with pytest.raises(NotInstalledError, match=r"digits: needs scikit-learn, .*pip install 'dongfeng\[digits\]'"):
         digits((16, 16))

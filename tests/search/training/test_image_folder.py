@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError
-from search.training.dataset import preprocess
+from search.training.augmentation import Augmentation
+from search.training.dataset import on_device, preprocess
 from search.training.image_folder import cropped, image_folder
 from search.training.loading import load_data
 
@@ -107,3 +108,39 @@ def test_folders_with_faults(folder, tmp_path):
         image_folder(folder, (16, 16))
     with pytest.raises(ArchitectureError, match="1 channels"):
         load_data("digits", (1, 1, 32, 32))
+
+
+def read(data, augmentation, seed, index=0):
+    return data.train.read([index] * 3, random.Random(seed), augmentation).inputs
+
+
+def test_pixels_are_the_images_before_preprocessing(folder):
+    Image.effect_noise((64, 64), 90).save(folder / "blue" / "0.png")
+    data = image_folder(folder, (16, 16))
+    pixels = read(data, Augmentation(), 1)
+    assert pixels.dtype == torch.uint8 and pixels.shape == (3, 16, 16, 3)
+    assert torch.equal(preprocess(pixels.numpy()), data.train.images([0] * 3, random.Random(1)))
+    assert torch.equal(on_device(pixels, data.train.mean, "cpu", torch.channels_last), preprocess(pixels.numpy()))
+
+
+@pytest.mark.parametrize("augmentation", [Augmentation(least_area=0.1), Augmentation(jitter=0.4)])
+def test_augmentation_follows_the_seed_and_spares_what_is_measured(folder, augmentation):
+    Image.effect_noise((64, 64), 90).convert("RGB").save(folder / "blue" / "0.png")
+    data = image_folder(folder, (16, 16))
+    one, again, other = (read(data, augmentation, seed) for seed in (1, 1, 2))
+    assert torch.equal(one, again) and not torch.equal(one, other)
+    assert not torch.equal(one[0], one[1]) and not torch.equal(one, read(data, Augmentation(), 1))
+    held_out = (data.held_out.read([0], None, kind).inputs for kind in (augmentation, Augmentation()))
+    assert torch.equal(*held_out)
+
+
+def test_nothing_is_mirrored_unless_it_may_be(folder):
+    half = np.zeros((32, 32, 3), np.uint8)
+    half[:, :16] = 255
+    Image.fromarray(half).save(folder / "blue" / "0.png")
+    data = image_folder(folder, (16, 16))
+    for mirror, expected in ((False, {True}), (True, {True, False})):
+        for least_area in (None, 0.9):
+            augmentation = Augmentation(least_area, mirror=mirror)
+            seen = {bool(p[0, 0, 0] > 128) for seed in range(8) for p in read(data, augmentation, seed)}
+            assert seen == expected

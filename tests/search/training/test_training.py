@@ -1,5 +1,7 @@
 """Training: repeatable, exact to load again, on images that cannot fill a batch too."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,7 @@ from converters.pytorch.module import to_torch
 from converters.weights import load_weights, save_weights
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.generator.networks import generate
+from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import read_prototxt, write_prototxt
 from search.training.dataset import Dataset, Split
 from search.training.schedule import Schedule
@@ -89,3 +92,48 @@ def test_a_broken_image_stops_training_with_its_own_message():
     data = Dataset("broken", ("0", "1"), Split(torch.zeros(20, dtype=torch.long), images), DATA.held_out)
     with pytest.raises(OSError, match=r"red/3\.png"):
         train(NET, data, SCHEDULE)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"precision": "mixed"},
+        {"channels_last": True},
+        {"precision": "mixed", "channels_last": True, "ema": 0.9, "label_smoothing": 0.1},
+        {"ema": 0.95},
+        {"label_smoothing": 0.2},
+    ],
+    ids=lambda change: "+".join(change),
+)
+def test_ways_of_training_learn_and_come_out_the_same_again(change, tmp_path):
+    schedule = replace(SCHEDULE, **change)
+    told = []
+    weights, accuracy = train(NET, DATA, schedule, report=lambda *now: told.append(now), looks=(0.5, 1.0))
+    assert accuracy > 0.8
+    again, same = train(NET, DATA, schedule)
+    assert same == accuracy, "looks change nothing"
+    assert all(np.array_equal(blobs[0], again[name][0]) for name, blobs in weights.items())
+    plain, _ = train(NET, DATA, SCHEDULE)
+    if change != {"channels_last": True}:
+        assert not np.array_equal(weights["fc"][0], plain["fc"][0])
+    # What is written is what was measured: float32, in Caffe's order.
+    save_weights(weights, tmp_path / "weights.caffemodel", NET)
+    module = to_torch(NET, load_weights(tmp_path / "weights.caffemodel"))
+    assert evaluate(module, DATA.held_out) == accuracy == [now for _, now in told if now is not None][-1]
+
+
+def test_augmentation_that_the_images_cannot_have_is_refused():
+    for change in ({"jitter": 0.4}, {"least_area": 0.08}):
+        with pytest.raises(UnsupportedError, match=r"at hand preprocessed .*found least_area .*, expected None and 0"):
+            train(NET, DATA, replace(SCHEDULE, **change))
+
+
+def test_dropout_follows_the_seed_alone_too():
+    net = NetParameter()
+    net.CopyFrom(NET)
+    net.layer.add(name="drop", type="Dropout", bottom=["fc"], top=["drop"])
+    schedule = Schedule(epochs=1, batch_size=16)
+    one, _ = train(net, DATA, schedule)
+    torch.rand(5)
+    two, _ = train(net, DATA, schedule)
+    assert all(np.array_equal(blobs[0], two[name][0]) for name, blobs in one.items())

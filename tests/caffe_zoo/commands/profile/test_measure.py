@@ -70,12 +70,28 @@ def test_the_status_tells_when_a_prediction_is_beyond_the_limit(table, tmp_path,
     assert "within 10 %          0%" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("method", "instead"),
+    [
+        ("fitted", "`dongfeng profile fit` leaves"),
+        ("imported", "`dongfeng profile export --check N`"),
+        ("log", "where"),
+    ],
+)
+def test_a_table_made_elsewhere_is_not_checked_here(table, tmp_path, capsys, method, instead):
+    LatencyTable({"device": "NPU 9"}, LatencyTable.load(table).entries, origin={"method": method}).save(tmp_path / "t")
+    assert main(["profile", "check", str(tmp_path / "t"), "--space", SPACE]) == 2
+    said = capsys.readouterr().err
+    assert f"found a table of NPU 9, {method}; expected" in said and instead in said and said.count("\n") == 1
+
+
 def test_networks_are_measured_at_their_own_sizes(tmp_path):
     pytest.importorskip("torch")
     path = tmp_path / "latency.json"
     codes = ["s4-8_b8_b16_c10", "s4-8_b8_b16_b32_p8-32_d16-8_u8_c5"]
     networks = [word for code in codes for word in ("--network", code)]
-    options = ["--threads", "1", "--budget", "0.01", "--spread", "90%", "--input-size", "64x64"]
+    # All parts are known so well after a moment, unless the machine is busy.
+    options = ["--threads", "1", "--budget", "0.5", "--spread", "90%", "--input-size", "64x64"]
     main(["profile", "measure", *networks, *options, "-o", str(path)])
     table = LatencyTable.load(path)
     assert all(table.predict(code, (1, 3, 64, 64)) > 0 for code in codes)

@@ -40,7 +40,7 @@ def test_few_networks_have_most_parts():
     def met(networks):
         return len({part.key for one in networks for part in parts(one, SPACE.input_shape)})
 
-    assert met(chosen) > max(met(drawn(16, seed)) for seed in range(5))
+    assert met(chosen) > np.mean([met(drawn(16, seed)) for seed in range(20)]) + 1
     assert met(chosen) > 0.5 * len(space_parts(SPACE))
 
 

@@ -10,15 +10,25 @@ from typing import TYPE_CHECKING
 
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.missing_parts import check_space
-from caffe_zoo.commands.options import add_engine, amount, byte_count, count, engine_of
-from prototxt_gen.errors import ArchitectureError, CaffeError
+from caffe_zoo.commands.options import add_engine, add_space, amount, byte_count, count, engine_of
+from caffe_zoo.commands.search.studies import (
+    add_choosing,
+    add_storage,
+    known_results,
+    stopped_by_term,
+)
+from caffe_zoo.commands.training import add_keep, add_training, schedule_of
+from caffe_zoo.parsing import add_command, alternative
+from prototxt_gen.errors import ArchitectureError
 
 if TYPE_CHECKING:
     from search import LatencyTable
 
-EXAMPLE = "dongfeng search --data digits --out runs/digits"
+EXAMPLE = "dongfeng search --data glyphs --out runs/glyphs"
 
-DIGITS_SPACE = "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32"
+#: Every sub-command and its line in `dongfeng search --help`; its code is `caffe_zoo/commands/search/<name>.py`.
+SUBCOMMANDS = {"worker": "train for a search that another process has begun, on this machine or another"}
+
 # What may be limited besides latency (see search/costs.py): how it is read, what it is, an example.
 COSTS = {
     "multiply-adds": (amount, "multiply-adds for one image", "500M"),
@@ -34,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--data",
         default="digits",
         metavar="DATA",
-        help="`digits` (default), or a folder of images: "
+        help="`digits` (default), `glyphs`, or a folder of images: "
         "a sub-folder for each class, or train/ and val/ with these in them",
     )
     parser.add_argument(
@@ -45,14 +55,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="where all results go; after an interruption the same command goes on from there",
     )
     parser.add_argument(
-        "--trials", type=count, default=32, metavar="N", help="networks to train, over all runs together (default: 32)"
+        "--trials",
+        type=count,
+        metavar="N",
+        help="networks to train, over all runs together (default: 32; with --hours or --patience any number)",
     )
-    parser.add_argument(
-        "--space",
-        metavar="CODE",
-        help="the networks to choose from: stem, stages with their fewest and most blocks (b basic, n bottleneck), "
-        f"widths, classes, input; default for digits: {DIGITS_SPACE}",
-    )
+    add_space(parser, "the networks to choose from, where every dataset has a space of its own without this")
     parser.add_argument(
         "--table",
         type=Path,
@@ -69,13 +77,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                 metavar="N",
                 help=f"leave out networks that need {than} {what}, such as {example}",
             )
-    parser.add_argument(
-        "--epochs", type=count, metavar="N", help="how often each network sees all images in training (default: 8)"
-    )
     add_engine(
         parser,
         "what runs the blocks whose latency is measured",
-        "CPU threads to measure and train with (default: 1 for digits, the engine's and PyTorch's choice for a folder)",
+        "CPU threads to measure and train with "
+        "(default: 1 for digits and glyphs, the engine's and PyTorch's choice for a folder)",
     )
     parser.add_argument(
         "--device",
@@ -85,6 +91,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, help="start of the random numbers that draw and train networks (default: 0)"
     )
+    add_choosing(parser)
+    add_training(parser)
+    add_keep(parser)
+    add_storage(parser)
+    subparsers = alternative(parser)
+    for name, line in SUBCOMMANDS.items():
+        add_command(subparsers, name, line, __name__)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -95,19 +108,21 @@ def run(args: argparse.Namespace) -> int:
 
     from search import (
         LatencyTable,
-        Schedule,
         boundary_table,
         counts_line,
-        draw_boundary,
         load_data,
         parse_space,
+        publish,
         run_search,
         write_report,
     )
     from search.latency.overview import Overview
     from search.latency.targets import target_words
-    from search.study.folder import LATENCY_TABLE
+    from search.study.folder import LATENCY_TABLE, STUDY
+    from search.study.storage import known_sources
+    from search.training.loading import NAMED
 
+    known = known_results(args.known)
     asked = asked_interval(args)
     given = {name: [getattr(args, f"{name.replace('-', '_')}_{end}") for end in ("min", "max")] for name in COSTS}
     limits = {
@@ -116,15 +131,17 @@ def run(args: argparse.Namespace) -> int:
         if (least, most) != (None, None)
     }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    if args.space is None and args.data != "digits":
+    named = NAMED.get(args.data)
+    code = args.space or (named.space if named else None)
+    if code is None:
         data = load_data(args.data, parse_space(FOLDER_SPACE.format(classes=2)).input_shape)
         space = parse_space(FOLDER_SPACE.format(classes=len(data.classes)))
     else:
-        space = parse_space(args.space or DIGITS_SPACE)
+        space = parse_space(code)
         data = load_data(args.data, space.input_shape)
-    schedule = Schedule(seed=args.seed) if args.epochs is None else Schedule(epochs=args.epochs, seed=args.seed)
-    # The networks for digits are so small that a second thread costs more than it brings.
-    args.threads = args.threads or int(args.data == "digits") or None
+    schedule = schedule_of(args, named.schedule if named else None)
+    # The networks for digits and glyphs are so small that a second thread costs more than it brings.
+    args.threads = args.threads or (1 if named else None)
     if args.threads:
         torch.set_num_threads(args.threads)
     engine = table = None
@@ -151,30 +168,40 @@ def run(args: argparse.Namespace) -> int:
         return interval
 
     try:
-        search = run_search(
-            space,
-            data,
-            args.out,
-            engine,
-            table=table,
-            trials=args.trials,
-            interval=interval_of,
-            limits=limits,
-            schedule=schedule,
-            device=args.device,
-            progress=True,
-        )
-        found = write_report(search, args.out, engine, data, schedule)
+        with stopped_by_term():
+            search = run_search(
+                space,
+                data,
+                args.out,
+                engine,
+                table=table,
+                trials=args.trials or (None if args.hours or args.patience else 32),
+                interval=interval_of,
+                limits=limits,
+                schedule=schedule,
+                device=args.device,
+                keep=args.keep,
+                progress=True,
+                strategy=args.strategy,
+                margin=args.margin,
+                seeds=args.seeds,
+                confirm=args.confirm,
+                known=known,
+                hours=args.hours,
+                patience=args.patience,
+                storage=args.storage,
+                study=args.study,
+                grace=args.grace,
+            )
+            sources = known_sources(args.storage or args.out / STUDY, args.study)
+            found = write_report(search, args.out, engine, data, schedule, sources=sources)
+            paths, no_picture = publish(args.out, args.storage, args.study)
     except KeyboardInterrupt:
         print(f"{args.out}: stopped; the same command goes on from here", file=sys.stderr)
         return 130
     print(f"\n{boundary_table(found)}\n\n{counts_line(search.counts())}")
-    written = "study.db, latency.json, boundary.json, networks/"
-    try:
-        draw_boundary(search, args.out / "boundary.png")
-        written = f"boundary.png, {written}"
-    except CaffeError as fault:
-        # The picture is the only result that may be missing.
-        print(fault, file=sys.stderr)
-    print(f"{args.out}: {written}")
+    if no_picture:
+        print(no_picture, file=sys.stderr)
+    written = [path.name for path in paths] + ["boundary.json", "latency.json", "networks/"]
+    print(f"{args.out}: {', '.join(written)}")
     return 0

@@ -1,0 +1,85 @@
+"""Drawing candidates from a space of 1.6 * 10^12 architectures with 500 trained: how long an ask takes, and the memory.
+
+Run: python benchmarks/drawing.py. Each row is a search of its own, in a process of its own. Latency is made up from
+multiply-adds and accuracy from widths and depths, never falling along the order, so that pruning has all that it can
+prune. Every candidate that the strategy `uniform` asks for is told at once; the asks of the last hundred are timed.
+"""
+
+from __future__ import annotations
+
+import math
+import multiprocessing
+import resource
+import statistics
+import sys
+import time
+
+import numpy as np
+
+from prototxt_gen.summary import summarize
+from search import BackboneSpace, LatencyTable, PartialOrderPruning
+from search.latency import Entry, space_parts
+
+SPACE = BackboneSpace(depths=((1, 18),) * 4, widths=(64, 128, 256, 384, 512, 768, 1024))
+INTERVALS = ((0.0, math.inf), (2.0, 8.0), (3.9, 4.0))
+TRAININGS, TIMED = 500, 100
+
+
+def made_up_table() -> LatencyTable:
+    """A millisecond for 200 million multiply-adds and 0.02 ms for starting each part."""
+    entries = {}
+    for key, part in space_parts(SPACE).items():
+        ms = 0.02 + summarize(part.net).multiply_adds / 200e6
+        entries[key] = Entry(ms, (ms, ms), 1, part.label)
+    return LatencyTable({"engine": "made up"}, entries)
+
+
+def made_up_accuracy(vector: np.ndarray) -> float:
+    """Grows with every width and every block, ever more slowly."""
+    return float(1 - 1 / (1 + np.sqrt(vector.astype(float)).sum()))
+
+
+def megabytes() -> float:
+    """The most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform == "linux" else 1024**2)
+
+
+def searched(interval: tuple[float, float], counted: bool) -> str:
+    """One row: a search within an interval, with its candidates counted or not."""
+    table, begin = made_up_table(), time.perf_counter()
+    search = PartialOrderPruning(SPACE, table, interval)
+    search.ask()
+    ready, asks, tells = time.perf_counter() - begin, [], []
+    for _ in range(TRAININGS):
+        begin = time.perf_counter()
+        architecture = search.ask()
+        asks.append(1e3 * (time.perf_counter() - begin))
+        if architecture is None:
+            break
+        begin = time.perf_counter()
+        search.tell(architecture, made_up_accuracy(SPACE.encode(architecture)))
+        tells.append(1e3 * (time.perf_counter() - begin))
+    last, told = asks[-TIMED:], ""
+    if counted:
+        begin = time.perf_counter()
+        counts = search.counts()
+        error = f" +- {counts['pruned_error']:,}" if "pruned_error" in counts else ""
+        told = f"{time.perf_counter() - begin:6.1f} s: {counts['pruned']:,}{error} of {counts['in_interval']:,} pruned"
+    return (
+        f"{interval[0]:g} to {interval[1]:g} ms".ljust(14)
+        + f"{ready:6.1f} {statistics.median(last):7.2f} {max(last):7.2f} {statistics.median(tells):7.2f}"
+        + f" {megabytes():7.0f}  {told}"
+    )
+
+
+def main() -> None:
+    print(f"space {SPACE}: {SPACE.count():,} architectures, {TRAININGS} trained; ready in s, medians and most in ms\n")
+    print("interval       ready     ask    most    tell      MB  counts")
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        for interval in INTERVALS:
+            for counted in (False, True):
+                print(pool.apply(searched, (interval, counted)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""The report of a search in its folder: a page, the table of all candidates as CSV, the picture of the boundary."""
+
+from __future__ import annotations
+
+import os
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+from prototxt_gen.errors import NotInstalledError
+from prototxt_gen.files import write_bytes
+from prototxt_gen.version import __version__
+from search.report.boundary import counts_line
+from search.report.page import page, table_csv
+from search.report.plots import draw_boundary
+from search.report.reading import Reading, provenance, read_search
+from search.study.folder import make_folder
+from search.study.storage import NAME
+
+PAGE, TABLE, PICTURE = "report.html", "candidates.csv", "boundary.png"
+
+
+class Published(NamedTuple):
+    """The files written, and why the picture is not among them, if it is not."""
+
+    paths: list[Path]
+    no_picture: str | None
+
+
+def publish(folder: str | os.PathLike[str], storage: str | None = None, study: str = NAME) -> Published:
+    """Writes `PAGE`, `TABLE` and `PICTURE` of a search into its folder.
+
+    While the search runs, they show it as it stands. The study is read from the folder, or from the database `storage`;
+    nothing of it changes. The picture is left out without matplotlib, and before anything is trained. FormatError where
+    there is no study; FileError when it cannot be read or the files cannot be written.
+    """
+    base = Path(folder)
+    reading = read_search(base, storage, study)
+    make_folder(base)
+    write_bytes(base / PAGE, search_page(reading, str(base)).encode())
+    write_bytes(base / TABLE, table_csv(reading.rows).encode())
+    written = [base / PAGE, base / TABLE]
+    if not reading.search.trained():
+        return Published(written, f"{base / PICTURE}: left out: nothing was trained yet")
+    try:
+        draw_boundary(reading.search, base / PICTURE)
+    except NotInstalledError as fault:
+        # The picture is the only result that may be missing.
+        return Published(written, str(fault))
+    return Published([*written, base / PICTURE], None)
+
+
+def search_page(reading: Reading, name: str) -> str:
+    """The page of a search of this name, HTML."""
+    counts = reading.search.counts()
+    engine = str(reading.search.table.target.get("engine", "unknown engine"))
+    failed = sum(row.accuracy is None for row in reading.rows)
+    now = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
+    running = f", {reading.running} in training" if reading.running else ""
+    facts = {
+        "architectures in the space": f"{counts['space']:,}",
+        "within the limits": _about(counts, "in_interval"),
+        "trained": f"{counts['trained']:,}{running}",
+        "pruned without training": _about(counts, "pruned"),
+        "on the boundary": str(len(reading.search.boundary())),
+    }
+    if failed:
+        facts["failed"] = str(failed)
+    return page(
+        title=f"{name}: a search by {reading.search.name}",
+        subtitle=f"{counts_line(counts)}. As it stood at {now}; Dongfeng {__version__}.",
+        rows=reading.rows,
+        pruned=reading.pruned,
+        facts=facts,
+        provenance={"space": str(reading.search.space)} | provenance(reading),
+        latency_words=f"predicted latency, ms ({engine}, batch 1)",
+        pruned_words="Blue: candidates that need no training any more"
+        + (", an estimate from a sample" if "pruned_error" in counts else "")
+        + "; red: candidates trained.",
+    )
+
+
+def _about(counts: dict[str, int], name: str) -> str:
+    return f"{counts[name]:,}" if f"{name}_error" not in counts else f"about {counts[name]:,}"

@@ -1,0 +1,144 @@
+"""A search as its study tells it now, while it runs or after: read, and nothing of it changed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from prototxt_gen.architectures import parse_architecture
+from prototxt_gen.errors import FormatError
+from prototxt_gen.json_files import read_json
+from search.latency import LatencyTable
+from search.report.page import Row, stages_of
+from search.strategies.partial_order import PartialOrderPruning
+from search.study.folder import BOUNDARY, DEPLOY, STUDY, network_folder, weights_file
+from search.study.settings import Question
+from search.study.storage import NAME, StoredStudy, join_study
+from search.study.trainings import FAILED, TRAINED, TRAINING
+from search.study.trainings import Row as StoredRow
+
+# How often what is pruned is counted, at most: in a large space, a count takes a second.
+_COUNTS = 100
+
+
+@dataclass
+class Reading:
+    """What a study tells: the search as it stands, a row for each candidate in the order of training, and the course.
+
+    `pruned` is how many candidates were pruned after each candidate that came to an accuracy, None where that was not
+    counted; `running` how many trainings are going on; `settings` those of the study.
+    """
+
+    search: PartialOrderPruning
+    rows: list[Row]
+    pruned: list[int | None]
+    running: int
+    settings: dict[str, Any]
+
+
+def read_search(folder: str | os.PathLike[str], storage: str | None = None, study: str = NAME) -> Reading:
+    """The search in a folder, or in the database `storage`, with what lies of it in the folder.
+
+    FormatError where there is no study; FileError when it cannot be read.
+    """
+    stored = join_study(storage or Path(folder) / STUDY, study)
+    try:
+        return _read(stored, Path(folder))
+    finally:
+        stored.close()
+
+
+def _read(stored: StoredStudy, folder: Path) -> Reading:
+    question = Question.of(stored.settings, stored.database.name)
+    table = LatencyTable.parse(stored.latency_table, f"{stored.database.name}: latency table")
+    search = question.search(table)
+    trainings = stored.read().rows
+    finished = [row for row in trainings if row.state in (TRAINED, FAILED)]
+    order = list(dict.fromkeys(row.architecture for row in finished))
+    pruned = _told(search, finished)
+    boundary = {str(one.architecture) for one in search.boundary()}
+    known = {str(one.architecture): one for one in search.trained()}
+    measured = _measured(folder)
+    rows = []
+    for number, code in enumerate(order, 1):
+        own = [row for row in finished if row.architecture == code]
+        accuracies = [row.accuracy for row in own if row.accuracy is not None]
+        one = known.get(code)
+        rows.append(
+            Row(
+                number,
+                code,
+                latency_ms=table.predict(code, question.space.input_shape),
+                accuracy=float(np.mean(accuracies)) if accuracies else None,
+                runs=len(accuracies),
+                spread=float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
+                expected=one.expected if one else None,
+                measured_ms=measured.get(code),
+                boundary=code in boundary,
+                source=next((row.source for row in own if row.source), None),
+                stages=stages_of(parse_architecture(code)),
+                files=_files(folder, code, [row.run for row in own]),
+            )
+        )
+    running = sum(row.state == TRAINING for row in trainings)
+    return Reading(search, rows, pruned, running, stored.settings)
+
+
+def _told(search: PartialOrderPruning, finished: Sequence[StoredRow]) -> list[int | None]:
+    """Tells a search all that was trained; how many were pruned after each candidate that came to an accuracy."""
+    trained: set[str] = set()
+    pruned: list[int | None] = []
+    several = max(1, len(finished) // _COUNTS)
+    for place, row in enumerate(finished, 1):
+        if row.state == FAILED and row.architecture in trained:
+            continue  # another run of it was trained
+        architecture: Any = parse_architecture(row.architecture)
+        search.tell(architecture, row.accuracy, seed=row.run)
+        if row.accuracy is None:
+            continue
+        if row.architecture not in trained:
+            trained.add(row.architecture)
+            pruned.append(None)
+        if place % several == 0 or place == len(finished):
+            pruned[-1] = search.counts()["pruned"]
+    return pruned
+
+
+def _measured(folder: Path) -> dict[str, float]:
+    """The latencies in ms that the boundary's networks were measured with whole, by code; none before the end."""
+    path = folder / BOUNDARY
+    if not path.exists():
+        return {}
+    try:
+        networks = read_json(path, "a boundary")["networks"]
+        return {
+            one["code"]: float(one["latency_ms"]["measured"]) for one in networks if "measured" in one["latency_ms"]
+        }
+    except (KeyError, TypeError, ValueError) as fault:
+        raise FormatError(f"{path}: networks: {type(fault).__name__}: {fault}: not those of a search") from fault
+
+
+def _files(folder: Path, code: str, runs: Sequence[int]) -> list[tuple[str, str]]:
+    """The prototxt and the weights of a candidate that lie in the folder: titles, and paths below it."""
+    paths = [network_folder(folder, code) / DEPLOY, *(weights_file(folder, code, run) for run in runs if run >= 0)]
+    return [(path.name, path.relative_to(folder).as_posix()) for path in paths if path.is_file()]
+
+
+def provenance(reading: Reading) -> dict[str, str]:
+    """All that a search was made with, as a page says it."""
+    search = reading.search
+    found = {
+        "latency measured on": ", ".join(f"{name} {value}" for name, value in search.table.target.items()),
+        "latency table": ", ".join(f"{name} {_words(value)}" for name, value in search.table.origin.items()),
+    }
+    return {name: _words(value) for name, value in reading.settings.items()} | found
+
+
+def _words(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,347 @@
+"""Spaces as small YAML files: read with every fault named by line and field, and written.
+
+The fields are those of `BackboneSpace` and `DecoderSpace`; docs/spaces.md lists them. A file has `space: 1`, the
+version of the form; `backbone`, either a mapping or the code of one backbone; `decoder`, where the networks are
+segmentation networks; `classes` and `input_shape`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prototxt_gen.architectures import BLOCK_KINDS, FAMILIES, Backbone, Pyramid, Unit, parse_backbone
+from prototxt_gen.errors import ArchitectureError, FormatError, NotInstalledError
+from prototxt_gen.files import read_bytes, write_bytes
+from search.spaces.backbones import BackboneSpace
+from search.spaces.decoders import DecoderSpace
+from search.spaces.space import Space
+
+_VERSION = 1
+_RELEASED = Path(__file__).parent / "released"
+
+# Files are small; lists in them are short.
+_MOST_ITEMS = 1000
+_MOST_BYTES = 1_000_000
+
+
+@lru_cache(maxsize=1)
+def packaged_names() -> tuple[str, ...]:
+    """The names of the spaces in the package; `read_space` reads them."""
+    return tuple(sorted(path.stem for path in _RELEASED.glob("*.yaml")))
+
+
+def read_space(path: str | os.PathLike[str]) -> Space:
+    """The space of a YAML file, or of one in the package, by its name.
+
+    FileError when the file cannot be read; FormatError lists every field that is missing, unknown or of another kind,
+    with its line; ArchitectureError where the fields make no space; NotInstalledError without PyYAML.
+    """
+    source = os.fspath(path)
+    text = read_bytes(_RELEASED / f"{source}.yaml" if source in packaged_names() else path)
+    return _read(text, source)
+
+
+def write_space(space: Space, path: str | os.PathLike[str]) -> None:
+    """Writes a space as a YAML file, which `read_space` reads. FileError when it cannot be written."""
+    write_bytes(path, space_text(space).encode())
+
+
+def space_text(space: Space) -> str:
+    """A space as the text of a YAML file."""
+    if isinstance(space, BackboneSpace):
+        return "\n".join([*_lines_of(space), f"classes: {space.classes}", _input_line(space), ""])
+    if not isinstance(space, DecoderSpace):
+        raise ArchitectureError(f"space: found {type(space).__name__}, expected a BackboneSpace or DecoderSpace")
+    backbone = space.backbone
+    lines = _lines_of(backbone) if isinstance(backbone, BackboneSpace) else _head_lines(f" {backbone}")
+    pyramid = space.pyramid
+    lines += [
+        "decoder:",
+        "  # Of the deepest map first.",
+        f"  channels: [{', '.join(str(list(allowed)) for allowed in space.channels)}]",
+        f"  pyramid: {{width: {pyramid.width}, out_channels: {pyramid.out_channels}, bins: {list(pyramid.bins)}, "
+        f"square: {_flag(pyramid.square)}}}",
+        f"  separable: {_flag(space.separable)}",
+        f"  upsampling: {space.upsampling}",
+    ]
+    return "\n".join([*lines, f"classes: {space.classes}", _input_line(space), ""])
+
+
+def _head_lines(backbone: str) -> list[str]:
+    return [f"space: {_VERSION}", f"backbone:{backbone}"]
+
+
+def _input_line(space: Space) -> str:
+    return f"input_shape: {list(space.input_shape[1:])}"
+
+
+def _lines_of(space: BackboneSpace) -> list[str]:
+    lines = _head_lines("")
+    lines += [
+        f"  family: {space.family}",
+        f"  stem: {list(space.stem)}",
+        f"  widths: {list(space.widths)}",
+        "  stages:",
+    ]
+    for stage, (least, most) in enumerate(space.depths):
+        unit = space.units[stage]
+        fields: dict[str, object] = {"block": space.kinds[stage], "depth": [least, most]}
+        fields |= {"stride": 1} if space.strides[stage] == 1 else {}
+        fields |= {"widths": list(space.widths_of(stage))} if space.stage_widths else {}
+        chosen = {name: value for name, value in (unit or Unit())._asdict().items() if value != Unit()._asdict()[name]}
+        fields |= {name: _flag(value) if isinstance(value, bool) else value for name, value in chosen.items()}
+        lines.append(f"    - {{{', '.join(f'{name}: {value}' for name, value in fields.items())}}}")
+    return lines + ([] if space.head is None else [f"  head: {space.head}"])
+
+
+def _flag(value: bool) -> str:
+    return "true" if value else "false"
+
+
+class _Field(NamedTuple):
+    """How a field is read, and whether it must be there."""
+
+    read: Callable[[_Reader, Any, str], Any]
+    required: bool = False
+
+
+class _Reader:
+    """Reads the nodes of one file and keeps the faults."""
+
+    def __init__(self, source: str, loader: Any, yaml: Any) -> None:
+        self._source, self._loader, self._yaml = source, loader, yaml
+        self._faults: list[tuple[int, str]] = []
+
+    def fault(self, node: Any, path: str, told: str) -> None:
+        self._faults.append((node.start_mark.line + 1, f"line {node.start_mark.line + 1}: {path}: {told}"))
+
+    def check(self) -> None:
+        """FormatError with all faults, in the order of their lines."""
+        if self._faults:
+            raise FormatError(f"{self._source}: not a space: {'; '.join(told for _, told in sorted(self._faults))}")
+
+    def mapping(self, node: Any, path: str, fields: Mapping[str, _Field]) -> dict[str, Any]:
+        """The fields of a mapping that are there; others, missing ones and those that stand twice are faults."""
+        found: dict[str, Any] = {}
+        if not isinstance(node, self._yaml.MappingNode):
+            self.fault(node, path or "the file", f"found {self.shown(node)}, expected {', '.join(fields)}")
+            return found
+        met = set()
+        for key, value in node.value:
+            name = key.value if isinstance(key, self._yaml.ScalarNode) else "?"
+            at = f"{path}.{name[:60]}" if path else name[:60]
+            if name not in fields:
+                self.fault(key, at, f"is no field, expected one of {', '.join(fields)}")
+            elif name in met:
+                self.fault(key, at, "is there twice")
+            else:
+                met.add(name)
+                found[name] = fields[name].read(self, value, at)
+        missing = [name for name, field in fields.items() if field.required and name not in met]
+        if missing:
+            self.fault(node, path or "the file", f"has no {', no '.join(missing)}")
+        return found
+
+    def items(self, node: Any, path: str, read: Callable[[_Reader, Any, str], Any], least: int = 1) -> tuple[Any, ...]:
+        """The items of a list, each read in its turn."""
+        if not isinstance(node, self._yaml.SequenceNode):
+            self.fault(node, path, f"found {self.shown(node)}, expected a list")
+            return ()
+        if not least <= len(node.value) <= _MOST_ITEMS:
+            self.fault(node, path, f"found {len(node.value)} items, expected {least} to {_MOST_ITEMS}")
+            return ()
+        return tuple(read(self, item, f"{path}[{number}]") for number, item in enumerate(node.value))
+
+    def scalar(self, node: Any, path: str, kind: type, expected: str) -> Any:
+        """A value of this kind; None where it is of another one."""
+        value = None
+        if isinstance(node, self._yaml.ScalarNode):
+            try:
+                value = self._loader.construct_object(node)
+            except (self._yaml.YAMLError, ValueError, OverflowError):
+                value = None
+        if type(value) is not kind:
+            self.fault(node, path, f"found {self.shown(node)}, expected {expected}")
+            return None
+        return value
+
+    def is_text(self, node: Any) -> bool:
+        return isinstance(node, self._yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str"
+
+    def shown(self, node: Any) -> str:
+        """What stands there, in a few words."""
+        if isinstance(node, self._yaml.ScalarNode):
+            return repr(node.value[:60])
+        return "a mapping" if isinstance(node, self._yaml.MappingNode) else "a list"
+
+
+def _whole(reader: _Reader, node: Any, path: str) -> Any:
+    value = reader.scalar(node, path, int, "a whole number")
+    if value is not None and not 0 <= value <= 10**9:
+        reader.fault(node, path, f"found {reader.shown(node)}, expected 0 to 1,000,000,000")
+        return None
+    return value
+
+
+def _truth(reader: _Reader, node: Any, path: str) -> Any:
+    return reader.scalar(node, path, bool, "true or false")
+
+
+def _numbers(reader: _Reader, node: Any, path: str) -> tuple[int, ...]:
+    return reader.items(node, path, _whole)
+
+
+def _one_of(names: Mapping[str, Any]) -> Callable[[_Reader, Any, str], Any]:
+    def read(reader: _Reader, node: Any, path: str) -> Any:
+        value = reader.scalar(node, path, str, f"one of {', '.join(names)}")
+        if value is not None and value not in names:
+            reader.fault(node, path, f"found {value[:60]!r}, expected one of {', '.join(names)}")
+        return value
+
+    return read
+
+
+def _count_of(number: int, meaning: str) -> Callable[[_Reader, Any, str], Any]:
+    def read(reader: _Reader, node: Any, path: str) -> Any:
+        found = _numbers(reader, node, path)
+        if found and len(found) != number:
+            reader.fault(node, path, f"found {len(found)} numbers, expected {meaning}")
+        return found
+
+    return read
+
+
+_STAGE = {
+    "block": _Field(_one_of(BLOCK_KINDS), required=True),
+    "depth": _Field(_count_of(2, "the fewest and the most blocks, such as [1, 3]"), required=True),
+    "widths": _Field(_numbers),
+    "stride": _Field(_whole),
+    "kernel": _Field(_whole),
+    "expansion": _Field(_whole),
+    "inner": _Field(_whole),
+    "squeeze": _Field(_truth),
+}
+
+
+def _stages(reader: _Reader, node: Any, path: str) -> tuple[dict[str, Any], ...]:
+    return reader.items(node, path, lambda reader, item, at: reader.mapping(item, at, _STAGE))
+
+
+_BACKBONE = {
+    "family": _Field(_one_of(FAMILIES)),
+    "stem": _Field(_numbers, required=True),
+    "widths": _Field(_numbers, required=True),
+    "stages": _Field(_stages, required=True),
+    "head": _Field(_whole),
+}
+
+
+def _backbone(reader: _Reader, node: Any, path: str) -> Any:
+    """A mapping as read, or a Backbone of a code; the classes may be left out, as decoders have their own."""
+    if not reader.is_text(node):
+        return reader.mapping(node, path, _BACKBONE)
+    for code in (node.value, f"{node.value}_c1000"):
+        try:
+            return parse_backbone(code)
+        except ArchitectureError as fault:
+            told = fault
+    reader.fault(node, path, str(told))
+    return None
+
+
+def _channels(reader: _Reader, node: Any, path: str) -> Any:
+    return reader.items(node, path, _numbers)
+
+
+_PYRAMID = {
+    "width": _Field(_whole),
+    "out_channels": _Field(_whole),
+    "bins": _Field(_numbers),
+    "square": _Field(_truth),
+}
+
+_DECODER = {
+    "channels": _Field(_channels, required=True),
+    "pyramid": _Field(lambda reader, node, path: reader.mapping(node, path, _PYRAMID)),
+    "separable": _Field(_truth),
+    "upsampling": _Field(_whole),
+}
+
+
+def _version(reader: _Reader, node: Any, path: str) -> Any:
+    value = reader.scalar(node, path, int, f"{_VERSION}, the version of this form")
+    if value not in (None, _VERSION):
+        reader.fault(node, path, f"found {value}, expected {_VERSION}, the version of this form")
+    return value
+
+
+_FILE = {
+    "space": _Field(_version, required=True),
+    "backbone": _Field(_backbone, required=True),
+    "decoder": _Field(lambda reader, node, path: reader.mapping(node, path, _DECODER)),
+    "classes": _Field(_whole, required=True),
+    "input_shape": _Field(_count_of(3, "channels, height, width, such as [3, 224, 224]"), required=True),
+}
+
+
+def _read(text: bytes, source: str) -> Space:
+    try:
+        import yaml
+    except ImportError as fault:
+        raise NotInstalledError("pyyaml", "yaml", f"{source}: spaces in files") from fault
+    if len(text) > _MOST_BYTES:
+        raise FormatError(f"{source}: not a space: {len(text):,} bytes, expected at most {_MOST_BYTES:,}")
+    try:
+        loader = yaml.SafeLoader(text)
+        node = loader.get_single_node()
+    except (yaml.YAMLError, RecursionError, ValueError) as fault:
+        told = "it is nested too deeply" if isinstance(fault, RecursionError) else " ".join(str(fault).split())
+        raise FormatError(f"{source}: not a space: {told}") from fault
+    if node is None:
+        raise FormatError(f"{source}: not a space: it is empty")
+    reader = _Reader(source, loader, yaml)
+    found = reader.mapping(node, "", _FILE)
+    if "decoder" not in found and isinstance(found.get("backbone"), Backbone):
+        reader.fault(node, "backbone", f"is one architecture, expected {', '.join(_BACKBONE)}; or a decoder beside it")
+    reader.check()
+    try:
+        return _space(found)
+    except ArchitectureError as fault:
+        raise ArchitectureError(f"{source}: {fault}") from None
+
+
+def _space(found: dict[str, Any]) -> Space:
+    """The space of fields that are all there and of the right kinds."""
+    channels, height, width = found["input_shape"]
+    common = {"classes": found["classes"], "input_shape": (1, channels, height, width)}
+    backbone = found["backbone"]
+    if isinstance(backbone, dict):
+        backbone = _backbone_space(backbone, common if "decoder" not in found else {})
+    if "decoder" not in found:
+        assert isinstance(backbone, BackboneSpace)
+        return backbone
+    decoder = dict(found["decoder"])
+    if "pyramid" in decoder:
+        decoder["pyramid"] = Pyramid(**decoder["pyramid"])
+    return DecoderSpace(backbone, **decoder, **common)
+
+
+def _backbone_space(fields: dict[str, Any], common: dict[str, Any]) -> BackboneSpace:
+    stages = fields["stages"]
+    units = [{name: stage[name] for name in Unit._fields if name in stage} for stage in stages]
+    given = {name: fields[name] for name in ("family", "head") if name in fields}
+    return BackboneSpace(
+        depths=tuple(stage["depth"] for stage in stages),
+        widths=fields["widths"],
+        kinds=tuple(stage["block"] for stage in stages),
+        stem=fields["stem"],
+        strides=tuple(stage.get("stride", 2) for stage in stages),
+        units=tuple(Unit(**unit) if unit else None for unit in units),
+        stage_widths=tuple(stage.get("widths", fields["widths"]) for stage in stages),
+        **given,
+        **common,
+    )

@@ -1,0 +1,126 @@
+"""What a study is asked, as it is stored: all that decides what a search does. It goes on with the same only."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+from prototxt_gen.errors import FormatError
+from search.costs import plain
+from search.latency import LatencyTable
+from search.latency.predicting import placed_parts
+from search.spaces import Space, parse_space
+from search.strategies.partial_order import PartialOrderPruning
+from search.strategies.strategy import Strategy
+from search.training.schedule import Schedule
+from search.training.trainer import Trainer
+
+#: The first format. Its studies had no other strategy and no other runs than these.
+FIRST = "dongfeng study 1"
+# JSON has no infinity; and in a list of differences, words are clearer than None.
+_MARGINS: dict[float | None, str] = {None: "measured", math.inf: "infinite"}
+_OF_FIRST = {"strategy": "uniform", "margin": 0.0, "seeds": 1}
+
+
+def settings_of(
+    search: Strategy,
+    trainer: Trainer,
+    *,
+    interval: tuple[float, float],
+    strategy: str,
+    margin: float | None,
+    seed: int,
+    seeds: int,
+) -> dict[str, Any]:
+    """As JSON values: the strategy and its margin, the space, latency and limits, the training, seeds a candidate.
+
+    The latency table is represented by a digest of what it predicts the space with. Limits are there if there are any.
+    """
+    return {
+        "strategy": strategy,
+        "margin": _MARGINS.get(margin, margin),
+        "seeds": seeds,
+        "space": str(search.space),
+        "latency": plain(interval),
+        **({"limits": {name: plain(limit) for name, limit in search.limits.items()}} if search.limits else {}),
+        "seed": seed,
+        **trainer.settings,
+        "latency table": hashlib.sha256(json.dumps(_predicting(search)).encode()).hexdigest()[:16],
+    }
+
+
+def current(first: dict[str, Any]) -> dict[str, Any]:
+    """The settings of a study of the first format in today's form."""
+    return {**first, **_OF_FIRST}
+
+
+def differences(begun: dict[str, Any], asked: dict[str, Any]) -> list[str]:
+    """How settings differ from those that a study was begun with, one line each."""
+    return [
+        f"{name}: was {begun.get(name)}, is {asked.get(name)}"
+        for name in sorted({*begun, *asked})
+        if begun.get(name) != asked.get(name)
+    ]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a study was asked, read back: enough to search as whoever began it does. `interval` is in ms."""
+
+    space: Space
+    interval: tuple[float, float]
+    limits: dict[str, tuple[float, float]]
+    strategy: str
+    margin: float | None
+    seeds: int
+    seed: int
+    schedule: Schedule
+
+    @classmethod
+    def of(cls, settings: dict[str, Any], source: str) -> Question:
+        """From settings as `settings_of` makes them. FormatError, naming the `source`, for others."""
+        try:
+            trained = {field.name: settings[field.name] for field in fields(Schedule) if field.name in settings}
+            return cls(
+                space=parse_space(settings["space"]),
+                interval=_range(settings["latency"]),
+                limits={name: _range(limit) for name, limit in settings.get("limits", {}).items()},
+                strategy=settings["strategy"],
+                margin=_margin(settings["margin"]),
+                seeds=int(settings["seeds"]),
+                seed=int(settings["seed"]),
+                schedule=Schedule(**trained),
+            )
+        except (KeyError, TypeError, ValueError) as fault:
+            raise FormatError(f"{source}: settings: {type(fault).__name__}: {fault}: not those of a search") from fault
+
+    def search(self, table: LatencyTable) -> PartialOrderPruning:
+        """The search at its beginning: nothing was told to it yet. Errors as `PartialOrderPruning`."""
+        return PartialOrderPruning(
+            self.space, table, self.interval, self.seed, self.limits, strategy=self.strategy, margin=self.margin
+        )
+
+
+def _margin(stored: float | str) -> float | None:
+    words = {word: margin for margin, word in _MARGINS.items()}
+    return words[stored] if isinstance(stored, str) else float(stored)
+
+
+def _range(limit: list[float | None]) -> tuple[float, float]:
+    least, most = limit
+    return least or 0, math.inf if most is None else most
+
+
+def _predicting(search: Strategy) -> list[Any]:
+    """The times of the space's parts, and what the table makes of them where that is not their plain sum."""
+    table = search.table
+    placed = list(placed_parts(search.space).values())
+    base, made = table.base_nanoseconds, [table.part_nanoseconds(part) for part in placed]
+    times = {part.key: table.entries[part.key].ms for part in placed if part.key in table.entries}
+    plain_sum = [round(times[part.key] * 1e6) if part.key in times else None for part in placed]
+    if base == 0 and made == plain_sum and table.curve is None:
+        return sorted(times.items())
+    return [base, made, table.curve]

@@ -1,0 +1,74 @@
+"""A search's report: read from its study while it runs and after, without a change of it."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+
+import pytest
+
+from caffe_zoo.cli import main
+from prototxt_gen.errors import FormatError
+from search.report.publishing import PAGE, PICTURE, TABLE, publish
+from search.report.reading import read_search
+from search.study.storage import join_study
+from search.study.trainings import Key
+from tests.search.report.test_page import data_of
+from tests.search.study.small_search import search_in
+
+
+@pytest.fixture(scope="module")
+def searched(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("searched") / "run"
+    return folder, search_in(folder, trials=4, strategy="uniform", margin=0.0)
+
+
+def test_what_is_read_is_what_the_search_found(searched):
+    folder, search = searched
+    reading = read_search(folder)
+    assert reading.search.counts() == search.counts()
+    assert [row.code for row in reading.rows if row.boundary] == [
+        row.code for row in reading.rows if row.code in {str(one.architecture) for one in search.boundary()}
+    ]
+    trained = {str(one.architecture): one for one in search.trained()}
+    assert [row.code for row in reading.rows] == list(trained)
+    for row in reading.rows:
+        assert (row.latency_ms, row.accuracy) == (trained[row.code].latency, trained[row.code].accuracy)
+        assert all((folder / path).is_file() for _, path in row.files)
+        assert bool(row.files) or not row.boundary
+    assert reading.pruned[-1] == search.counts()["pruned"]
+    assert reading.pruned == sorted(reading.pruned)
+
+
+def test_the_command_writes_page_table_and_picture(searched, capsys):
+    folder, _ = searched
+    before = (folder / "study.db").read_bytes()
+    assert main(["report", str(folder)]) == 0
+    assert capsys.readouterr().out.split() == [str(folder / name) for name in (PAGE, TABLE, PICTURE)]
+    assert (folder / "study.db").read_bytes() == before
+    rows = data_of((folder / PAGE).read_text())["candidates"]
+    with (folder / TABLE).open(newline="") as file:
+        assert [line["code"] for line in csv.DictReader(file)] == [row["code"] for row in rows]
+    assert (folder / PICTURE).read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_search_that_runs_can_be_looked_at(searched, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(searched[0], folder)
+    study = join_study(folder / "study.db")
+    reading = read_search(folder)
+    waiting = next(one for one in map(str, reading.search.space) if one not in {row.code for row in reading.rows})
+    assert study.claim(Key(waiting, 0), study.read(), grace=60) is not None
+    study.close()
+    assert read_search(folder).running == 1
+    publish(folder)
+    assert "1 in training" in (folder / PAGE).read_text()
+
+
+def test_a_folder_without_a_study_is_refused(tmp_path, capsys):
+    with pytest.raises(FormatError, match="found no study"):
+        publish(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert main(["report", str(tmp_path)]) == 2
+    assert re.fullmatch(r"dongfeng report: .*study\.db: found no study.*\n", capsys.readouterr().err)

@@ -1,0 +1,151 @@
+"""Spaces in YAML files: those of the package, there and back, and every fault with its line and field."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from caffe_zoo.cards import card
+from prototxt_gen.architectures import Unit
+from prototxt_gen.errors import ArchitectureError, CaffeError, FileError, FormatError
+from search.spaces import packaged_names, parse_space, read_space, write_space
+from tests.search.spaces.test_decoders import SPACES as WITH_DECODERS
+from tests.search.spaces.test_kinds import SPACES
+
+HOLDS = {
+    "df": ("df1", "df2"),
+    "df-bottleneck": ("df2a",),
+    "df-lite-seg": ("df-lite_seg",),
+    "df-seg": ("df-lite_seg", "df1seg", "df2seg1", "df2seg2"),
+    "df1-seg": ("df1seg",),
+    "df2-seg": ("df2seg1", "df2seg2"),
+    "pl1a": (),
+    "pl1a-seg": ("pl1a_seg",),
+}
+
+GOOD = """\
+space: 1
+backbone:
+  family: df
+  stem: [4, 8]
+  widths: [8, 16]
+  stages:
+    - {block: basic, depth: [1, 2]}
+    - {block: basic, depth: [1, 1], widths: [16]}
+classes: 10
+input_shape: [3, 64, 64]
+"""
+
+
+def test_every_space_of_the_package_is_told_of_here():
+    assert set(packaged_names()) == set(HOLDS)
+
+
+@pytest.mark.parametrize("name", sorted(HOLDS))
+def test_spaces_of_the_package(name, tmp_path):
+    space = parse_space(name)
+    assert space.count() > 100 and parse_space(str(space)) == space
+    for network in HOLDS[name]:
+        architecture = card(network).architecture
+        assert space.at(space.rank(architecture)) == architecture
+    write_space(space, tmp_path / "again.yaml")
+    assert read_space(tmp_path / "again.yaml") == space
+
+
+def test_pl1a_holds_the_backbone_of_its_segmentation_network():
+    assert card("pl1a_seg").architecture.backbone in parse_space("pl1a")
+
+
+@pytest.mark.parametrize("space", [*SPACES, *WITH_DECODERS], ids=str)
+def test_any_space_is_written_and_read(space, tmp_path):
+    write_space(space, tmp_path / "space.yaml")
+    assert read_space(tmp_path / "space.yaml") == parse_space(tmp_path / "space.yaml") == space
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("classes: 10\n", "", "the file: has no classes"),
+        ("classes: 10", "classes: ten", "line 9: classes: found 'ten', expected a whole number"),
+        ("classes: 10", "classes: true", "line 9: classes: found 'true', expected a whole number"),
+        ("classes: 10", "classes: 10\nclasses: 11", "line 10: classes: is there twice"),
+        ("classes: 10", "clases: 10", "line 9: clases: is no field, expected one of space, backbone, decoder, classes"),
+        ("space: 1", "space: 2", "line 1: space: found 2, expected 1, the version of this form"),
+        ("family: df", "family: fd", "line 3: backbone.family: found 'fd', expected one of df, pl1a"),
+        ("stem: [4, 8]", "stem: 4", "line 4: backbone.stem: found '4', expected a list"),
+        ("stem: [4, 8]", "stem: []", "line 4: backbone.stem: found 0 items"),
+        ("depth: [1, 2]", "depth: [1]", r"line 7: backbone.stages\[0\].depth: found 1 numbers, expected the fewest"),
+        ("depth: [1, 2]", "dept: [1, 2]", r"backbone.stages\[0\].dept: is no field"),
+        ("depth: [1, 2]", "dept: [1, 2]", r"line 7: backbone.stages\[0\]: has no depth"),
+        ("block: basic, depth: [1, 1]", "block: round, depth: [1, 1]", r"line 8: backbone.stages\[1\].block: found 'r"),
+        ("input_shape: [3, 64, 64]", "input_shape: [3, 64]", "line 10: input_shape: found 2 numbers"),
+        ("[3, 64, 64]", "[3, 64, -64]", r"input_shape\[2\]: found '-64', expected 0 to"),
+        ("[3, 64, 64]", "[3, 64, 9" + "0" * 400 + "]", r"input_shape\[2\]: found"),
+        (GOOD, "", "it is empty"),
+        (GOOD, "a: [", "not a space: while parsing"),
+        (GOOD, "[1, 2]", "the file: found a list, expected space, backbone"),
+        (GOOD, "!!python/object/apply:os.system [ls]", "the file: found a list"),
+        (GOOD, "[" * 1500, "not a space"),
+        (GOOD, "\x00", "not a space"),
+    ],
+)
+def test_faults_name_file_line_and_field(tmp_path, old, new, said):
+    path = tmp_path / "own.yaml"
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(FormatError, match=f"own.yaml: not a space: .*{said}|own.yaml: {said}"):
+        parse_space(str(path))
+
+
+def test_all_faults_are_told_at_once(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(GOOD.replace("stem: [4, 8]", "stem: x").replace("classes: 10", "clases: 10"))
+    with pytest.raises(FormatError) as fault:
+        parse_space(path)
+    for said in ("backbone.stem", "clases: is no field", "has no classes"):
+        assert said in str(fault.value)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("widths: [8, 16]\n", "widths: [16, 8]\n", "widths: found"),
+        ("depth: [1, 2]", "depth: [3, 2]", "depths: found"),
+        ("widths: [16]}", "widths: [32]}", "stage_widths: found"),
+        ("block: basic, depth: [1, 2]", "block: basic, depth: [1, 2], kernel: 5", "units"),
+    ],
+)
+def test_fields_that_make_no_space(tmp_path, old, new, said):
+    path = tmp_path / "own.yaml"
+    path.write_text(GOOD.replace(old, new))
+    with pytest.raises(ArchitectureError, match=f"own.yaml: .*{said}"):
+        read_space(path)
+
+
+def test_units_and_flags(tmp_path):
+    path = tmp_path / "own.yaml"
+    unit = "block: inverted, depth: [1, 2], kernel: 5, expansion: 6, squeeze: true, stride: 1"
+    path.write_text(GOOD.replace("block: basic, depth: [1, 2]", unit))
+    space = read_space(path)
+    assert space.units == (Unit(5, 6, 0, True), None) and space.strides == (1, 2)
+
+
+def test_a_backbone_alone_is_no_space(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text("space: 1\nbackbone: s8-16_b8\nclasses: 10\ninput_shape: [3, 64, 64]\n")
+    with pytest.raises(FormatError, match="backbone: is one architecture"):
+        read_space(path)
+
+
+def test_what_names_no_space():
+    with pytest.raises(FileError, match=r"none.yaml: cannot be read"):
+        parse_space("none.yaml")
+    with pytest.raises(ArchitectureError, match=r"or the name of a space \(df, df-bottleneck"):
+        parse_space("df9")
+
+
+@given(st.text(max_size=200))
+@settings(max_examples=60)
+def test_any_text_is_a_space_or_a_fault(text):
+    from search.spaces.documents import _read
+
+    with pytest.raises(CaffeError):
+        _read(text.encode(errors="replace"), "any")

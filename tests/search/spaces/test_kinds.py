@@ -1,0 +1,99 @@
+"""Spaces of every kind of block: what a stage may have of its own, and costs that depend on the layer before."""
+
+import random
+
+import numpy as np
+import pytest
+
+from prototxt_gen import parts
+from prototxt_gen.architectures import BLOCK_KINDS, FAMILIES, Unit, parse_architecture
+from prototxt_gen.errors import ArchitectureError
+from search.latency import space_parts
+from search.latency.predicting import predictor
+from search.spaces import BackboneSpace, parse_space
+
+SHAPE = (1, 3, 64, 64)
+SPACES = [
+    BackboneSpace(((1, 2), (2, 2), (1, 3)), (8, 16, 24), ("shuffle",) * 3, (4, 8), 10, SHAPE, family="pl1a"),
+    BackboneSpace(
+        ((1, 2), (2, 3)), (16, 32), ("resnet_basic", "resnet_bottleneck"), (16,), 10, SHAPE, "resnet", None, (1, 2)
+    ),
+    BackboneSpace(
+        ((1, 1), (1, 3), (1, 2)),
+        (8, 16, 24),
+        ("convolution", "inverted", "inverted"),
+        (8,),
+        10,
+        SHAPE,
+        "gpunet",
+        64,
+        (1, 1, 2),
+        (Unit(5), Unit(3, 2), Unit(5, 0, 24, True)),
+    ),
+    BackboneSpace(
+        ((1, 2), (1, 2), (1, 2)),
+        (8, 16, 32, 64),
+        ("basic", "basic", "bottleneck"),
+        (4, 8),
+        10,
+        SHAPE,
+        stage_widths=((8, 16), (16, 32), (16, 64)),
+    ),
+]
+
+
+@pytest.mark.parametrize("space", SPACES, ids=str)
+def test_codes_places_and_members(space):
+    assert parse_space(str(space)) == space
+    every = list(space)
+    assert len(set(every)) == len(every) == space.count()
+    assert [space.rank(architecture) for architecture in every] == list(range(len(every)))
+    assert {parse_architecture(str(architecture)) for architecture in every} == set(every)
+
+
+@pytest.mark.parametrize("space", SPACES, ids=str)
+def test_costs_may_depend_on_the_layer_before(space):
+    times = {}
+
+    def cost(part):
+        return times.setdefault(part.joined_key, random.Random(part.joined_key).randrange(10**6))
+
+    vectors = np.concatenate(list(space.vectors()))
+    expected = [sum(map(cost, parts(space.decode(vector), space.input_shape))) / 1e6 for vector in vectors]
+    assert predictor(space, cost)(vectors).tolist() == expected
+    found = {part.key for vector in vectors for part in parts(space.decode(vector), space.input_shape)}
+    assert set(space_parts(space)) == found
+
+
+def test_every_kind_and_family_is_met():
+    assert {kind for space in SPACES for kind in space.kinds} == set(BLOCK_KINDS)
+    assert {space.family for space in SPACES} == set(FAMILIES) - {"ponas"}
+
+
+def test_widths_of_a_stage_are_its_own():
+    *_, space = SPACES
+    for architecture in space:
+        for stage, widths in zip(architecture.stages, space.stage_widths, strict=True):
+            assert set(stage.widths) <= set(widths)
+    assert parse_architecture("s4-8_b16_b16_n64_c10") in space
+    assert parse_architecture("s4-8_b32_b32_n64_c10") not in space
+    assert BackboneSpace(((1, 1),), (8, 16), stage_widths=((8, 16),)) == BackboneSpace(((1, 1),), (8, 16))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"family": "round"}, "family is 'round'"),
+        ({"stage_widths": ((8,), (4,))}, "stage_widths: found .4,., expected some of"),
+        ({"stage_widths": ((16,), (8,))}, "stage_widths: found .8,., expected a width of at least 16"),
+        ({"strides": (2, 3)}, "stride has 3"),
+        ({"strides": (2,)}, "strides: found .2,., expected one for each of 2 stages"),
+        ({"kinds": ("inverted", "basic")}, "expansion 0 and inner 0"),
+        ({"units": (Unit(5), None)}, "units for 2 blocks"),
+        ({"kinds": ("shuffle", "basic"), "widths": (8, 15)}, "even widths"),
+        ({"head": 0}, "head has 0"),
+    ],
+)
+def test_broken_rules_are_named(arguments, said):
+    with pytest.raises(ArchitectureError, match=said):
+        BackboneSpace(**{"depths": ((1, 2), (1, 1)), "widths": (8, 16)} | arguments)
