@@ -127,7 +127,7 @@ def test_the_course_can_be_seen_over_time(open_page):
     ticks = "() => document.querySelector('#volume').textContent"
     over_trainings = shown.evaluate(ticks)
     assert "trainings" in over_trainings and "minutes" not in over_trainings
-    shown.get_by_label("minutes").check()
+    shown.get_by_role("radio", name="minutes").check()
     over_time = shown.evaluate(ticks)
     assert "minutes" in over_time and "trainings" not in over_time
     # Its 30th network was trained after 3,000 seconds.
