@@ -19,7 +19,8 @@ from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FormatError
 from search.costs import Limits, checked_limits
 from search.latency import LatencyTable
-from search.spaces import Space
+from search.spaces import DecoderSpace, Space
+from search.strategies.ending import Ending
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.registry import chooser
 from search.strategies.strategy import Strategy
@@ -67,6 +68,7 @@ def run_search(
     study: str = NAME,
     grace: float = GRACE,
     keep: Keep = "boundary",
+    ending: Ending | None = None,
 ) -> Strategy:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
@@ -89,6 +91,10 @@ def run_search(
     `hours` after this call nothing new is begun. `patience` finished trainings in a row without a change of the
     boundary end the search, too. Then each network of the boundary is trained again with `confirm` other seeds.
 
+    `ending` ends trainings early whose curve cannot reach the boundary any more (see search/strategies/ending.py). The
+    accuracy of these is the expected one, and whatever shows it says so. A function of the user's takes part if it
+    reports its accuracy on the way.
+
     Weights. Those of the boundary's networks stay in `out`; with `keep` "all", those of every candidate.
 
     Many machines. The study is kept in `out`, or in the database `storage` under the name `study`: processes that call
@@ -104,7 +110,7 @@ def run_search(
     if seeds < 1:
         raise ArchitectureError(f"seeds: found {seeds}, expected at least 1")
     chooser(strategy)
-    trainer = as_trainer(data, schedule, device)
+    trainer = as_trainer(data, schedule, device, ending.looks if ending else ())
     _check_classes(space, trainer)
     checked_limits(limits, space)  # before the first block is measured
     folder = Path(out)
@@ -120,7 +126,14 @@ def run_search(
 
             search = make()
             settings = settings_of(
-                search, trainer, interval=within, strategy=strategy, margin=margin, seed=schedule.seed, seeds=seeds
+                search,
+                trainer,
+                interval=within,
+                strategy=strategy,
+                margin=margin,
+                seed=schedule.seed,
+                seeds=seeds,
+                ending=ending,
             )
             stored = open_study(address, study, settings, used.text())
             if table is not None or not (folder / LATENCY_TABLE).exists():
@@ -128,7 +141,7 @@ def run_search(
                 used.save(folder / LATENCY_TABLE)
             stored.know(_candidates(known, search, trainer))
         stored.asked = stops.stored()
-        return _worked(stored, make, trainer, folder, grace, keep, progress)
+        return _worked(stored, make, trainer, folder, grace, keep, progress, ending)
 
 
 def run_worker(
@@ -147,20 +160,20 @@ def run_worker(
     What is searched, the latency table, the training and when it ends are read from the study; `data` must be what it
     was begun with: FormatError tells what differs. `storage` is a database's address, or the path of a study.db. The
     weights of what this worker trains go into the folder `out`, which several workers may share; `keep` says which stay
-    there, as in `run_search`. FormatError where
-    there is no study; FileError when folder or database cannot be used.
+    there, as in `run_search`. FormatError where there is no study; FileError when folder or database cannot be used.
     """
     stored = join_study(storage, study)
     question = Question.of(stored.settings, stored.database.name)
     table = _table(stored)
-    trainer = as_trainer(data, question.schedule, device)
+    ending = question.ending
+    trainer = as_trainer(data, question.schedule, device, ending.looks if ending else ())
     _check_classes(question.space, trainer)
     own = trainer.settings
     if found := differences({name: stored.settings.get(name) for name in own}, own):
         raise FormatError(f"{stored.database.name}: the search was begun with other settings: {'; '.join(found)}")
     folder = Path(out)
     with held(folder):
-        return _worked(stored, lambda: question.search(table), trainer, folder, grace, keep, progress)
+        return _worked(stored, lambda: question.search(table), trainer, folder, grace, keep, progress, ending)
 
 
 def read_question(storage: str | os.PathLike[str], study: str = NAME, wait: float = 0.0) -> Question:
@@ -191,6 +204,7 @@ def _worked(
     grace: float,
     keep: Keep,
     progress: bool,
+    ending: Ending | None,
 ) -> Strategy:
     """The strategy of a study at its end."""
     follower = Follower(make, study)
@@ -208,6 +222,7 @@ def _worked(
         grace=grace,
         slack=0.0 if once else SLACK,
         keep=keep,
+        ending=ending,
         progress=progress,
     )
     try:
@@ -221,6 +236,10 @@ def _worked(
 def _check_classes(space: Space, trainer: Trainer) -> None:
     if trainer.classes is not None and space.classes != trainer.classes:
         raise ArchitectureError(f"space {space}: {space.classes} classes, the images have {trainer.classes}")
+    scenes = isinstance(space, DecoderSpace)
+    if trainer.per_pixel not in (None, scenes):
+        words = {True: "a class to each pixel", False: "one class to each image"}
+        raise ArchitectureError(f"space {space}: its networks give {words[scenes]}, the data {words[not scenes]}")
 
 
 def _measured(

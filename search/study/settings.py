@@ -13,6 +13,7 @@ from search.costs import plain
 from search.latency import LatencyTable
 from search.latency.predicting import placed_parts
 from search.spaces import Space, parse_space
+from search.strategies.ending import Ending
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.strategy import Strategy
 from search.training.schedule import Schedule
@@ -34,10 +35,12 @@ def settings_of(
     margin: float | None,
     seed: int,
     seeds: int,
+    ending: Ending | None = None,
 ) -> dict[str, Any]:
     """As JSON values: the strategy and its margin, the space, latency and limits, the training, seeds a candidate.
 
-    The latency table is represented by a digest of what it predicts the space with. Limits are there if there are any.
+    The latency table is represented by a digest of what it predicts the space with. Limits are there if there are any,
+    and the rule by which trainings are ended early if there is one.
     """
     return {
         "strategy": strategy,
@@ -47,6 +50,7 @@ def settings_of(
         "latency": plain(interval),
         **({"limits": {name: plain(limit) for name, limit in search.limits.items()}} if search.limits else {}),
         "seed": seed,
+        **({"ending": ending.settings()} if ending else {}),
         **trainer.settings,
         "latency table": hashlib.sha256(json.dumps(_predicting(search)).encode()).hexdigest()[:16],
     }
@@ -78,6 +82,7 @@ class Question:
     seeds: int
     seed: int
     schedule: Schedule
+    ending: Ending | None = None
 
     @classmethod
     def of(cls, settings: dict[str, Any], source: str) -> Question:
@@ -93,6 +98,7 @@ class Question:
                 seeds=int(settings["seeds"]),
                 seed=int(settings["seed"]),
                 schedule=Schedule(**trained),
+                ending=Ending(**settings["ending"]) if "ending" in settings else None,
             )
         except (KeyError, TypeError, ValueError) as fault:
             raise FormatError(f"{source}: settings: {type(fault).__name__}: {fault}: not those of a search") from fault

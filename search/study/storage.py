@@ -20,7 +20,7 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -126,14 +126,33 @@ class StoredStudy:
         """Says that this worker lives. False when nothing that it trains is its own any more."""
         return self.database.run(lambda: self._trainings.beat(self.worker), patience=0)
 
-    def finish(self, claim: Claim, latency: float, accuracy: float, weights: str | None) -> bool:
+    def looks(self) -> dict[Key, dict[float, float]]:
+        """What accuracies trainings had on their way, by their shares (see `finish`)."""
+        return self.database.run(self._trainings.looks)
+
+    def finish(
+        self,
+        claim: Claim,
+        latency: float,
+        accuracy: float,
+        weights: str | None,
+        looks: Mapping[float, float] | None = None,
+        ended: str | None = None,
+    ) -> bool:
         """Enters a result: the predicted latency in ms, the accuracy in 0..1, where the weights are (see folder.py).
 
-        False when the training was given to another worker meanwhile; nothing is entered then.
+        `looks` are accuracies on the way, by the share of the training; `ended` says in words that it was ended early,
+        and the accuracy is expected, not measured. False when the training was given to another worker meanwhile;
+        nothing is entered then.
         """
-        done = self.database.run(lambda: self._trainings.finish(claim.key, self.worker, latency, accuracy, weights))
+        if looks:
+            self.database.run(lambda: self._trainings.look(claim.key, looks))
+        done = self.database.run(
+            lambda: self._trainings.finish(claim.key, self.worker, latency, accuracy, weights, ended)
+        )
         if done:
-            self._end_trial(claim.trial_id, TrialState.COMPLETE, [latency, accuracy])
+            attributes = {} if ended is None else {"source": ended}
+            self._end_trial(claim.trial_id, TrialState.COMPLETE, [latency, accuracy], **attributes)
         return done
 
     def fail(self, claim: Claim, fault: str, log: str) -> bool:

@@ -11,11 +11,11 @@ changes nothing. So two workers never claim the same training, and none claims o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, and_, func, insert, select, update
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, and_, delete, func, insert, select, update
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
@@ -57,8 +57,18 @@ _TRAININGS = Table(
     Column("accuracy", Float),
     Column("fault", Text),
     Column("weights", Text),
-    # Where a result came from that was not trained here.
+    # Where a result came from that was not trained here; of a training that was ended early, that it was.
     Column("source", Text),
+)
+# What accuracies trainings had on their way: made with the study, where trainings may be ended early.
+_LOOKS = Table(
+    "dongfeng_looks",
+    _METADATA,
+    Column("study_id", Integer, primary_key=True, autoincrement=False),
+    Column("architecture", Text, primary_key=True),
+    Column("run", Integer, primary_key=True, autoincrement=False),
+    Column("share", Float, primary_key=True, autoincrement=False),
+    Column("accuracy", Float, nullable=False),
 )
 
 
@@ -176,9 +186,39 @@ class Trainings:
             found = connection.execute(update(_TRAININGS).where(self._is(key), owned).values(trial_id=trial_id))
             return bool(found.rowcount)
 
-    def finish(self, key: Key, worker: str, latency: float, accuracy: float, weights: str | None) -> bool:
+    def finish(
+        self,
+        key: Key,
+        worker: str,
+        latency: float,
+        accuracy: float,
+        weights: str | None,
+        source: str | None = None,
+    ) -> bool:
         """Enters a worker's result. False when the training is not this worker's any more: nothing is changed."""
-        return self._end(key, worker, {"state": TRAINED, "latency": latency, "accuracy": accuracy, "weights": weights})
+        values = {"latency": latency, "accuracy": accuracy, "weights": weights, "source": source}
+        return self._end(key, worker, {"state": TRAINED, **values})
+
+    def look(self, key: Key, looks: Mapping[float, float]) -> None:
+        """Enters the accuracies that a training had on its way, by its share; those of an earlier attempt go."""
+        place = {"study_id": self._study_id, "architecture": key.architecture, "run": key.run}
+        old = [_LOOKS.c[name] == value for name, value in place.items()]
+        # Refused where another worker trains the same: the same seed gives the same accuracies.
+        with suppress(IntegrityError), self._engine.begin() as connection:
+            connection.execute(delete(_LOOKS).where(*old))
+            for share, accuracy in looks.items():
+                connection.execute(insert(_LOOKS).values(**place, share=share, accuracy=accuracy))
+
+    def looks(self) -> dict[Key, dict[float, float]]:
+        """The accuracies of all trainings on their way, by their shares."""
+        chosen = select(_LOOKS.c.architecture, _LOOKS.c.run, _LOOKS.c.share, _LOOKS.c.accuracy)
+        found: dict[Key, dict[float, float]] = {}
+        with self._engine.connect() as connection:
+            for architecture, run, share, accuracy in connection.execute(
+                chosen.where(_LOOKS.c.study_id == self._study_id)
+            ):
+                found.setdefault(Key(architecture, run), {})[share] = accuracy
+        return found
 
     def fail(self, key: Key, worker: str, fault: str) -> bool:
         """Enters that a worker's training came to nothing. False as `finish`."""

@@ -17,6 +17,8 @@ from prototxt_gen.files import write_bytes
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.proto import NetParameter
 from search.progress import progress_bar
+from search.strategies.ending import Ending
+from search.study.curve import Curve
 from search.study.folder import FAILURES, make_folder, weights_file
 from search.study.following import Follower
 from search.study.heartbeat import Watch, beating, pause
@@ -25,7 +27,7 @@ from search.study.retention import ALL, Keep, keep_boundary, place_of
 from search.study.stopping import Stops, begun
 from search.study.storage import Claim, Stored, StoredStudy
 from search.study.trainings import FAILED, Key, Row
-from search.training.trainer import Trainer, Training
+from search.training.trainer import EndedEarly, Trainer, Training
 
 #: So many failed trainings of one worker in a row are no candidate's fault.
 FAILURES_IN_A_ROW = 5
@@ -42,8 +44,8 @@ class _LostError(Exception):
 class Worker:
     """One of the processes that train for a study. `stops` gives the rules as they are now, `slack` as `keep_boundary`.
 
-    `keep` says whose weights stay (see retention.py). `seed` is the study's: run k of a candidate is trained with
-    seed + k. `grace` in seconds, as `StoredStudy.claim`.
+    `keep` says whose weights stay (see retention.py), `ending` which trainings need not go on. `seed` is the study's:
+    run k of a candidate is trained with seed + k. `grace` in seconds, as `StoredStudy.claim`.
     """
 
     study: StoredStudy
@@ -56,6 +58,7 @@ class Worker:
     grace: float
     slack: float = 0.0
     keep: Keep = "boundary"
+    ending: Ending | None = None
     progress: bool = False
 
     def work(self) -> str:
@@ -84,7 +87,8 @@ class Worker:
                     time.sleep(pause(self.grace))
                 elif (claim := self.study.claim(following.key, stored, self.grace)) is not None:
                     bar.set_description(self._described(stored, stops, claim.key))
-                    fault = self._trained(claim, watch, bar)
+                    curve = Curve.of(claim.key, self.ending, self.study, stored.rows, self.follower.latency)
+                    fault = self._trained(claim, watch, bar, curve)
                     failed = [*failed, (claim.key, fault)] if fault is not None else []
                     if len(failed) == FAILURES_IN_A_ROW:
                         self._give_up(failed)
@@ -93,7 +97,7 @@ class Worker:
     def _tidy(self, rows: Sequence[Row], slack: float) -> None:
         keep_boundary(self.follower.search, self.study, rows, self.folder, ALL if self.keep == "all" else slack)
 
-    def _trained(self, claim: Claim, watch: Watch, bar: Any) -> str | None:
+    def _trained(self, claim: Claim, watch: Watch, bar: Any, curve: Curve) -> str | None:
         """Trains a candidate; why it failed, in one line, None where it did not."""
         code, run = claim.key
         net = generate(code, input_shape=self.follower.search.space.input_shape)
@@ -108,9 +112,12 @@ class Worker:
                         raise _LostError
                     bar.update(max(0.0, share - done) * _PARTS)
                     done = max(share, done)
+                    curve.look(share, accuracy)
 
                 try:
                     training = self.trainer(net, self.seed + run, report)
+                except EndedEarly:
+                    training = Training(curve.expected())
                 except Exception as fault:
                     if isinstance(fault, _LostError) or _is_not_its_own(fault):
                         raise
@@ -119,7 +126,8 @@ class Worker:
                     return said
                 # Before it is entered as finished, so that every finished network on the boundary has weights.
                 weights = self._save(net, training, claim.key)
-                self.study.finish(claim, self.follower.latency(code), training.accuracy, weights)
+                latency = self.follower.latency(code)
+                self.study.finish(claim, latency, training.accuracy, weights, curve.looks, curve.ended)
                 ended = True
         except _LostError:
             ended = True
