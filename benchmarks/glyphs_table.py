@@ -53,7 +53,7 @@ def read(path: Path) -> dict[str, dict[str, str]]:
 
 
 def write(path: Path, rows: dict[str, dict[str, str]]) -> None:
-    columns = sorted({name for row in rows.values() for name in row} - {"code", LATENCY})
+    columns = dict.fromkeys(name for row in rows.values() for name in row if name not in ("code", LATENCY))
     text = io.StringIO()
     writer = csv.DictWriter(text, ["code", LATENCY, *columns], lineterminator="\n")
     writer.writeheader()
@@ -75,7 +75,7 @@ def trained(code: str, seed: int) -> tuple[float, float]:
 
 
 def train_all(path: Path, seeds: list[int], processes: int) -> None:
-    rows = read(path)
+    rows = {code: dict.fromkeys(map(accuracy_column, seeds), "") | row for code, row in read(path).items()}
     order = random.Random(0)
     # Seed by seed, each in an order of its own: whatever there is when it is stopped is spread over the whole space.
     left = [

@@ -182,7 +182,7 @@ class KnownCostGp(Listed):
         for place in self.first:
             if self.open[place]:
                 return place
-        _, middle, width = targets_of(self.results.accuracies)
+        _, (_, _, middle, width), _ = targets_of(self.results.accuracies)
         means, deviations = self.posterior(self.points)
         expected = 1 - np.exp(middle + width * means + np.square(width * deviations) / 2)
         reference = (float(self.costs.max()), float(np.quantile(expected, 0.05)))
@@ -196,7 +196,7 @@ class KnownCostGp(Listed):
     def expected(self, vectors: Vectors) -> Floats | None:
         if len(self.results.vectors) < self.start:
             return None
-        _, middle, width = targets_of(self.results.accuracies)
+        _, (_, _, middle, width), _ = targets_of(self.results.accuracies)
         means, deviations = self.posterior(self.points[self.table.places(vectors)])
         return 1 - np.exp(middle + width * means + np.square(width * deviations) / 2)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from search.study.loop import read_question, run_search, run_worker
     from search.training.dataset import Dataset
     from search.training.digits import digits
+    from search.training.glyphs import glyphs
     from search.training.image_folder import image_folder
     from search.training.loading import load_data
     from search.training.scenes import cityscapes
@@ -40,6 +41,7 @@ else:
             "cityscapes": "search.training.scenes",
             "counts_line": "search.report.boundary",
             "digits": "search.training.digits",
+            "glyphs": "search.training.glyphs",
             "image_folder": "search.training.image_folder",
             "load_data": "search.training.loading",
             "next_networks": "search.latency.fitting",
@@ -68,6 +70,7 @@ __all__ = [
     "cityscapes",
     "counts_line",
     "digits",
+    "glyphs",
     "image_folder",
     "load_data",
     "next_networks",

@@ -16,13 +16,13 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from prototxt_gen.architectures import Backbone, Decoder
-from prototxt_gen.errors import ArchitectureError
+from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.generator.parts import Part
 from prototxt_gen.summary import summarize
 from search.latency.graphs import Graph
 from search.latency.predicting import space_graph
-from search.spaces import Space
+from search.spaces import DecoderSpace, Space
 
 
 class Cost(NamedTuple):
@@ -58,8 +58,16 @@ Limits: TypeAlias = Mapping[str, float | Sequence[float]]
 
 
 def cost_graph(space: Space, name: str) -> Graph:
-    """The graph whose `costs` are one of `COSTS`, exactly, of many architectures of the space at once."""
+    """The graph whose `costs` are one of `COSTS`, exactly, of many architectures of the space at once.
+
+    UnsupportedError for the memory of networks with decoders.
+    """
     cost = COSTS[name]
+    if cost.join is not np.add and isinstance(space, DecoderSpace):
+        raise UnsupportedError(
+            f"{name} of space {space}: a decoder keeps maps of its backbone beside what runs, so it is not told part "
+            "by part; expected limits of other costs"
+        )
     return space_graph(space, cost.of_part, join=cost.join, merged=cost.merged)
 
 

@@ -8,7 +8,7 @@ import sys
 import time
 
 from caffe_zoo.commands.networks import generated_shape, resolve_architecture
-from caffe_zoo.commands.options import add_merged, input_shape
+from caffe_zoo.commands.options import add_merged, add_space, input_shape
 from prototxt_gen.architectures import Decoder
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.files import write_bytes
@@ -29,9 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "architecture", nargs="?", help="a network of the zoo, or an architecture's code (`dongfeng list` prints some)"
     )
-    what.add_argument(
-        "--space", help="instead: all networks of a space, given by its code, its name or a YAML file (docs/spaces.md)"
-    )
+    add_space(what, "instead of one architecture all networks of a space")
     parser.add_argument(
         "--places",
         type=places,

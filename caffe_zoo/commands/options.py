@@ -125,6 +125,17 @@ def add_batch(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def add_space(parser: argparse._ActionsContainer, purpose: str, required: bool = False) -> None:
+    """--space; `purpose` is what its help begins with. `search.parse_space` reads its value."""
+    parser.add_argument(
+        "--space",
+        required=required,
+        metavar="SPACE",
+        help=f"{purpose}: a code such as s8-16_b1-3_b1-3_w8-16-32_c10_i3x32x32, the name of a space in the package, or "
+        "a YAML file (see docs/spaces.md)",
+    )
+
+
 def add_output(parser: argparse.ArgumentParser, purpose: str) -> None:
     """-o FILE; `purpose` is its help."""
     parser.add_argument("-o", "--output", type=Path, metavar="FILE", help=purpose)

@@ -10,7 +10,6 @@ from caffe_zoo.commands.options import count
 
 if TYPE_CHECKING:
     from search import Schedule
-    from search.strategies.ending import Ending
 
 
 def add_training(parser: argparse.ArgumentParser) -> None:
@@ -63,13 +62,6 @@ def add_training(parser: argparse.ArgumentParser) -> None:
         metavar="A,B",
         help="scenes for segmentation are enlarged A to B times at random (default: 0.5,2)",
     )
-    group.add_argument(
-        "--end-early",
-        type=_number,
-        metavar="RISK",
-        help="end a training halfway when, by the curves of those that are finished, its chance of reaching the "
-        "boundary is below RISK, such as 0.05 (default: all go on to their end, as in the paper)",
-    )
 
 
 def add_keep(parser: argparse.ArgumentParser) -> None:
@@ -80,13 +72,6 @@ def add_keep(parser: argparse.ArgumentParser) -> None:
         default="boundary",
         help="whose weights stay in the folder: the boundary's networks' (default), or those of all that were trained",
     )
-
-
-def ending_of(args: argparse.Namespace) -> Ending | None:
-    """The rule by which trainings are ended early, if it was asked for."""
-    from search.strategies.ending import Ending
-
-    return None if args.end_early is None else Ending(risk=args.end_early)
 
 
 def schedule_of(args: argparse.Namespace, usual: Schedule | None = None) -> Schedule:

@@ -1,18 +1,19 @@
 """The strategy `additive`: the candidate from which a model, monotone on the whole, expects most hypervolume.
 
-The model is that of `model.py`. A start of six candidates, one from each sixth by cost of a sample, is trained without
-it. From then on each ask samples candidates, adds the neighbours of the boundary, climbs from the best of them over
+The model is that of `model.py`. Three candidates, one from each third by cost of a sample, are trained before it
+chooses. From then on each ask draws candidates, adds the neighbours of the boundary, climbs from the best of them over
 single steps to where no step promises more, and takes the best that was seen. Candidates in training count as if the
 model's own expectation had been told for them. The space is never listed.
 
 The boundary is that of the model's means, so that one lucky run does not end the search around it. The reference point
-of the hypervolume is the largest cost of the sample, and the accuracy that a twentieth of it stays below, as the model
-expects it.
+of the hypervolume is the largest cost that is seen, and the accuracy that a twentieth of all candidates stay below, as
+the model expects it.
 """
 
 from __future__ import annotations
 
 import random
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,144 +21,197 @@ from search.spaces.vectors import Vectors
 from search.strategies.candidates import Candidates
 from search.strategies.chooser import Chooser
 from search.strategies.hypervolume import expected_gain, staircase
-from search.strategies.model import Data, Encoding, Model, grid, targets_of
+from search.strategies.model import Choice, Data, Encoding, Model, Scale, chosen, fitted
 from search.strategies.normal import Floats
 from search.strategies.order import non_dominated
 
-#: Candidates trained before the model chooses.
-START = 3
-TYPICAL = "even"
-TIMES = 1.0
+#: So many are trained before the model chooses; so many more are at hand as long as fewer than two results are known.
+START, MORE = 3, 24
+#: Up to so many results the model's grid is looked at again for each, then for every fourth.
+OFTEN = 24
+#: Candidates that stand for all: what costs are usual, what accuracy is poor.
 SAMPLED = 500
-SAMPLED_EACH = 150
-EVEN_EACH = 500
-MIX = 0
-CLIMBED = 4
-ROUNDS = 20
+#: Candidates looked at in an ask before it climbs: spread over the space, evenly drawn, neighbours of the boundary.
+SPREAD, EVEN, NEIGHBOURS = 150, 500, 150
+#: Evenly drawn ones where candidates are not listed: there neighbours lead everywhere.
+EVEN_UNLISTED = 60
+#: Evenly drawn ones where hardly any neighbours are candidates, as in tables of networks drawn from a larger space.
+SPARSE = 1000
+#: From how many candidates an ask climbs, and how many steps at most.
+CLIMBERS, ROUNDS = 4, 12
+#: The share of all candidates that are less accurate than the reference point.
+POOR = 0.05
+
+
+class Goal(NamedTuple):
+    """What is expected of a candidate, and against what: a boundary as `staircase` gives it."""
+
+    model: Model
+    scale: Scale
+    boundary: tuple[Floats, Floats]
 
 
 class Additive(Chooser):
+    """Needs no more than the methods of `Candidates`; what it keeps beside the results follows from them."""
+
     name = "additive"
 
     def __init__(self, candidates: Candidates, seed: int = 0) -> None:
         super().__init__(candidates, seed)
-        self._pool = skewed(candidates, random.Random(f"{seed} start"), SAMPLED)
-        costs = candidates.costs(self._pool)
-        self._even = candidates.sample(random.Random(f"{seed} even"), SAMPLED)
-        self._even_costs = candidates.costs(self._even)
-        self._encoding = Encoding(candidates, self._even_costs if TYPICAL == "even" else costs)
-        self._encoding.width /= TIMES
-        self._most = float(max(costs.max(), self._even_costs.max()))
-        self._start = self._first()
-        self._fitted: tuple[bytes, Model] | None = None
-
-    def _first(self) -> Vectors:
-        if MIX:
-            self._pool = np.vstack(
-                [self._pool, self.candidates.sample(random.Random(f"{self.seed} mix"), int(SAMPLED * MIX))]
-            )
-        order = np.argsort(self.candidates.costs(self._pool), kind="stable")
-        rng = random.Random(f"{self.seed} first")
-        chosen = [part[rng.randrange(len(part))] for part in np.array_split(order, START) if len(part)]
-        rng.shuffle(chosen)
-        return self._pool[chosen]
-
-    def _model(self) -> Model:
-        told = self.results
-        accuracies, runs = told.accuracies, told.runs
-        key = told.vectors.tobytes() + accuracies.tobytes() + runs.tobytes()
-        if self._fitted is None or self._fitted[0] != key:
-            targets, _, _ = targets_of(accuracies)
-            steps = self._encoding.steps(told.vectors)
-            data = Data(steps, self._encoding.columns(steps, told.costs), targets, runs.astype(np.float64))
-            self._fitted = key, Model(self._encoding, data, grid(self._encoding, data))
-        return self._fitted[1]
-
-    def _means(self, model: Model, vectors: Vectors, costs: Floats) -> Floats:
-        _, middle, width = targets_of(self.results.accuracies)
-        means, deviations = model.predict(vectors, costs)
-        return 1 - model.weights @ np.exp(middle + width * means + np.square(width * deviations) / 2)
+        self._usual = candidates.sample(random.Random(f"{seed} usual"), SAMPLED)
+        spread = spread_out(candidates, random.Random(f"{seed} start"), SAMPLED, self._usual)
+        costs = candidates.costs(spread)
+        self._usual_costs = candidates.costs(self._usual)
+        self._most = float(max(self._usual_costs.max(initial=0), costs.max(initial=0)))
+        self._encoding = Encoding(candidates.heights, self._usual_costs)
+        order = np.argsort(costs, kind="stable")
+        rng = random.Random(f"{seed} first")
+        self._start = [spread[part[rng.randrange(len(part))]] for part in np.array_split(order, START) if len(part)]
+        more = [spread[part[rng.randrange(len(part))]] for part in np.array_split(order, MORE) if len(part)]
+        rng.shuffle(self._start)
+        rng.shuffle(more)
+        self._more = more
+        # What follows from the results, with the results that it follows from.
+        self._choice: tuple[bytes, Choice] | None = None
+        self._known: tuple[bytes, Model, Scale] | None = None
 
     def expected(self, vectors: Vectors) -> Floats | None:
         if len(self.results.vectors) < 2:
             return None
-        return self._means(self._model(), vectors, self.candidates.costs(vectors))
+        return self._accuracies(*self._model(), vectors, self.candidates.costs(vectors))
 
     def ask(self, number: int, training: Vectors) -> Vectors:
+        training = np.asarray(training, dtype=np.uint8).reshape(-1, self.candidates.length)
         taken = {row.tobytes() for rows in (self.results.vectors, self.results.failed, training) for row in rows}
+        running = list(training)
         chosen: list[Vectors] = []
-        for vector in self._start:
-            if len(chosen) < number and vector.tobytes() not in taken:
-                taken.add(vector.tobytes())
-                chosen.append(vector)
         while len(chosen) < number:
-            vector = self._next(np.vstack([training, *(c[None] for c in chosen)]), taken)
+            vector = self._from_start(taken)
+            if vector is None and len(self.results.vectors) >= 2:
+                vector = self._promising(np.array(running, dtype=np.uint8).reshape(-1, training.shape[1]), taken)
             if vector is None:
-                break
+                rows = np.frombuffer(b"".join(sorted(taken)), np.uint8).reshape(-1, self.candidates.length)
+                drawn = self.candidates.draw(random.Random(f"{self.seed} {len(taken)} rest"), 1, rows)
+                if not len(drawn):
+                    break
+                vector = drawn[0]
             taken.add(vector.tobytes())
             chosen.append(vector)
+            running.append(vector)
         return np.array(chosen, dtype=np.uint8).reshape(-1, self.candidates.length)
 
-    def _next(self, training: Vectors, taken: set[bytes]) -> Vectors | None:
-        told = self.results
+    def _from_start(self, taken: set[bytes]) -> Vectors | None:
+        start = self._start if len(self.results.vectors) >= 2 else [*self._start, *self._more]
+        left = [vector for vector in start if vector.tobytes() not in taken]
+        if not left:
+            return None
+        there = np.flatnonzero(self.candidates.contains(np.array(left)))
+        return left[there[0]] if len(there) else None
+
+    def _model(self) -> tuple[Model, Scale]:
+        told, encoding = self.results, self._encoding
+        accuracies, runs, spread = told.accuracies, told.runs, told.spread()
+        key = told.vectors.tobytes() + accuracies.tobytes() + runs.tobytes()
+        if self._known is None or self._known[0] != key:
+            data = Data.of(encoding, told.vectors, told.costs, runs)
+            # The grid's points follow from the results up to the last fourth one, however they were told.
+            count = len(runs) if len(runs) <= OFTEN else len(runs) - len(runs) % 4
+            first = told.vectors[:count].tobytes() + accuracies[:count].tobytes() + runs[:count].tobytes()
+            first += str(spread).encode()
+            if self._choice is None or self._choice[0] != first:
+                choice = chosen(encoding, data.rows(np.arange(count)), accuracies[:count], spread)
+                self._choice = first, choice
+            choice = self._choice[1]
+            self._known = key, fitted(encoding, data, accuracies, choice), choice.scale
+        return self._known[1], self._known[2]
+
+    @staticmethod
+    def _accuracies(model: Model, scale: Scale, vectors: Vectors, costs: Floats) -> Floats:
+        means, deviations = scale.logs(*model.predict(vectors, costs))
+        return np.asarray(1 - scale.floor - model.weights @ np.exp(means + np.square(deviations) / 2))
+
+    def _promising(self, running: Vectors, taken: set[bytes]) -> Vectors | None:
+        """The candidate with the largest gain of those that sampling and climbing find; None where they find none."""
         rng = random.Random(f"{self.seed} {len(taken)}")
-        model = self._model()
-        _, middle, width = targets_of(told.accuracies)
-        trained, costs = told.vectors, told.costs
-        if len(training):
-            more = self.candidates.costs(training)
-            model = model.extended(training, more)
-            trained, costs = np.vstack([trained, training]), np.append(costs, more)
-        means = self._means(model, trained, costs)
-        worst = float(np.quantile(self._means(model, self._even, self._even_costs), 0.05))
-        boundary = staircase(costs, means, (self._most, worst))
+        model, scale = self._model()
+        vectors, costs = self.results.vectors, self.results.costs
+        if len(running):
+            their = self.candidates.costs(running)
+            model = model.extended(running, their)
+            vectors, costs = np.vstack([vectors, running]), np.append(costs, their)
+        means = self._accuracies(model, scale, vectors, costs)
+        poor = float(np.quantile(self._accuracies(model, scale, self._usual, self._usual_costs), POOR))
+        most = max(self._most, float(costs.max()))
+        goal = Goal(model, scale, staircase(costs, means, (most, poor)))
+        looked = _Looked(self.candidates, goal, most, taken)
 
-        seen: dict[bytes, tuple[float, Vectors]] = {}
-
-        def gains(vectors: Vectors) -> None:
-            new = {row.tobytes(): row for row in vectors if row.tobytes() not in taken and row.tobytes() not in seen}
-            if not new:
-                return
-            rows = np.array(list(new.values()))
-            their = self.candidates.costs(rows)
-            at, spread = model.predict(rows, their)
-            gain = model.weights @ expected_gain(their, middle + width * at, width * spread, boundary, self._most)
-            for row, value in zip(rows, gain, strict=True):
-                seen[row.tobytes()] = float(value), row
-
-        best = trained[non_dominated(costs, means)]
-        around = [self.candidates.neighbours(row) for row in best]
-        rows = np.vstack(around) if around else trained[:0]
-        if len(rows) > SAMPLED_EACH:
-            rows = rows[sorted(rng.sample(range(len(rows)), SAMPLED_EACH))]
-        gains(np.vstack([skewed(self.candidates, rng, SAMPLED_EACH), rows, self.candidates.sample(rng, EVEN_EACH)]))
-        if not seen:
-            gains(self.candidates.sample(rng, 20 * SAMPLED))
-            if not seen:
-                return None
-        climbers = sorted(seen.values(), key=lambda pair: -pair[0])[:CLIMBED]
+        members = vectors[non_dominated(costs, means)]
+        around = [vectors[:0]]
+        for place in rng.sample(range(len(members)), len(members)):
+            if sum(map(len, around)) < NEIGHBOURS:
+                around.append(self.candidates.neighbours(members[place]))
+        number = EVEN if self.candidates.listed() is not None else EVEN_UNLISTED
+        even = self.candidates.sample(rng, number if sum(map(len, around)) >= NEIGHBOURS // 4 else SPARSE)
+        looked.at(np.vstack([*around, spread_out(self.candidates, rng, SPREAD, even), even]))
+        climbers = looked.best(CLIMBERS)
         for _ in range(ROUNDS):
-            ways = [self.candidates.neighbours(row) for _, row in climbers]
-            if not ways:
+            if not climbers:
                 break
-            gains(np.vstack(ways))
-            higher = []
-            for (value, row), steps in zip(climbers, ways, strict=True):
-                better = [seen[step.tobytes()] for step in steps if step.tobytes() in seen]
-                top = max(better, key=lambda pair: pair[0], default=(value, row))
-                if top[0] > value:
-                    higher.append(top)
-            climbers = higher
-        return max(seen.values(), key=lambda pair: pair[0])[1]
+            ways = self.candidates.neighbours_of(np.array([row for _, row in climbers]))
+            looked.at(np.vstack(ways))
+            tops = [looked.best_of(steps) for steps in ways]
+            higher = [top for (gain, _), top in zip(climbers, tops, strict=True) if top is not None and top[0] > gain]
+            # Those that have met go on as one.
+            climbers = list({row.tobytes(): (gain, row) for gain, row in higher}.values())
+        found = looked.best(1)
+        return found[0][1] if found else None
 
 
-def skewed(candidates: Candidates, rng: random.Random, number: int) -> Vectors:
-    """Candidates that are spread more widely over costs than evenly drawn ones, whose costs crowd in the middle."""
-    heights = candidates.heights
+class _Looked:
+    """The gains of candidates that were looked at in one ask, those taken left out."""
+
+    def __init__(self, candidates: Candidates, goal: Goal, most: float, taken: set[bytes]) -> None:
+        self.candidates, self.goal, self.most, self.taken = candidates, goal, most, taken
+        self.gains: dict[bytes, tuple[float, Vectors]] = {}
+
+    def at(self, vectors: Vectors) -> None:
+        new = {}
+        for row in vectors:
+            name = row.tobytes()
+            if name not in self.taken and name not in self.gains:
+                new[name] = row
+        if not new:
+            return
+        rows = np.array(list(new.values()))
+        costs = self.candidates.costs(rows)
+        model, scale, (starts, levels) = self.goal
+        means, deviations = scale.logs(*model.predict(rows, costs))
+        # Above the floor, errors are exp(normal): so everything is higher by the floor.
+        gains = model.weights @ expected_gain(costs, means, deviations, (starts, levels + scale.floor), self.most)
+        self.gains.update(zip(new, zip(gains.tolist(), rows, strict=True), strict=True))
+
+    def best(self, number: int) -> list[tuple[float, Vectors]]:
+        return sorted(self.gains.values(), key=lambda pair: -pair[0])[:number]
+
+    def best_of(self, vectors: Vectors) -> tuple[float, Vectors] | None:
+        there = [self.gains[name] for row in vectors if (name := row.tobytes()) in self.gains]
+        return max(there, key=lambda pair: pair[0], default=None)
+
+
+def spread_out(candidates: Candidates, rng: random.Random, number: int, even: Vectors) -> Vectors:
+    """Up to so many candidates that lie farther out than evenly drawn ones, which crowd where most candidates are.
+
+    They are high or low in all coordinates together. Where few of such are candidates, there are also pairs of `even`
+    (m, length), evenly drawn ones, joined by the larger or the smaller of each coordinate, and these themselves.
+    """
     numbers = np.random.default_rng(rng.getrandbits(64))
     levels = numbers.random(number)
-    rows = np.column_stack([numbers.binomial(len(values) - 1, levels) for values in heights]).astype(np.uint8)
-    inside = rows[candidates.contains(rows)]
-    if len(inside) >= number // 2:
-        return inside
-    return np.vstack([inside, candidates.sample(rng, number - len(inside))])
+    drawn = [numbers.binomial(len(values) - 1, levels) for values in candidates.heights]
+    rows: Vectors = np.column_stack(drawn).astype(np.uint8)
+    rows = rows[candidates.contains(rows)]
+    if len(rows) >= number // 2:
+        return rows
+    others = np.roll(even, 1, axis=0)
+    joined = np.vstack([np.maximum(even, others), np.minimum(even, others)])
+    joined = joined[candidates.contains(joined)]
+    return np.vstack([rows, joined[numbers.permutation(len(joined))], even])[:number]

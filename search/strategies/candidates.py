@@ -127,20 +127,31 @@ class Candidates(ABC):
 
     def neighbours(self, vector: Vectors) -> Vectors:
         """The candidates (n, length) one step away: a coordinate's next larger or next smaller value that there is."""
-        others = [
-            (place, value)
-            for place, (heights, now) in enumerate(zip(self.heights, vector.tolist(), strict=True))
-            for value in (*range(now + 1, len(heights)), *range(now - 1, -1, -1))
-        ]
-        if not others:
-            return np.zeros((0, self.length), dtype=np.uint8)
-        places, values = np.array(others).T
-        steps = np.repeat(vector[None], len(others), axis=0)
-        steps[np.arange(len(others)), places] = values
+        return self.neighbours_of(vector[None])[0]
+
+    def neighbours_of(self, vectors: Vectors) -> list[Vectors]:
+        """The neighbours of each of some vectors (m, length)."""
+        levels = [len(heights) for heights in self.heights]
+        # Every other value of every coordinate; of each coordinate and direction the nearest first.
+        tried: list[NDArray[np.intp]] = []
+        places: list[NDArray[np.intp]] = []
+        for vector in vectors.tolist():
+            others = [
+                (place, value)
+                for place, (count, now) in enumerate(zip(levels, vector, strict=True))
+                for value in (*range(now + 1, count), *range(now - 1, -1, -1))
+            ]
+            tried.append(np.array(others, dtype=np.intp).reshape(-1, 2))
+            places.append(np.full(len(others), len(places)))
+        of = np.concatenate([np.zeros(0, dtype=np.intp), *places])
+        changes = np.concatenate([np.zeros((0, 2), dtype=np.intp), *tried])
+        steps = np.ascontiguousarray(vectors, dtype=np.uint8)[of]
+        steps[np.arange(len(steps)), changes[:, 0]] = changes[:, 1]
         inside = np.flatnonzero(self.contains(steps))
-        # Of each coordinate and direction the first that there is, which is the nearest.
-        ways = 2 * places[inside] + (values[inside] > vector[places[inside]])
-        return steps[inside[np.sort(np.unique(ways, return_index=True)[1])]]
+        place, value = changes[inside].T
+        ways = 2 * (of[inside] * self.length + place) + (value > vectors[of[inside], place])
+        nearest = inside[np.sort(np.unique(ways, return_index=True)[1])]
+        return [steps[nearest[of[nearest] == number]] for number in range(len(vectors))]
 
 
 class ListedCandidates(Candidates):

@@ -1,34 +1,43 @@
 """A model of accuracy in which the order holds on the whole: every step up in the order lowers the error, or does not.
 
-The logarithm of the error is c - F b + r + noise. F has a column for each step of each coordinate, one for the mean
-height and one for the logarithm of the cost; b >= 0 is normal before anything is known, cut at 0. So what is assumed of
-pairs of networks (POP, section 3.3) is here an assumption on the sum of many, which single networks may contradict: r
-is a small Gaussian process that does so, and noise is a training's.
+The logarithm of the error above a floor, the target, is c - F b + r + noise. F has a column for each step of each
+coordinate, one for the mean height and one for the logarithm of the cost; b >= 0 is normal before anything is known,
+cut at 0. So what is assumed of pairs of networks (POP, section 3.3) is here an assumption on the sum of many, which
+single networks may contradict: r is a small Gaussian process that does so, and noise is a training's.
 
 b >= 0 makes the distribution after trainings one without closed form. It is approximated by the normal one that
 expectation propagation finds (T. Minka, 2001): each cut is replaced by the normal factor that gives b's number the mean
 and variance that the cut gives it. Variances of b, r and noise are averaged over a grid, weighted by how probable each
-makes the results (and by wide priors).
+makes the results (and by wide priors); the floor is the most probable of a few.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.spaces.vectors import Vectors
-from search.strategies.candidates import Candidates
 from search.strategies.normal import Floats, above_zero
 
 #: Variance of a step's weight; of r, in units of the first; of noise, in units of the variance of what was told.
 STEPS = (0.03, 0.1, 0.3, 1.0, 3.0)
 ROUGHNESS = (0.0, 0.1, 0.4)
-NOISE = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+NOISE = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 #: r's correlation falls by e over this share of the mean distance in height.
 REACH = 1 / 3
-#: So many points of the grid are kept.
-KEPT = 4
+#: The share of the least error that no network is rid of.
+FLOORS = (0.0, 0.5, 0.9)
+#: Up to so many results, so many points of the grid are kept.
+KEPT = ((100, 4), (200, 2), (10**9, 1))
+#: By so many results at most the grid is looked at.
+LOOKED = 128
+#: Results from which r is known.
+NEAR = 160
+#: Steps that have a column of their own, in all.
+MOST_STEPS = 120
 # Of a normal number cut at 0: mean in deviations, share of the variance.
 _HALF_MEAN, _HALF_VARIANCE = np.sqrt(2 / np.pi), 1 - 2 / np.pi
 # The variance of c, in units of the variance of what was told.
@@ -40,29 +49,40 @@ _CLOSE = 1e-2
 class Encoding:
     """Vectors of a space as the model's columns.
 
-    `typical` are costs, of any candidates, that say where and how widely costs lie.
+    `heights` are those of `Candidates`; `usual` are costs of any candidates: where costs lie, and how widely. Where
+    there are more than MOST_STEPS steps in all, neighbouring steps of a coordinate share a column, by height.
     """
 
-    def __init__(self, candidates: Candidates, typical: Floats) -> None:
-        heights = [np.asarray(values, dtype=np.float64) for values in candidates.heights]
-        self.places = np.array([place for place, values in enumerate(heights) for _ in values[1:]], dtype=np.intp)
-        self.levels = np.array([level for values in heights for level in range(1, len(values))], dtype=np.uint8)
-        self.rises = np.concatenate([np.zeros(0), *(np.diff(values) for values in heights)])
-        self.coordinates = max(1, len(set(self.places.tolist())))
-        self.scales = 2 / np.sqrt(self.coordinates) * np.sqrt(self.rises)
-        logs = np.log(np.maximum(typical, 1e-300))
-        self.middle = float(logs.mean())
-        self.width = float(logs.std())
+    def __init__(self, heights: Sequence[Floats], usual: Floats) -> None:
+        rises = [np.diff(np.asarray(values, dtype=np.float64)) for values in heights]
+        self.places = np.array([place for place, values in enumerate(rises) for _ in values], dtype=np.intp)
+        self.levels = np.array([level + 1 for values in rises for level in range(len(values))], dtype=np.uint8)
+        self.rises = np.concatenate([np.zeros(0), *rises])
+        self.coordinates = max(1, sum(len(values) > 0 for values in rises))
+        parts = max(1, MOST_STEPS // self.coordinates) if len(self.rises) > MOST_STEPS else 255
+        groups = [
+            group for values in rises for group in np.array_split(values, min(parts, len(values) or 1)) if len(group)
+        ]
+        #: (steps, columns): the steps of each column, scaled so that a coordinate's weights vary alike, however many.
+        self.shares = np.zeros((len(self.rises), len(groups)))
+        first = 0
+        for column, group in enumerate(groups):
+            self.shares[first : first + len(group), column] = group / np.sqrt(max(float(group.sum()), 1e-12))
+            first += len(group)
+        self.shares *= 2 / np.sqrt(self.coordinates)
+        logs = np.log(np.maximum(usual, 1e-300))
+        self.middle = float(logs.mean()) if len(logs) else 0.0
+        self.width = float(logs.std()) if len(logs) else 0.0
 
     def steps(self, vectors: Vectors) -> Floats:
         """(n, steps): 1 where a vector has made a step, 0 where it has not."""
         return (vectors[:, self.places] >= self.levels).astype(np.float64)
 
     def columns(self, steps: Floats, costs: Floats) -> Floats:
-        """(n, steps + 3): 1, and F less the sign: c and b times these are the error's logarithm."""
+        """(n, columns): 1, and -F: c and b times these are the target."""
         spread = (np.log(np.maximum(costs, 1e-300)) - self.middle) / self.width if self.width > 1e-9 else 0 * costs
         mean = 2 / self.coordinates * (steps @ self.rises)
-        return np.column_stack([np.ones(len(steps)), -steps * self.scales, -mean, -spread])
+        return np.column_stack([np.ones(len(steps)), -steps @ self.shares, -mean, -spread])
 
     def likeness(self, steps: Floats, others: Floats) -> Floats:
         """(n, m): r's correlation of vectors and others, by the mean distance in height."""
@@ -72,12 +92,20 @@ class Encoding:
 
 
 class Data(NamedTuple):
-    """What was told: (n, steps) and (n, columns) of the encoding, targets (n,), runs of each (n,)."""
+    """What was told: (n, steps) and (n, columns) of the encoding, runs of each (n,)."""
 
     steps: Floats
     columns: Floats
-    targets: Floats
     runs: Floats
+
+    @classmethod
+    def of(cls, encoding: Encoding, vectors: Vectors, costs: Floats, runs: NDArray[np.intp]) -> Data:
+        """Candidates (n, length), their costs (n,) and numbers of runs (n,)."""
+        steps = encoding.steps(vectors)
+        return cls(steps, encoding.columns(steps, costs), runs.astype(np.float64))
+
+    def rows(self, places: NDArray[np.intp]) -> Data:
+        return Data(*(values[places] for values in self))
 
 
 class Variances(NamedTuple):
@@ -97,37 +125,47 @@ class Sites(NamedTuple):
 
 
 class Model:
-    """What is known of the error's logarithm, under each of k points of the grid, and the points' `weights` (k,)."""
+    """What is known of the target, under each of k points of the grid, and the points' `weights` (k,).
 
-    def __init__(self, encoding: Encoding, data: Data, points: Variances, fitted: Model | None = None) -> None:
-        """With `fitted`, its sites and weights are taken over: for a few more results they stay as good as they are."""
-        self.encoding, self.data, self.points = encoding, data, points
+    Of more than NEAR results, r is known from the last NEAR rows alone; for the others it is noise of their own, so
+    that what an ask takes stays within bounds. b is known from all.
+    """
+
+    def __init__(
+        self, encoding: Encoding, data: Data, targets: Floats, points: Variances, before: Model | None = None
+    ) -> None:
+        """With `before`, its sites and weights are taken over: for a few more results they stay as good as they are."""
+        self.encoding, self.data, self.targets, self.points = encoding, data, targets, points
         self.process = points.step * points.rough
         noise = points.noise[:, None] / data.runs
-        places = np.arange(len(data.runs))
-        told = np.zeros((len(noise), len(places), len(places)))
-        if self.process.any():
-            told += self.process[:, None, None] * encoding.likeness(data.steps, data.steps)
-        told[:, places, places] += noise
+        far = max(0, len(targets) - NEAR) if self.process.any() else len(targets)
+        # The precision of r and noise: of the far rows a diagonal, of the near ones a whole matrix.
+        alone = 1 / (noise[:, :far] + self.process[:, None])
+        self.near = Data(*(values[far:] for values in data))
+        told = self.process[:, None, None] * encoding.likeness(self.near.steps, self.near.steps)
+        places = np.arange(len(targets) - far)
+        told[:, places, places] += noise[:, far:]
         self.precision = np.linalg.inv(told)
-        self._weighted = self.precision @ data.columns
-        information = data.columns.T @ self._weighted
-        linear = np.swapaxes(self._weighted, 1, 2) @ data.targets
+        self._weighted = self.precision @ self.near.columns
+        information = data.columns[:far].T @ (alone[:, :, None] * data.columns[:far])
+        information += self.near.columns.T @ self._weighted
+        linear = (alone * targets[:far]) @ data.columns[:far]
+        linear += np.swapaxes(self._weighted, 1, 2) @ targets[far:]
         prior = np.repeat(1 / points.step[:, None], data.columns.shape[1], axis=1)
         prior[:, 0] = 1 / _LEVEL
         places = np.arange(prior.shape[1])
         information[:, places, places] += prior
-        if fitted is None:
+        if before is None:
             self.sites, evidence = _cut(information, linear, points.step)
-            evidence += 0.5 * np.linalg.slogdet(self.precision)[1]
-            evidence -= 0.5 * ((self.precision @ data.targets) @ data.targets)
+            evidence += 0.5 * np.linalg.slogdet(self.precision)[1] + 0.5 * np.log(alone).sum(axis=1)
+            evidence -= 0.5 * ((self.precision @ targets[far:]) @ targets[far:] + alone @ np.square(targets[:far]))
             evidence += 0.5 * np.log(prior).sum(axis=1) + points.prior
             weights = np.exp(evidence - evidence.max())
             self.weights = weights / weights.sum()
         else:
-            self.sites, self.weights = fitted.sites, fitted.weights
+            self.sites, self.weights = before.sites, before.weights
         self.covariance, self.means = _with_sites(information, linear, self.sites)
-        rest = data.targets - self.means @ data.columns.T
+        rest = targets[far:] - self.means @ self.near.columns.T
         self._residual = np.einsum("knm,km->kn", self.precision, rest)
 
     def predict(self, vectors: Vectors, costs: Floats) -> tuple[Floats, Floats]:
@@ -138,7 +176,7 @@ class Model:
         if not self.process.any():
             variances = ((columns @ self.covariance) * columns).sum(axis=-1)
             return means, np.sqrt(np.maximum(variances, 1e-12))
-        likeness = self.process[:, None, None] * self.encoding.likeness(steps, self.data.steps)
+        likeness = self.process[:, None, None] * self.encoding.likeness(steps, self.near.steps)
         means = means + np.einsum("kmn,kn->km", likeness, self._residual)
         rest = columns - likeness @ self._weighted
         variances = self.process[:, None] - ((likeness @ self.precision) * likeness).sum(axis=-1)
@@ -147,14 +185,10 @@ class Model:
 
     def extended(self, vectors: Vectors, costs: Floats) -> Model:
         """What this model were, had it been told its own means of more candidates: less is to be learned near them."""
-        steps = self.encoding.steps(vectors)
-        data = Data(
-            np.vstack([self.data.steps, steps]),
-            np.vstack([self.data.columns, self.encoding.columns(steps, costs)]),
-            np.append(self.data.targets, self.weights @ self.predict(vectors, costs)[0]),
-            np.append(self.data.runs, np.ones(len(steps))),
-        )
-        return Model(self.encoding, data, self.points, self)
+        more = Data.of(self.encoding, vectors, costs, np.ones(len(vectors), dtype=np.intp))
+        data = Data(*(np.concatenate(both) for both in zip(self.data, more, strict=True)))
+        targets = np.append(self.targets, self.weights @ self.predict(vectors, costs)[0])
+        return Model(self.encoding, data, targets, self.points, self)
 
 
 def _with_sites(information: Floats, linear: Floats, sites: Sites) -> tuple[Floats, Floats]:
@@ -202,8 +236,8 @@ def _cut(information: Floats, linear: Floats, step: Floats) -> tuple[Sites, Floa
     return Sites(tau, eta), evidence
 
 
-def grid(encoding: Encoding, data: Data, noise: tuple[float, float] | None = None, kept: int = KEPT) -> Variances:
-    """The most probable points of the grid. `noise`: a measured variance of a run's noise, and from how many more runs.
+def grid(encoding: Encoding, data: Data, targets: Floats, kept: int, measured: Measured) -> tuple[float, Variances]:
+    """The most probable points of the grid, and the logarithm of the best one's probability, up to a constant.
 
     A first look takes the cut distribution of b as the normal one with its mean and variance: all of the grid then
     follows from one eigenvalue problem for each roughness.
@@ -220,32 +254,99 @@ def grid(encoding: Encoding, data: Data, noise: tuple[float, float] | None = Non
     def reflected(rows: Floats) -> Floats:
         return (rows - 2 * mirror[:, None] * (mirror @ rows))[1:]
 
-    pair = reflected(np.column_stack([data.targets, total]) * roots[:, None])
-    points: list[tuple[float, ...]] = []
+    pair = reflected(np.column_stack([targets, total]) * roots[:, None])
+    step, noise = (values.ravel() for values in np.meshgrid(STEPS, NOISE, indexing="ij"))
+    prior = -0.5 * np.square(np.log(step / 0.5) / 1.5) - 0.5 * np.square(np.log(noise / 0.05) / 1.5)
+    if measured.freedom:
+        apart = np.log(noise / max(measured.variance, NOISE[0]))
+        prior -= 0.5 * np.square(apart) / (2 / measured.freedom + 0.25)
+    fits = []
     for rough in ROUGHNESS:
         joint = (_HALF_VARIANCE * linear + rough * likeness) * np.outer(roots, roots)
         values, vectors = np.linalg.eigh(reflected(reflected(joint).T))
         told, drift = (vectors.T @ pair).T
-        values = np.maximum(values, 0)
-        for step in STEPS:
-            rest = np.square(told - drift * _HALF_MEAN * np.sqrt(step))
-            for level in NOISE:
-                spread = step * values + level
-                fit = -0.5 * float((np.log(spread) + rest / spread).sum())
-                prior = -0.5 * (np.log(step / 0.5) / 1.5) ** 2 - 0.5 * (np.log(level / 0.05) / 1.5) ** 2
-                points.append((fit + prior, step, rough, level, prior))
-    points.sort(key=lambda point: -point[0])
-    return Variances(*np.array(points[:kept]).T[1:])
+        rest = np.square(told - drift * _HALF_MEAN * np.sqrt(step)[:, None])
+        spread = step[:, None] * np.maximum(values, 0) + noise[:, None]
+        fits.append(prior - 0.5 * (np.log(spread) + rest / spread).sum(axis=1))
+    found = np.concatenate(fits)
+    best = np.argsort(-found, kind="stable")[:kept]
+    one = best % len(step)
+    return float(found[best[0]]), Variances(step[one], np.array(ROUGHNESS)[best // len(step)], noise[one], prior[one])
 
 
-def targets_of(accuracies: Floats) -> tuple[Floats, float, float]:
-    """The error's logarithm, standardised, with its mean and deviation: 1 - accuracy = exp(mean + deviation * target).
+class Measured(NamedTuple):
+    """A run's noise as variance of targets, from so many more runs than candidates; nothing is known of 0."""
 
+    variance: float
+    freedom: int
+
+
+class Choice(NamedTuple):
+    """Points of the grid, and how accuracies become targets."""
+
+    points: Variances
+    scale: Scale
+
+
+def chosen(encoding: Encoding, data: Data, accuracies: Floats, spread: float | None) -> Choice:
+    """The most probable points of the grid and the most probable floor, by at most LOOKED of the results (n >= 2).
+
+    `spread` is a run's standard deviation, where it was measured. Of the points KEPT stay, fewer of them the more
+    results there are: then the best one has nearly all of the weight.
+    """
+    kept = next(number for most, number in KEPT if len(accuracies) <= most)
+    places = np.unique(np.linspace(0, len(accuracies) - 1, min(len(accuracies), LOOKED)).astype(np.intp))
+    part = data.rows(places)
+    looked = []
+    for share in FLOORS:
+        targets, scale, density = targets_of(accuracies[places], share)
+        deviation = (spread or 0.0) / float(np.median(scale.above(accuracies[places]))) / scale.width
+        measured = Measured(deviation**2, 0 if spread is None else int((part.runs - 1).sum()))
+        fit, points = grid(encoding, part, targets, kept, measured)
+        looked.append((fit + density, Choice(points, scale)))
+    return max(looked, key=lambda one: one[0])[1]
+
+
+def fitted(encoding: Encoding, data: Data, accuracies: Floats, choice: Choice) -> Model:
+    """The model of accuracies (n,)."""
+    targets = choice.scale.targets(accuracies)
+    # What is near the boundary comes last: there r is known from.
+    order = np.argsort(-targets, kind="stable") if len(targets) > NEAR else np.arange(len(targets))
+    return Model(encoding, data.rows(order), targets[order], choice.points)
+
+
+class Scale(NamedTuple):
+    """How accuracies become targets: 1 - accuracy = floor + exp(middle + width * target)."""
+
+    floor: float
+    least: float
+    middle: float
+    width: float
+
+    def above(self, accuracies: Floats) -> Floats:
+        """Errors above the floor; at least `least`."""
+        return np.maximum(1 - accuracies - self.floor, self.least)
+
+    def targets(self, accuracies: Floats) -> Floats:
+        return np.asarray((np.log(self.above(accuracies)) - self.middle) / self.width)
+
+    def logs(self, means: Floats, deviations: Floats) -> tuple[Floats, Floats]:
+        """Of targets, the means and deviations of the logarithm of the error above the floor."""
+        return self.middle + self.width * means, self.width * deviations
+
+
+def targets_of(accuracies: Floats, share: float = 0.0) -> tuple[Floats, Scale, float]:
+    """The standardised logarithm of the error above a floor, its scale, and the logarithm of the targets' density.
+
+    The floor is a share of the least error that was told: so much of the error no network of the space is rid of.
     Errors of nothing at all are taken as a tenth of the least other error.
     """
     errors = np.clip(1 - accuracies, 0, 1)
-    least = errors[errors > 0].min(initial=1.0)
-    logs = np.log(np.maximum(errors, max(1e-6, least / 10)))
-    deviation = float(logs.std())
-    middle = float(logs.mean())
-    return (logs - middle) / (deviation if deviation > 1e-9 else 1.0), middle, deviation if deviation > 1e-9 else 1.0
+    errors = np.maximum(errors, max(1e-6, float(errors[errors > 0].min(initial=1.0)) / 10))
+    floor = share * float(errors.min())
+    above = errors - floor
+    logs = np.log(above)
+    deviation, middle = float(logs.std()), float(logs.mean())
+    deviation = deviation if deviation > 1e-9 else 1.0
+    scale = Scale(floor, float(above.min()), middle, deviation)
+    return (logs - middle) / deviation, scale, -float((logs + np.log(deviation)).sum())

@@ -107,27 +107,3 @@ def _above(tops: Vectors) -> NDArray[np.uint64]:
     padded = np.zeros((*bits.shape[:2], -(-bits.shape[2] // 8) * 8), dtype=np.uint8)
     padded[:, :, : bits.shape[2]] = bits
     return padded.view(np.dtype("<u8")).astype(np.uint64)
-
-
-class Watched:
-    """Candidates (n, length) whose ceilings are kept, so that a new result costs one comparison with each of them."""
-
-    def __init__(self, vectors: Vectors, costs: NDArray[np.float64]) -> None:
-        self.vectors = vectors
-        self.costs = costs
-        self._ceilings = np.full(len(vectors), np.inf)
-        self._known: dict[bytes, float] = {}
-
-    def pruned(self, pruning: Pruning) -> NDArray[np.bool_]:
-        """Which (n,) of them the rule leaves out."""
-        now = {top.tobytes(): float(cost) for top, cost in zip(pruning.tops, pruning.ceilings, strict=True)}
-        if any(now.get(top, math.inf) > cost for top, cost in self._known.items()):
-            # Another run of a candidate has taken something back.
-            self._ceilings[:] = np.inf
-            self._known = {}
-        for top, cost in now.items():
-            if cost < self._known.get(top, math.inf):
-                below = np.less_equal(self.vectors, np.frombuffer(top, np.uint8)).all(axis=1)
-                self._ceilings[below] = np.minimum(self._ceilings[below], cost)
-        self._known = now
-        return self.costs > self._ceilings

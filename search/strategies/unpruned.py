@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import random
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,10 +18,10 @@ from search.latency.cells import share_error
 from search.latency.counting import Count
 from search.spaces.vectors import Vectors
 from search.strategies.candidates import Candidates, Rest
-from search.strategies.pruning import Pruning, Watched
+from search.strategies.pruning import Pruning
 
-# Candidates that stand for all, where these are too many to list.
-_SAMPLED = 4096
+# Candidates that stand for all, where these are too many to list; and so many of them to see whether many are left.
+_SAMPLED, _SEEN = 2048, 512
 
 # Where less than one of so many is left, it is not found by drawing again and again.
 _RARE = 64
@@ -35,19 +37,7 @@ class Unpruned(Candidates):
         self.whole = candidates
         self.pruning = pruning
         self.heights = candidates.heights
-        self._watched: Watched | None = None
-        # What was found when hardly anything was left, and by which rule.
-        self._found: tuple[Vectors, Rest | None] | None = None
-
-    @property
-    def watched(self) -> Watched:
-        """All candidates, pruned or not; where these are too many to list, a sample of them, always the same."""
-        if self._watched is None:
-            vectors = self.whole.listed()
-            if vectors is None:
-                vectors = self.whole.sample(random.Random(0), _SAMPLED)
-            self._watched = Watched(vectors, self.whole.costs(vectors))
-        return self._watched
+        self._left: _Left | None = None
 
     def count(self) -> int | None:
         found = self.counted()
@@ -57,10 +47,11 @@ class Unpruned(Candidates):
         rest = self.listed()
         if rest is not None:
             return Count(len(rest))
-        if (rare := self._rare()) is not None:
+        if (rare := self._now().rare) is not None:
             return rare.counted()
-        left = int(np.count_nonzero(~self.watched.pruned(self.pruning)))
-        whole, drawn = self.whole.counted(), len(self.watched.vectors)
+        drawn = len(self._stand_ins)
+        left = drawn - int(np.count_nonzero(self.pruning.pruned(self._stand_ins)))
+        whole = self.whole.counted()
         error = math.hypot(whole.number * share_error(left, drawn), whole.error * left / drawn)
         return Count(round(whole.number * left / drawn), error)
 
@@ -72,17 +63,21 @@ class Unpruned(Candidates):
         inside[inside] = ~self.pruning.pruned(vectors[inside])
         return inside
 
+    def shown(self) -> tuple[Vectors, NDArray[np.bool_]]:
+        """All candidates (n, length), or where these are too many to list a sample; and which (n,) are pruned."""
+        vectors = self.whole.listed()
+        if vectors is None:
+            vectors = self._stand_ins
+        return vectors, self.pruning.pruned(vectors)
+
     def listed(self) -> Vectors | None:
-        if self.whole.listed() is not None:
-            return self.watched.vectors[~self.watched.pruned(self.pruning)]
-        rare = self._rare()
-        return None if rare is None else rare.listed()
+        return self._now().listed
 
     def sample(self, rng: random.Random, number: int) -> Vectors:
-        rest = self.listed()
+        _, rest, rare = self._now()
         if rest is not None:
             return rest[[rng.randrange(len(rest)) for _ in range(number if len(rest) else 0)]]
-        if (rare := self._rare()) is not None:
+        if rare is not None:
             return rare.sample(rng, number)
         found = [np.zeros((0, self.length), dtype=np.uint8)]
         missing, batch = number, number
@@ -93,10 +88,29 @@ class Unpruned(Candidates):
             batch = min(max(missing, 2 * batch), _BATCH)
         return np.concatenate(found)
 
-    def _rare(self) -> Rest | None:
-        """What is left, looked for box by box; None where drawing finds it, or these candidates have no boxes."""
-        if self._found is None or self._found[0] is not self.pruning.tops:
-            left = np.count_nonzero(~self.watched.pruned(self.pruning))
-            is_rare = left * _RARE < len(self.watched.vectors)
-            self._found = self.pruning.tops, self.whole.left_by(self.pruning) if is_rare else None
-        return self._found[1]
+    @cached_property
+    def _stand_ins(self) -> Vectors:
+        """Candidates that stand for all, pruned or not: always the same ones."""
+        return self.whole.sample(random.Random(0), _SAMPLED)
+
+    def _now(self) -> _Left:
+        """What is left by the rule as it is now."""
+        if self._left is None or self._left.tops is not self.pruning.tops:
+            listed, rare = self.whole.listed(), None
+            if listed is not None:
+                listed = listed[~self.pruning.pruned(listed)]
+            else:
+                seen = self._stand_ins[:_SEEN]
+                if (len(seen) - np.count_nonzero(self.pruning.pruned(seen))) * _RARE < len(seen):
+                    rare = self.whole.left_by(self.pruning)
+                    listed = None if rare is None else rare.listed()
+            self._left = _Left(self.pruning.tops, listed, rare)
+        return self._left
+
+
+class _Left(NamedTuple):
+    """What a rule, known by its `tops`, leaves: `listed`; or `rare`, looked for box by box; or neither."""
+
+    tops: Vectors
+    listed: Vectors | None
+    rare: Rest | None

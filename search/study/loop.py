@@ -85,15 +85,13 @@ def run_search(
     with so many `seeds`, and counts with the mean. `known` are results to begin with (see search/study/known.py); those
     that are no candidates of this search are left out. `strategy` and `margin`: which candidate is next, and which need
     no training (see search/strategies/partial_order.py); "uniform" with margin 0 is the paper's algorithm. A training
-    that fails is entered as failed, and the search goes on; TrainingError when many in a row fail.
+    that fails is entered as failed, and the search goes on; TrainingError when many in a row fail. With `ending`,
+    trainings that cannot reach the boundary any more end early (see search/strategies/ending.py); the candidate then
+    counts with what it was expected to come to. The trainer must report accuracies on the way: ours does.
 
     The end. `trials` counts candidates of all runs and workers; more may be asked for later. None sets no number.
     `hours` after this call nothing new is begun. `patience` finished trainings in a row without a change of the
     boundary end the search, too. Then each network of the boundary is trained again with `confirm` other seeds.
-
-    `ending` ends trainings early whose curve cannot reach the boundary any more (see search/strategies/ending.py). The
-    accuracy of these is the expected one, and whatever shows it says so. A function of the user's takes part if it
-    reports its accuracy on the way.
 
     Weights. Those of the boundary's networks stay in `out`; with `keep` "all", those of every candidate.
 
@@ -141,7 +139,7 @@ def run_search(
                 used.save(folder / LATENCY_TABLE)
             stored.know(_candidates(known, search, trainer))
         stored.asked = stops.stored()
-        return _worked(stored, make, trainer, folder, grace, keep, progress, ending)
+        return _worked(stored, make, trainer, folder, ending, grace, keep, progress)
 
 
 def run_worker(
@@ -165,15 +163,14 @@ def run_worker(
     stored = join_study(storage, study)
     question = Question.of(stored.settings, stored.database.name)
     table = _table(stored)
-    ending = question.ending
-    trainer = as_trainer(data, question.schedule, device, ending.looks if ending else ())
+    trainer = as_trainer(data, question.schedule, device, question.ending.looks if question.ending else ())
     _check_classes(question.space, trainer)
     own = trainer.settings
     if found := differences({name: stored.settings.get(name) for name in own}, own):
         raise FormatError(f"{stored.database.name}: the search was begun with other settings: {'; '.join(found)}")
     folder = Path(out)
     with held(folder):
-        return _worked(stored, lambda: question.search(table), trainer, folder, grace, keep, progress, ending)
+        return _worked(stored, lambda: question.search(table), trainer, folder, question.ending, grace, keep, progress)
 
 
 def read_question(storage: str | os.PathLike[str], study: str = NAME, wait: float = 0.0) -> Question:
@@ -201,10 +198,10 @@ def _worked(
     make: Callable[[], Strategy],
     trainer: Trainer,
     folder: Path,
+    ending: Ending | None,
     grace: float,
     keep: Keep,
     progress: bool,
-    ending: Ending | None,
 ) -> Strategy:
     """The strategy of a study at its end."""
     follower = Follower(make, study)
@@ -222,8 +219,8 @@ def _worked(
         grace=grace,
         slack=0.0 if once else SLACK,
         keep=keep,
-        ending=ending,
         progress=progress,
+        ending=ending,
     )
     try:
         worker.work()

@@ -11,16 +11,17 @@ changes nothing. So two workers never claim the same training, and none claims o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, and_, delete, func, insert, select, update
+from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, and_, func, insert, select, update
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-#: The states of a training. A free one was begun by a worker that gave it back.
-FREE, TRAINING, TRAINED, FAILED = "free", "training", "trained", "failed"
+#: The states of a training. A free one was begun by a worker that gave it back; of one that was ended early, the
+#: accuracy is what it was expected to come to.
+FREE, TRAINING, TRAINED, FAILED, ENDED = "free", "training", "trained", "failed", "ended"
 
 #: Where weights are: in the folder that the study lies in, too.
 HERE = "."
@@ -57,18 +58,10 @@ _TRAININGS = Table(
     Column("accuracy", Float),
     Column("fault", Text),
     Column("weights", Text),
-    # Where a result came from that was not trained here; of a training that was ended early, that it was.
+    # Its accuracy on the way, by share of the training, as JSON.
+    Column("looks", Text),
+    # Where a result came from that was not trained here.
     Column("source", Text),
-)
-# What accuracies trainings had on their way: made with the study, where trainings may be ended early.
-_LOOKS = Table(
-    "dongfeng_looks",
-    _METADATA,
-    Column("study_id", Integer, primary_key=True, autoincrement=False),
-    Column("architecture", Text, primary_key=True),
-    Column("run", Integer, primary_key=True, autoincrement=False),
-    Column("share", Float, primary_key=True, autoincrement=False),
-    Column("accuracy", Float, nullable=False),
 )
 
 
@@ -88,6 +81,7 @@ class Row(NamedTuple):
     accuracy: float | None
     fault: str | None
     weights: str | None
+    looks: str | None
     source: str | None
 
 
@@ -192,33 +186,13 @@ class Trainings:
         worker: str,
         latency: float,
         accuracy: float,
-        weights: str | None,
-        source: str | None = None,
+        weights: str | None = None,
+        looks: str | None = None,
+        state: str = TRAINED,
     ) -> bool:
-        """Enters a worker's result. False when the training is not this worker's any more: nothing is changed."""
-        values = {"latency": latency, "accuracy": accuracy, "weights": weights, "source": source}
-        return self._end(key, worker, {"state": TRAINED, **values})
-
-    def look(self, key: Key, looks: Mapping[float, float]) -> None:
-        """Enters the accuracies that a training had on its way, by its share; those of an earlier attempt go."""
-        place = {"study_id": self._study_id, "architecture": key.architecture, "run": key.run}
-        old = [_LOOKS.c[name] == value for name, value in place.items()]
-        # Refused where another worker trains the same: the same seed gives the same accuracies.
-        with suppress(IntegrityError), self._engine.begin() as connection:
-            connection.execute(delete(_LOOKS).where(*old))
-            for share, accuracy in looks.items():
-                connection.execute(insert(_LOOKS).values(**place, share=share, accuracy=accuracy))
-
-    def looks(self) -> dict[Key, dict[float, float]]:
-        """The accuracies of all trainings on their way, by their shares."""
-        chosen = select(_LOOKS.c.architecture, _LOOKS.c.run, _LOOKS.c.share, _LOOKS.c.accuracy)
-        found: dict[Key, dict[float, float]] = {}
-        with self._engine.connect() as connection:
-            for architecture, run, share, accuracy in connection.execute(
-                chosen.where(_LOOKS.c.study_id == self._study_id)
-            ):
-                found.setdefault(Key(architecture, run), {})[share] = accuracy
-        return found
+        """Enters a worker's result; `state` may be ENDED. False when the training is not this worker's any more."""
+        values = {"latency": latency, "accuracy": accuracy, "weights": weights, "looks": looks}
+        return self._end(key, worker, {"state": state, **values})
 
     def fail(self, key: Key, worker: str, fault: str) -> bool:
         """Enters that a worker's training came to nothing. False as `finish`."""

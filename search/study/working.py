@@ -18,7 +18,6 @@ from prototxt_gen.generator.networks import generate
 from prototxt_gen.proto import NetParameter
 from search.progress import progress_bar
 from search.strategies.ending import Ending
-from search.study.curve import Curve
 from search.study.folder import FAILURES, make_folder, weights_file
 from search.study.following import Follower
 from search.study.heartbeat import Watch, beating, pause
@@ -40,12 +39,19 @@ class _LostError(Exception):
     """The training was given to another worker."""
 
 
+class _EndedByUsError(EndedEarly):
+    """A training without hope; `expected` is the accuracy that it was expected to come to."""
+
+    def __init__(self, expected: float) -> None:
+        self.expected = expected
+
+
 @dataclass
 class Worker:
     """One of the processes that train for a study. `stops` gives the rules as they are now, `slack` as `keep_boundary`.
 
-    `keep` says whose weights stay (see retention.py), `ending` which trainings need not go on. `seed` is the study's:
-    run k of a candidate is trained with seed + k. `grace` in seconds, as `StoredStudy.claim`.
+    `keep` says whose weights stay (see retention.py). `seed` is the study's: run k of a candidate is trained with
+    seed + k. `grace` in seconds, as `StoredStudy.claim`. `ending` says which first runs of candidates are ended early.
     """
 
     study: StoredStudy
@@ -58,8 +64,8 @@ class Worker:
     grace: float
     slack: float = 0.0
     keep: Keep = "boundary"
-    ending: Ending | None = None
     progress: bool = False
+    ending: Ending | None = None
 
     def work(self) -> str:
         """Trains until the search ends; gives the reason in words.
@@ -87,8 +93,7 @@ class Worker:
                     time.sleep(pause(self.grace))
                 elif (claim := self.study.claim(following.key, stored, self.grace)) is not None:
                     bar.set_description(self._described(stored, stops, claim.key))
-                    curve = Curve.of(claim.key, self.ending, self.study, stored.rows, self.follower.latency)
-                    fault = self._trained(claim, watch, bar, curve)
+                    fault = self._trained(claim, watch, bar)
                     failed = [*failed, (claim.key, fault)] if fault is not None else []
                     if len(failed) == FAILURES_IN_A_ROW:
                         self._give_up(failed)
@@ -97,7 +102,7 @@ class Worker:
     def _tidy(self, rows: Sequence[Row], slack: float) -> None:
         keep_boundary(self.follower.search, self.study, rows, self.folder, ALL if self.keep == "all" else slack)
 
-    def _trained(self, claim: Claim, watch: Watch, bar: Any, curve: Curve) -> str | None:
+    def _trained(self, claim: Claim, watch: Watch, bar: Any) -> str | None:
         """Trains a candidate; why it failed, in one line, None where it did not."""
         code, run = claim.key
         net = generate(code, input_shape=self.follower.search.space.input_shape)
@@ -105,6 +110,7 @@ class Worker:
         try:
             with beating(self.study, watch, self.grace) as lost:
                 done = 0.0
+                looks: dict[float, float] = {}
 
                 def report(share: float, accuracy: float | None) -> None:
                     nonlocal done
@@ -112,12 +118,16 @@ class Worker:
                         raise _LostError
                     bar.update(max(0.0, share - done) * _PARTS)
                     done = max(share, done)
-                    curve.look(share, accuracy)
+                    if accuracy is not None:
+                        self._look(claim.key, share, accuracy, looks)
 
+                latency = self.follower.latency(code)
                 try:
                     training = self.trainer(net, self.seed + run, report)
-                except EndedEarly:
-                    training = Training(curve.expected())
+                except _EndedByUsError as early:
+                    self.study.finish(claim, latency, early.expected, looks=looks, early=True)
+                    ended = True
+                    return None
                 except Exception as fault:
                     if isinstance(fault, _LostError) or _is_not_its_own(fault):
                         raise
@@ -126,8 +136,7 @@ class Worker:
                     return said
                 # Before it is entered as finished, so that every finished network on the boundary has weights.
                 weights = self._save(net, training, claim.key)
-                latency = self.follower.latency(code)
-                self.study.finish(claim, latency, training.accuracy, weights, curve.looks, curve.ended)
+                self.study.finish(claim, latency, training.accuracy, weights, looks)
                 ended = True
         except _LostError:
             ended = True
@@ -137,6 +146,22 @@ class Worker:
                 with suppress(CaffeError):
                     self.study.release(claim)
         return None
+
+    def _look(self, key: Key, share: float, accuracy: float, looks: dict[float, float]) -> None:
+        """Enters the accuracy at each look that is reached; EndedEarly where the candidate has no hope any more."""
+        if self.ending is None:
+            return
+        for look in self.ending.looks:
+            if look in looks or share < look - 1e-9 or share >= 1:
+                continue
+            looks[look] = accuracy
+            curves = self.follower.curves
+            expected = curves.expected(look, accuracy)
+            if key.run > 0 or expected is None:
+                continue
+            needed = self.follower.needed(key.architecture)
+            if self.ending.hopeless(curves, look, accuracy, needed, key.architecture):
+                raise _EndedByUsError(expected)
 
     def _save(self, net: NetParameter, training: Training, key: Key) -> str | None:
         """Writes the weights, if the trainer gave any; where they are, as the study says it."""

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from caffe_zoo.commands.missing_parts import check_space
-from caffe_zoo.commands.options import add_batch, add_engine, count, engine_of, percent
+from caffe_zoo.commands.options import add_batch, add_engine, add_space, count, engine_of, percent
 from prototxt_gen.errors import UnsupportedError
 
 # How a table that was made elsewhere is checked, by how it was made.
@@ -22,7 +22,7 @@ EXAMPLE = "dongfeng profile check latency.json --space CODE --networks 60 --plot
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The table, the networks, the limit, and where the results go."""
     parser.add_argument("table", type=Path, metavar="TABLE", help="a latency table, measured on this machine")
-    parser.add_argument("--space", required=True, metavar="CODE", help="the networks to draw from")
+    add_space(parser, "the networks to draw from", required=True)
     parser.add_argument("--networks", type=count, default=60, metavar="N", help="how many (default: 60)")
     parser.add_argument(
         "--rounds", type=count, default=24, metavar="N", help="how often each runs among the others (default: 24)"

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from caffe_zoo.commands.networks import resolve_architecture
-from caffe_zoo.commands.options import count, size
+from caffe_zoo.commands.options import add_space, count, size
 from prototxt_gen.errors import CaffeError
 
 EXAMPLE = (
@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from converters.programs import PROGRAMS
 
     subject = parser.add_mutually_exclusive_group(required=True)
-    subject.add_argument("--space", metavar="CODE", help="the networks whose parts are exported")
+    add_space(subject, "the networks whose parts are exported")
     subject.add_argument(
         "--network", nargs="+", metavar="NAME|CODE", help="networks of the zoo, or architectures' codes"
     )

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from caffe_zoo.commands.networks import resolve_architecture
-from caffe_zoo.commands.options import percent, size
+from caffe_zoo.commands.options import add_space, percent, size
 from prototxt_gen.errors import FormatError
 from prototxt_gen.files import read_bytes
 
@@ -41,9 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a line for each network timed: its code or its name in the zoo, and milliseconds; the first line is "
         "`architecture,ms`; lines without milliseconds are left out",
     )
-    parser.add_argument(
-        "--space", metavar="CODE", help="hold all parts of this space, those that no network timed has, too"
-    )
+    add_space(parser, "hold all parts of this space, those that no network timed has, too")
     parser.add_argument(
         "--input-size", type=size, metavar="HxW", help="size of the images; default: the space's, or the networks' own"
     )

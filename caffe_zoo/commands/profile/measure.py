@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from caffe_zoo.commands.networks import by_shape
-from caffe_zoo.commands.options import add_batch, add_engine, count, engine_of, percent, size
+from caffe_zoo.commands.options import add_batch, add_engine, add_space, count, engine_of, percent, size
 from prototxt_gen.errors import CaffeError
 
 EXAMPLE = "dongfeng profile measure --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 -o latency.json"
@@ -17,7 +17,7 @@ EXAMPLE = "dongfeng profile measure --space s32-64_b1-3_b1-3_b1-4_w64-128-256-51
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What is measured, how well, for how long, and the table."""
     subject = parser.add_mutually_exclusive_group(required=True)
-    subject.add_argument("--space", metavar="CODE", help="the networks whose parts are timed")
+    add_space(subject, "the networks whose parts are timed")
     subject.add_argument(
         "--network",
         action="append",

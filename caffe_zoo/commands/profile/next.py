@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_zoo.commands.options import count
+from caffe_zoo.commands.options import add_space, count
 from caffe_zoo.commands.profile.fit import COLUMNS, read_times
 from prototxt_gen.errors import FileError
 
@@ -19,7 +19,7 @@ EXAMPLE = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The space, what is timed already, what is written."""
-    parser.add_argument("--space", required=True, metavar="CODE", help="the networks that the table is for")
+    add_space(parser, "the networks that the table is for", required=True)
     parser.add_argument(
         "--times", nargs="+", type=Path, default=[], metavar="CSV", help="networks timed already, as for `profile fit`"
     )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.missing_parts import check_space
+from caffe_zoo.commands.options import add_space
 from prototxt_gen.tables import aligned
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _BAR = 50
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The space, the table, the limits, and what is printed."""
-    parser.add_argument("--space", required=True, metavar="CODE", help="the networks to choose from")
+    add_space(parser, "the networks to choose from", required=True)
     parser.add_argument(
         "--table",
         type=Path,

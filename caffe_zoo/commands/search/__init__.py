@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.missing_parts import check_space
-from caffe_zoo.commands.options import add_engine, amount, byte_count, count, engine_of
+from caffe_zoo.commands.options import add_engine, add_space, amount, byte_count, count, engine_of
 from caffe_zoo.commands.search.studies import (
     add_choosing,
     add_storage,
     known_results,
     stopped_by_term,
 )
-from caffe_zoo.commands.training import add_keep, add_training, ending_of, schedule_of
+from caffe_zoo.commands.training import add_keep, add_training, schedule_of
 from caffe_zoo.parsing import add_command, alternative
 from prototxt_gen.errors import ArchitectureError
 
@@ -63,13 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="networks to train, over all runs together (default: 32; with --hours or --patience any number)",
     )
-    parser.add_argument(
-        "--space",
-        metavar="CODE",
-        help="the networks to choose from: stem, stages with their fewest and most blocks (b basic, n bottleneck), "
-        "widths, classes, input, such as s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32, which is that for digits; "
-        "every dataset has one of its own",
-    )
+    add_space(parser, "the networks to choose from, where every dataset has a space of its own without this")
     parser.add_argument(
         "--table",
         type=Path,
@@ -127,6 +121,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from search.latency.overview import Overview
     from search.latency.targets import target_words
+    from search.strategies.ending import Ending
     from search.study.folder import LATENCY_TABLE, STUDY
     from search.study.storage import known_sources
     from search.training.loading import NAMED, is_scenes
@@ -190,7 +185,6 @@ def run(args: argparse.Namespace) -> int:
                 schedule=schedule,
                 device=args.device,
                 keep=args.keep,
-                ending=ending_of(args),
                 progress=True,
                 strategy=args.strategy,
                 margin=args.margin,
@@ -202,6 +196,7 @@ def run(args: argparse.Namespace) -> int:
                 storage=args.storage,
                 study=args.study,
                 grace=args.grace,
+                ending=Ending(risk=args.end_early) if args.end_early else None,
             )
             sources = known_sources(args.storage or args.out / STUDY, args.study)
             found = write_report(search, args.out, engine, data, schedule, sources=sources)

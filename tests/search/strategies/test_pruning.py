@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from search.strategies.candidates import ListedCandidates
 from search.strategies.chooser import Results
-from search.strategies.pruning import SPREADS, USUAL_SPREAD, Pruning, Watched
+from search.strategies.pruning import SPREADS, USUAL_SPREAD, Pruning
 
 #                     w       x <= w  y, beside both
 VECTORS = np.array([[2, 2], [1, 2], [3, 1]], dtype=np.uint8)
@@ -65,7 +65,7 @@ def searches(draw):
 def test_what_is_pruned_is_what_the_definition_says_after_every_result(search, margin):
     vectors, costs, runs = search
     candidates = ListedCandidates(vectors, costs)
-    pruning, watched = Pruning(candidates, margin), Watched(vectors, costs)
+    pruning = Pruning(candidates, margin)
     for end in range(len(runs) + 1):
         results = told(candidates, runs[:end])
         mean = {int(candidates.places(w[None])[0]): a for w, a in zip(results.vectors, results.accuracies, strict=True)}
@@ -78,4 +78,4 @@ def test_what_is_pruned_is_what_the_definition_says_after_every_result(search, m
             for x in range(len(vectors))
         ]
         pruning.update(results)
-        assert pruning.pruned(vectors).tolist() == watched.pruned(pruning).tolist() == expected
+        assert pruning.pruned(vectors).tolist() == expected
