@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 .PHONY: search test test-slow check proto pages clean
 
 search: $(VENV)/.demo
-	$(BIN)/dongfeng search --data glyphs --engine onnxruntime --out runs/glyphs
+	$(BIN)/dongfeng search --data glyphs --engine onnxruntime --trials 24 --out runs/glyphs
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest

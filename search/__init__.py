@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from search.study.loop import read_question, run_search, run_worker
     from search.training.dataset import Dataset
     from search.training.digits import digits
+    from search.training.glyphs import glyphs
     from search.training.image_folder import image_folder
     from search.training.loading import load_data
     from search.training.schedule import Schedule
@@ -34,6 +35,7 @@ else:
             "boundary_table": "search.report.boundary",
             "counts_line": "search.report.boundary",
             "digits": "search.training.digits",
+            "glyphs": "search.training.glyphs",
             "image_folder": "search.training.image_folder",
             "load_data": "search.training.loading",
             "next_networks": "search.latency.fitting",
@@ -59,6 +61,7 @@ __all__ = [
     "boundary_table",
     "counts_line",
     "digits",
+    "glyphs",
     "image_folder",
     "load_data",
     "next_networks",

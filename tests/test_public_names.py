@@ -29,7 +29,7 @@ NAMES = {
     """,
     "search": """
         BackboneSpace Dataset DecoderSpace KnownResult LatencyTable Overview PartialOrderPruning Schedule
-        boundary_table counts_line digits image_folder load_data next_networks parse_space
+        boundary_table counts_line digits glyphs image_folder load_data next_networks parse_space
         publish read_known read_question run_search run_worker write_report
     """,
     "caffe_zoo": """

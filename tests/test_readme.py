@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
+
+from search.study import loop
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text("utf-8")
@@ -52,6 +58,28 @@ def test_search(tmp_path):
     run("examples/search_digits.py", tmp_path)
     (boundary,) = tmp_path.rglob("boundary.json")
     assert (boundary.parent / "networks").is_dir()
+
+
+def test_search_on_images_of_ones_own(tmp_path, monkeypatch, capsys):
+    # Latencies of these networks, measured well, take a minute.
+    monkeypatch.setattr(loop, "BUDGET", 1.0)
+    monkeypatch.chdir(tmp_path)
+    pictures = tmp_path / "photos"
+    rng = np.random.default_rng(0)
+    for name, brightness in (("night", 40), ("day", 200)):
+        (pictures / name).mkdir(parents=True)
+        for number in range(10):
+            pixels = rng.integers(brightness - 40, brightness + 40, (20, 24, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(pictures / name / f"{number}.png")
+    monkeypatch.setattr(sys, "argv", ["search_my_images.py", "photos", "run", "2"])
+    runpy.run_path(str(ROOT / "examples" / "search_my_images.py"))
+    printed = capsys.readouterr().out
+    assert len((ROOT / "examples" / "search_my_images.py").read_text("utf-8").splitlines()) < 40
+    boundary = json.loads((tmp_path / "run" / "boundary.json").read_text("utf-8"))
+    assert boundary["classes"] == ["day", "night"] and boundary["networks"]
+    assert all(network["code"] in printed for network in boundary["networks"])
+    assert "2 trained" in printed and f"look at {Path('run', 'report.html')}" in printed
+    assert boundary["networks"][0]["code"] in (tmp_path / "run" / "report.html").read_text("utf-8")
 
 
 def test_links_lead_somewhere():

@@ -12,6 +12,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.resources import files
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ class Row:
     Latencies in ms at batch 1, as predicted and, where it was measured whole, as measured. `accuracy` in 0..1 is the
     mean of `runs` runs, None where all failed; `spread` the standard deviation of a run where there were several;
     `expected` what the strategy's model says of it; `source` where a result came from that was not trained here.
-    `files` are titles and paths, relative to the page.
+    `seconds` after the search began it had its first result. `files` are titles and paths, relative to the page.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Row:
     measured_ms: float | None = None
     boundary: bool = False
     source: str | None = None
+    seconds: float | None = None
     stages: list[dict[str, Any]] = field(default_factory=list)
     files: list[tuple[str, str]] = field(default_factory=list)
 
@@ -56,19 +58,23 @@ def page(
     facts: Mapping[str, str],
     provenance: Mapping[str, str],
     latency_words: str = "predicted latency, ms",
-    accuracy_words: str = "held-out accuracy, %",
+    measure: str = "accuracy",
     pruned_words: str = "",
 ) -> str:
     """The page of a search, HTML.
 
     `pruned` tells how many candidates were pruned after each training that came to an accuracy, None where that is not
-    known; `facts` are a few numbers by their names, `provenance` all that the search was made with.
+    known; `measure` is what the accuracy is; `facts` are a few numbers by their names, `provenance` all that the search
+    was made with.
     """
     trained = [row for row in rows if row.accuracy is not None]
     widths = [width for row in rows for stage in row.stages for width in stage["widths"]]
     volumes, reference = hypervolumes([(row.latency_ms, row.accuracy or 0.0) for row in trained])
     several = any(row.spread for row in rows)
     expects = any(row.expected is not None for row in rows)
+    pruned = [*pruned, *[None] * (len(trained) - len(pruned))]
+    # By the clocks of several machines, a training may seem to end before the one that ended before it.
+    times = list(accumulate((row.seconds or 0.0 for row in trained), max))
     document = {
         "title": title,
         "subtitle": subtitle,
@@ -76,11 +82,12 @@ def page(
         "candidates": [asdict(row) for row in rows],
         "widths": [min(widths, default=1), max(widths, default=1)],
         "over": [
-            {"pruned": number, "hypervolume": volume}
-            for number, volume in zip((*pruned, *[None] * (len(trained) - len(pruned))), volumes, strict=False)
+            {"pruned": number, "hypervolume": volume, "seconds": time}
+            for number, volume, time in zip(pruned, volumes, times, strict=True)
         ],
+        "timed": any(times),
         "latency_words": latency_words,
-        "accuracy_words": accuracy_words,
+        "measure": measure,
         "legend": "Every dot is a network that was trained; the line is the boundary, the networks that no other beats"
         + (" by what the strategy's model expects of them; dots show what their runs gave." if expects else ".")
         + (" Bars are the standard deviation of a run." if several else ""),
@@ -112,6 +119,7 @@ def table_csv(rows: Sequence[Row]) -> str:
         "expected",
         "boundary",
         "source",
+        "seconds",
     )
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -128,6 +136,7 @@ def stages_of(architecture: Backbone | Decoder) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = [{"name": "stem", "widths": list(backbone.stem)}]
     found += [{"name": stage.block, "widths": list(stage.widths)} for stage in backbone.stages]
     if isinstance(architecture, Decoder):
+        found.append({"name": "pyramid", "widths": [architecture.pyramid.out_channels]})
         found.append({"name": "decoder", "widths": list(architecture.channels)})
     return found
 
@@ -135,12 +144,14 @@ def stages_of(architecture: Backbone | Decoder) -> list[dict[str, Any]]:
 def hypervolumes(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], tuple[float, float]]:
     """The area that the boundary covers after each of these (latency in ms, accuracy in 0..1), in ms times points.
 
-    The corner that it is measured from comes with it: the largest latency and the least accuracy of all.
+    The corner that it is measured from comes with it: the largest latency, and an accuracy. That is the least one, but
+    for a tenth of all that are below the whole boundary: trainings that went wrong are not to make all others equal.
     """
     if not pairs:
         return [], (0.0, 0.0)
     latencies, accuracies = (np.array(values, dtype=np.float64) for values in zip(*pairs, strict=True))
-    corner = float(latencies.max()), float(accuracies.min())
+    usual = np.quantile(accuracies, 0.1, method="higher")
+    corner = float(latencies.max()), float(min(usual, accuracies[non_dominated(latencies, accuracies)].min()))
     volumes = [_area(latencies[:count], accuracies[:count], corner) for count in range(1, len(pairs) + 1)]
     return volumes, corner
 
@@ -148,7 +159,7 @@ def hypervolumes(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], tup
 def _area(latencies: NDArray[np.float64], accuracies: NDArray[np.float64], corner: tuple[float, float]) -> float:
     kept = non_dominated(latencies, accuracies)
     ends = np.append(latencies[kept][1:], corner[0])
-    return float(((ends - latencies[kept]) * (accuracies[kept] - corner[1])).sum() * 100)
+    return float(((ends - latencies[kept]) * np.maximum(accuracies[kept] - corner[1], 0)).sum() * 100)
 
 
 def _embedded(document: Mapping[str, Any]) -> str:

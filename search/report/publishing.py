@@ -7,13 +7,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import NamedTuple
 
+from prototxt_gen.architectures import Decoder
 from prototxt_gen.errors import NotInstalledError
 from prototxt_gen.files import write_bytes
 from prototxt_gen.version import __version__
+from search.latency.overview import whole
 from search.report.boundary import counts_line
 from search.report.page import page, table_csv
 from search.report.plots import draw_boundary
 from search.report.reading import Reading, provenance, read_search
+from search.spaces import Space
 from search.study.folder import make_folder
 from search.study.storage import NAME
 
@@ -43,7 +46,7 @@ def publish(folder: str | os.PathLike[str], storage: str | None = None, study: s
     if not reading.search.trained():
         return Published(written, f"{base / PICTURE}: left out: nothing was trained yet")
     try:
-        draw_boundary(reading.search, base / PICTURE)
+        draw_boundary(reading.search, base / PICTURE, measure_of(reading.search.space))
     except NotInstalledError as fault:
         # The picture is the only result that may be missing.
         return Published(written, str(fault))
@@ -58,7 +61,7 @@ def search_page(reading: Reading, name: str) -> str:
     now = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
     running = f", {reading.running} in training" if reading.running else ""
     facts = {
-        "architectures in the space": f"{counts['space']:,}",
+        "architectures in the space": whole(counts["space"]),
         "within the limits": _about(counts, "in_interval"),
         "trained": f"{counts['trained']:,}{running}",
         "pruned without training": _about(counts, "pruned"),
@@ -66,6 +69,8 @@ def search_page(reading: Reading, name: str) -> str:
     }
     if failed:
         facts["failed"] = str(failed)
+    if longest := max((row.seconds or 0.0 for row in reading.rows), default=0.0):
+        facts["until the last result"] = _duration(longest)
     return page(
         title=f"{name}: a search by {reading.search.name}",
         subtitle=f"{counts_line(counts)}. As it stood at {now}; Dongfeng {__version__}.",
@@ -74,11 +79,26 @@ def search_page(reading: Reading, name: str) -> str:
         facts=facts,
         provenance={"space": str(reading.search.space)} | provenance(reading),
         latency_words=f"predicted latency, ms ({engine}, batch 1)",
+        measure=measure_of(reading.search.space),
         pruned_words="Blue: candidates that need no training any more"
         + (", an estimate from a sample" if "pruned_error" in counts else "")
         + "; red: candidates trained.",
     )
 
 
+def measure_of(space: Space) -> str:
+    """What the accuracy of a space's networks is, in words: those that end in a decoder are judged by mean IoU."""
+    return "mean IoU" if isinstance(space.at(0), Decoder) else "accuracy"
+
+
+def _duration(seconds: float) -> str:
+    """A time as people say it: 40 s, 12 min, 3.5 h, 2.1 days."""
+    for unit, length, more in (("s", 1, 120), ("min", 60, 7200), ("h", 3600, 172800)):
+        if seconds < more:
+            number = seconds / length
+            return f"{number:.0f} {unit}" if number >= 10 or unit == "s" else f"{number:.1f} {unit}"
+    return f"{seconds / 86400:.1f} days"
+
+
 def _about(counts: dict[str, int], name: str) -> str:
-    return f"{counts[name]:,}" if f"{name}_error" not in counts else f"about {counts[name]:,}"
+    return f"{'about ' if f'{name}_error' in counts else ''}{whole(counts[name])}"

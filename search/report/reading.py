@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import FormatError
 from prototxt_gen.json_files import read_json
 from search.latency import LatencyTable
+from search.latency.overview import interval_words
 from search.report.page import Row, stages_of
 from search.strategies.partial_order import PartialOrderPruning
 from search.study.folder import BOUNDARY, DEPLOY, STUDY, network_folder, weights_file
@@ -32,13 +33,14 @@ class Reading:
     """What a study tells: the search as it stands, a row for each candidate in the order of training, and the course.
 
     `pruned` is how many candidates were pruned after each candidate that came to an accuracy, None where that was not
-    counted; `running` how many trainings are going on; `settings` those of the study.
+    counted; `running` how many trainings are going on; `settings` those of the study, and the `question` in them.
     """
 
     search: PartialOrderPruning
     rows: list[Row]
     pruned: list[int | None]
     running: int
+    question: Question
     settings: dict[str, Any]
 
 
@@ -64,11 +66,13 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
     pruned = _told(search, finished)
     boundary = {str(one.architecture) for one in search.boundary()}
     known = {str(one.architecture): one for one in search.trained()}
-    measured = _measured(folder)
+    measured, ends = _measured(folder), stored.ends()
     rows = []
     for number, code in enumerate(order, 1):
         own = [row for row in finished if row.architecture == code]
         accuracies = [row.accuracy for row in own if row.accuracy is not None]
+        # What counts is its first run that came to an accuracy; else its last.
+        counting = next((row for row in own if row.state == TRAINED), own[-1])
         one = known.get(code)
         rows.append(
             Row(
@@ -80,6 +84,7 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
                 spread=float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
                 expected=one.expected if one else None,
                 measured_ms=measured.get(code),
+                seconds=ends.get(counting.trial_id) if counting.trial_id is not None else None,
                 boundary=code in boundary,
                 source=next((row.source for row in own if row.source), None),
                 stages=stages_of(parse_architecture(code)),
@@ -87,7 +92,7 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
             )
         )
     running = sum(row.state == TRAINING for row in trainings)
-    return Reading(search, rows, pruned, running, stored.settings)
+    return Reading(search, rows, pruned, running, question, stored.settings)
 
 
 def _told(search: PartialOrderPruning, finished: Sequence[StoredRow]) -> list[int | None]:
@@ -132,13 +137,19 @@ def _files(folder: Path, code: str, runs: Sequence[int]) -> list[tuple[str, str]
 
 def provenance(reading: Reading) -> dict[str, str]:
     """All that a search was made with, as a page says it."""
-    search = reading.search
-    found = {
-        "latency measured on": ", ".join(f"{name} {value}" for name, value in search.table.target.items()),
-        "latency table": ", ".join(f"{name} {_words(value)}" for name, value in search.table.origin.items()),
-    }
-    return {name: _words(value) for name, value in reading.settings.items()} | found
+    settings, table = reading.settings, reading.search.table
+    found = {name: _words(value) for name, value in settings.items() if name != "limits"}
+    found["latency"] = interval_words(reading.question.interval)
+    for name, (least, most) in reading.question.limits.items():
+        found[name] = f"{least:,} or more" if math.isinf(most) else f"{least:,} to {most:,}"
+    return found | {"latency measured on": _words(table.target), "latencies are from": _words(table.origin)}
 
 
 def _words(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    """A value of JSON for people: names with what they name, without those that name nothing."""
+    if isinstance(value, dict):
+        told = {name: _words(one) for name, one in value.items() if one not in (None, [], {}, "")}
+        return ", ".join(f"{name} {words}" for name, words in told.items() if words)
+    if isinstance(value, list):
+        return " x ".join(map(_words, value))
+    return str(value)

@@ -118,6 +118,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from search.latency.overview import Overview
     from search.latency.targets import target_words
+    from search.strategies.ending import Ending
     from search.study.folder import LATENCY_TABLE, STUDY
     from search.study.storage import known_sources
     from search.training.loading import NAMED
@@ -192,6 +193,7 @@ def run(args: argparse.Namespace) -> int:
                 storage=args.storage,
                 study=args.study,
                 grace=args.grace,
+                ending=Ending(risk=args.end_early) if args.end_early else None,
             )
             sources = known_sources(args.storage or args.out / STUDY, args.study)
             found = write_report(search, args.out, engine, data, schedule, sources=sources)

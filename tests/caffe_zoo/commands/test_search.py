@@ -159,7 +159,7 @@ def test_without_matplotlib_all_but_the_picture_is_there(finished, tmp_path, mon
 
 def test_without_scikit_learn_the_error_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(NotInstalledError, match=r"pip install 'dongfeng\[demo\]'"):
+    with pytest.raises(NotInstalledError, match=r"pip install 'dongfeng\[digits\]'"):
         command("--out", str(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 

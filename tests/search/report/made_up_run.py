@@ -26,6 +26,7 @@ def made_up_rows(count: int = 30, spread: float | None = 0.004) -> list[Row]:
                 accuracy,
                 runs=2,
                 spread=spread if accuracy is not None else None,
+                seconds=100.0 * number,
                 stages=stages_of(architecture),
                 files=[("deploy.prototxt", f"networks/{architecture}/deploy.prototxt")],
             )

@@ -63,6 +63,20 @@ def test_hypervolumes_are_the_area_counted_in_small_squares():
     assert volumes == sorted(volumes)
 
 
+@pytest.mark.parametrize(
+    ("accuracies", "least"),
+    [
+        ([0.9], 0.9),
+        ([0.8, 0.9], 0.8),
+        ([0.8, 0.9, 0.7, 0.85], 0.8),  # the third is slower than better ones
+        ([0.8, 0.9] + [0.7] * 20, 0.7),  # so are these, but they are too many to be accidents
+        ([0.1, 0.9, 0.91], 0.1),  # on the boundary, as the fastest
+    ],
+)
+def test_a_training_that_went_wrong_does_not_move_the_corner(accuracies, least):
+    assert hypervolumes([(place + 1.0, accuracy) for place, accuracy in enumerate(accuracies)])[1][1] == least
+
+
 def test_the_csv_says_what_the_rows_hold():
     rows = made_up_rows()
     found = list(csv.DictReader(io.StringIO(table_csv(rows))))
@@ -78,7 +92,12 @@ def test_the_csv_says_what_the_rows_hold():
         ("s32-64_b64x2_b128_c10", [("stem", [32, 64]), ("basic", [64, 64]), ("basic", [128])]),
         (
             "s32-64_b64_b128_b256_p128-512_d128-32-19_u8_c19",
-            [("stem", [32, 64]), ("basic", [64]), ("basic", [128]), ("basic", [256]), ("decoder", [128, 32, 19])],
+            [
+                ("stem", [32, 64]),
+                *[("basic", [width]) for width in (64, 128, 256)],
+                ("pyramid", [512]),
+                ("decoder", [128, 32, 19]),
+            ],
         ),
     ],
 )

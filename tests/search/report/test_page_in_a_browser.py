@@ -33,7 +33,7 @@ def browser():
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("page") / "report.html"
-    text = page("runs/made up", "no device", ROWS, list(range(0, 90, 3)), {"trained": "29"}, {"seed": "1"})
+    text = page("runs/made up", "no device", ROWS, list(range(0, 87, 3)), {"trained": "29"}, {"seed": "1"})
     path.write_text(text, encoding="utf-8")
     return path
 
@@ -119,6 +119,20 @@ def test_the_slider_goes_back_in_time(open_page):
         if not any(other.latency_ms <= row.latency_ms and other.accuracy > row.accuracy for other in trained)
     ]
     assert shown.locator("#boundary .dot.boundary").count() == len(best)
+
+
+def test_the_course_can_be_seen_over_time(open_page):
+    shown = open_page()
+    ends = "() => [...document.querySelectorAll('#pruned .grid + text')].map(one => one.textContent)"
+    ticks = "() => document.querySelector('#volume').textContent"
+    over_trainings = shown.evaluate(ticks)
+    assert "trainings" in over_trainings and "minutes" not in over_trainings
+    shown.get_by_label("minutes").check()
+    over_time = shown.evaluate(ticks)
+    assert "minutes" in over_time and "trainings" not in over_time
+    # Its 30th network was trained after 3,000 seconds.
+    assert "50" in shown.evaluate(ends)
+    assert "29 (50 minutes)" in shown.locator("#number").inner_text()
 
 
 def test_a_click_finds_the_row_and_titles_sort(open_page):
