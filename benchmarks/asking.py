@@ -50,9 +50,8 @@ def main() -> None:
         vector = search.ask(1, none)[0]
         times.append(1e3 * (time.perf_counter() - begin))
         train(vector)
-    print(
-        f"{f'ask, {args.trained} trained':<40} {statistics.median(times):>8.1f} ms   {min(times):.1f} to {max(times):.1f}"
-    )
+    what = f"ask, {args.trained} trained"
+    print(f"{what:<40} {statistics.median(times):>8.1f} ms   {min(times):.1f} to {max(times):.1f}")
     begin = time.perf_counter()
     search.ask(8, none)
     print(f"{'ask for 8 at once, each':<40} {1e3 * (time.perf_counter() - begin) / 8:>8.1f} ms")
