@@ -14,29 +14,13 @@ import statistics
 import sys
 import time
 
-import numpy as np
+from made_up import made_up_accuracy, made_up_table
 
-from prototxt_gen.summary import summarize
-from search import BackboneSpace, LatencyTable, PartialOrderPruning
-from search.latency import Entry, space_parts
+from search import BackboneSpace, PartialOrderPruning
 
 SPACE = BackboneSpace(depths=((1, 18),) * 4, widths=(64, 128, 256, 384, 512, 768, 1024))
 INTERVALS = ((0.0, math.inf), (2.0, 8.0), (3.9, 4.0))
 TRAININGS, TIMED = 500, 100
-
-
-def made_up_table() -> LatencyTable:
-    """A millisecond for 200 million multiply-adds and 0.02 ms for starting each part."""
-    entries = {}
-    for key, part in space_parts(SPACE).items():
-        ms = 0.02 + summarize(part.net).multiply_adds / 200e6
-        entries[key] = Entry(ms, (ms, ms), 1, part.label)
-    return LatencyTable({"engine": "made up"}, entries)
-
-
-def made_up_accuracy(vector: np.ndarray) -> float:
-    """Grows with every width and every block, ever more slowly."""
-    return float(1 - 1 / (1 + np.sqrt(vector.astype(float)).sum()))
 
 
 def megabytes() -> float:
@@ -46,7 +30,7 @@ def megabytes() -> float:
 
 def searched(interval: tuple[float, float], counted: bool) -> str:
     """One row: a search within an interval, with its candidates counted or not."""
-    table, begin = made_up_table(), time.perf_counter()
+    table, begin = made_up_table(SPACE), time.perf_counter()
     search = PartialOrderPruning(SPACE, table, interval)
     search.ask()
     ready, asks, tells = time.perf_counter() - begin, [], []

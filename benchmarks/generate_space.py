@@ -76,6 +76,7 @@ def main() -> int:
     space = parse_space(SPACE)
     some = list(space.between(0, BY_MESSAGES))
     texts = {}
+    folders: list[Path] = []
     rates: dict[str, list[float]] = {name: [] for name in ["a message a layer, str(net)", *WAYS, "found there already"]}
     layers = statistics.mean(len(by_messages(one).layer) for one in some)
     print(
@@ -86,20 +87,18 @@ def main() -> int:
         texts = {str(one): str(by_messages(one)) for one in some}
         rates["a message a layer, str(net)"].append(len(some) / (time.perf_counter() - begun))
         for name, way in WAYS.items():
-            to = Path(tempfile.mkdtemp(dir=args.to))
-            try:
+            # Deleted at the end: for seconds after files are deleted, ext4 makes new ones many times as slowly.
+            folders.append(to := Path(tempfile.mkdtemp(dir=args.to)))
+            begun = time.perf_counter()
+            way(args.networks, to)
+            rates[name].append(args.networks / (time.perf_counter() - begun))
+            if way is write_folder:
+                for code, text in texts.items():
+                    (path,) = to.glob(f"folder/*/{code}.prototxt")
+                    assert path.read_text() == text
                 begun = time.perf_counter()
                 way(args.networks, to)
-                rates[name].append(args.networks / (time.perf_counter() - begun))
-                if way is write_folder:
-                    for code, text in texts.items():
-                        (found,) = to.glob(f"folder/*/{code}.prototxt")
-                        assert found.read_text() == text
-                    begun = time.perf_counter()
-                    way(args.networks, to)
-                    rates["found there already"].append(args.networks / (time.perf_counter() - begun))
-            finally:
-                shutil.rmtree(to)
+                rates["found there already"].append(args.networks / (time.perf_counter() - begun))
     first = rates["a message a layer, str(net)"]
     print(f"{'':<32} {'networks a second':>28} {'ratio':>8}")
     for name, found in rates.items():
@@ -109,12 +108,11 @@ def main() -> int:
     for name in WAYS:
         peaks = []
         for networks in (args.networks // 20, args.networks):
-            to = Path(tempfile.mkdtemp(dir=args.to))
-            try:
-                peaks.append(peak(name, networks, to))
-            finally:
-                shutil.rmtree(to)
+            folders.append(to := Path(tempfile.mkdtemp(dir=args.to)))
+            peaks.append(peak(name, networks, to))
         print(f"peak memory, {name}: {peaks[0]:.0f} MB for a twentieth, {peaks[1]:.0f} MB for all")
+    for folder in folders:
+        shutil.rmtree(folder)
     return 0
 
 

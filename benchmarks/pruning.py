@@ -11,31 +11,15 @@ import statistics
 import time
 from collections.abc import Callable
 
-import numpy as np
+from made_up import made_up_accuracy, made_up_table
 
-from prototxt_gen.summary import summarize
-from search import BackboneSpace, LatencyTable, PartialOrderPruning
-from search.latency import Entry, space_parts
+from search import BackboneSpace, PartialOrderPruning
 from search.strategies.order import precedes
 
 SPACE = BackboneSpace(depths=((1, 12),) * 3, widths=(64, 128, 256, 512, 1024))
 REPEATS = 7
 COMPARED = 20_000
 TRAININGS = 200
-
-
-def made_up_table() -> LatencyTable:
-    """A millisecond for 200 million multiply-adds and 0.02 ms for starting each part."""
-    entries = {}
-    for key, part in space_parts(SPACE).items():
-        ms = 0.02 + summarize(part.net).multiply_adds / 200e6
-        entries[key] = Entry(ms, (ms, ms), 1, part.label)
-    return LatencyTable({"engine": "made up"}, entries)
-
-
-def made_up_accuracy(vector: np.ndarray) -> float:
-    """Grows with every width and every block, ever more slowly: monotone, as the method assumes."""
-    return float(1 - 1 / (1 + np.sqrt(vector.astype(float)).sum()))
 
 
 def seconds(work: Callable[[], object], repeats: int = REPEATS) -> list[float]:
@@ -53,7 +37,7 @@ def row(subject: str, times: list[float]) -> None:
 
 
 def main() -> None:
-    table = made_up_table()
+    table = made_up_table(SPACE)
     print(f"space {SPACE}: {SPACE.count():,} architectures; medians, least and most\n")
     begin = time.perf_counter()
     search = PartialOrderPruning(SPACE, table, interval=(2.0, 8.0))

@@ -7,7 +7,8 @@ whole table's; the reference point is the largest cost and the 5th percentile of
 reference.
 
 Run: python benchmarks/strategies.py TABLE.csv [TABLE.csv.gz ...] [--kind additive random ...] [--repeats 50]
-Finished repeats are kept in --out; the same command goes on where it was stopped.
+Finished repeats are kept in --out; the same command goes on where it was stopped. With --repeats 0 it shows what there
+is. --page writes the tables, --plot a picture.
 """
 
 from __future__ import annotations
@@ -116,7 +117,7 @@ def done(path: Path, trainings: int) -> dict[int, dict]:
 
 def report(tables: list[NetworkTable], kinds: list[str], args: argparse.Namespace) -> list[str]:
     """Lines of Markdown: shares after 10, 20, ... trainings, and the trainings that reach the rivals' last."""
-    lines = []
+    lines: list[str] = []
     for table in tables:
         found = {kind: done(kept(args.out, table, kind), min(args.trainings, len(table.vectors))) for kind in kinds}
         found = {kind: list(each.values()) for kind, each in found.items() if each}
@@ -143,6 +144,31 @@ def report(tables: list[NetworkTable], kinds: list[str], args: argparse.Namespac
     return lines[1:]
 
 
+def plot(tables: list[NetworkTable], kinds: list[str], args: argparse.Namespace) -> None:
+    """One picture of medians over the number of trainings, quartiles shaded, a panel for each table."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, panels = pyplot.subplots(1, len(tables), figsize=(5 * len(tables), 4), squeeze=False, sharey=True)
+    for panel, table in zip(panels[0], tables, strict=True):
+        for number, kind in enumerate(kinds):
+            each = list(done(kept(args.out, table, kind), min(args.trainings, len(table.vectors))).values())
+            if each:
+                shares = 100 * np.array([one["shares"][: args.trainings] for one in each])
+                low, middle, high = np.percentile(shares, [25, 50, 75], axis=0)
+                trainings = np.arange(1, shares.shape[1] + 1)
+                panel.plot(trainings, middle, label=kind, color=f"C{number}", linewidth=2 if number == 0 else 1.2)
+                panel.fill_between(trainings, low, high, color=f"C{number}", alpha=0.15, linewidth=0)
+        panel.set(title=f"{table.name}, {len(table.vectors):,} networks", xlabel="trainings", ylim=(50, 100.5))
+        panel.grid(alpha=0.3)
+    panels[0][0].set_ylabel("hypervolume, % of the table's")
+    panels[0][-1].legend(fontsize=8, loc="lower right")
+    figure.tight_layout()
+    figure.savefig(args.plot, dpi=80)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("tables", nargs="+", type=Path, metavar="TABLE.csv")
@@ -156,6 +182,7 @@ def main() -> int:
     parser.add_argument("--accuracy", nargs="+", default=[], help="the columns with accuracies, one a run")
     parser.add_argument("--out", type=Path, default=Path("runs/strategies"), help="folder for finished repeats")
     parser.add_argument("--page", type=Path, help="write the tables as Markdown")
+    parser.add_argument("--plot", type=Path, help="write a picture (PNG)")
     args = parser.parse_args()
     try:
         tables = [
@@ -181,6 +208,8 @@ def main() -> int:
     print(page)
     if args.page:
         write_bytes(args.page, page.encode())
+    if args.plot:
+        plot(tables, list(args.kind), args)
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,3 +25,10 @@ def test_every_folder_of_the_packages_is_named():
         if path.parent.name != package
     }
     assert sorted(folder for folder in folders if f"`{folder}" not in PAGE) == []
+
+
+def test_no_file_stands_in_two_rows():
+    rows = [line for line in PAGE.splitlines() if line.startswith("| ")]
+    files = [file for row in rows for file in set(re.findall(r"`([\w./]+/\w+\.\w+)`", row))]
+    assert len(files) > 100
+    assert sorted(file for file, times in Counter(files).items() if times > 1) == []

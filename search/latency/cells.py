@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from prototxt_gen.errors import UnsupportedError
 from search.latency.graphs import Graph
 from search.spaces.vectors import Vectors
-from search.spaces.ways import NONE, Integers
+from search.spaces.ways import Integers
 
 # Above this, floating point has no number for a count.
 MOST_NETWORKS = 10**300
@@ -211,30 +211,53 @@ class Cells:
         if not weights > 0:
             return vectors[:0]
         thrown = self._sums[begin] + _thrown(generator, np.full(number, weights))
-        left = np.searchsorted(self._sums, thrown, side="right") - 1 + int(self._low[0][0])
-        states = np.zeros(number, dtype=np.int64)
-        for index, (after, shifts) in enumerate(self._steps):
-            targets = after[states]
-            cells = left[:, None] - shifts[states] - self._low[index + 1][targets]
-            possible = (targets != NONE) & (cells >= 0) & (cells < self._sizes[index + 1][targets])
-            places = np.where(possible, self._starts[index + 1][targets] + cells, 0)
-            sums = np.cumsum(np.where(possible, self._lists[index + 1][places], 0), axis=1)
-            chosen = (sums <= _thrown(generator, sums[:, -1])[:, None]).sum(axis=1)
+        place = np.searchsorted(self._sums, thrown, side="right") - 1
+        left, rest = place + int(self._low[0][0]), thrown - self._sums[place]
+        states, rows = np.zeros(number, dtype=np.int64), np.arange(number)
+        for index, step in enumerate(self._steps):
+            cells = left[:, None]
+            possible = (cells >= step.firsts[states]) & (cells < step.ends[states])
+            ways = np.where(
+                possible, self._lists[index + 1].take(np.where(possible, cells + step.places[states], 0)), 0
+            )
+            sums = ways.cumsum(axis=1)
+            if sums.dtype != np.int64:
+                # What is left of a rounded number says nothing any more after some steps.
+                rest = _thrown(generator, sums[:, -1])
+            chosen = (sums <= rest[:, None]).sum(axis=1)
+            rest = rest - (sums[rows, chosen] - ways[rows, chosen])
             vectors[:, index] = chosen
-            left, states = left - shifts[states, chosen], targets[np.arange(number), chosen]
+            left, states = left - step.shifts[states, chosen], step.after[states, chosen]
         return vectors
 
     @cached_property
-    def _steps(self) -> list[tuple[Integers, Integers]]:
-        """For each layer, by state and choice, the state behind and the cells that the step takes."""
+    def _steps(self) -> list[_Step]:
         found = []
-        for layer, edges, of_edges in zip(self.graph.layers, self.graph.edges, self._shifts, strict=True):
-            after = np.full((self.graph.states, layer.after.shape[1]), NONE)
-            shifts = np.zeros(after.shape, dtype=np.int64)
-            after[edges.sources, edges.choices] = edges.targets
-            shifts[edges.sources, edges.choices] = of_edges
-            found.append((after, shifts))
+        for index, (layer, edges, of_edges) in enumerate(
+            zip(self.graph.layers, self.graph.edges, self._shifts, strict=True)
+        ):
+            step = _Step(*np.zeros((5, self.graph.states, layer.after.shape[1]), dtype=np.int64))
+            at, behind = (edges.sources, edges.choices), edges.targets
+            step.after[at], step.shifts[at] = behind, of_edges
+            step.firsts[at] = of_edges + self._low[index + 1][behind]
+            step.ends[at] = step.firsts[at] + self._sizes[index + 1][behind]
+            step.places[at] = self._starts[index + 1][behind] - step.firsts[at]
+            found.append(step)
         return found
+
+
+class _Step(NamedTuple):
+    """One layer by state and choice (states, choices): the state behind it, and the cells that the step takes.
+
+    Of the cells that are left before it, those from `firsts` to `ends` - 1 lead on; cell plus `places` is where the
+    numbers of ways behind it stand. None do where there is no such choice.
+    """
+
+    after: Integers
+    shifts: Integers
+    firsts: Integers
+    ends: Integers
+    places: Integers
 
 
 def share_error(inside: int, draws: int) -> float:

@@ -25,7 +25,7 @@ from search.strategies.normal import Floats, above_zero
 #: Variance of a step's weight; of r, in units of the first; of noise, in units of the variance of what was told.
 STEPS = (0.03, 0.1, 0.3, 1.0, 3.0)
 ROUGHNESS = (0.0, 0.1, 0.4)
-NOISE = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+NOISE = (0.0003, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
 #: r's correlation falls by e over this share of the mean distance in height.
 REACH = 1 / 3
 #: The share of the least error that no network is rid of.

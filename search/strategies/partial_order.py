@@ -90,8 +90,11 @@ class PartialOrderPruning:
             return asked
         return asked[0] if asked else None
 
-    def tell(self, architecture: Architecture, accuracy: float | None, seed: int = 0) -> None:
+    def tell(self, architecture: Architecture, accuracy: float | None, seed: int = 0) -> int | None:
         """Enters a candidate's accuracy in 0..1, None where its training failed; another `seed` is another run.
+
+        Returns how many others need no training any more, less those that do again after another run: exactly. None
+        where the candidates are too many to list: `counts` then tells an estimate of all that are pruned.
 
         ArchitectureError for an architecture outside the space, the interval or the limits, for one that was told
         before with this seed, and for an accuracy outside 0..1.
@@ -107,8 +110,11 @@ class PartialOrderPruning:
         if accuracy is not None and not 0 <= accuracy <= 1:
             raise ArchitectureError(f"{architecture}: accuracy {accuracy}, expected 0 to 1")
         self._told[vector.tobytes()] = [*seeds, seed]
+        before = self._open(vector)
         self.chooser.tell(vector, accuracy)
         self.pruning.update(self.results)
+        after = self._open(vector)
+        return None if before is None or after is None else before - after
 
     def trained(self) -> list[Trained]:
         """All candidates whose accuracies were told, in the order in which they first were."""
@@ -167,6 +173,13 @@ class PartialOrderPruning:
             "pruned": costs[pruned & others],
             "open": costs[~pruned & others],
         }
+
+    def _open(self, told: Vectors) -> int | None:
+        """How many, without the one told (length,), are neither pruned nor done; None where they cannot be listed."""
+        if self.candidates.listed() is None:
+            return None
+        done = np.unique(np.concatenate([self.results.vectors, self._failed(), told[None]]), axis=0)
+        return self.unpruned.counted().number - int(np.count_nonzero(~self.pruning.pruned(done)))
 
     def _pruned(self) -> Count:
         """How many are pruned, of those neither trained nor failed."""

@@ -61,9 +61,10 @@ class Strategy(Protocol):
         With a `number`, up to so many different ones, fewer where fewer are left; none of them is in `training`.
         """
 
-    def tell(self, architecture: Architecture, accuracy: float | None, seed: int = 0) -> None:
+    def tell(self, architecture: Architecture, accuracy: float | None, seed: int = 0) -> int | None:
         """Enters the accuracy in 0..1 of a candidate, None where its training failed; another `seed` is another run.
 
+        Returns how many others need no training any more; None where they are too many to be told apart.
         ArchitectureError when it is not a candidate or was told before with this seed, or when the accuracy is not in
         0..1.
         """

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from prototxt_gen.architectures import parse_architecture
+from search.strategies.ending import Curves
 from search.strategies.strategy import Strategy
 from search.study.stopping import Stops, Unchanged
 from search.study.storage import Stored, StoredStudy
-from search.study.trainings import FAILED, FREE, TRAINED, TRAINING, Key, Row
+from search.study.trainings import ENDED, FAILED, FREE, TRAINED, TRAINING, Key, Row
 
 
 class Next(NamedTuple):
@@ -34,13 +36,20 @@ class Follower:
     def _begin(self) -> None:
         self.search = self._make()
         self.unchanged = Unchanged()
+        self.curves = Curves()
         self._told: list[tuple[str, int, str]] = []
         self._trained: set[str] = set()
 
     def update(self) -> Stored:
         """Reads the trainings as they are now, and tells the strategy what it does not know yet."""
         stored = self.study.read()
-        finished = [row for row in stored.rows if row.state in (TRAINED, FAILED)]
+        trained = {row.architecture for row in stored.rows if row.state == TRAINED}
+        # What a training was expected to come to, no longer counts where another run of the candidate came to its end.
+        finished = [
+            row
+            for row in stored.rows
+            if row.state in (TRAINED, FAILED) or (row.state == ENDED and row.architecture not in trained)
+        ]
         marks = [(row.architecture, row.run, row.state) for row in finished]
         if marks[: len(self._told)] != self._told:
             self._begin()
@@ -57,10 +66,25 @@ class Follower:
         self.unchanged.tell(row)
         if row.state == TRAINED:
             self._trained.add(row.architecture)
-        elif row.architecture in self._trained:
+            if row.looks is not None and row.accuracy is not None:
+                self.curves.add({float(look): value for look, value in json.loads(row.looks).items()}, row.accuracy)
+        elif row.state == FAILED and row.architecture in self._trained:
             # A candidate that was trained has not failed because another run of it has.
             return
         self.search.tell(_architecture(row.architecture), row.accuracy, seed=row.run)
+
+    def needed(self, code: str) -> float | None:
+        """The best accuracy of the trained networks that are no slower than a candidate; None where there is none.
+
+        By what the strategy expects of them where it has a model: so the boundary is drawn.
+        """
+        latency = self.latency(code)
+        rivals = [
+            one.accuracy if one.expected is None else one.expected
+            for one in self.search.trained()
+            if one.latency <= latency and str(one.architecture) != code
+        ]
+        return max(rivals, default=None)
 
     def following(self, stored: Stored, stops: Stops, seeds: int) -> Next:
         """What is to be trained next, as all stands in `stored`, which `update` gave.
@@ -116,11 +140,12 @@ def _runs(rows: Sequence[Row]) -> dict[str, dict[int, Row]]:
     for row in rows:
         if row.run >= 0:
             found.setdefault(row.architecture, {})[row.run] = row
-    return {code: own for code, own in found.items() if any(row.state in (TRAINED, TRAINING) for row in own.values())}
+    begun = (TRAINED, TRAINING, ENDED)
+    return {code: own for code, own in found.items() if any(row.state in begun for row in own.values())}
 
 
 def _missing(rows: dict[int, Row], wanted: range) -> int | None:
-    """The first run that nobody has begun; None as soon as one has failed."""
-    if any(rows[run].state == FAILED for run in wanted if run in rows):
+    """The first run that nobody has begun; None as soon as one has failed or was ended early."""
+    if any(rows[run].state in (FAILED, ENDED) for run in wanted if run in rows):
         return None
     return next((run for run in wanted if run not in rows or rows[run].state == FREE), None)

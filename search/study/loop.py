@@ -19,7 +19,8 @@ from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FormatError
 from search.costs import Limits, checked_limits
 from search.latency import LatencyTable
-from search.spaces import Space
+from search.spaces import DecoderSpace, Space
+from search.strategies.ending import Ending
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.registry import chooser
 from search.strategies.strategy import Strategy
@@ -67,6 +68,7 @@ def run_search(
     study: str = NAME,
     grace: float = GRACE,
     keep: Keep = "boundary",
+    ending: Ending | None = None,
 ) -> Strategy:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
@@ -83,7 +85,9 @@ def run_search(
     with so many `seeds`, and counts with the mean. `known` are results to begin with (see search/study/known.py); those
     that are no candidates of this search are left out. `strategy` and `margin`: which candidate is next, and which need
     no training (see search/strategies/partial_order.py); "uniform" with margin 0 is the paper's algorithm. A training
-    that fails is entered as failed, and the search goes on; TrainingError when many in a row fail.
+    that fails is entered as failed, and the search goes on; TrainingError when many in a row fail. With `ending`,
+    trainings that cannot reach the boundary any more end early (see search/strategies/ending.py); the candidate then
+    counts with what it was expected to come to. The trainer must report accuracies on the way: ours does.
 
     The end. `trials` counts candidates of all runs and workers; more may be asked for later. None sets no number.
     `hours` after this call nothing new is begun. `patience` finished trainings in a row without a change of the
@@ -104,7 +108,7 @@ def run_search(
     if seeds < 1:
         raise ArchitectureError(f"seeds: found {seeds}, expected at least 1")
     chooser(strategy)
-    trainer = as_trainer(data, schedule, device)
+    trainer = as_trainer(data, schedule, device, ending.looks if ending else ())
     _check_classes(space, trainer)
     checked_limits(limits, space)  # before the first block is measured
     folder = Path(out)
@@ -120,7 +124,14 @@ def run_search(
 
             search = make()
             settings = settings_of(
-                search, trainer, interval=within, strategy=strategy, margin=margin, seed=schedule.seed, seeds=seeds
+                search,
+                trainer,
+                interval=within,
+                strategy=strategy,
+                margin=margin,
+                seed=schedule.seed,
+                seeds=seeds,
+                ending=ending,
             )
             stored = open_study(address, study, settings, used.text())
             if table is not None or not (folder / LATENCY_TABLE).exists():
@@ -128,7 +139,7 @@ def run_search(
                 used.save(folder / LATENCY_TABLE)
             stored.know(_candidates(known, search, trainer))
         stored.asked = stops.stored()
-        return _worked(stored, make, trainer, folder, grace, keep, progress)
+        return _worked(stored, make, trainer, folder, ending, grace, keep, progress)
 
 
 def run_worker(
@@ -147,20 +158,19 @@ def run_worker(
     What is searched, the latency table, the training and when it ends are read from the study; `data` must be what it
     was begun with: FormatError tells what differs. `storage` is a database's address, or the path of a study.db. The
     weights of what this worker trains go into the folder `out`, which several workers may share; `keep` says which stay
-    there, as in `run_search`. FormatError where
-    there is no study; FileError when folder or database cannot be used.
+    there, as in `run_search`. FormatError where there is no study; FileError when folder or database cannot be used.
     """
     stored = join_study(storage, study)
     question = Question.of(stored.settings, stored.database.name)
     table = _table(stored)
-    trainer = as_trainer(data, question.schedule, device)
+    trainer = as_trainer(data, question.schedule, device, question.ending.looks if question.ending else ())
     _check_classes(question.space, trainer)
     own = trainer.settings
     if found := differences({name: stored.settings.get(name) for name in own}, own):
         raise FormatError(f"{stored.database.name}: the search was begun with other settings: {'; '.join(found)}")
     folder = Path(out)
     with held(folder):
-        return _worked(stored, lambda: question.search(table), trainer, folder, grace, keep, progress)
+        return _worked(stored, lambda: question.search(table), trainer, folder, question.ending, grace, keep, progress)
 
 
 def read_question(storage: str | os.PathLike[str], study: str = NAME, wait: float = 0.0) -> Question:
@@ -188,6 +198,7 @@ def _worked(
     make: Callable[[], Strategy],
     trainer: Trainer,
     folder: Path,
+    ending: Ending | None,
     grace: float,
     keep: Keep,
     progress: bool,
@@ -209,6 +220,7 @@ def _worked(
         slack=0.0 if once else SLACK,
         keep=keep,
         progress=progress,
+        ending=ending,
     )
     try:
         worker.work()
@@ -221,6 +233,10 @@ def _worked(
 def _check_classes(space: Space, trainer: Trainer) -> None:
     if trainer.classes is not None and space.classes != trainer.classes:
         raise ArchitectureError(f"space {space}: {space.classes} classes, the images have {trainer.classes}")
+    scenes = isinstance(space, DecoderSpace)
+    if trainer.per_pixel not in (None, scenes):
+        words = {True: "a class to each pixel", False: "one class to each image"}
+        raise ArchitectureError(f"space {space}: its networks give {words[scenes]}, the data {words[not scenes]}")
 
 
 def _measured(

@@ -13,6 +13,7 @@ from search.costs import plain
 from search.latency import LatencyTable
 from search.latency.predicting import placed_parts
 from search.spaces import Space, parse_space
+from search.strategies.ending import Ending
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.strategy import Strategy
 from search.training.schedule import Schedule
@@ -34,10 +35,12 @@ def settings_of(
     margin: float | None,
     seed: int,
     seeds: int,
+    ending: Ending | None = None,
 ) -> dict[str, Any]:
     """As JSON values: the strategy and its margin, the space, latency and limits, the training, seeds a candidate.
 
-    The latency table is represented by a digest of what it predicts the space with. Limits are there if there are any.
+    The latency table is represented by a digest of what it predicts the space with. Limits are there if there are any,
+    and the rule that ends trainings early.
     """
     return {
         "strategy": strategy,
@@ -46,6 +49,7 @@ def settings_of(
         "space": str(search.space),
         "latency": plain(interval),
         **({"limits": {name: plain(limit) for name, limit in search.limits.items()}} if search.limits else {}),
+        **({"ending": ending.settings()} if ending is not None else {}),
         "seed": seed,
         **trainer.settings,
         "latency table": hashlib.sha256(json.dumps(_predicting(search)).encode()).hexdigest()[:16],
@@ -59,6 +63,8 @@ def current(first: dict[str, Any]) -> dict[str, Any]:
 
 def differences(begun: dict[str, Any], asked: dict[str, Any]) -> list[str]:
     """How settings differ from those that a study was begun with, one line each."""
+    # As they are stored: a tuple is a list there.
+    asked = json.loads(json.dumps(asked))
     return [
         f"{name}: was {begun.get(name)}, is {asked.get(name)}"
         for name in sorted({*begun, *asked})
@@ -78,6 +84,7 @@ class Question:
     seeds: int
     seed: int
     schedule: Schedule
+    ending: Ending | None
 
     @classmethod
     def of(cls, settings: dict[str, Any], source: str) -> Question:
@@ -93,6 +100,7 @@ class Question:
                 seeds=int(settings["seeds"]),
                 seed=int(settings["seed"]),
                 schedule=Schedule(**trained),
+                ending=_ending(settings.get("ending")),
             )
         except (KeyError, TypeError, ValueError) as fault:
             raise FormatError(f"{source}: settings: {type(fault).__name__}: {fault}: not those of a search") from fault
@@ -107,6 +115,10 @@ class Question:
 def _margin(stored: float | str) -> float | None:
     words = {word: margin for margin, word in _MARGINS.items()}
     return words[stored] if isinstance(stored, str) else float(stored)
+
+
+def _ending(stored: dict[str, Any] | None) -> Ending | None:
+    return None if stored is None else Ending(**{**stored, "looks": tuple(stored["looks"])})
 
 
 def _range(limit: list[float | None]) -> tuple[float, float]:

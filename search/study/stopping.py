@@ -12,7 +12,7 @@ import numpy as np
 
 from prototxt_gen.errors import ArchitectureError
 from search.strategies.order import non_dominated
-from search.study.trainings import TRAINED, TRAINING, Row
+from search.study.trainings import ENDED, TRAINED, TRAINING, Row
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Stops:
 
 def begun(rows: Iterable[Row]) -> set[str]:
     """The candidates, by code, that are trained or in training here: neither failed nor known from elsewhere."""
-    return {row.architecture for row in rows if row.run >= 0 and row.state in (TRAINED, TRAINING)}
+    return {row.architecture for row in rows if row.run >= 0 and row.state in (TRAINED, TRAINING, ENDED)}
 
 
 class Unchanged:

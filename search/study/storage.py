@@ -5,8 +5,9 @@ latency in ms, to be minimized, and the accuracy in 0..1, to be maximized. Its u
 (see settings.py) and `asked`, when the search shall end (see stopping.py). Each training is a trial with the user
 attributes `architecture`, the candidate's code, `run`, and `worker`, where it trains. The trial of a finished training
 is COMPLETE, with the values [latency, accuracy]; of a training in progress, RUNNING; of one that came to nothing or was
-given back, FAIL, with the user attribute `fault`, and `log` where there is one. A result from elsewhere is a COMPLETE
-trial that says its `source`.
+given back, FAIL, with the user attribute `fault`, and `log` where there is one; of one that was ended early, PRUNED,
+with `looks`, the accuracies on the way, and `expected`. A result from elsewhere is a COMPLETE trial that says its
+`source`.
 
 The trials are for looking at: optuna-dashboard shows them. What counts are the tables `dongfeng_studies` and
 `dongfeng_trainings`, which change in single transactions; `repair` brings the trials in line after a worker died
@@ -20,7 +21,7 @@ import json
 import os
 import platform
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -35,7 +36,7 @@ from prototxt_gen.errors import ArchitectureError, FormatError
 from prototxt_gen.files import replacing
 from search.study.database import PATIENCE, Database, address_of, racing
 from search.study.settings import FIRST, current, differences
-from search.study.trainings import FAILED, TRAINED, TRAINING, First, Key, Known, Row, Trainings
+from search.study.trainings import ENDED, FAILED, TRAINED, TRAINING, First, Key, Known, Row, Trainings
 
 FORMAT = "dongfeng study 2"
 NAME = "search"
@@ -72,6 +73,8 @@ class StoredStudy:
         self.settings = settings
         self.worker = uuid.uuid4().hex
         self._study_id = study_id
+        # Codes that were read before: there is nothing wrong with them.
+        self._codes: set[str] = set()
         self._trainings = Trainings(database.engine, study_id)
 
     @property
@@ -91,13 +94,14 @@ class StoredStudy:
         self.database.run(lambda: storage.set_study_user_attr(self._study_id, "asked", value))
 
     def read(self, patience: float = PATIENCE) -> Stored:
-        """The trainings as they are now. FormatError names the trial whose architecture cannot be read."""
+        """The trainings as they are now. FormatError for an architecture that cannot be read."""
         stored = Stored(*self.database.run(self._trainings.read, patience))
-        for row in stored.rows:
+        for code in {row.architecture for row in stored.rows} - self._codes:
             try:
-                parse_architecture(row.architecture)
+                parse_architecture(code)
             except ArchitectureError as fault:
                 raise FormatError(f"{self.database.name}: {fault}") from fault
+            self._codes.add(code)
         return stored
 
     def ends(self) -> dict[int, float]:
@@ -136,13 +140,26 @@ class StoredStudy:
         """Says that this worker lives. False when nothing that it trains is its own any more."""
         return self.database.run(lambda: self._trainings.beat(self.worker), patience=0)
 
-    def finish(self, claim: Claim, latency: float, accuracy: float, weights: str | None) -> bool:
-        """Enters a result: the predicted latency in ms, the accuracy in 0..1, where the weights are (see folder.py).
+    def finish(
+        self,
+        claim: Claim,
+        latency: float,
+        accuracy: float,
+        weights: str | None = None,
+        looks: Mapping[float, float] | None = None,
+        early: bool = False,
+    ) -> bool:
+        """Enters a result: the predicted latency in ms, the accuracy in 0..1, where the weights are (see retention.py).
 
-        False when the training was given to another worker meanwhile; nothing is entered then.
+        `looks` are accuracies on the way, by share of the training. Of one that was ended `early`, the accuracy is what
+        it was expected to come to. False when the training was given to another worker meanwhile; nothing is entered.
         """
-        done = self.database.run(lambda: self._trainings.finish(claim.key, self.worker, latency, accuracy, weights))
-        if done:
+        written = json.dumps({str(look): value for look, value in looks.items()}) if looks else None
+        result = latency, accuracy, weights, written, ENDED if early else TRAINED
+        done = self.database.run(lambda: self._trainings.finish(claim.key, self.worker, *result))
+        if done and early:
+            self._end_trial(claim.trial_id, TrialState.PRUNED, looks=written, expected=accuracy)
+        elif done:
             self._end_trial(claim.trial_id, TrialState.COMPLETE, [latency, accuracy])
         return done
 
@@ -192,6 +209,8 @@ class StoredStudy:
                 self._end_trial(trial._trial_id, TrialState.FAIL, fault="given back: its worker died")
             elif row is not None and row.state == FAILED:
                 self._end_trial(trial._trial_id, TrialState.FAIL, fault=row.fault)
+            elif row is not None and row.state == ENDED:
+                self._end_trial(trial._trial_id, TrialState.PRUNED, looks=row.looks, expected=row.accuracy)
             elif row is not None and row.state == TRAINED:
                 self._end_trial(trial._trial_id, TrialState.COMPLETE, _values(row))
         for row in rows:

@@ -19,8 +19,9 @@ from sqlalchemy import Column, Float, Integer, MetaData, String, Table, Text, an
 from sqlalchemy.engine import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
-#: The states of a training. A free one was begun by a worker that gave it back.
-FREE, TRAINING, TRAINED, FAILED = "free", "training", "trained", "failed"
+#: The states of a training. A free one was begun by a worker that gave it back; of one that was ended early, the
+#: accuracy is what it was expected to come to.
+FREE, TRAINING, TRAINED, FAILED, ENDED = "free", "training", "trained", "failed", "ended"
 
 #: Where weights are: in the folder that the study lies in, too.
 HERE = "."
@@ -57,6 +58,8 @@ _TRAININGS = Table(
     Column("accuracy", Float),
     Column("fault", Text),
     Column("weights", Text),
+    # Its accuracy on the way, by share of the training, as JSON.
+    Column("looks", Text),
     # Where a result came from that was not trained here.
     Column("source", Text),
 )
@@ -78,6 +81,7 @@ class Row(NamedTuple):
     accuracy: float | None
     fault: str | None
     weights: str | None
+    looks: str | None
     source: str | None
 
 
@@ -176,9 +180,19 @@ class Trainings:
             found = connection.execute(update(_TRAININGS).where(self._is(key), owned).values(trial_id=trial_id))
             return bool(found.rowcount)
 
-    def finish(self, key: Key, worker: str, latency: float, accuracy: float, weights: str | None) -> bool:
-        """Enters a worker's result. False when the training is not this worker's any more: nothing is changed."""
-        return self._end(key, worker, {"state": TRAINED, "latency": latency, "accuracy": accuracy, "weights": weights})
+    def finish(
+        self,
+        key: Key,
+        worker: str,
+        latency: float,
+        accuracy: float,
+        weights: str | None = None,
+        looks: str | None = None,
+        state: str = TRAINED,
+    ) -> bool:
+        """Enters a worker's result; `state` may be ENDED. False when the training is not this worker's any more."""
+        values = {"latency": latency, "accuracy": accuracy, "weights": weights, "looks": looks}
+        return self._end(key, worker, {"state": state, **values})
 
     def fail(self, key: Key, worker: str, fault: str) -> bool:
         """Enters that a worker's training came to nothing. False as `finish`."""

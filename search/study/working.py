@@ -17,6 +17,7 @@ from prototxt_gen.files import write_bytes
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.proto import NetParameter
 from search.progress import progress_bar
+from search.strategies.ending import Ending
 from search.study.folder import FAILURES, make_folder, weights_file
 from search.study.following import Follower
 from search.study.heartbeat import Watch, beating, pause
@@ -25,7 +26,7 @@ from search.study.retention import ALL, Keep, keep_boundary, place_of
 from search.study.stopping import Stops, begun
 from search.study.storage import Claim, Stored, StoredStudy
 from search.study.trainings import FAILED, Key, Row
-from search.training.trainer import Trainer, Training
+from search.training.trainer import EndedEarly, Trainer, Training
 
 #: So many failed trainings of one worker in a row are no candidate's fault.
 FAILURES_IN_A_ROW = 5
@@ -38,12 +39,19 @@ class _LostError(Exception):
     """The training was given to another worker."""
 
 
+class _EndedByUsError(EndedEarly):
+    """A training without hope; `expected` is the accuracy that it was expected to come to."""
+
+    def __init__(self, expected: float) -> None:
+        self.expected = expected
+
+
 @dataclass
 class Worker:
     """One of the processes that train for a study. `stops` gives the rules as they are now, `slack` as `keep_boundary`.
 
     `keep` says whose weights stay (see retention.py). `seed` is the study's: run k of a candidate is trained with
-    seed + k. `grace` in seconds, as `StoredStudy.claim`.
+    seed + k. `grace` in seconds, as `StoredStudy.claim`. `ending` says which first runs of candidates are ended early.
     """
 
     study: StoredStudy
@@ -57,6 +65,7 @@ class Worker:
     slack: float = 0.0
     keep: Keep = "boundary"
     progress: bool = False
+    ending: Ending | None = None
 
     def work(self) -> str:
         """Trains until the search ends; gives the reason in words.
@@ -101,6 +110,7 @@ class Worker:
         try:
             with beating(self.study, watch, self.grace) as lost:
                 done = 0.0
+                looks: dict[float, float] = {}
 
                 def report(share: float, accuracy: float | None) -> None:
                     nonlocal done
@@ -108,9 +118,16 @@ class Worker:
                         raise _LostError
                     bar.update(max(0.0, share - done) * _PARTS)
                     done = max(share, done)
+                    if accuracy is not None:
+                        self._look(claim.key, share, accuracy, looks)
 
+                latency = self.follower.latency(code)
                 try:
                     training = self.trainer(net, self.seed + run, report)
+                except _EndedByUsError as early:
+                    self.study.finish(claim, latency, early.expected, looks=looks, early=True)
+                    ended = True
+                    return None
                 except Exception as fault:
                     if isinstance(fault, _LostError) or _is_not_its_own(fault):
                         raise
@@ -119,7 +136,7 @@ class Worker:
                     return said
                 # Before it is entered as finished, so that every finished network on the boundary has weights.
                 weights = self._save(net, training, claim.key)
-                self.study.finish(claim, self.follower.latency(code), training.accuracy, weights)
+                self.study.finish(claim, latency, training.accuracy, weights, looks)
                 ended = True
         except _LostError:
             ended = True
@@ -129,6 +146,22 @@ class Worker:
                 with suppress(CaffeError):
                     self.study.release(claim)
         return None
+
+    def _look(self, key: Key, share: float, accuracy: float, looks: dict[float, float]) -> None:
+        """Enters the accuracy at each look that is reached; EndedEarly where the candidate has no hope any more."""
+        if self.ending is None:
+            return
+        for look in self.ending.looks:
+            if look in looks or share < look - 1e-9 or share >= 1:
+                continue
+            looks[look] = accuracy
+            curves = self.follower.curves
+            expected = curves.expected(look, accuracy)
+            if key.run > 0 or expected is None:
+                continue
+            needed = self.follower.needed(key.architecture)
+            if self.ending.hopeless(curves, look, accuracy, needed, key.architecture):
+                raise _EndedByUsError(expected)
 
     def _save(self, net: NetParameter, training: Training, key: Key) -> str | None:
         """Writes the weights, if the trainer gave any; where they are, as the study says it."""

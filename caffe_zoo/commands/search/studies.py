@@ -59,6 +59,13 @@ def add_choosing(parser: argparse.ArgumentParser) -> None:
         help="begin with results that are there: a CSV with the columns architecture and accuracy (0..1), the folder "
         f"of an earlier search, or `{RELEASED}`: what is published of the networks of the zoo; may be repeated",
     )
+    parser.add_argument(
+        "--end-early",
+        type=_risk,
+        metavar="RISK",
+        help="end trainings half-way that cannot reach the boundary any more, by what finished ones did; in RISK %% of "
+        "all such decisions, such as 5, one may be wrong (default: train all to the end)",
+    )
     parser.add_argument("--hours", type=_hours, metavar="H", help="begin no training later than H hours from now")
     parser.add_argument(
         "--patience", type=count, metavar="N", help="end when N trainings in a row have not changed the boundary"
@@ -123,6 +130,13 @@ def _margin(text: str) -> float:
     if text == "none":
         return math.inf
     return _number(text, "points of accuracy, or `none`") / 100
+
+
+def _risk(text: str) -> float:
+    risk = _number(text, "a risk in %, between 0 and 100", above=0) / 100
+    if risk >= 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a risk in %, between 0 and 100")
+    return risk
 
 
 def minutes(text: str) -> float:

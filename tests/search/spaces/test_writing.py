@@ -124,6 +124,13 @@ def test_a_tar_holds_the_same_files(tmp_path):
         assert not list(tmp_path.glob("*.part"))
 
 
+@pytest.mark.parametrize(("name", "size"), [("a", 0), ("001/s4_b8.prototxt", 19_123), ("x" * 100, 2**33 - 1)])
+def test_headers_are_those_of_tarfile(name, size):
+    info = tarfile.TarInfo(name)
+    info.size = size
+    assert module._header(name.encode(), size) == info.tobuf(tarfile.GNU_FORMAT)
+
+
 @pytest.mark.parametrize("left", [0, 1, 511, 512, 700, 2000, 20_001, None])
 def test_a_tar_cut_anywhere_is_gone_on_with(tmp_path, left):
     whole, cut = tmp_path / "whole.tar", tmp_path / "cut.tar"

@@ -62,9 +62,10 @@ def test_pruning_equals_its_definition_and_spares_the_true_boundary(seed, steps,
         index = int(np.flatnonzero((vectors == SPACE.encode(architecture)).all(axis=1))[0])
         assert index not in {*trained, *expected}
         trained.append(index)
-        search.tell(architecture, accuracies[index])
+        newly, before = search.tell(architecture, accuracies[index]), len(expected)
         # What was pruned before it would have been asked stays pruned, so today's rule on all trained is the whole.
         expected = pruned_by_definition(vectors, latencies, accuracies, trained)
+        assert newly == len(expected) - before
         assert set(np.flatnonzero(search.pruning.pruned(vectors))) - set(trained) == expected
         assert search.counts()["pruned"] == len(expected)
     assert len(trained) + len(expected) == len(vectors)
@@ -212,6 +213,20 @@ def test_a_candidate_is_told_once_for_each_seed_and_failures_are_not_asked_for_a
     assert "failed" not in search.counts() and search.counts()["trained"] == 2
 
 
+def test_a_result_tells_how_many_it_prunes_or_gives_back():
+    search = PartialOrderPruning(SPACE, made_up_table(3), margin=None)
+    rng, told = random.Random(0), []
+    for run in range(60):
+        architecture = rng.choice(list(SPACE))
+        vector, before = SPACE.encode(architecture), search.counts()["pruned"]
+        known = search.runs_of(architecture) or (search.results.failed == vector).all(axis=1).any()
+        if not known and search.pruning.pruned(vector[None])[0]:
+            before -= 1
+        told.append(search.tell(architecture, rng.choice([None, rng.random() / 100, rng.random() / 100]), seed=run))
+        assert told[-1] == search.counts()["pruned"] - before
+    assert min(told) < 0 < max(told)
+
+
 def test_the_margin_prunes_less_and_names_the_search():
     pruned, names = [], set()
     for margin in (0.0, 0.05, None, math.inf):
@@ -258,7 +273,7 @@ def test_counts_of_too_many_to_list_say_their_error(monkeypatch):
     for search in (exact, about):
         for place, architecture in enumerate(SPACE):
             if place % 5 == 0:
-                search.tell(architecture, place % 7 / 7)
+                assert (search.tell(architecture, place % 7 / 7) is None) == (search is about)
     known, told = exact.counts(), about.counts()
     assert known["pruned"] > 0 and {name: told[name] for name in ("space", "in_interval", "trained")} == {
         name: known[name] for name in ("space", "in_interval", "trained")

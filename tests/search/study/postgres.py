@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import shutil
 import signal
 import socket
@@ -25,6 +24,8 @@ def missing() -> str | None:
         import psycopg2  # noqa: F401
     except ImportError:
         return "psycopg2 is not installed"
+    if not hasattr(os, "getuid"):
+        return "no PostgreSQL is started on Windows"
     if _program("initdb") is None or _program("postgres") is None:
         return "no PostgreSQL here: no initdb in /usr/lib/postgresql or on the PATH"
     if os.getuid() == 0 and (_account() is None or shutil.which("setpriv") is None):
@@ -105,10 +106,10 @@ class Server:
         return len(found)
 
     def anew(self) -> str:
-        """The address of an empty database."""
+        """The address of a schema in which nothing is; a database each would take thousands of files."""
         name = f"search_{time.monotonic_ns()}"
-        self.run(f"CREATE DATABASE {name}", "postgres")
-        return self.url(database=name)
+        self.run(f"CREATE SCHEMA {name}")
+        return f"{self.url()}?options=-csearch_path%3D{name}"
 
 
 def _program(name: str) -> str | None:
@@ -116,10 +117,13 @@ def _program(name: str) -> str | None:
     return found[0] if found else shutil.which(name)
 
 
-def _account() -> pwd.struct_passwd | None:
+def _account():
+    """The account postgres; None where there is none, or no accounts as Unix has them."""
     try:
+        import pwd
+
         return pwd.getpwnam("postgres")
-    except KeyError:
+    except (ImportError, KeyError):
         return None
 
 

@@ -70,9 +70,9 @@ def test_the_password_is_in_no_file_and_no_table(postgres, tmp_path):
     storage = postgres.anew()
     quick.begun_in(storage, tmp_path / "run", quick.Quick(tmp_path / "log"))
     kept = b"".join(path.read_bytes() for path in (tmp_path / "run").rglob("*") if path.is_file())
-    name = address_of(storage).database
+    schema = storage.rpartition("%3D")[2]
     for table in ("study_user_attributes", "trial_user_attributes", "dongfeng_studies", "dongfeng_trainings"):
-        kept += str(postgres.run(f"TABLE {table}", name)).encode()
+        kept += str(postgres.run(f"TABLE {schema}.{table}")).encode()
     assert here.PASSWORD.encode() not in kept and b"%3Ac%2Fd" not in kept
 
 

@@ -6,7 +6,7 @@ from search.study.trainings import FREE, TRAINED, TRAINING, Row
 
 
 def row(worker, beat, state=TRAINING, grace=10.0):
-    return Row("a", 0, state, 1, worker, beat, grace, 0, None, None, None, None, None, None)
+    return Row("a", 0, state, 1, worker, beat, grace, 0, None, None, None, None, None, None, None)
 
 
 class Clock:

@@ -5,10 +5,11 @@ import statistics
 import pytest
 
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError
+from search.strategies.ending import Ending
 from search.study.known import KnownResult, read_known
 from search.study.stopping import Stops, Unchanged
 from search.study.storage import join_study
-from search.study.trainings import FAILED, TRAINED, Row
+from search.study.trainings import ENDED, FAILED, TRAINED, Row
 from tests.search.study import quick
 
 
@@ -21,7 +22,7 @@ def rows_of(folder) -> list:
 
 
 def trained(row_code, latency, accuracy, run=0, state=TRAINED):
-    return Row(row_code, run, state, 1, None, 0, 0.0, 0, 1, latency, accuracy, None, None, None)
+    return Row(row_code, run, state, 1, None, 0, 0.0, 0, 1, latency, accuracy, None, None, None, None)
 
 
 def test_each_candidate_is_trained_with_so_many_seeds(tmp_path):
@@ -177,3 +178,52 @@ def test_an_earlier_search_on_other_data_is_refused(tmp_path):
     known = [KnownResult(min(quick.ALL), 0.5, "run, an earlier search", "digits 32x32")]
     with pytest.raises(FormatError, match=r"other data: run, an earlier search: digits 32x32, expected"):
         quick.search_in(tmp_path, quick.Quick(tmp_path / "log"), known=known)
+
+
+class Climbing(quick.Quick):
+    """Reports half of its accuracy half-way."""
+
+    def __call__(self, net, seed, report):
+        final = quick.accuracy_of(net, 0)
+        self._write("begun", net, seed)
+        report(0.5, final / 2)
+        report(1.0, final)
+        self._write("ended", net, seed)
+        return final
+
+
+def test_trainings_without_hope_are_ended_early(tmp_path):
+    """Accuracy falls with size here: the fastest network is the best, and all others lie below it."""
+    log = tmp_path / "log"
+
+    class Falling(Climbing):
+        def __call__(self, net, seed, report):
+            final = 1.2 - quick.accuracy_of(net, 0)
+            self._write("begun", net, seed)
+            report(0.5, final / 2)
+            self._write("ended", net, seed)
+            return final
+
+    ending = Ending(risk=0.3, looks=(0.5,))
+    search = quick.search_in(tmp_path, Falling(log), ending=ending)
+    rows = rows_of(tmp_path)
+    early = [row for row in rows if row.state == ENDED]
+    assert early and len(early) + sum(row.state == TRAINED for row in rows) == len(quick.ALL)
+    assert sorted(quick.lines(log, "ended")) == sorted(row.architecture for row in rows if row.state == TRAINED)
+    boundary = {str(one.architecture) for one in search.boundary()}
+    for row in early:
+        assert row.looks is not None and row.architecture not in boundary
+        # The rule's expectation, of trainings that all double their way: it knows errors, not accuracies.
+        assert 0 < row.accuracy < 1
+    assert {trial.user_attrs["architecture"] for trial in quick.shown(tmp_path / "study.db", "PRUNED")} == {
+        row.architecture for row in early
+    }
+    # Gone on with, it is the same search; without the rule it is another one.
+    assert quick.search_in(tmp_path, Falling(log), ending=ending).trained() == search.trained()
+    with pytest.raises(FormatError, match=r"ending: was \{.*\}, is None"):
+        quick.search_in(tmp_path, Falling(log))
+
+
+def test_without_the_rule_none_is_ended(tmp_path):
+    quick.search_in(tmp_path, Climbing(tmp_path / "log"))
+    assert {row.state for row in rows_of(tmp_path)} == {TRAINED}

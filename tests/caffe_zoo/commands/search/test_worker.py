@@ -1,20 +1,14 @@
 """Workers from the command line: they join what another command has begun, and end with it."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
 
 from caffe_zoo.cli import main
 from search import parse_space
 from search.study.storage import join_study
-from search.study.trainings import FREE
 from tests.search.study import quick
 
 TINY = "s4-8_b1-2_b1-1_w8-16_c10_i3x16x16"
@@ -94,34 +88,6 @@ def test_a_worker_waits_for_the_search_to_begin(begun, tmp_path):
     thread.join()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no such signal")
-def test_sigterm_gives_back_what_was_in_training(search, tmp_path):
-    folder = tmp_path / "run"
-    words = [sys.executable, "-m", "caffe_zoo.cli", *search, "--out", str(folder), "--epochs", "100000"]
-    process = subprocess.Popen(
-        words, stderr=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": str(Path.cwd())}
-    )
-    while not (folder / ".workers").is_dir() or not list((folder / ".workers").iterdir()) or not claimed(folder):
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.05)
-    process.send_signal(signal.SIGTERM)
-    _, said = process.communicate()
-    assert process.returncode == 130 and said.splitlines()[-1].endswith("stopped; the same command goes on from here")
-    assert states(folder) == [FREE] and list((folder / ".workers").iterdir()) == []
-
-
-def states(folder) -> list[str]:
-    study = join_study(folder / "study.db")
-    try:
-        return [row.state for row in study.read().rows]
-    finally:
-        study.close()
-
-
-def claimed(folder) -> bool:
-    return bool(states(folder))
-
-
 @pytest.mark.parametrize(
     ("words", "named"),
     [
@@ -141,15 +107,3 @@ def test_options_that_are_no_numbers(tmp_path, capsys):
         with pytest.raises(SystemExit):
             main(["search", "--out", str(tmp_path / "run"), *words])
         assert words[0] in capsys.readouterr().err
-
-
-def test_what_is_published_is_known(tmp_path):
-    """Of the networks of the zoo, by their cards."""
-    from caffe_zoo.cards import card
-    from caffe_zoo.commands.search.studies import known_results
-
-    found = {one.source: one for one in known_results(["released"])}
-    assert found["df1, as published"].accuracy == card("df1").results["top1"]
-    assert found["df1, as published"].architecture == str(card("df1").architecture)
-    (tmp_path / "own.csv").write_text(f"architecture,accuracy\n{card('df2').architecture},0.5\n")
-    assert known_results([str(tmp_path / "own.csv")])[0].accuracy == 0.5
