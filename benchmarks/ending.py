@@ -92,15 +92,15 @@ def replay(path: Path, repeats: int) -> None:
         f"{path}: {len(rows)} trainings, {len(on_boundary)} on the boundary, final accuracy {min(finals):.1%} to "
         f"{max(finals):.1%}; {repeats} random orders"
     )
-    print("looks        risk  ended  saved  wrongly ended  lost of the boundary")
+    print("looks     risk   ended   saved   wrong   lost of the boundary")
     for looks in ((0.3,), (0.5,), (0.7,), (0.3, 0.6), (0.5, 0.8)):
         for risk in (0.05, 0.1):
             ending = Ending(risk, looks)
             played = [play(rows, on_boundary, ending, seed) for seed in range(repeats)]
             ended, saved, wrong, lost = (statistics.mean(column) for column in zip(*played, strict=True))
             print(
-                f"{','.join(map(str, looks)):<12} {risk:4.0%}  {ended / len(rows):5.1%}  {saved / len(rows):5.1%}  "
-                f"{wrong / ended if ended else 0:6.1%} of them  {lost:5.2f} of {len(on_boundary)}"
+                f"{','.join(map(str, looks)):<8} {risk:5.0%}  {ended / len(rows):6.1%}  {saved / len(rows):6.1%}  "
+                f"{wrong / len(rows):6.2%}  {lost:5.2f} of {len(on_boundary)}"
             )
 
 

@@ -20,8 +20,8 @@ from search import (
 images, out, *trials = sys.argv[1:]  # how many networks to train may be said, too
 data = image_folder(images, (64, 64))
 space = BackboneSpace(
-    depths=((1, 2), (1, 3), (1, 2)),  # fewest and most blocks of each stage
-    widths=(16, 32, 64, 128),
+    depths=((1, 2), (1, 2), (1, 2)),  # fewest and most blocks of each stage
+    widths=(16, 32, 64),
     stem=(8, 16),
     classes=len(data.classes),
     input_shape=(1, 3, 64, 64),

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from search.report.boundary import boundary_table, counts_line, write_report
     from search.report.publishing import publish
     from search.spaces import BackboneSpace, DecoderSpace, parse_space
+    from search.strategies.ending import Ending
     from search.strategies.partial_order import PartialOrderPruning
     from search.study.known import KnownResult, read_known
     from search.study.loop import read_question, run_search, run_worker
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from search.training.glyphs import glyphs
     from search.training.image_folder import image_folder
     from search.training.loading import load_data
+    from search.training.scenes import cityscapes
     from search.training.schedule import Schedule
+    from search.training.trainer import Training
 else:
     __getattr__, __dir__ = lazy_names(
         __name__,
@@ -27,12 +30,15 @@ else:
             "BackboneSpace": "search.spaces",
             "Dataset": "search.training.dataset",
             "DecoderSpace": "search.spaces",
+            "Ending": "search.strategies.ending",
             "KnownResult": "search.study.known",
             "LatencyTable": "search.latency",
             "Overview": "search.latency.overview",
             "PartialOrderPruning": "search.strategies.partial_order",
             "Schedule": "search.training.schedule",
+            "Training": "search.training.trainer",
             "boundary_table": "search.report.boundary",
+            "cityscapes": "search.training.scenes",
             "counts_line": "search.report.boundary",
             "digits": "search.training.digits",
             "glyphs": "search.training.glyphs",
@@ -53,12 +59,15 @@ __all__ = [
     "BackboneSpace",
     "Dataset",
     "DecoderSpace",
+    "Ending",
     "KnownResult",
     "LatencyTable",
     "Overview",
     "PartialOrderPruning",
     "Schedule",
+    "Training",
     "boundary_table",
+    "cityscapes",
     "counts_line",
     "digits",
     "glyphs",

@@ -62,7 +62,7 @@ def test_search(tmp_path):
 
 def test_search_on_images_of_ones_own(tmp_path, monkeypatch, capsys):
     # Latencies of these networks, measured well, take a minute.
-    monkeypatch.setattr(loop, "BUDGET", 1.0)
+    monkeypatch.setattr(loop, "SPREAD", 10.0)
     monkeypatch.chdir(tmp_path)
     pictures = tmp_path / "photos"
     rng = np.random.default_rng(0)

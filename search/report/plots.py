@@ -87,6 +87,7 @@ def _draw_accuracies(axes: Any, search: Strategy, most: float) -> None:
             ha="right" if leftwards else "left",
             fontsize=8,
             color="#52616c",
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
         )
     # Not by the bars: one run that went wrong makes its network's as long as all.
     high = max(*levels, *_places(trained)[1])

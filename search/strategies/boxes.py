@@ -25,13 +25,11 @@ from search.latency.counting import Count
 from search.latency.graphs import Bound
 from search.latency.listing import listed
 from search.spaces.vectors import Vectors
+from search.strategies.drawing import MOST_DRAWS
 from search.strategies.pruning import Pruning
 
 #: So many boxes are made at most.
 MOST_BOXES = 64
-
-#: Draws for one architecture, after which it counts as not to be found.
-MOST_DRAWS = 1 << 18
 
 # What is listed of one box, and of all together.
 _LISTED_OF_ONE, _LISTED = 30_000, 300_000

@@ -18,6 +18,7 @@ from search.latency.cells import share_error
 from search.latency.counting import Count
 from search.spaces.vectors import Vectors
 from search.strategies.candidates import Candidates, Rest
+from search.strategies.drawing import MOST_DRAWS
 from search.strategies.pruning import Pruning
 
 # Candidates that stand for all, where these are too many to list; and so many of them to see whether many are left.
@@ -80,8 +81,9 @@ class Unpruned(Candidates):
         if rare is not None:
             return rare.sample(rng, number)
         found = [np.zeros((0, self.length), dtype=np.uint8)]
-        missing, batch = number, number
-        while missing > 0 and len(drawn := self.whole.sample(rng, batch)):
+        missing, batch, tried = number, number, 0
+        while missing > 0 and tried < MOST_DRAWS and len(drawn := self.whole.sample(rng, batch)):
+            tried += len(drawn)
             drawn = drawn[~self.pruning.pruned(drawn)][:missing]
             found.append(drawn)
             missing -= len(drawn)

@@ -19,7 +19,7 @@ from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FormatError
 from search.costs import Limits, checked_limits
 from search.latency import LatencyTable
-from search.spaces import Space
+from search.spaces import DecoderSpace, Space
 from search.strategies.ending import Ending
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.registry import chooser
@@ -233,6 +233,10 @@ def _worked(
 def _check_classes(space: Space, trainer: Trainer) -> None:
     if trainer.classes is not None and space.classes != trainer.classes:
         raise ArchitectureError(f"space {space}: {space.classes} classes, the images have {trainer.classes}")
+    scenes = isinstance(space, DecoderSpace)
+    if trainer.per_pixel not in (None, scenes):
+        words = {True: "a class to each pixel", False: "one class to each image"}
+        raise ArchitectureError(f"space {space}: its networks give {words[scenes]}, the data {words[not scenes]}")
 
 
 def _measured(

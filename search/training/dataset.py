@@ -52,6 +52,10 @@ class Examples(Protocol):
         """How many are run at once to measure accuracy; always the same, since sums may round differently in others."""
 
     @property
+    def per_pixel(self) -> bool:
+        """Whether each pixel has a class, and not the whole image."""
+
+    @property
     def mean(self) -> Sequence[float]:
         """What is subtracted from pixels: B, G, R."""
 
@@ -81,6 +85,7 @@ class Split:
     pixels: Pixels | None = None
 
     at_once: ClassVar[int] = 100
+    per_pixel: ClassVar[bool] = False
     mean: ClassVar[Sequence[float]] = MEAN_BGR
 
     def __len__(self) -> int:

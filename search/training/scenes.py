@@ -64,6 +64,7 @@ class Scenes:
 
     # The scores of one are 160 MB at Cityscapes' own size.
     at_once: ClassVar[int] = 1
+    per_pixel: ClassVar[bool] = True
     mean: ClassVar[Sequence[float]] = MEAN_BGR
 
     def __len__(self) -> int:

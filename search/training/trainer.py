@@ -56,6 +56,10 @@ class Trainer(Protocol):
     def classes(self) -> int | None:
         """How many classes its data have; None where it does not say."""
 
+    @property
+    def per_pixel(self) -> bool | None:
+        """Whether it trains networks that give each pixel a class; None where it does not say."""
+
     def __call__(self, net: NetParameter, seed: int, report: Report) -> Training:
         """Trains the network. TrainingError when that comes to no accuracy."""
 
@@ -81,6 +85,10 @@ class DatasetTrainer:
     def classes(self) -> int:
         return len(self.data.classes)
 
+    @property
+    def per_pixel(self) -> bool:
+        return self.data.train.per_pixel
+
     def __call__(self, net: NetParameter, seed: int, report: Report) -> Training:
         weights, accuracy = train(net, self.data, self.schedule, self.device, report, seed=seed, looks=self.looks)
         return Training(accuracy, weights)
@@ -98,6 +106,7 @@ class OwnTrainer:
         name = f"{getattr(function, '__module__', '')}.{getattr(function, '__qualname__', type(function).__qualname__)}"
         self.identity = str(getattr(function, "identity", name))
         self.classes: int | None = _number(getattr(function, "classes", None))
+        self.per_pixel: bool | None = None
         self._arguments = _taken(function, self.identity)
 
     @property

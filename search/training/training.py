@@ -53,7 +53,7 @@ def train(
     layout = torch.channels_last if schedule.channels_last else torch.contiguous_format
     with _own_random_numbers(name, device):
         module = to_torch(net).to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
-        run = _Run(net.name, module, data.train, schedule, device, layout)
+        run = Run(net.name, module, data.train, schedule, device, layout)
         steps = schedule.steps(len(data.train))
         looked = {min(steps, max(1, math.ceil(look * steps))) for look in looks}
         orders = _orders(len(data.train), schedule, rng)
@@ -75,7 +75,7 @@ def train(
     return weights, evaluate(to_torch(net, weights).to(device), data.held_out, device, readers)
 
 
-class _Run:
+class Run:
     """The state of one training: the module, its optimizer, its average; and the losses that nobody has seen."""
 
     def __init__(

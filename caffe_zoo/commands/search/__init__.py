@@ -35,6 +35,8 @@ COSTS = {
     "parameters": (amount, "parameters", "5M"),
     "memory": (byte_count, "memory for activations, at its peak, in float32 with batch norm merged", "20MB"),
 }
+# Decoders for DF1; Cityscapes' own size.
+SCENES_SPACE = "df1-seg"
 FOLDER_SPACE = "s16-32_b1-3_b1-4_b1-3_w32-64-128-256-512_c{classes}_i3x128x128"
 
 
@@ -45,7 +47,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="digits",
         metavar="DATA",
         help="`digits` (default), `glyphs`, or a folder of images: "
-        "a sub-folder for each class, or train/ and val/ with these in them",
+        "a sub-folder for each class, or train/ and val/ with these in them; or of scenes to segment, laid out as "
+        "Cityscapes is: leftImg8bit/ and gtFine/",
     )
     parser.add_argument(
         "--out",
@@ -121,7 +124,7 @@ def run(args: argparse.Namespace) -> int:
     from search.strategies.ending import Ending
     from search.study.folder import LATENCY_TABLE, STUDY
     from search.study.storage import known_sources
-    from search.training.loading import NAMED
+    from search.training.loading import NAMED, is_scenes
 
     known = known_results(args.known)
     asked = asked_interval(args)
@@ -133,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
     }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     named = NAMED.get(args.data)
-    code = args.space or (named.space if named else None)
+    code = args.space or (named.space if named else SCENES_SPACE if is_scenes(args.data) else None)
     if code is None:
         data = load_data(args.data, parse_space(FOLDER_SPACE.format(classes=2)).input_shape)
         space = parse_space(FOLDER_SPACE.format(classes=len(data.classes)))

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import shutil
 
 import pytest
 
 from caffe_zoo.cli import main
+from prototxt_gen import parse_architecture
 from prototxt_gen.errors import FormatError
-from search.report.publishing import PAGE, PICTURE, TABLE, publish
+from search.report.boundary import write_report
+from search.report.publishing import PAGE, PICTURE, TABLE, measure_of, publish
 from search.report.reading import read_search
+from search.spaces import DecoderSpace
 from search.study.storage import join_study
 from search.study.trainings import Key
 from tests.search.report.test_page import data_of
-from tests.search.study.small_search import search_in
+from tests.search.study.small_search import SPACE, search_in
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +41,8 @@ def test_what_is_read_is_what_the_search_found(searched):
         assert (row.latency_ms, row.accuracy) == (trained[row.code].latency, trained[row.code].accuracy)
         assert all((folder / path).is_file() for _, path in row.files)
         assert bool(row.files) or not row.boundary
+    times = [row.seconds for row in reading.rows]
+    assert times == sorted(times) and 0 < times[0] < times[-1] < 600
     assert reading.pruned[-1] == search.counts()["pruned"]
     assert reading.pruned == sorted(reading.pruned)
 
@@ -64,6 +70,29 @@ def test_a_search_that_runs_can_be_looked_at(searched, tmp_path):
     assert read_search(folder).running == 1
     publish(folder)
     assert "1 in training" in (folder / PAGE).read_text()
+
+
+def test_the_page_says_of_the_boundary_what_boundary_json_does(tmp_path):
+    search = search_in(tmp_path, trials=5, strategy="additive", margin=None, seeds=2)
+    write_report(search, tmp_path, None, sources={})
+    publish(tmp_path)
+    page = data_of((tmp_path / PAGE).read_text())
+    rows = {row["code"]: row for row in page["candidates"] if row["boundary"]}
+    networks = json.loads((tmp_path / "boundary.json").read_text())["networks"]
+    assert sorted(rows) == sorted(network["code"] for network in networks)
+    for network in networks:
+        row = rows[network["code"]]
+        assert row["accuracy"] == pytest.approx(network["accuracy"], rel=1e-12)
+        assert row["expected"] == pytest.approx(network["expected"], rel=1e-9)
+        assert row["spread"] == pytest.approx(network["spread"], rel=1e-9)
+        assert row["runs"] == len(network["runs"]) == 2
+        assert row["latency_ms"] == pytest.approx(network["latency_ms"]["predicted"], abs=1e-6)
+
+
+def test_the_networks_of_decoders_are_judged_by_mean_iou():
+    space = DecoderSpace(parse_architecture("s4-8_b8_b16_c4"), channels=((4, 8), (4, 8)), classes=4)
+    assert measure_of(space) == "mean IoU"
+    assert measure_of(SPACE) == "accuracy"
 
 
 def test_a_folder_without_a_study_is_refused(tmp_path, capsys):

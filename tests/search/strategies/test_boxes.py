@@ -11,9 +11,9 @@ from search.strategies.space_candidates import SpaceCandidates
 from tests.search.strategies.made_up import drawn_space, evenness, random_results
 
 
-@pytest.mark.parametrize("most_boxes", [1, 8, 64])
+@pytest.mark.parametrize("most_boxes", [1, 64])
 @pytest.mark.parametrize("listed_of_one", [0, 20, 30_000])
-@pytest.mark.parametrize("seed", [0, 3, 10, 16, 25, 35])
+@pytest.mark.parametrize("seed", [0, 10, 25, 35])
 def test_what_is_left_is_found_counted_and_drawn_evenly(monkeypatch, seed, listed_of_one, most_boxes):
     monkeypatch.setattr(boxes, "_LISTED_OF_ONE", listed_of_one)
     monkeypatch.setattr(boxes, "MOST_BOXES", most_boxes)

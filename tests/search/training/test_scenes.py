@@ -1,6 +1,7 @@
 """Scenes: scaled and cut with their labels, mean IoU as Cityscapes' own script has it, faults named."""
 
 import random
+from dataclasses import replace
 from math import log
 
 import numpy as np
@@ -11,10 +12,16 @@ from PIL import Image
 from converters.cityscapes import LABEL_IDS, Scores, frames, mean, read_ids
 from converters.labels import IGNORED
 from converters.pytorch.module import to_torch
-from prototxt_gen.errors import FileError, FormatError, TrainingError
+from prototxt_gen.architectures import Pyramid, parse_backbone
+from prototxt_gen.errors import ArchitectureError, FileError, FormatError, TrainingError
 from prototxt_gen.generator.networks import generate
+from prototxt_gen.text import read_prototxt
+from search.latency import Entry, LatencyTable, space_parts
+from search.report.boundary import write_report
+from search.spaces import BackboneSpace, DecoderSpace
+from search.study.loop import run_search
 from search.training.augmentation import Augmentation
-from search.training.dataset import on_device, preprocess
+from search.training.dataset import Split, on_device, preprocess
 from search.training.scenes import MEAN_BGR, Scenes, cityscapes, enlarged, scaled
 from search.training.schedule import Schedule
 from search.training.training import evaluate, train
@@ -211,3 +218,39 @@ def test_train_ids_of_any_number_of_classes(root):
     fewer = cityscapes(root, SIZE, classes=2, ids="train")
     with pytest.raises(FormatError, match=r"found 2 at row .*, expected a class 0 to 1, or 255"):
         fewer.held_out.read(range(3), None, Augmentation())
+
+
+def test_scenes_are_for_decoders_and_images_are_not(root, tmp_path):
+    data = cityscapes(root, SIZE)
+    trunk = parse_backbone("s4-8_b8_b16_b16_c19")
+    decoders = DecoderSpace(trunk, ((8, 16), (8,), (8,)), pyramid=Pyramid(4, 8), input_shape=(1, 3, *SIZE))
+    backbones = BackboneSpace(((1, 1),), (8,), stem=(4, 8), classes=19, input_shape=(1, 3, *SIZE))
+    with pytest.raises(ArchitectureError, match="its networks give one class to each image, the data a class to each"):
+        run_search(backbones, data, tmp_path / "run")
+    images = replace(data, train=Split(torch.zeros(4, dtype=torch.long), lambda indices, rng: torch.zeros(0)))
+    with pytest.raises(ArchitectureError, match="its networks give a class to each pixel, the data one class to each"):
+        run_search(decoders, images, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_search_for_decoders(root, tmp_path):
+    """From scenes to decoders with their weights, merged and unmerged."""
+    data, shape = cityscapes(root, SIZE), (1, 3, *SIZE)
+    trunk = parse_backbone("s4-8_b8_b16_b16_c19")
+    space = DecoderSpace(trunk, ((8, 16), (8,), (8,)), pyramid=Pyramid(4, 8), input_shape=shape)
+    entries = {key: Entry(1.0 + len(key) / 100, (0.0, 0.0), 1, part.label) for key, part in space_parts(space).items()}
+    schedule = Schedule(epochs=2, batch_size=3)
+    table = LatencyTable({"engine": "made up"}, entries, call_ms=1e-6)
+    search = run_search(space, data, tmp_path / "run", table=table, trials=2, schedule=schedule)
+    found = write_report(search, tmp_path / "run", None, data, schedule)
+    assert search.counts()["trained"] == 2 and found
+    for network in found:
+        for prototxt, weights in (
+            (network.prototxt, network.caffemodel),
+            (network.merged_prototxt, network.merged_caffemodel),
+        ):
+            module = to_torch(read_prototxt(tmp_path / "run" / prototxt), tmp_path / "run" / weights)
+            assert evaluate(module, data.held_out) == pytest.approx(network.accuracy, abs=1e-3)
+        train_val = read_prototxt((tmp_path / "run" / network.prototxt).with_name("train_val.prototxt"))
+        # Caffe would mirror images without their labels.
+        assert not any(layer.transform_param.mirror for layer in train_val.layer)
