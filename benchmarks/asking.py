@@ -28,8 +28,7 @@ def main() -> None:
     parser.add_argument("--trained", type=int, default=500)
     parser.add_argument("--asks", type=int, default=12)
     args = parser.parse_args()
-    pruning.SPACE = SPACE
-    candidates = SpaceCandidates(SPACE, pruning.made_up_table(), (2.0, 60.0))
+    candidates = SpaceCandidates(SPACE, pruning.made_up_table(SPACE), (2.0, 60.0))
     print(f"space {SPACE}: {SPACE.count():,} architectures, of which those of 2 to 60 ms are candidates")
     begin = time.perf_counter()
     search = Additive(candidates, 0)
