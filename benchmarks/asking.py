@@ -28,8 +28,7 @@ def main() -> None:
     parser.add_argument("--trained", type=int, default=500)
     parser.add_argument("--asks", type=int, default=12)
     args = parser.parse_args()
-    pruning.SPACE = SPACE
-    candidates = SpaceCandidates(SPACE, pruning.made_up_table(), (2.0, 60.0))
+    candidates = SpaceCandidates(SPACE, pruning.made_up_table(SPACE), (2.0, 60.0))
     print(f"space {SPACE}: {SPACE.count():,} architectures, of which those of 2 to 60 ms are candidates")
     begin = time.perf_counter()
     search = Additive(candidates, 0)
@@ -50,9 +49,8 @@ def main() -> None:
         vector = search.ask(1, none)[0]
         times.append(1e3 * (time.perf_counter() - begin))
         train(vector)
-    print(
-        f"{f'ask, {args.trained} trained':<40} {statistics.median(times):>8.1f} ms   {min(times):.1f} to {max(times):.1f}"
-    )
+    what = f"ask, {args.trained} trained"
+    print(f"{what:<40} {statistics.median(times):>8.1f} ms   {min(times):.1f} to {max(times):.1f}")
     begin = time.perf_counter()
     search.ask(8, none)
     print(f"{'ask for 8 at once, each':<40} {1e3 * (time.perf_counter() - begin) / 8:>8.1f} ms")

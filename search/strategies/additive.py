@@ -38,7 +38,7 @@ EVEN_UNLISTED = 60
 #: Evenly drawn ones where hardly any neighbours are candidates, as in tables of networks drawn from a larger space.
 SPARSE = 1000
 #: From how many candidates an ask climbs, and how many steps at most.
-CLIMBERS, ROUNDS = 4, 12
+CLIMBERS, CLIMBERS_UNLISTED, ROUNDS = 4, 2, 12
 #: The share of all candidates that are less accurate than the reference point.
 POOR = 0.05
 
@@ -150,10 +150,11 @@ class Additive(Chooser):
         for place in rng.sample(range(len(members)), len(members)):
             if sum(map(len, around)) < NEIGHBOURS:
                 around.append(self.candidates.neighbours(members[place]))
-        number = EVEN if self.candidates.listed() is not None else EVEN_UNLISTED
+        listed = self.candidates.listed() is not None
+        number = EVEN if listed else EVEN_UNLISTED
         even = self.candidates.sample(rng, number if sum(map(len, around)) >= NEIGHBOURS // 4 else SPARSE)
         looked.at(np.vstack([*around, spread_out(self.candidates, rng, SPREAD, even), even]))
-        climbers = looked.best(CLIMBERS)
+        climbers = looked.best(CLIMBERS if listed else CLIMBERS_UNLISTED)
         for _ in range(ROUNDS):
             if not climbers:
                 break

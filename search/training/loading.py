@@ -35,7 +35,7 @@ NAMED = {
     # narrow networks catch up in 250 steps, and a second block of a stage does harm.
     "glyphs": Named(
         glyphs,
-        "s16_b1-2_b1-3_b1-2_w8-16-24-40-64_c34_i3x32x32",
+        "s16_b1-3_b1-3_b1-2_w8-16-32-64_c34_i3x32x32",
         Schedule(epochs=1, batch_size=64, base_lr=0.05, channels_last=True),
     ),
 }

@@ -8,7 +8,8 @@ import pytest
 
 from prototxt_gen import parts
 from prototxt_gen.architectures import Decoder, Pyramid, parse_architecture, parse_backbone
-from prototxt_gen.errors import ArchitectureError
+from prototxt_gen.errors import ArchitectureError, UnsupportedError
+from prototxt_gen.generator.networks import generate
 from prototxt_gen.summary import summarize
 from search.costs import cost_graph
 from search.latency import LatencyTable, space_parts
@@ -16,6 +17,7 @@ from search.latency.courses import course_of
 from search.latency.measuring import Entry
 from search.latency.predicting import predictor
 from search.spaces import BackboneSpace, DecoderSpace, parse_space
+from search.strategies.partial_order import PartialOrderPruning
 
 BACKBONE = parse_backbone("s8-16_b16_b32x2_b64_c10")
 TRUNK = BackboneSpace(((1, 2), (1, 1), (1, 2)), (8, 16, 32), ("basic", "bottleneck", "shuffle"), stem=(4, 8))
@@ -85,8 +87,6 @@ def test_predictions_equal_sums_of_parts(space):
 
 @pytest.mark.parametrize("name", ["multiply-adds", "parameters"])
 def test_costs_are_those_of_the_networks(name):
-    from prototxt_gen.generator.networks import generate
-
     vectors = np.concatenate(list(JOINT.vectors()))[::40]
     attribute = {"multiply-adds": "multiply_adds", "parameters": "parameters"}[name]
     nets = [generate(JOINT.decode(vector), input_shape=JOINT.input_shape) for vector in vectors]
@@ -107,6 +107,21 @@ def test_a_table_predicts_networks_of_the_space():
     assert table.predictor(JOINT)(vectors).tolist() == [
         table.predict(architecture, JOINT.input_shape) for architecture in drawn
     ]
+
+
+def test_a_search_chooses_among_networks_of_the_space():
+    table = LatencyTable({}, {key: Entry(1.0 + i / 64, (0.0, 0.0), 1) for i, key in enumerate(space_parts(JOINT))})
+    search = PartialOrderPruning(JOINT, table)
+    asked = [search.ask()]
+    search.tell(asked[0], 0.5)
+    asked.append(search.ask())
+    assert all(one in JOINT for one in asked) and asked[0] != asked[1]
+    assert [one.architecture for one in search.trained()] == asked[:1]
+
+
+def test_memory_is_not_told_part_by_part():
+    with pytest.raises(UnsupportedError, match=r"memory of space .*: a decoder keeps maps"):
+        cost_graph(JOINT, "memory")
 
 
 def test_channels_do_not_bound_each_other():
