@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from converters import change_dialect, save_weights
 from prototxt_gen import NetParameter, generate
@@ -16,6 +17,10 @@ from prototxt_gen.text import parse_text
 from tests.filling import fill_weights
 from tests.released import architecture
 from tools.reference_facts import REFERENCE
+
+# How long an example takes says something of the machine, not of what is tested.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")
