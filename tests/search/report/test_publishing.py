@@ -85,7 +85,8 @@ def test_the_page_says_of_the_boundary_what_boundary_json_does(tmp_path):
         assert row["accuracy"] == pytest.approx(network["accuracy"], rel=1e-12)
         assert row["expected"] == pytest.approx(network["expected"], rel=1e-9)
         assert row["spread"] == pytest.approx(network["spread"], rel=1e-9)
-        assert row["runs"] == len(network["runs"]) == 2
+        # One whose weights were removed while another beat it, and that came back, was trained once more.
+        assert row["runs"] == len(network["runs"]) >= 2
         assert row["latency_ms"] == pytest.approx(network["latency_ms"]["predicted"], abs=1e-6)
 
 
