@@ -13,6 +13,8 @@ from prototxt_gen import CaffeError
 from prototxt_gen.errors import FileError
 
 ROOT = Path(__file__).resolve().parents[2]
+# What several commands use.
+SHARED = ["exports", "limits", "missing_parts", "models", "networks", "options", "paths", "training"]
 
 
 def fault(capsys, *arguments):
@@ -48,7 +50,7 @@ def test_a_sub_command_takes_traceback_before_and_after_its_name(words):
 def test_every_command_has_a_file_of_its_own():
     folder = ROOT / "caffe_zoo" / "commands"
     files = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
-    assert files == {*COMMANDS, "__init__", "exports", "limits", "models", "networks", "options", "paths"}
+    assert files == {*COMMANDS, "__init__", *SHARED}
 
 
 def test_an_unknown_command_lists_the_known_ones(capsys):
