@@ -16,9 +16,9 @@ from itertools import accumulate
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from prototxt_gen.architectures import Backbone, Decoder
+from search.strategies.hypervolume import hypervolume
 from search.strategies.order import non_dominated
 
 #: What the page's program finds its data by.
@@ -31,8 +31,9 @@ class Row:
 
     Latencies in ms at batch 1, as predicted and, where it was measured whole, as measured. `accuracy` in 0..1 is the
     mean of `runs` runs, None where all failed; `spread` the standard deviation of a run where there were several;
-    `expected` what the strategy's model says of it; `source` where a result came from that was not trained here.
-    `seconds` after the search began it had its first result. `files` are titles and paths, relative to the page.
+    `ended_early` says that it is what a training that was ended early was expected to come to (see
+    search/strategies/ending.py); `expected` what the strategy's model says of it; `source` where a result came from
+    that was not trained here. `files` are titles and paths, relative to the page.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Row:
     expected: float | None = None
     measured_ms: float | None = None
     boundary: bool = False
+    ended_early: bool = False
     source: str | None = None
     seconds: float | None = None
     stages: list[dict[str, Any]] = field(default_factory=list)
@@ -152,14 +154,9 @@ def hypervolumes(pairs: Sequence[tuple[float, float]]) -> tuple[list[float], tup
     latencies, accuracies = (np.array(values, dtype=np.float64) for values in zip(*pairs, strict=True))
     usual = np.quantile(accuracies, 0.1, method="higher")
     corner = float(latencies.max()), float(min(usual, accuracies[non_dominated(latencies, accuracies)].min()))
-    volumes = [_area(latencies[:count], accuracies[:count], corner) for count in range(1, len(pairs) + 1)]
+    counts = range(1, len(pairs) + 1)
+    volumes = [100 * hypervolume(latencies[:count], accuracies[:count], corner) for count in counts]
     return volumes, corner
-
-
-def _area(latencies: NDArray[np.float64], accuracies: NDArray[np.float64], corner: tuple[float, float]) -> float:
-    kept = non_dominated(latencies, accuracies)
-    ends = np.append(latencies[kept][1:], corner[0])
-    return float(((ends - latencies[kept]) * np.maximum(accuracies[kept] - corner[1], 0)).sum() * 100)
 
 
 def _embedded(document: Mapping[str, Any]) -> str:

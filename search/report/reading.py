@@ -19,9 +19,10 @@ from search.latency.overview import interval_words
 from search.report.page import Row, stages_of
 from search.strategies.partial_order import PartialOrderPruning
 from search.study.folder import BOUNDARY, DEPLOY, STUDY, network_folder, weights_file
+from search.study.following import finished_rows, is_told
 from search.study.settings import Question
 from search.study.storage import NAME, StoredStudy, join_study
-from search.study.trainings import FAILED, TRAINED, TRAINING
+from search.study.trainings import ENDED, TRAINED, TRAINING
 from search.study.trainings import Row as StoredRow
 
 # How often what is pruned is counted, at most: in a large space, a count takes a second.
@@ -61,7 +62,7 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
     table = LatencyTable.parse(stored.latency_table, f"{stored.database.name}: latency table")
     search = question.search(table)
     trainings = stored.read().rows
-    finished = [row for row in trainings if row.state in (TRAINED, FAILED)]
+    finished = finished_rows(trainings)
     order = list(dict.fromkeys(row.architecture for row in finished))
     pruned = _told(search, finished)
     boundary = {str(one.architecture) for one in search.boundary()}
@@ -86,6 +87,7 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
                 measured_ms=measured.get(code),
                 seconds=ends.get(counting.trial_id) if counting.trial_id is not None else None,
                 boundary=code in boundary,
+                ended_early=counting.state == ENDED,
                 source=next((row.source for row in own if row.source), None),
                 stages=stages_of(parse_architecture(code)),
                 files=_files(folder, code, [row.run for row in own]),
@@ -98,17 +100,20 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
 def _told(search: PartialOrderPruning, finished: Sequence[StoredRow]) -> list[int | None]:
     """Tells a search all that was trained; how many were pruned after each candidate that came to an accuracy."""
     trained: set[str] = set()
+    met: set[str] = set()
     pruned: list[int | None] = []
     several = max(1, len(finished) // _COUNTS)
     for place, row in enumerate(finished, 1):
-        if row.state == FAILED and row.architecture in trained:
-            continue  # another run of it was trained
+        if not is_told(row, trained):
+            continue
         architecture: Any = parse_architecture(row.architecture)
         search.tell(architecture, row.accuracy, seed=row.run)
         if row.accuracy is None:
             continue
-        if row.architecture not in trained:
+        if row.state == TRAINED:
             trained.add(row.architecture)
+        if row.architecture not in met:
+            met.add(row.architecture)
             pruned.append(None)
         if place % several == 0 or place == len(finished):
             pruned[-1] = search.counts()["pruned"]

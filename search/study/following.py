@@ -21,6 +21,28 @@ class Next(NamedTuple):
     ended: str | None = None
 
 
+def finished_rows(rows: Sequence[Row]) -> list[Row]:
+    """The trainings that came to something, or failed, of all that are stored, in their order.
+
+    What a training that was ended early was expected to come to, no longer counts where another run of the candidate
+    came to its end.
+    """
+    trained = {row.architecture for row in rows if row.state == TRAINED}
+    return [
+        row
+        for row in rows
+        if row.state in (TRAINED, FAILED) or (row.state == ENDED and row.architecture not in trained)
+    ]
+
+
+def is_told(row: Row, trained: set[str]) -> bool:
+    """Whether a strategy is told of a finished training, after those of the candidates `trained` so far.
+
+    A candidate that was trained has not failed because another run of it has.
+    """
+    return row.state != FAILED or row.architecture not in trained
+
+
 class Follower:
     """A strategy that is told each finished training once, in the order in which they ended.
 
@@ -43,13 +65,7 @@ class Follower:
     def update(self) -> Stored:
         """Reads the trainings as they are now, and tells the strategy what it does not know yet."""
         stored = self.study.read()
-        trained = {row.architecture for row in stored.rows if row.state == TRAINED}
-        # What a training was expected to come to, no longer counts where another run of the candidate came to its end.
-        finished = [
-            row
-            for row in stored.rows
-            if row.state in (TRAINED, FAILED) or (row.state == ENDED and row.architecture not in trained)
-        ]
+        finished = finished_rows(stored.rows)
         marks = [(row.architecture, row.run, row.state) for row in finished]
         if marks[: len(self._told)] != self._told:
             self._begin()
@@ -68,10 +84,8 @@ class Follower:
             self._trained.add(row.architecture)
             if row.looks is not None and row.accuracy is not None:
                 self.curves.add({float(look): value for look, value in json.loads(row.looks).items()}, row.accuracy)
-        elif row.state == FAILED and row.architecture in self._trained:
-            # A candidate that was trained has not failed because another run of it has.
-            return
-        self.search.tell(_architecture(row.architecture), row.accuracy, seed=row.run)
+        if is_told(row, self._trained):
+            self.search.tell(_architecture(row.architecture), row.accuracy, seed=row.run)
 
     def needed(self, code: str) -> float | None:
         """The best accuracy of the trained networks that are no slower than a candidate; None where there is none.

@@ -16,6 +16,7 @@ from search.report.boundary import write_report
 from search.report.publishing import PAGE, PICTURE, TABLE, measure_of, publish
 from search.report.reading import read_search
 from search.spaces import DecoderSpace
+from search.study.following import Follower
 from search.study.storage import join_study
 from search.study.trainings import Key
 from tests.search.report.test_page import data_of
@@ -102,3 +103,21 @@ def test_a_folder_without_a_study_is_refused(tmp_path, capsys):
     assert list(tmp_path.iterdir()) == []
     assert main(["report", str(tmp_path)]) == 2
     assert re.fullmatch(r"dongfeng report: .*study\.db: found no study.*\n", capsys.readouterr().err)
+
+
+def test_a_training_that_was_ended_early_counts_as_the_search_counts_it(searched, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(searched[0], folder)
+    study = join_study(folder / "study.db")
+    before = read_search(folder)
+    waiting = next(one for one in map(str, before.search.space) if one not in {row.code for row in before.rows})
+    claim = study.claim(Key(waiting, 0), study.read(), grace=60)
+    assert study.finish(claim, 1.0, 0.25, None, early=True)
+    follower = Follower(lambda: before.question.search(before.search.table), study)
+    follower.update()
+    study.close()
+    reading = read_search(folder)
+    assert reading.search.counts() == follower.search.counts()
+    assert [row.code for row in reading.rows if row.ended_early] == [waiting]
+    assert reading.rows[-1].accuracy == 0.25
+    assert len(reading.pruned) == len(before.pruned) + 1
