@@ -43,12 +43,13 @@ def test_the_weights_of_all_candidates_stay_if_asked_for(small, tmp_path):
     assert {path.name for path in (tmp_path / "networks").iterdir()} == {str(one[0]) for one in again.boundary()}
 
 
-def with_weights(log):
+def with_weights(log, smaller_is_better=False):
     """A quick trainer that hands out weights, too."""
 
     class Giving(quick.Quick):
         def __call__(self, net, seed, report):
-            return Training(super().__call__(net, seed, report), fill_weights(net))
+            accuracy = super().__call__(net, seed, report)
+            return Training(1 - accuracy if smaller_is_better else accuracy, fill_weights(net))
 
     return Giving(log)
 
@@ -70,7 +71,8 @@ def test_of_several_runs_the_most_accurate_ones_weights_stay(tmp_path):
 def test_a_network_that_comes_back_without_weights_is_trained_once_more(tmp_path):
     """It was beaten in its first run; then another run of what had beaten it was bad."""
     log = tmp_path / "log"
-    quick.search_in(tmp_path, with_weights(log), trials=6)
+    trainer = with_weights(log, smaller_is_better=True)
+    quick.search_in(tmp_path, trainer, trials=6)
     rows = {row.architecture: row for row in read(tmp_path)}
     beaten = next(row for row in rows.values() if row.weights is None)
     worse = [
@@ -79,7 +81,7 @@ def test_a_network_that_comes_back_without_weights_is_trained_once_more(tmp_path
         if row.latency <= beaten.latency and row.accuracy >= beaten.accuracy and row is not beaten
     ]
     begun = len(quick.lines(log, "begun"))
-    search = quick.search_in(tmp_path, with_weights(log), trials=6, known=worse)
+    search = quick.search_in(tmp_path, trainer, trials=6, known=worse)
     again = quick.lines(log, "begun")[begun:]
     assert beaten.architecture in {str(one.architecture) for one in search.boundary()} and beaten.architecture in again
     for one in search.boundary():
