@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
@@ -23,7 +24,7 @@ Choices: TypeAlias = NDArray[np.int64]
 
 #: Which candidate of a row stays for the rows behind: the most accurate one, the one in the middle, or any.
 Keep: TypeAlias = Literal["best", "median", "random"]
-#: An entry is the mean of what was seen with it in its row; or what explains all that was seen, in logarithms of errors.
+#: An entry is the mean of what was seen with it in its row; or it explains, with the others, all logarithms of errors.
 Estimate: TypeAlias = Literal["mean", "fit"]
 
 # What pulls each candidate's effect in a fit towards 0, in evaluations. It only decides what nothing else does: by how
@@ -118,7 +119,7 @@ class Ponas:
         In "fit" an entry is what is expected of a network with this candidate and otherwise average rows.
         """
         if not self.done:
-            raise ArchitectureError(f"progressive stage: row {self.row} of {len(self.rows)} is not whole yet")
+            raise ArchitectureError(f"progressive stage: row {self.row} of {len(self.rows)} is not whole")
         if self.estimate == "mean":
             return [means.tolist() for means in self._means], float(self._means[-1].max())
         starts = np.cumsum([0, *self.rows])
@@ -128,7 +129,7 @@ class Ponas:
         errors = log_errors(np.array(list(self._told.values())))
         level = float(errors.mean())
         effects = np.linalg.solve(seen.T @ seen + _PULL * np.eye(starts[-1]), seen.T @ (errors - level))
-        cut = [effects[start:end] for start, end in zip(starts, starts[1:], strict=False)]
+        cut = [effects[start:end] for start, end in pairwise(starts)]
         centre = level + sum(float(one.mean()) for one in cut)
         entries = [_accuracies(centre + one - one.mean()) for one in cut]
         best = _accuracies(np.array([level + sum(float(one.min()) for one in cut)]))
@@ -136,7 +137,7 @@ class Ponas:
 
     def _wanted(self) -> list[tuple[int, ...]]:
         return [
-            tuple([*self._kept, candidate, *behind])
+            (*self._kept, candidate, *behind)
             for candidate in range(self.rows[self.row])
             for behind in self._after
         ]
