@@ -101,8 +101,8 @@ class Ponas:
         for choice, accuracy in zip(np.asarray(choices).tolist(), accuracies, strict=True):
             if tuple(choice) not in asked or not 0 <= accuracy <= 1:
                 raise ArchitectureError(
-                    f"progressive stage: row {self.row}: found {choice} with accuracy {accuracy}, expected one of those "
-                    "asked for, with an accuracy in 0 to 1"
+                    f"progressive stage: row {self.row}: found {choice} with accuracy {accuracy}, expected one of "
+                    "those asked for, with an accuracy in 0 to 1"
                 )
             self._told[tuple(choice)] = float(accuracy)
         while not self.done and not len(self.ask()):
