@@ -136,11 +136,7 @@ class Ponas:
         return [one.tolist() for one in entries], float(best[0])
 
     def _wanted(self) -> list[tuple[int, ...]]:
-        return [
-            (*self._kept, candidate, *behind)
-            for candidate in range(self.rows[self.row])
-            for behind in self._after
-        ]
+        return [(*self._kept, candidate, *behind) for candidate in range(self.rows[self.row]) for behind in self._after]
 
     @property
     def _after(self) -> list[list[int]]:
