@@ -9,17 +9,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby, product
+from itertools import pairwise, permutations, product
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prototxt_gen.architectures import Backbone, Stage, Unit, sizes_of
+from prototxt_gen.architectures import BLOCK_KINDS, FAMILIES, Backbone, Stage, Unit, sizes_of
+from prototxt_gen.architectures.backbones import spell
+from prototxt_gen.architectures.limits import short
 from prototxt_gen.errors import ArchitectureError
+from search.spaces.backbones import Stem
 from search.spaces.space import Space
 from search.spaces.vectors import Vectors, least_first
-from search.spaces.ways import NONE, Integers  # noqa: F401
+from search.spaces.ways import NONE, Integers
+
+#: A layer's candidates are numbered by bytes, and in tables by the columns of a row.
+MOST_CANDIDATES = 255
 
 #: What a layer's candidates differ in, in the order of their columns.
 Feature: TypeAlias = Literal["inner", "kernel", "squeeze"]
@@ -33,6 +39,32 @@ def candidates_of(
     return tuple(
         Unit(kernel, expansion, 0, squeeze) for expansion, kernel, squeeze in product(expansions, kernels, squeezes)
     )
+
+
+def spell_candidates(candidates: Sequence[Unit]) -> str:
+    """Candidates in a code: `e3-6k3-5-7q0-1`, all combinations, or one by one, `e3.k5e6q`; read by codes.py.
+
+    In combinations the last letter's values change first. A single one is spelled as the Unit is.
+    """
+    values = [list(dict.fromkeys(field)) for field in zip(*candidates, strict=True)]
+    for order in permutations(range(len(Unit._fields))):
+        made = [
+            Unit(*(chosen[order.index(field)] for field in range(len(order))))
+            for chosen in product(*(values[field] for field in order))
+        ]
+        if made == list(candidates):
+            return "".join(_spelled(field, values[field]) for field in order)
+    return ".".join(map(str, candidates))
+
+
+def _spelled(field: int, values: Sequence[int]) -> str:
+    default = list(Unit()[field : field + 1])
+    if list(values) == default:
+        return ""
+    letter = "kehq"[field]
+    if letter == "q":
+        return letter if list(values) == [True] else letter + "-".join(str(int(value)) for value in values)
+    return letter + "-".join(map(str, values))
 
 
 class PonasLayer(NamedTuple):
@@ -52,11 +84,6 @@ def _paper() -> tuple[PonasLayer, ...]:
         for place in range(layers)
     )
     return (PonasLayer(16, 1, (Unit(3, 1),)), *searched)
-
-
-@dataclass(frozen=True, order=True)
-class Stem:
-    """What stands before the first layer, in every network."""
 
 
 @dataclass(frozen=True, order=True)
@@ -102,17 +129,79 @@ class PonasSpace(Space):
     head: int | None = 1280
 
     def __post_init__(self) -> None:
-        for number, layer in enumerate(self.layers, 1):
-            if not layer.candidates or len(set(layer.candidates)) != len(layer.candidates):
-                raise ArchitectureError(
-                    f"PonasSpace layers: layer {number} has candidates {layer.candidates}, expected different ones"
-                )
+        object.__setattr__(self, "layers", _checked(self.layers))
         if not self.rows:
             raise ArchitectureError("PonasSpace layers: no layer has two candidates, expected a choice")
-        # The rules of stages, blocks and whole networks are their own: every candidate stands in one of these.
+        if not (len(self.input_shape) == 4 and self.input_shape[0] == 1 and min(self.input_shape) >= 1):
+            raise ArchitectureError(
+                f"PonasSpace input_shape: found {self.input_shape}, expected (1, channels, height, width): "
+                "latency is at batch 1"
+            )
+        # The rules of whole networks are their own: every candidate stands in one of these.
         for number in range(max(len(layer.candidates) for layer in self.layers)):
             made = self.of_choices([number % len(self.layers[layer].candidates) for layer in self.rows])
         sizes_of(made, *self.input_shape[2:])
+        object.__setattr__(self, "stem", made.stem)
+        self._check_twins()
+        self._backbone(self._longest())
+
+    def _check_twins(self) -> None:
+        """ArchitectureError where two candidates of a layer, however they are written, are one block."""
+        faults = []
+        channels = self.stem[-1]
+        for number, layer in enumerate(self.layers, 1):
+            met: dict[tuple[int, ...], Unit] = {}
+            for unit in layer.candidates:
+                other = met.setdefault(_features(unit, channels), unit)
+                if other is not unit:
+                    faults.append(f"layer {number}: {other} and {unit} are the same on {channels} channels")
+            channels = layer.width
+        if faults:
+            raise ArchitectureError(f"PonasSpace layers: {'; '.join(faults)}; expected different candidates")
+
+    def _longest(self) -> list[Unit]:
+        """The units of the network with the longest code: if it may have that, all may.
+
+        Codes run equal units together, so the longest one changes units wherever it can.
+        """
+        # By the last layer's unit and how many layers have had it in a row: the length of the code, and the units.
+        best: dict[tuple[Unit | None, int], tuple[int, list[Unit]]] = {(None, 0): (0, [])}
+        for layer, begins in zip(self.layers, self._begins, strict=True):
+            found: dict[tuple[Unit | None, int], tuple[int, list[Unit]]] = {}
+            ranked = sorted(best.items(), key=lambda item: -item[1][0])
+            first = ranked[0]
+            other = next((item for item in ranked if item[0][0] != first[0][0]), None)
+            for unit in layer.candidates:
+                before = first if begins or unit != first[0][0] else other
+                if before is not None:
+                    length, units = before[1]
+                    found[unit, 1] = length + 1 + len(str(unit)), [*units, unit]
+            if not begins:
+                for (last, times), (length, units) in best.items():
+                    if last is not None and last in layer.candidates:
+                        more = len(f"x{times + 1}") - (len(f"x{times}") if times > 1 else 0)
+                        found[last, times + 1] = length + more, [*units, last]
+            best = found
+        return max(best.values(), key=lambda found: found[0])[1]
+
+    def __str__(self) -> str:
+        """The space's code, which `parse_space` reads: stem, layers with their candidates, head, classes, input."""
+        runs: list[tuple[PonasLayer, int]] = []
+        for layer in self.layers:
+            last = runs[-1] if runs else None
+            if last and layer == last[0]._replace(stride=1):
+                runs[-1] = last[0], last[1] + 1
+            else:
+                runs.append((layer, 1))
+        words = [f"{FAMILIES[self.family].letter}{spell(self.stem)}"]
+        for layer, times in runs:
+            stride = "" if layer.stride == 2 else f"{layer.stride}."
+            words.append(
+                f"{BLOCK_KINDS['inverted'].letter}{stride}{layer.width}{spell_candidates(layer.candidates)}"
+                f"{f'x{times}' if times > 1 else ''}"
+            )
+        words += [] if self.head is None else [f"h{self.head}"]
+        return "_".join([*words, f"c{self.classes}", f"i{'x'.join(map(str, self.input_shape[1:]))}"])
 
     @cached_property
     def rows(self) -> tuple[int, ...]:
@@ -120,20 +209,60 @@ class PonasSpace(Space):
         return tuple(number for number, layer in enumerate(self.layers) if len(layer.candidates) > 1)
 
     def of_choices(self, choices: Sequence[int]) -> Backbone:
-        """The architecture of a candidate's number for each of `rows`."""
+        """The architecture of a candidate's number for each of `rows`.
+
+        ArchitectureError for another number of choices, or a number that a layer has no candidate of.
+        """
+        if len(choices) != len(self.rows):
+            raise ArchitectureError(f"choices: found {len(choices)}, expected {len(self.rows)}, one for each row")
         numbers = [0] * len(self.layers)
-        for layer, number in zip(self.rows, choices, strict=True):
+        for row, (layer, number) in enumerate(zip(self.rows, choices, strict=True)):
+            if not 0 <= number < len(self.layers[layer].candidates):
+                raise ArchitectureError(
+                    f"choices: row {row}: found {number}, expected 0 to {len(self.layers[layer].candidates) - 1}"
+                )
             numbers[layer] = int(number)
-        units = [layer.candidates[number] for layer, number in zip(self.layers, numbers, strict=True)]
-        return self._backbone(units)
+        return self._backbone([layer.candidates[number] for layer, number in zip(self.layers, numbers, strict=True)])
 
     def choices_of(self, architecture: object) -> tuple[int, ...]:
-        """The number of the candidate in each of `rows`: `of_choices` backwards. ArchitectureError outside the space."""
-        units = self._units(architecture)
+        """The number of the candidate in each of `rows`: `of_choices` backwards.
+
+        ArchitectureError when the architecture is not in the space.
+        """
+        if not isinstance(architecture, Backbone):
+            raise ArchitectureError(f"architecture: found {architecture!r}, expected a Backbone")
+        units = [unit for stage in architecture.stages for unit in stage.units]
+        own = [layer.candidates[0] for layer in self.layers]
+        if len(units) != len(own) or not self._alike(architecture, self._backbone(own)):
+            raise ArchitectureError(
+                f"{architecture}: this space has networks such as {self._backbone(own)}, with other candidates"
+            )
+        for number, (unit, layer) in enumerate(zip(units, self.layers, strict=True), 1):
+            if unit not in layer.candidates:
+                raise ArchitectureError(
+                    f"{architecture}: layer {number} is {unit}, this space has {', '.join(map(str, layer.candidates))}"
+                )
         return tuple(self.layers[layer].candidates.index(units[layer]) for layer in self.rows)
 
+    @staticmethod
+    def _alike(one: Backbone, other: Backbone) -> bool:
+        """Whether two architectures are the same in all but their units."""
+
+        def shape(backbone: Backbone) -> tuple[object, ...]:
+            stages = tuple((stage.block, stage.widths, stage.stride) for stage in backbone.stages)
+            return stages, backbone.stem, backbone.classes, backbone.family, backbone.head
+
+        return shape(one) == shape(other)
+
     def vectors_of(self, choices: NDArray[np.integer[Any]]) -> Vectors:
-        """The vectors (n, length) of candidates' numbers (n, rows)."""
+        """The vectors (n, length) of candidates' numbers (n, rows). ArchitectureError as `of_choices`."""
+        choices = np.asarray(choices)
+        most = np.array([len(self.layers[layer].candidates) for layer in self.rows])
+        if choices.ndim != 2 or choices.shape[1] != len(most) or not ((choices >= 0) & (choices < most)).all():
+            raise ArchitectureError(
+                f"choices: found shape {choices.shape}, expected (n, {len(most)}) numbers of candidates below "
+                f"{', '.join(map(str, most))}"
+            )
         found = [self._places[layer][choices[:, row]] for row, layer in enumerate(self.rows)]
         return np.concatenate(found, axis=1)
 
@@ -156,54 +285,170 @@ class PonasSpace(Space):
         )
 
     @cached_property
-    def _values(self) -> tuple[dict[Feature, tuple[int, ...]], ...]:
-        """For each layer the values of each feature that some candidate has, ascending."""
-        found, channels = [], self.stem[-1]
-        for layer in self.layers:
-            has = [self._features(unit, channels) for unit in layer.candidates]
-            found.append({feature: tuple(sorted({one[feature] for one in has})) for feature in FEATURES})
-            channels = layer.width
+    def steps(self) -> tuple[Integers, ...]:
+        """As in `Space`. Within a layer a state stands for that layer's coordinates so far; between layers it is 0."""
+        found: list[Integers] = []
+        made: dict[tuple[tuple[int, ...], bytes], Integers] = {}
+        for layer in self.rows:
+            places = self._places[layer]
+            for column in range(places.shape[1]):
+                values = len(self._values[layer][self.columns[len(found)].feature])
+                step = np.full((len(self._begun[layer][column]), values), NONE, dtype=np.int64)
+                for row in places.tolist():
+                    state = self._begun[layer][column].index(tuple(row[:column]))
+                    is_last = column + 1 == places.shape[1]
+                    after = 0 if is_last else self._begun[layer][column + 1].index(tuple(row[: column + 1]))
+                    step[state, row[column]] = after
+                # Equal steps are one object.
+                found.append(made.setdefault((step.shape, step.tobytes()), step))
         return tuple(found)
 
-    @staticmethod
-    def _features(unit: Unit, channels: int) -> dict[Feature, int]:
-        return {"inner": unit.inner or unit.expansion * channels, "kernel": unit.kernel, "squeeze": int(unit.squeeze)}
+    @property
+    def common(self) -> tuple[Any, ...]:
+        """As in `Space`: the stem, the layers that leave no choice, and what follows the last layer."""
+        fixed = (Block(layer, 0) for layer in range(len(self.layers)) if layer not in self.rows)
+        return (Stem(), *fixed, Head())
+
+    def pieces(self, column: Any, state: int, value: int) -> tuple[Any, ...]:
+        """As in `Space`: the last of a layer's columns brings its block."""
+        block = self._blocks.get((column, state, value))
+        return () if block is None else (block,)
+
+    @cached_property
+    def _blocks(self) -> dict[tuple[Column, int, int], Block]:
+        """The block that a layer's last column brings, by the column, the state before it and its value."""
+        found = {}
+        for layer, (_, end) in zip(self.rows, self._slices, strict=True):
+            for number, row in enumerate(self._places[layer].tolist()):
+                state = self._begun[layer][-1].index(tuple(row[:-1]))
+                found[self.columns[end - 1], state, row[-1]] = Block(layer, number)
+        return found
+
+    def index_of(self, piece: Any, column: int, vector: Vectors) -> int:
+        """As in `Space`. The parts: stem, layers, head."""
+        if isinstance(piece, Stem):
+            return 0
+        return -1 if isinstance(piece, Head) else 1 + int(piece.layer)
+
+    def encode(self, architecture: object) -> Vectors:
+        """The vector of an architecture. ArchitectureError when it is not in the space."""
+        return self.vectors_of(np.array([self.choices_of(architecture)]))[0]
+
+    def decode(self, vector: Vectors) -> Backbone:
+        """The architecture of a vector."""
+        return self.of_choices(self.choices_at(vector))
+
+    def choices_at(self, vector: Vectors) -> tuple[int, ...]:
+        """The number of the candidate in each of `rows`, of a vector (length,). ArchitectureError outside the space."""
+        values = tuple(vector.tolist())
+        try:
+            return tuple(
+                numbers[values[first:end]] for numbers, (first, end) in zip(self._numbers, self._slices, strict=True)
+            )
+        except KeyError:
+            raise ArchitectureError(f"vectors: {list(values)} is not in the space") from None
+
+    @cached_property
+    def _slices(self) -> tuple[tuple[int, int], ...]:
+        """For each of `rows` where its coordinates stand in a vector: from, to (excluded)."""
+        ends = np.cumsum([self._places[layer].shape[1] for layer in self.rows]).tolist()
+        return tuple(pairwise([0, *ends]))
+
+    @cached_property
+    def _numbers(self) -> tuple[dict[tuple[int, ...], int], ...]:
+        """For each of `rows` the number of the candidate, by its coordinates."""
+        return tuple(
+            {tuple(row): number for number, row in enumerate(self._places[layer].tolist())} for layer in self.rows
+        )
+
+    @cached_property
+    def _begun(self) -> tuple[tuple[tuple[tuple[int, ...], ...], ...], ...]:
+        """For each layer, and each of its columns, what may stand in the columns before it: the states, by number."""
+        return tuple(
+            tuple(tuple(sorted({tuple(row[:column]) for row in places.tolist()})) for column in range(places.shape[1]))
+            for places in self._places
+        )
+
+    @cached_property
+    def _values(self) -> tuple[dict[Feature, tuple[int, ...]], ...]:
+        """For each layer the values of each feature that some candidate has, ascending."""
+        return tuple(
+            {
+                feature: tuple(sorted(set(column)))
+                for feature, column in zip(FEATURES, zip(*has, strict=True), strict=True)
+            }
+            for has in self._has
+        )
+
+    @cached_property
+    def _has(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
+        """For each layer the features of its candidates."""
+        channels = (self.stem[-1], *(layer.width for layer in self.layers))
+        return tuple(
+            tuple(_features(unit, before) for unit in layer.candidates)
+            for layer, before in zip(self.layers, channels, strict=False)
+        )
 
     @cached_property
     def _places(self) -> tuple[Vectors, ...]:
         """For each layer the coordinates (candidates, columns of the layer) of its candidates."""
-        found, channels = [], self.stem[-1]
-        for number, layer in enumerate(self.layers):
-            features = [column.feature for column in self.columns if column.layer == number]
-            values = self._values[number]
-            rows = [
-                [values[feature].index(self._features(unit, channels)[feature]) for feature in features]
-                for unit in layer.candidates
-            ]
-            found.append(np.array(rows, dtype=np.uint8).reshape(len(layer.candidates), len(features)))
-            channels = layer.width
+        found = []
+        for has, values in zip(self._has, self._values, strict=True):
+            chosen = [index for index, feature in enumerate(FEATURES) if len(values[feature]) > 1]
+            rows = [[values[FEATURES[index]].index(features[index]) for index in chosen] for features in has]
+            found.append(np.array(rows, dtype=np.uint8).reshape(len(has), len(chosen)))
         return tuple(found)
 
-    # TODO(space): steps, pieces, common, index_of, encode, decode, __str__, validation of equal features, codes, YAML.
+    @cached_property
+    def _begins(self) -> tuple[bool, ...]:
+        """Whether a stage begins at each layer: where its stride is 2, or its width is not that of the one before."""
+        widths = (0, *(layer.width for layer in self.layers))
+        return tuple(
+            layer.stride == 2 or layer.width != width for layer, width in zip(self.layers, widths, strict=False)
+        )
 
-    def _units(self, architecture: object) -> tuple[Unit, ...]:
-        """The units of an architecture's blocks. ArchitectureError when it is not in the space."""
-        if not isinstance(architecture, Backbone):
-            raise ArchitectureError(f"architecture: found {architecture!r}, expected a Backbone")
-        raise NotImplementedError
+    @cached_property
+    def stages(self) -> tuple[tuple[int, int], ...]:
+        """The layers of each stage of its networks: from, to (excluded)."""
+        starts = [layer for layer, begins in enumerate(self._begins) if begins]
+        return tuple(pairwise([*starts, len(self.layers)]))
 
     def _backbone(self, units: Sequence[Unit]) -> Backbone:
-        stages, begun = [], -1
-        starts = []
-        before = None
-        for layer in self.layers:
-            begun += layer.stride == 2 or layer.width != before
-            starts.append(begun)
-            before = layer.width
-        for _, run in groupby(range(len(self.layers)), key=starts.__getitem__):
-            places = list(run)
-            widths = tuple(self.layers[place].width for place in places)
-            stages.append(
-                Stage("inverted", widths, tuple(units[place] for place in places), self.layers[places[0]].stride)
+        stages = [
+            Stage(
+                "inverted",
+                tuple(layer.width for layer in self.layers[first:end]),
+                tuple(units[first:end]),
+                self.layers[first].stride,
             )
+            for first, end in self.stages
+        ]
         return Backbone(tuple(stages), self.stem, self.classes, self.family, self.head)
+
+
+def _features(unit: Unit, channels: int) -> tuple[int, ...]:
+    """What a layer's candidate is, in the order of FEATURES, on so many channels."""
+    return unit.inner or unit.expansion * channels, unit.kernel, int(unit.squeeze)
+
+
+def _checked(layers: Sequence[PonasLayer]) -> tuple[PonasLayer, ...]:
+    """The layers with plain numbers. ArchitectureError names those that break a rule of their own."""
+    made, faults = [], []
+    for number, layer in enumerate(layers, 1):
+        try:
+            made.append(_layer(layer))
+        except ArchitectureError as fault:
+            faults.append(f"layer {number}: {fault}")
+    if faults:
+        raise ArchitectureError(f"PonasSpace layers: {'; '.join(faults)}")
+    return tuple(made)
+
+
+def _layer(layer: PonasLayer) -> PonasLayer:
+    if not isinstance(layer, PonasLayer):
+        raise ArchitectureError(f"found {short(layer)}, expected a PonasLayer")
+    candidates = tuple(layer.candidates)
+    if not 1 <= len(candidates) <= MOST_CANDIDATES:
+        raise ArchitectureError(f"found {len(candidates)} candidates, expected 1 to {MOST_CANDIDATES}")
+    stage = Stage("inverted", (layer.width,) * len(candidates), candidates, layer.stride)
+    return PonasLayer(stage.widths[0], stage.stride, stage.units)
