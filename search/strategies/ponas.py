@@ -27,11 +27,6 @@ Keep: TypeAlias = Literal["best", "median", "random"]
 #: An entry is the mean of what was seen with it in its row; or it explains, with the others, all logarithms of errors.
 Estimate: TypeAlias = Literal["mean", "fit"]
 
-# What pulls each candidate's effect in a fit towards 0, in evaluations. It only decides what nothing else does: by how
-# much the rows' means differ.
-_PULL = 0.1
-
-
 class Ponas:
     """The progressive stage over rows of so many candidates each; `ask` and `tell` until `done`.
 
@@ -128,7 +123,9 @@ class Ponas:
             seen[number, starts[:-1] + np.array(choice)] = 1
         errors = log_errors(np.array(list(self._told.values())))
         level = float(errors.mean())
-        effects = np.linalg.solve(seen.T @ seen + _PULL * np.eye(starts[-1]), seen.T @ (errors - level))
+        # Every two candidates of a row stand before the same networks, so their difference follows from what was told.
+        # By how much the rows' means differ does not, nor does it matter: of all solutions this is the smallest.
+        effects = np.linalg.lstsq(seen, errors - level, rcond=None)[0]
         cut = [effects[start:end] for start, end in pairwise(starts)]
         centre = level + sum(float(one.mean()) for one in cut)
         entries = [_accuracies(centre + one - one.mean()) for one in cut]
