@@ -27,6 +27,7 @@ Keep: TypeAlias = Literal["best", "median", "random"]
 #: An entry is the mean of what was seen with it in its row; or it explains, with the others, all logarithms of errors.
 Estimate: TypeAlias = Literal["mean", "fit"]
 
+
 class Ponas:
     """The progressive stage over rows of so many candidates each; `ask` and `tell` until `done`.
 

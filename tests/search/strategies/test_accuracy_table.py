@@ -13,7 +13,9 @@ ROWS = (Row("res2.1", ("e3", "e6"), (0.5, 0.75)), Row("res2.2", ("e3", "k5e3", "
 
 
 def table(**changes):
-    return AccuracyTable(**({"space": "a space", "rows": ROWS, "best": 0.8, "provenance": {"data": "glyphs"}} | changes))
+    return AccuracyTable(
+        **({"space": "a space", "rows": ROWS, "best": 0.8, "provenance": {"data": "glyphs"}} | changes)
+    )
 
 
 @pytest.mark.parametrize(
