@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from search.latency.overview import Overview
     from search.report.boundary import boundary_table, counts_line, write_report
     from search.report.publishing import publish
-    from search.spaces import BackboneSpace, DecoderSpace, parse_space
+    from search.spaces import BackboneSpace, DecoderSpace, PonasLayer, PonasSpace, parse_space
     from search.strategies.ending import Ending
     from search.strategies.partial_order import PartialOrderPruning
     from search.study.known import KnownResult, read_known
@@ -35,6 +35,8 @@ else:
             "LatencyTable": "search.latency",
             "Overview": "search.latency.overview",
             "PartialOrderPruning": "search.strategies.partial_order",
+            "PonasLayer": "search.spaces",
+            "PonasSpace": "search.spaces",
             "Schedule": "search.training.schedule",
             "Training": "search.training.trainer",
             "boundary_table": "search.report.boundary",
@@ -64,6 +66,8 @@ __all__ = [
     "LatencyTable",
     "Overview",
     "PartialOrderPruning",
+    "PonasLayer",
+    "PonasSpace",
     "Schedule",
     "Training",
     "boundary_table",

@@ -3,6 +3,7 @@
 from search.spaces.backbones import BackboneSpace
 from search.spaces.decoders import DecoderSpace
 from search.spaces.documents import packaged_names, read_space, write_space
+from search.spaces.ponas import PonasLayer, PonasSpace
 from search.spaces.reading import parse_space
 from search.spaces.space import Architecture, Space
 
@@ -10,6 +11,8 @@ __all__ = [
     "Architecture",
     "BackboneSpace",
     "DecoderSpace",
+    "PonasLayer",
+    "PonasSpace",
     "Space",
     "packaged_names",
     "parse_space",

@@ -1,15 +1,17 @@
 """Spaces as small YAML files: read with every fault named by line and field, and written.
 
-The fields are those of `BackboneSpace` and `DecoderSpace`; docs/spaces.md lists them. A file has `space: 1`, the
-version of the form; `backbone`, either a mapping or the code of one backbone; `decoder`, where the networks are
-segmentation networks; `classes` and `input_shape`.
+The fields are those of `BackboneSpace`, `DecoderSpace` and `PonasSpace`; docs/spaces.md lists them. A file has
+`space: 1`, the version of the form; `backbone`, either a mapping or the code of one backbone, with `decoder` where the
+networks are segmentation networks, or else `ponas`; `classes` and `input_shape`.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +19,9 @@ from prototxt_gen.architectures import BLOCK_KINDS, FAMILIES, Backbone, Pyramid,
 from prototxt_gen.errors import ArchitectureError, FormatError, NotInstalledError
 from prototxt_gen.files import read_bytes, write_bytes
 from search.spaces.backbones import BackboneSpace
+from search.spaces.codes import parse_candidates
 from search.spaces.decoders import DecoderSpace
+from search.spaces.ponas import MOST_CANDIDATES, MOST_LAYERS, PonasLayer, PonasSpace, candidates_of, runs_of
 from search.spaces.space import Space
 
 _VERSION = 1
@@ -54,8 +58,12 @@ def space_text(space: Space) -> str:
     """A space as the text of a YAML file."""
     if isinstance(space, BackboneSpace):
         return "\n".join([*_lines_of(space), f"classes: {space.classes}", _input_line(space), ""])
+    if isinstance(space, PonasSpace):
+        return "\n".join([*_lines_of_ponas(space), f"classes: {space.classes}", _input_line(space), ""])
     if not isinstance(space, DecoderSpace):
-        raise ArchitectureError(f"space: found {type(space).__name__}, expected a BackboneSpace or DecoderSpace")
+        raise ArchitectureError(
+            f"space: found {type(space).__name__}, expected a BackboneSpace, DecoderSpace or PonasSpace"
+        )
     backbone = space.backbone
     lines = _lines_of(backbone) if isinstance(backbone, BackboneSpace) else _head_lines(f" {backbone}")
     pyramid = space.pyramid
@@ -96,6 +104,36 @@ def _lines_of(space: BackboneSpace) -> list[str]:
         fields |= {name: _flag(value) if isinstance(value, bool) else value for name, value in chosen.items()}
         lines.append(f"    - {{{', '.join(f'{name}: {value}' for name, value in fields.items())}}}")
     return lines + ([] if space.head is None else [f"  head: {space.head}"])
+
+
+def _lines_of_ponas(space: PonasSpace) -> list[str]:
+    shared, _ = Counter(layer.candidates for layer in space.layers if len(layer.candidates) > 1).most_common(1)[0]
+    lines = [
+        f"space: {_VERSION}",
+        "ponas:",
+        f"  family: {space.family}",
+        f"  stem: {list(space.stem)}",
+        f"  candidates: {_candidates_text(shared)}",
+        "  layers:",
+    ]
+    for layer, times in runs_of(space.layers):
+        fields: dict[str, object] = {"width": layer.width}
+        fields |= {"stride": 2} if layer.stride == 2 else {}
+        fields |= {"times": times} if times > 1 else {}
+        fields |= {} if layer.candidates == shared else {"candidates": _candidates_text(layer.candidates)}
+        lines.append(f"    - {{{', '.join(f'{name}: {value}' for name, value in fields.items())}}}")
+    return lines + ([] if space.head is None else [f"  head: {space.head}"])
+
+
+def _candidates_text(candidates: Sequence[Unit]) -> str:
+    """All combinations of lists as these, others one by one."""
+    expansions, kernels, squeezes = (
+        tuple(dict.fromkeys(getattr(unit, name) for unit in candidates)) for name in ("expansion", "kernel", "squeeze")
+    )
+    if len(candidates) > 1 and candidates_of(expansions, kernels, squeezes) == candidates:
+        flags = ", ".join(map(_flag, squeezes))
+        return f"{{expansion: {list(expansions)}, kernel: {list(kernels)}, squeeze: [{flags}]}}"
+    return f"[{', '.join(map(str, candidates))}]"
 
 
 def _flag(value: bool) -> str:
@@ -148,7 +186,7 @@ class _Reader:
 
     def items(self, node: Any, path: str, read: Callable[[_Reader, Any, str], Any], least: int = 1) -> tuple[Any, ...]:
         """The items of a list, each read in its turn."""
-        if not isinstance(node, self._yaml.SequenceNode):
+        if not self.is_list(node):
             self.fault(node, path, f"found {self.shown(node)}, expected a list")
             return ()
         if not least <= len(node.value) <= _MOST_ITEMS:
@@ -169,6 +207,9 @@ class _Reader:
             return None
         return value
 
+    def is_list(self, node: Any) -> bool:
+        return isinstance(node, self._yaml.SequenceNode)
+
     def is_text(self, node: Any) -> bool:
         return isinstance(node, self._yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str"
 
@@ -184,6 +225,13 @@ def _whole(reader: _Reader, node: Any, path: str) -> Any:
     if value is not None and not 0 <= value <= 10**9:
         reader.fault(node, path, f"found {reader.shown(node)}, expected 0 to 1,000,000,000")
         return None
+    return value
+
+
+def _times(reader: _Reader, node: Any, path: str) -> Any:
+    value = reader.scalar(node, path, int, "a whole number")
+    if value is not None and not 1 <= value <= MOST_LAYERS:
+        reader.fault(node, path, f"found {reader.shown(node)}, expected 1 to {MOST_LAYERS}")
     return value
 
 
@@ -272,6 +320,59 @@ _DECODER = {
 }
 
 
+_COMBINED = {
+    "expansion": _Field(_numbers, required=True),
+    "kernel": _Field(_numbers),
+    "squeeze": _Field(lambda reader, node, path: reader.items(node, path, _truth)),
+}
+
+
+def _candidates(reader: _Reader, node: Any, path: str) -> Any:
+    """Units: all combinations of a mapping's lists, as `candidates_of`, or those of a list of codes."""
+    if reader.is_list(node):
+        return reader.items(node, path, _unit)
+    found = {"kernel": (3,), "squeeze": (False,)} | reader.mapping(node, path, _COMBINED)
+    number = prod(map(len, found.values()))
+    if number > MOST_CANDIDATES:
+        reader.fault(node, path, f"found {number} candidates, expected at most {MOST_CANDIDATES}")
+        return ()
+    return candidates_of(found.get("expansion", ()), found["kernel"], found["squeeze"])
+
+
+def _unit(reader: _Reader, node: Any, path: str) -> Any:
+    """One candidate by its code, such as k5e6q."""
+    text = reader.scalar(node, path, str, "a block such as k5e6q")
+    if text is None:
+        return None
+    try:
+        found = parse_candidates(text)
+    except ArchitectureError:
+        found = ()
+    if len(found) != 1:
+        reader.fault(node, path, f"found {text[:60]!r}, expected a block such as k5e6q")
+        return None
+    return found[0]
+
+
+_LAYER = {
+    "width": _Field(_whole, required=True),
+    "stride": _Field(_whole),
+    "times": _Field(_times),
+    "candidates": _Field(_candidates),
+}
+
+_PONAS = {
+    "family": _Field(_one_of(FAMILIES)),
+    "stem": _Field(_numbers, required=True),
+    "candidates": _Field(_candidates),
+    "layers": _Field(
+        lambda reader, node, path: reader.items(node, path, lambda reader, item, at: reader.mapping(item, at, _LAYER)),
+        required=True,
+    ),
+    "head": _Field(_whole),
+}
+
+
 def _version(reader: _Reader, node: Any, path: str) -> Any:
     value = reader.scalar(node, path, int, f"{_VERSION}, the version of this form")
     if value not in (None, _VERSION):
@@ -281,8 +382,9 @@ def _version(reader: _Reader, node: Any, path: str) -> Any:
 
 _FILE = {
     "space": _Field(_version, required=True),
-    "backbone": _Field(_backbone, required=True),
+    "backbone": _Field(_backbone),
     "decoder": _Field(lambda reader, node, path: reader.mapping(node, path, _DECODER)),
+    "ponas": _Field(lambda reader, node, path: reader.mapping(node, path, _PONAS)),
     "classes": _Field(_whole, required=True),
     "input_shape": _Field(_count_of(3, "channels, height, width, such as [3, 224, 224]"), required=True),
 }
@@ -305,6 +407,12 @@ def _read(text: bytes, source: str) -> Space:
         raise FormatError(f"{source}: not a space: it is empty")
     reader = _Reader(source, loader, yaml)
     found = reader.mapping(node, "", _FILE)
+    if isinstance(node, yaml.MappingNode):
+        kinds = [name for name in ("backbone", "ponas") if name in found]
+        if not kinds:
+            reader.fault(node, "the file", "has no backbone and no ponas, expected one of them")
+        elif "ponas" in found and len(found.keys() & {"backbone", "decoder", "ponas"}) > 1:
+            reader.fault(node, "ponas", "is there with another space's backbone or decoder, expected it alone")
     if "decoder" not in found and isinstance(found.get("backbone"), Backbone):
         reader.fault(node, "backbone", f"is one architecture, expected {', '.join(_BACKBONE)}; or a decoder beside it")
     reader.check()
@@ -318,6 +426,8 @@ def _space(found: dict[str, Any]) -> Space:
     """The space of fields that are all there and of the right kinds."""
     channels, height, width = found["input_shape"]
     common = {"classes": found["classes"], "input_shape": (1, channels, height, width)}
+    if "ponas" in found:
+        return _ponas_space(found["ponas"], common)
     backbone = found["backbone"]
     if isinstance(backbone, dict):
         backbone = _backbone_space(backbone, common if "decoder" not in found else {})
@@ -345,3 +455,13 @@ def _backbone_space(fields: dict[str, Any], common: dict[str, Any]) -> BackboneS
         **given,
         **common,
     )
+
+
+def _ponas_space(fields: dict[str, Any], common: dict[str, Any]) -> PonasSpace:
+    shared = fields.get("candidates", candidates_of())
+    layers: list[PonasLayer] = []
+    for layer in fields["layers"]:
+        first = PonasLayer(layer["width"], layer.get("stride", 1), layer.get("candidates", shared))
+        layers += [first, *[first._replace(stride=1)] * (layer.get("times", 1) - 1)]
+    given = {"head": None} | {name: fields[name] for name in ("family", "head") if name in fields}
+    return PonasSpace(tuple(layers), fields["stem"], **given, **common)

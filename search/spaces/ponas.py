@@ -15,8 +15,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from prototxt_gen.architectures import BLOCK_KINDS, FAMILIES, Backbone, Stage, Unit, sizes_of
-from prototxt_gen.architectures.backbones import spell
+from prototxt_gen.architectures import BLOCK_KINDS, FAMILIES, MAX_BLOCKS, Backbone, Stage, Unit, sizes_of
 from prototxt_gen.architectures.limits import short
 from prototxt_gen.errors import ArchitectureError
 from search.spaces.backbones import Stem
@@ -24,8 +23,10 @@ from search.spaces.space import Space
 from search.spaces.vectors import Vectors, least_first
 from search.spaces.ways import NONE, Integers
 
-#: A layer's candidates are numbered by bytes, and in tables by the columns of a row.
+# A layer's candidates are numbered by bytes.
 MOST_CANDIDATES = 255
+# As many as a network may have blocks.
+MOST_LAYERS = MAX_BLOCKS
 
 #: What a layer's candidates differ in, in the order of their columns.
 Feature: TypeAlias = Literal["inner", "kernel", "squeeze"]
@@ -42,29 +43,27 @@ def candidates_of(
 
 
 def spell_candidates(candidates: Sequence[Unit]) -> str:
-    """Candidates in a code: `e3-6k3-5-7q0-1`, all combinations, or one by one, `e3.k5e6q`; read by codes.py.
+    """Candidates in a code, which `parse_candidates` reads: `e3-6k3-5-7q0-1` for all combinations, else `e3.k5e6q`.
 
-    In combinations the last letter's values change first. A single one is spelled as the Unit is.
+    In combinations the last letter's values change first. A single candidate is spelled as the Unit is.
     """
     values = [list(dict.fromkeys(field)) for field in zip(*candidates, strict=True)]
-    for order in permutations(range(len(Unit._fields))):
-        made = [
-            Unit(*(chosen[order.index(field)] for field in range(len(order))))
-            for chosen in product(*(values[field] for field in order))
-        ]
-        if made == list(candidates):
-            return "".join(_spelled(field, values[field]) for field in order)
+    for order in permutations(range(len(values))):
+        combined = [dict(zip(order, chosen, strict=True)) for chosen in product(*(values[field] for field in order))]
+        if [Unit(*(chosen[field] for field in range(len(order)))) for chosen in combined] == list(candidates):
+            return "".join(_spell_field(Unit._fields[field], values[field]) for field in order)
     return ".".join(map(str, candidates))
 
 
-def _spelled(field: int, values: Sequence[int]) -> str:
-    default = list(Unit()[field : field + 1])
-    if list(values) == default:
+def _spell_field(name: str, values: Sequence[int]) -> str:
+    if values == [getattr(Unit(), name)]:
         return ""
-    letter = "kehq"[field]
-    if letter == "q":
-        return letter if list(values) == [True] else letter + "-".join(str(int(value)) for value in values)
-    return letter + "-".join(map(str, values))
+    if name == "squeeze":
+        return "q" if values == [True] else f"q{'-'.join(str(int(value)) for value in values)}"
+    return f"{_LETTERS[name]}{'-'.join(map(str, values))}"
+
+
+_LETTERS = {"kernel": "k", "expansion": "e", "inner": "h"}
 
 
 class PonasLayer(NamedTuple):
@@ -143,7 +142,10 @@ class PonasSpace(Space):
         sizes_of(made, *self.input_shape[2:])
         object.__setattr__(self, "stem", made.stem)
         self._check_twins()
-        self._backbone(self._longest())
+        try:
+            self._backbone(self._longest())
+        except ArchitectureError as fault:
+            raise ArchitectureError(f"PonasSpace layers: {fault}") from None
 
     def _check_twins(self) -> None:
         """ArchitectureError where two candidates of a layer, however they are written, are one block."""
@@ -186,15 +188,8 @@ class PonasSpace(Space):
 
     def __str__(self) -> str:
         """The space's code, which `parse_space` reads: stem, layers with their candidates, head, classes, input."""
-        runs: list[tuple[PonasLayer, int]] = []
-        for layer in self.layers:
-            last = runs[-1] if runs else None
-            if last and layer == last[0]._replace(stride=1):
-                runs[-1] = last[0], last[1] + 1
-            else:
-                runs.append((layer, 1))
-        words = [f"{FAMILIES[self.family].letter}{spell(self.stem)}"]
-        for layer, times in runs:
+        words = [f"{FAMILIES[self.family].letter}{'-'.join(map(str, self.stem))}"]
+        for layer, times in runs_of(self.layers):
             stride = "" if layer.stride == 2 else f"{layer.stride}."
             words.append(
                 f"{BLOCK_KINDS['inverted'].letter}{stride}{layer.width}{spell_candidates(layer.candidates)}"
@@ -318,10 +313,11 @@ class PonasSpace(Space):
     def _blocks(self) -> dict[tuple[Column, int, int], Block]:
         """The block that a layer's last column brings, by the column, the state before it and its value."""
         found = {}
-        for layer, (_, end) in zip(self.rows, self._slices, strict=True):
+        for layer in self.rows:
+            last = self.columns[self.slices[layer][1] - 1]
             for number, row in enumerate(self._places[layer].tolist()):
                 state = self._begun[layer][-1].index(tuple(row[:-1]))
-                found[self.columns[end - 1], state, row[-1]] = Block(layer, number)
+                found[last, state, row[-1]] = Block(layer, number)
         return found
 
     def index_of(self, piece: Any, column: int, vector: Vectors) -> int:
@@ -343,15 +339,16 @@ class PonasSpace(Space):
         values = tuple(vector.tolist())
         try:
             return tuple(
-                numbers[values[first:end]] for numbers, (first, end) in zip(self._numbers, self._slices, strict=True)
+                numbers[values[slice(*self.slices[layer])]]
+                for layer, numbers in zip(self.rows, self._numbers, strict=True)
             )
         except KeyError:
             raise ArchitectureError(f"vectors: {list(values)} is not in the space") from None
 
     @cached_property
-    def _slices(self) -> tuple[tuple[int, int], ...]:
-        """For each of `rows` where its coordinates stand in a vector: from, to (excluded)."""
-        ends = np.cumsum([self._places[layer].shape[1] for layer in self.rows]).tolist()
+    def slices(self) -> tuple[tuple[int, int], ...]:
+        """For each layer where its coordinates stand in a vector: from, to (excluded); none of a layer of no choice."""
+        ends = np.cumsum([places.shape[1] for places in self._places]).tolist()
         return tuple(pairwise([0, *ends]))
 
     @cached_property
@@ -426,6 +423,17 @@ class PonasSpace(Space):
         return Backbone(tuple(stages), self.stem, self.classes, self.family, self.head)
 
 
+def runs_of(layers: Sequence[PonasLayer]) -> list[tuple[PonasLayer, int]]:
+    """Layers as runs: the first of each and how many there are, the others being equal to it at stride 1."""
+    runs: list[tuple[PonasLayer, int]] = []
+    for layer in layers:
+        if runs and layer == runs[-1][0]._replace(stride=1):
+            runs[-1] = runs[-1][0], runs[-1][1] + 1
+        else:
+            runs.append((layer, 1))
+    return runs
+
+
 def _features(unit: Unit, channels: int) -> tuple[int, ...]:
     """What a layer's candidate is, in the order of FEATURES, on so many channels."""
     return unit.inner or unit.expansion * channels, unit.kernel, int(unit.squeeze)
@@ -433,12 +441,17 @@ def _features(unit: Unit, channels: int) -> tuple[int, ...]:
 
 def _checked(layers: Sequence[PonasLayer]) -> tuple[PonasLayer, ...]:
     """The layers with plain numbers. ArchitectureError names those that break a rule of their own."""
+    if not 1 <= len(layers) <= MOST_LAYERS:
+        raise ArchitectureError(f"PonasSpace layers: found {len(layers)}, expected 1 to {MOST_LAYERS}")
     made, faults = [], []
     for number, layer in enumerate(layers, 1):
         try:
             made.append(_layer(layer))
         except ArchitectureError as fault:
             faults.append(f"layer {number}: {fault}")
+    for number, (before, layer) in enumerate(pairwise(made if not faults else []), 2):
+        if layer.width < before.width:
+            faults.append(f"layer {number}: width {layer.width}, expected at least {before.width}, the one before")
     if faults:
         raise ArchitectureError(f"PonasSpace layers: {'; '.join(faults)}")
     return tuple(made)

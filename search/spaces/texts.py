@@ -19,6 +19,7 @@ from prototxt_gen.generator.forms import beginning, ending
 from prototxt_gen.generator.networks import body
 from search.spaces.backbones import BackboneSpace, Column
 from search.spaces.decoders import DecoderSpace
+from search.spaces.ponas import PonasSpace
 from search.spaces.space import Space
 from search.spaces.vectors import Vectors
 
@@ -63,25 +64,35 @@ class Texts:
     def __init__(self, space: Space, form: Form = "deploy", merged: bool = False) -> None:
         if form == "release":
             raise ArchitectureError("form is 'release', expected deploy or train_val: it is for released networks")
-        if not isinstance(space, BackboneSpace | DecoderSpace):
-            raise ArchitectureError(f"space: found {type(space).__name__}, expected a BackboneSpace or DecoderSpace")
+        if not isinstance(space, BackboneSpace | DecoderSpace | PonasSpace):
+            raise ArchitectureError(
+                f"space: found {type(space).__name__}, expected a BackboneSpace, DecoderSpace or PonasSpace"
+            )
         self._space, self._form, self._merged = space, form, merged
         # By stage, the columns of its blocks; and the columns of channels, the shallowest map's first.
         slices: dict[int, list[int]] = {}
         self._channels: list[int] = []
-        for index, column in enumerate(space.columns):
+        for index, column in enumerate(space.columns if not isinstance(space, PonasSpace) else ()):
             if isinstance(column, Column):
                 slices.setdefault(column.stage, []).append(index)
             else:
                 self._channels.append(index)
         self._slices = [(columns[0], columns[-1] + 1) for columns in slices.values()]
+        #: By stage the layers, where those are given, each with its part of the stage's columns.
+        self._layers: list[list[tuple[int, slice]]] = []
+        if isinstance(space, PonasSpace):
+            self._slices = [(space.slices[first][0], space.slices[end - 1][1]) for first, end in space.stages]
+            for (first, end), (begin, _) in zip(space.stages, self._slices, strict=True):
+                parts = [slice(start - begin, stop - begin) for start, stop in space.slices[first:end]]
+                self._layers.append(list(zip(range(first, end), parts, strict=True)))
         #: The stage whose map each channel takes, where the backbone is chosen, too.
         self._taken = [-1] * len(self._channels)
         if isinstance(space, DecoderSpace) and slices:
             ends = [end for _, end in self._slices]
             self._taken = [ends.index(column) for column in self._channels]
-        self._last = [_Stage((_BEGIN, []), "", b"", _BEGIN)] * len(self._slices)
-        trunk = space if isinstance(space, BackboneSpace) else space.backbone
+        # No stage has such values.
+        self._last = [_Stage((_BEGIN, [-1]), "", b"", _BEGIN)] * len(self._slices)
+        trunk = space.backbone if isinstance(space, DecoderSpace) else space
         # The top of an inverted block is named by what it ends in, which depends on the width before it.
         self._tells = isinstance(trunk, BackboneSpace) and "inverted" in trunk.kinds
         self._blocks: dict[Hashable, bytes] = {}
@@ -132,6 +143,9 @@ class Texts:
 
         The first block takes a top that is named by the depth of the stage before.
         """
+        if self._layers:
+            # What a layer takes from the one before is the same whatever candidates they are.
+            return [(layer, *values[part]) for layer, part in self._layers[stage]], _BEGIN
         keys: list[Hashable] = []
         width, depth, former = before
         for value in values:

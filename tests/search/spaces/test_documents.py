@@ -20,6 +20,7 @@ HOLDS = {
     "df2-seg": ("df2seg1", "df2seg2"),
     "pl1a": (),
     "pl1a-seg": ("pl1a_seg",),
+    "ponas": ("ponas_a", "ponas_b", "ponas_c"),
 }
 
 GOOD = """\
@@ -68,7 +69,11 @@ def test_any_space_is_written_and_read(space, tmp_path):
         ("classes: 10", "classes: ten", "line 9: classes: found 'ten', expected a whole number"),
         ("classes: 10", "classes: true", "line 9: classes: found 'true', expected a whole number"),
         ("classes: 10", "classes: 10\nclasses: 11", "line 10: classes: is there twice"),
-        ("classes: 10", "clases: 10", "line 9: clases: is no field, expected one of space, backbone, decoder, classes"),
+        (
+            "classes: 10",
+            "clases: 10",
+            "line 9: clases: is no field, expected one of space, backbone, decoder, ponas, classes",
+        ),
         ("space: 1", "space: 2", "line 1: space: found 2, expected 1, the version of this form"),
         ("family: df", "family: fd", "line 3: backbone.family: found 'fd', expected one of df, pl1a"),
         ("stem: [4, 8]", "stem: 4", "line 4: backbone.stem: found '4', expected a list"),
