@@ -8,6 +8,7 @@ import pickle
 import re
 import warnings
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from numpy.typing import ArrayLike
@@ -39,21 +40,36 @@ def read_state_dict(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
     FormatError when the file is something else, is cut short or damaged, or cannot be read without running code.
     """
-    source = os.fspath(path)
+    found = read_saved(path, "a state_dict of tensors")
+    for wrapper in _WRAPPERS:
+        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
+            found = found[wrapper]
+    if not isinstance(found, Mapping):
+        raise FormatError(f"{os.fspath(path)}: found a {type(found).__name__}, expected a state_dict")
+    return {str(name): value for name, value in found.items()}
+
+
+def read_saved(path: str | os.PathLike[str], expected: str) -> Any:
+    """What torch.save wrote: tensors, numbers, texts, lists and dicts of these, on the CPU. No code in it is run.
+
+    FormatError, which says what was `expected`, for a file that is something else, cut short or damaged.
+    """
     data = read_bytes(path)
     try:
         with warnings.catch_warnings():
             # torch warns about files that it then refuses.
             warnings.simplefilter("ignore")
-            found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except _LOAD_FAULTS as fault:
-        raise FormatError(f"{source}: {_why_refused(data, str(fault))}; expected a state_dict of tensors") from fault
-    for wrapper in _WRAPPERS:
-        if isinstance(found, Mapping) and isinstance(found.get(wrapper), Mapping):
-            found = found[wrapper]
-    if not isinstance(found, Mapping):
-        raise FormatError(f"{source}: found a {type(found).__name__}, expected a state_dict")
-    return {str(name): value for name, value in found.items()}
+        raise FormatError(f"{os.fspath(path)}: {_why_refused(data, str(fault))}; expected {expected}") from fault
+
+
+def write_saved(value: Any, path: str | os.PathLike[str]) -> None:
+    """Writes what `read_saved` reads, in one step. FileError when the disk is full, for example."""
+    # torch.save into a file would hide the system's reason for a failure.
+    file = io.BytesIO()
+    torch.save(value, file)
+    write_bytes(path, file.getvalue())
 
 
 def read_module_weights(
@@ -77,10 +93,7 @@ def write_module_weights(
     input_shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> None:
     """Writes the state_dict of `to_torch(net, weights)` in one step. FileError when the disk is full, for example."""
-    # torch.save into a file would hide the system's reason for a failure.
-    file = io.BytesIO()
-    torch.save(to_torch(net, weights, input_shapes=input_shapes).state_dict(), file)
-    write_bytes(path, file.getvalue())
+    write_saved(to_torch(net, weights, input_shapes=input_shapes).state_dict(), path)
 
 
 def _why_refused(data: bytes, message: str) -> str:

@@ -31,11 +31,12 @@ from search.study.heartbeat import GRACE
 from search.study.known import KnownResult
 from search.study.lock import beginning, held
 from search.study.retention import SLACK, Keep
-from search.study.settings import Question, differences, settings_of
+from search.study.settings import Question, settings_of
 from search.study.stopping import Stops
 from search.study.storage import NAME, StoredStudy, has_study, join_study, open_study
 from search.study.trainings import Known
 from search.study.working import Worker
+from search.training.checkpoints import differences
 from search.training.dataset import Dataset
 from search.training.schedule import Schedule
 from search.training.trainer import Trainer, Training, as_trainer

@@ -61,17 +61,6 @@ def current(first: dict[str, Any]) -> dict[str, Any]:
     return {**first, **_OF_FIRST}
 
 
-def differences(begun: dict[str, Any], asked: dict[str, Any]) -> list[str]:
-    """How settings differ from those that a study was begun with, one line each."""
-    # As they are stored: a tuple is a list there.
-    asked = json.loads(json.dumps(asked))
-    return [
-        f"{name}: was {begun.get(name)}, is {asked.get(name)}"
-        for name in sorted({*begun, *asked})
-        if begun.get(name) != asked.get(name)
-    ]
-
-
 @dataclass(frozen=True)
 class Question:
     """What a study was asked, read back: enough to search as whoever began it does. `interval` is in ms."""

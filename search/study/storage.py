@@ -35,8 +35,9 @@ from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FormatError
 from prototxt_gen.files import replacing
 from search.study.database import PATIENCE, Database, address_of, racing
-from search.study.settings import FIRST, current, differences
+from search.study.settings import FIRST, current
 from search.study.trainings import ENDED, FAILED, TRAINED, TRAINING, First, Key, Known, Row, Trainings
+from search.training.checkpoints import differences
 
 FORMAT = "dongfeng study 2"
 NAME = "search"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import ClassVar, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -62,6 +63,9 @@ class Examples(Protocol):
     def __len__(self) -> int:
         """How many there are."""
 
+    def some(self, indices: Sequence[int]) -> Examples:
+        """These of them alone, in this order."""
+
     def read(self, indices: Sequence[int], rng: random.Random | None, augmentation: Augmentation) -> Batch:
         """These examples; without random numbers as they are measured, unchanged."""
 
@@ -90,6 +94,11 @@ class Split:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def some(self, indices: Sequence[int]) -> Split:
+        kept = list(indices)
+        pixels = self.pixels and partial(_pixels_of, self.pixels, kept)
+        return replace(self, labels=self.labels[kept], images=partial(_images_of, self.images, kept), pixels=pixels)
 
     def read(self, indices: Sequence[int], rng: random.Random | None, augmentation: Augmentation) -> Batch:
         """UnsupportedError where images are asked for augmented, which are at hand preprocessed alone."""
@@ -133,6 +142,16 @@ class Dataset:
 def preprocess(pixels: NDArray[np.uint8], mean: Sequence[float] = MEAN_BGR) -> torch.Tensor:
     """RGB pixels (n, H, W, 3) as the train_val networks' data layers give them: (n, 3, H, W) float32."""
     return torch.from_numpy(as_data(pixels, mean, IMAGE_SCALE))
+
+
+def _images_of(images: Images, kept: list[int], indices: Sequence[int], rng: random.Random | None) -> torch.Tensor:
+    return images([kept[index] for index in indices], rng)
+
+
+def _pixels_of(
+    pixels: Pixels, kept: list[int], indices: Sequence[int], rng: random.Random | None, augmentation: Augmentation
+) -> NDArray[np.uint8]:
+    return pixels([kept[index] for index in indices], rng, augmentation)
 
 
 def on_device(inputs: torch.Tensor, mean: Sequence[float], device: str, layout: torch.memory_format) -> torch.Tensor:

@@ -7,7 +7,7 @@ import math
 import os
 import random
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -69,6 +69,9 @@ class Scenes:
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def some(self, indices: Sequence[int]) -> Scenes:
+        return replace(self, frames=tuple(self.frames[index] for index in indices))
 
     def read(self, indices: Sequence[int], rng: random.Random | None, augmentation: Augmentation) -> Batch:
         """To train, label maps (n, height, width) uint8 in the input's size; to measure, each in its file's own."""

@@ -8,6 +8,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch import nn
@@ -20,6 +21,7 @@ from search.training.augmentation import Augmentation
 from search.training.averaging import MovingAverage
 from search.training.dataset import Batch, Dataset, Examples, on_device
 from search.training.pipeline import Order, read_ahead
+from search.training.processes import ALONE, Group
 from search.training.schedule import Schedule, rate
 
 # So many batches give the batch-norm statistics of averaged weights.
@@ -51,7 +53,7 @@ def train(
     rng = random.Random(name)
     augmentation = schedule.augmentation._replace(mirror=schedule.mirror and data.mirrored)
     layout = torch.channels_last if schedule.channels_last else torch.contiguous_format
-    with _own_random_numbers(name, device):
+    with own_random_numbers(name, device):
         module = to_torch(net).to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
         run = Run(net.name, module, data.train, schedule, device, layout)
         steps = schedule.steps(len(data.train))
@@ -86,11 +88,13 @@ class Run:
         schedule: Schedule,
         device: str,
         layout: torch.memory_format,
+        group: Group = ALONE,
     ) -> None:
         self.name, self.module, self.examples = name, module, examples
-        self.schedule, self.device, self.layout = schedule, device, layout
+        self.schedule, self.device, self.layout, self.group = schedule, device, layout, group
+        self.parameters = list(module.parameters())
         self.optimizer = torch.optim.SGD(
-            module.parameters(), lr=schedule.base_lr, momentum=schedule.momentum, weight_decay=schedule.weight_decay
+            self.parameters, lr=schedule.base_lr, momentum=schedule.momentum, weight_decay=schedule.weight_decay
         )
         self.average = MovingAverage(module, schedule.ema) if schedule.ema else None
         kind = torch.device(device).type
@@ -102,8 +106,12 @@ class Run:
         self.unseen: deque[tuple[int, torch.Tensor]] = deque()
         self.steps = 0
 
-    def step(self, batch: Batch, lr: float) -> None:
-        """One step with this learning rate. TrainingError when the loss of an earlier one was no number."""
+    def step(self, batch: Batch, lr: float, *choices: Any) -> None:
+        """One step with this learning rate. TrainingError when the loss of an earlier one was no number.
+
+        `choices` go to the module with the images. Parameters that have no part in the outputs are left alone, without
+        momentum or weight decay; their momentum waits for their next step.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = lr
         images = on_device(batch.inputs, self.examples.mean, self.device, self.layout)
@@ -111,21 +119,22 @@ class Run:
         targets = batch.targets.to(self.device, non_blocking=True)
         self.optimizer.zero_grad()
         with self.cast():
-            outputs = self.module(images)
+            outputs = self.module(images, *choices)
         loss = self.examples.loss(outputs.float(), targets, self.schedule.label_smoothing)
         self.scaler.scale(loss).backward()
+        loss = self.group.average(self.parameters, loss.detach())
         self.scaler.step(self.optimizer)
         self.scaler.update()
         if self.average is not None:
             self.average.update()
         self.steps += 1
-        self.unseen.append((self.steps, loss.detach()))
+        self.unseen.append((self.steps, loss))
         self._look(UNSEEN_LOSSES)
 
     def check(self) -> None:
         """TrainingError when the loss of a step was no number, or a weight is none."""
         self._look(0)
-        if not all(bool(parameter.isfinite().all()) for parameter in self.module.parameters()):
+        if not all(bool(parameter.isfinite().all()) for parameter in self.parameters):
             raise TrainingError(f"network {self.name}: weights are no numbers after step {self.steps}: it diverged")
 
     def _look(self, left: int) -> None:
@@ -144,7 +153,7 @@ class Run:
         size = min(self.schedule.batch_size, count)
         # Drawn, since images lie class behind class; always the same, whatever the training drew.
         drawn = random.Random(0).sample(range(count), min(count, STATISTICS_BATCHES * size) // size * size)
-        orders: Iterator[Order] = ((chunk, None) for chunk in _chunks(drawn, size))
+        orders: Iterator[Order] = ((chunk, None) for chunk in chunks(drawn, size))
         with closing(read_ahead(self.examples, orders, Augmentation(), readers)) as batches:
             images = (on_device(batch.inputs, self.examples.mean, self.device, self.layout) for batch in batches)
             with self.average.in_place(images):
@@ -162,7 +171,7 @@ def check_device(name: str) -> None:
 def evaluate(module: nn.Module, examples: Examples, device: str = "cpu", readers: int | None = None) -> float:
     """The accuracy in 0..1 of a module on the device; it is left in eval mode."""
     module.eval()
-    orders: Iterator[Order] = ((chunk, None) for chunk in _chunks(range(len(examples)), examples.at_once))
+    orders: Iterator[Order] = ((chunk, None) for chunk in chunks(range(len(examples)), examples.at_once))
     with torch.inference_mode(), closing(read_ahead(examples, orders, Augmentation(), readers)) as batches:
         return examples.score(
             (module(on_device(inputs, examples.mean, device, torch.contiguous_format)), targets)
@@ -174,13 +183,13 @@ def _orders(count: int, schedule: Schedule, rng: random.Random) -> Iterator[Orde
     """The shuffled batches of all epochs."""
     size = min(schedule.batch_size, count)
     for _ in range(schedule.epochs):
-        for chunk in _chunks(rng.sample(range(count), count), size):
+        for chunk in chunks(rng.sample(range(count), count), size):
             if len(chunk) == size:
                 yield chunk, random.Random(rng.random())
 
 
 @contextmanager
-def _own_random_numbers(name: str, device: str) -> Iterator[None]:
+def own_random_numbers(name: str, device: str) -> Iterator[None]:
     """Torch's random numbers follow from the name, and the caller's are the caller's afterwards.
 
     On a GPU algorithms are chosen whose sums do not depend on the order of its threads, where torch has such.
@@ -193,5 +202,5 @@ def _own_random_numbers(name: str, device: str) -> Iterator[None]:
         yield
 
 
-def _chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+def chunks(items: Sequence[int], size: int) -> Iterator[Sequence[int]]:
     return (items[start : start + size] for start in range(0, len(items), size))

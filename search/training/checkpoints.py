@@ -1,0 +1,71 @@
+"""Files that a long training goes on from: tensors and documents, each of a format and of settings that it names."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from converters.pytorch.state_dict import read_saved, write_saved
+from prototxt_gen.errors import FormatError
+from prototxt_gen.files import read_bytes, write_bytes
+from prototxt_gen.json_files import parse_json
+
+
+class Kept:
+    """A file of a training: `write` replaces it in one step, `read` gives what was written, None where there is none.
+
+    `settings` are JSON values, all that decides what the training comes to. A name that ends in .json is a JSON
+    document, any other a file of torch's, which may have tensors. FileError when the disk is full, for example.
+    """
+
+    def __init__(self, path: Path, kind: str, settings: Mapping[str, Any]) -> None:
+        self.path, self.kind = path, kind
+        self.settings = dict(settings)
+
+    def write(self, **values: Any) -> None:
+        document = {"format": self.kind, "settings": self.settings, **values}
+        if self.path.suffix == ".json":
+            write_bytes(self.path, json.dumps(document).encode())
+        else:
+            write_saved(document, self.path)
+
+    def read(self) -> dict[str, Any] | None:
+        """FormatError for a damaged file, and for one of other settings, which lists what differs."""
+        # What a writer left behind that was killed; this one's process is the only one that writes.
+        for left in self.path.parent.glob(f".{self.path.name}.*.part"):
+            with suppress(OSError):
+                left.unlink()
+        if not self.path.exists():
+            return None
+        found = read_kept(self.path, self.kind)
+        if told := differences(found["settings"], self.settings):
+            raise FormatError(f"{self.path}: begun with other settings: {'; '.join(told)}")
+        return found
+
+
+def read_kept(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
+    """The values in a file that `Kept` wrote, with its "settings", whatever they are. FormatError for any other."""
+    source = os.fspath(path)
+    if Path(path).suffix == ".json":
+        found = parse_json(read_bytes(path), source, f"a {kind!r}")
+    else:
+        found = read_saved(path, f"a {kind!r}")
+    told = found.get("format") if isinstance(found, dict) else type(found).__name__
+    if told != kind or not isinstance(found.get("settings"), dict):
+        raise FormatError(f"{source}: found format {told!r}, expected {kind!r} with its settings")
+    return dict(found)
+
+
+def differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:
+    """How settings differ from those that something was begun with, one line each."""
+    # As they are stored: a tuple is a list there.
+    asked = json.loads(json.dumps(asked))
+    return [
+        f"{name}: was {begun.get(name)}, is {asked.get(name)}"
+        for name in sorted({*begun, *asked})
+        if begun.get(name) != asked.get(name)
+    ]

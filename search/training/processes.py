@@ -1,0 +1,96 @@
+"""One training by several processes, as torchrun starts them: who takes what, and what they agree on.
+
+Each process trains on its share of a batch, and the gradients are averaged before a step, as in PyTorch's
+DistributedDataParallel. That exchanges the gradients of all parameters, though a step of a supernet uses a twelfth of
+them; here only those that the step used are exchanged.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from prototxt_gen.errors import CaffeError
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes of a training: this one's number, and how many there are. One alone exchanges nothing."""
+
+    rank: int = 0
+    size: int = 1
+
+    @property
+    def first(self) -> bool:
+        """Whether this process is the one that writes files and talks."""
+        return self.rank == 0
+
+    def average(self, parameters: Sequence[nn.Parameter], loss: Tensor) -> Tensor:
+        """Gives the parameters that have gradients the mean over all processes; gives the mean of the losses.
+
+        All processes must have gradients at the same parameters.
+        """
+        if self.size == 1:
+            return loss
+        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+        # One message for all: what a small network's many messages would cost is mostly their number.
+        flat = torch.cat([*(gradient.reshape(-1) for gradient in gradients), loss.detach().reshape(1)])
+        dist.all_reduce(flat)
+        flat /= self.size
+        *means, loss = flat.split([*(gradient.numel() for gradient in gradients), 1])
+        for gradient, mean in zip(gradients, means, strict=True):
+            gradient.copy_(mean.view_as(gradient))
+        return loss[0]
+
+    def total(self, numbers: Sequence[float], device: str = "cpu") -> list[float]:
+        """The sums over all processes."""
+        if self.size == 1:
+            return list(numbers)
+        sums = torch.tensor(numbers, dtype=torch.float64, device=device)
+        dist.all_reduce(sums)
+        return [float(number) for number in sums.tolist()]
+
+    def told(self, word: Any) -> Any:
+        """What the first process says; a CaffeError that it says is raised by all."""
+        if self.size > 1:
+            said = [word]
+            dist.broadcast_object_list(said)
+            word = said[0]
+        if isinstance(word, CaffeError):
+            raise word
+        return word
+
+
+ALONE = Group()
+
+
+@contextmanager
+def joined(device: str = "cpu") -> Iterator[tuple[Group, str]]:
+    """The processes that torchrun started this one with, and this one's device; without torchrun it is alone.
+
+    On a GPU each process of a machine has its own, and they speak by NCCL; otherwise by gloo. A process group that
+    is there already is used as it is.
+    """
+    here = torch.device(device)
+    started = "RANK" in os.environ and "WORLD_SIZE" in os.environ
+    if not dist.is_available() or not (dist.is_initialized() or started):
+        yield ALONE, device
+        return
+    if here.type == "cuda" and here.index is None:
+        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        torch.cuda.set_device(device)
+    begun = not dist.is_initialized()
+    if begun:
+        dist.init_process_group("nccl" if here.type == "cuda" else "gloo")
+    try:
+        yield Group(dist.get_rank(), dist.get_world_size()), device
+    finally:
+        if begun:
+            dist.destroy_process_group()
