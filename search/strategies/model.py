@@ -25,6 +25,9 @@ from search.strategies.normal import Floats, above_zero
 
 Singles = NDArray[np.float32]
 
+#: The number of a row that goes by none.
+UNKNOWN = -1
+
 #: Variance of a step's weight; of r, in units of the first; of noise, in units of the variance of what was told.
 STEPS = (0.03, 0.1, 0.3, 1.0, 3.0)
 ROUGHNESS = (0.0, 0.1, 0.4)
@@ -124,19 +127,33 @@ def _rounded(heights: Sequence[Floats]) -> list[Floats]:
 
 
 class Data(NamedTuple):
-    """What was told: (n, steps) and (n, columns) of the encoding, runs of each (n,)."""
+    """What was told: (n, steps) and (n, columns) of the encoding, runs of each (n,), and what number each goes by (n,).
+
+    The number is UNKNOWN where nobody gave one.
+    """
 
     steps: Singles
     columns: Floats
     runs: Floats
+    numbers: NDArray[np.intp]
 
     @classmethod
     def of(cls, encoding: Encoding, vectors: Vectors, costs: Floats, runs: NDArray[np.intp]) -> Data:
         """Candidates (n, length), their costs (n,) and numbers of runs (n,)."""
-        return cls(encoding.steps(vectors), encoding.columns(vectors, costs), runs.astype(np.float64))
+        steps, columns = encoding.steps(vectors), encoding.columns(vectors, costs)
+        return cls(steps, columns, runs.astype(np.float64), np.full(len(vectors), UNKNOWN))
 
-    def rows(self, places: NDArray[np.intp]) -> Data:
-        return Data(*(values[places] for values in self))
+    def rows(self, places: NDArray[np.intp] | slice) -> Data:
+        return Data(self.steps[places], self.columns[places], self.runs[places], self.numbers[places])
+
+    def joined(self, more: Data) -> Data:
+        """These rows, and behind them more."""
+        return Data(
+            np.concatenate([self.steps, more.steps]),
+            np.concatenate([self.columns, more.columns]),
+            np.concatenate([self.runs, more.runs]),
+            np.concatenate([self.numbers, more.numbers]),
+        )
 
 
 class Variances(NamedTuple):
@@ -172,7 +189,7 @@ class Model:
         far = max(0, len(targets) - NEAR) if self.process.any() else len(targets)
         # The precision of r and noise: of the far rows a diagonal, of the near ones a whole matrix.
         alone = 1 / (noise[:, :far] + self.process[:, None])
-        self.near = Data(*(values[far:] for values in data))
+        self.near = data.rows(slice(far, None))
         told = self.process[:, None, None] * encoding.likeness(self.near.steps, self.near.steps)
         places = np.arange(len(targets) - far)
         told[:, places, places] += noise[:, far:]
@@ -222,9 +239,8 @@ class Model:
     def extended(self, vectors: Vectors, costs: Floats) -> Model:
         """What this model were, had it been told its own means of more candidates: less is to be learned near them."""
         more = Data.of(self.encoding, vectors, costs, np.ones(len(vectors), dtype=np.intp))
-        data = Data(*(np.concatenate(both) for both in zip(self.data, more, strict=True)))
         targets = np.append(self.targets, self.weights @ self.predict(vectors, costs)[0])
-        return Model(self.encoding, data, targets, self.points, self)
+        return Model(self.encoding, self.data.joined(more), targets, self.points, self)
 
 
 def _with_sites(information: Floats, linear: Floats, sites: Sites) -> tuple[Floats, Floats]:
