@@ -34,6 +34,8 @@ OFTEN = 24
 SAMPLED = 500
 #: Candidates looked at in an ask before it climbs: spread over the space, evenly drawn, neighbours of the boundary.
 SPREAD, EVEN, NEIGHBOURS = 150, 500, 150
+#: Of so many boundary networks the neighbours are looked up together.
+TOGETHER = 12
 #: Evenly drawn ones where candidates are not listed: there neighbours lead everywhere.
 EVEN_UNLISTED = 60
 #: Evenly drawn ones where hardly any neighbours are candidates, as in tables of networks drawn from a larger space.
@@ -161,9 +163,13 @@ class Additive(Chooser):
 
         members = vectors[non_dominated(costs, means)]
         around = [vectors[:0]]
-        for place in rng.sample(range(len(members)), len(members)):
-            if sum(map(len, around)) < NEIGHBOURS:
-                around.append(self.candidates.neighbours(members[place]))
+        places = rng.sample(range(len(members)), len(members))
+        for first in range(0, len(places), TOGETHER):
+            for steps in self.candidates.neighbours_of(members[places[first : first + TOGETHER]]):
+                if sum(map(len, around)) < NEIGHBOURS:
+                    around.append(steps)
+            if sum(map(len, around)) >= NEIGHBOURS:
+                break
         listed = self.candidates.listed() is not None
         number = EVEN if listed else EVEN_UNLISTED
         even = self.candidates.sample(rng, number if sum(map(len, around)) >= NEIGHBOURS // 4 else SPARSE)
