@@ -20,8 +20,9 @@ import numpy as np
 from search.spaces.vectors import Vectors
 from search.strategies.candidates import Candidates
 from search.strategies.chooser import Chooser
+from search.strategies.familiar import Familiar
 from search.strategies.hypervolume import expected_gain, staircase
-from search.strategies.model import Choice, Data, Encoding, Model, Scale, chosen, fitted
+from search.strategies.model import Choice, Encoding, Model, Scale, chosen, fitted
 from search.strategies.normal import Floats
 from search.strategies.order import non_dominated
 
@@ -74,11 +75,14 @@ class Additive(Chooser):
         # What follows from the results, with the results that it follows from.
         self._choice: tuple[bytes, Choice] | None = None
         self._known: tuple[bytes, Model, Scale] | None = None
+        # The usual candidates, and behind them what was told.
+        self._familiar = Familiar(self._encoding, self._usual, self._usual_costs)
 
     def expected(self, vectors: Vectors) -> Floats | None:
         if len(self.results.vectors) < 2:
             return None
-        return self._accuracies(*self._model(), vectors, self.candidates.costs(vectors))
+        model, scale = self._model()
+        return _accuracies(model, scale, model.predict(vectors, self.candidates.costs(vectors)))
 
     def ask(self, number: int, training: Vectors) -> Vectors:
         training = np.asarray(training, dtype=np.uint8).reshape(-1, self.candidates.length)
@@ -113,7 +117,7 @@ class Additive(Chooser):
         accuracies, runs, spread = told.accuracies, told.runs, told.spread()
         key = told.vectors.tobytes() + accuracies.tobytes() + runs.tobytes()
         if self._known is None or self._known[0] != key:
-            data = Data.of(encoding, told.vectors, told.costs, runs)
+            data = self._acquainted().data.rows(slice(len(self._usual), None))._replace(runs=runs.astype(np.float64))
             # The grid's points follow from the results up to the last fourth one, however they were told.
             count = len(runs) if len(runs) <= OFTEN else len(runs) - len(runs) % 4
             first = told.vectors[:count].tobytes() + accuracies[:count].tobytes() + runs[:count].tobytes()
@@ -125,22 +129,32 @@ class Additive(Chooser):
             self._known = key, fitted(encoding, data, accuracies, choice), choice.scale
         return self._known[1], self._known[2]
 
-    @staticmethod
-    def _accuracies(model: Model, scale: Scale, vectors: Vectors, costs: Floats) -> Floats:
-        means, deviations = scale.logs(*model.predict(vectors, costs))
-        return np.asarray(1 - scale.floor - model.weights @ np.exp(means + np.square(deviations) / 2))
+    def _acquainted(self) -> Familiar:
+        """The usual candidates and all that were told."""
+        told, usual = self.results.vectors, len(self._usual)
+        known = self._familiar.vectors[usual:]
+        if not np.array_equal(known, told[: len(known)]):
+            # Not what was told before, and more.
+            self._familiar, known = Familiar(self._encoding, self._usual, self._usual_costs), told[:0]
+        if len(known) < len(told):
+            self._familiar.add(told[len(known) :], self.results.costs[len(known) :])
+        return self._familiar
 
     def _promising(self, running: Vectors, taken: set[bytes]) -> Vectors | None:
         """The candidate with the largest gain of those that sampling and climbing find; None where they find none."""
         rng = random.Random(f"{self.seed} {len(taken)}")
         model, scale = self._model()
-        vectors, costs = self.results.vectors, self.results.costs
+        familiar = self._acquainted()
+        vectors, costs = np.vstack([self.results.vectors, running]), self.results.costs
         if len(running):
-            their = self.candidates.costs(running)
-            model = model.extended(running, their)
-            vectors, costs = np.vstack([vectors, running]), np.append(costs, their)
-        means = self._accuracies(model, scale, vectors, costs)
-        poor = float(np.quantile(self._accuracies(model, scale, self._usual, self._usual_costs), POOR))
+            model = model.extended(running, self.candidates.costs(running))
+            costs = np.append(costs, self.candidates.costs(running))
+        likeness = familiar.likeness(model.near) if model.process.any() else None
+        means = _accuracies(model, scale, model.predicted(familiar.data.columns, likeness))
+        poor = float(np.quantile(means[: len(self._usual)], POOR))
+        means = means[len(self._usual) :]
+        if len(running):
+            means = np.append(means, _accuracies(model, scale, model.predict(running, costs[-len(running) :])))
         most = max(self._most, float(costs.max()))
         goal = Goal(model, scale, staircase(costs, means, (most, poor)))
         looked = _Looked(self.candidates, goal, most, taken)
@@ -166,6 +180,12 @@ class Additive(Chooser):
             climbers = list({row.tobytes(): (gain, row) for gain, row in higher}.values())
         found = looked.best(1)
         return found[0][1] if found else None
+
+
+def _accuracies(model: Model, scale: Scale, targets: tuple[Floats, Floats]) -> Floats:
+    """The accuracies (m,) that are expected where the model says these means and deviations (k, m) of targets."""
+    means, deviations = scale.logs(*targets)
+    return np.asarray(1 - scale.floor - model.weights @ np.exp(means + np.square(deviations) / 2))
 
 
 class _Looked:
