@@ -16,6 +16,7 @@ import random
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.spaces.vectors import Vectors
 from search.strategies.candidates import Candidates
@@ -24,6 +25,7 @@ from search.strategies.hypervolume import expected_gain, staircase
 from search.strategies.model import Choice, Data, Encoding, Model, Scale, chosen, fitted
 from search.strategies.normal import Floats
 from search.strategies.order import non_dominated
+from search.strategies.spread import USUAL_SPREAD
 
 #: So many are trained before the model chooses; so many more are at hand as long as fewer than two results are known.
 START, MORE = 3, 24
@@ -78,7 +80,23 @@ class Additive(Chooser):
     def expected(self, vectors: Vectors) -> Floats | None:
         if len(self.results.vectors) < 2:
             return None
-        return self._accuracies(*self._model(), vectors, self.candidates.costs(vectors))
+        model, scale = self._model()
+        expected = self._accuracies(model, scale, vectors, self.candidates.costs(vectors))
+        places = self.results.places(vectors)
+        trained = np.flatnonzero(places >= 0)
+        if len(trained):
+            expected[trained] = self._of_trained(places[trained])
+        return expected
+
+    def _of_trained(self, places: NDArray[np.intp]) -> Floats:
+        """What is expected of trained candidates, rows (n,) of the results: nearer to what they came to."""
+        told, (model, scale) = self.results, self._model()
+        accuracies, share = told.accuracies[places], told.error_spread()
+        spread = scale.spread(accuracies, USUAL_SPREAD if share is None else share * (1 - accuracies))
+        predicted = model.predict(told.vectors[places], told.costs[places])
+        targets, runs = scale.targets(accuracies), told.runs[places].astype(np.float64)
+        means, deviations = scale.logs(*model.told(predicted, targets, runs, spread))
+        return np.asarray(1 - scale.floor - model.weights @ np.exp(means + np.square(deviations) / 2))
 
     def ask(self, number: int, training: Vectors) -> Vectors:
         training = np.asarray(training, dtype=np.uint8).reshape(-1, self.candidates.length)
@@ -110,7 +128,7 @@ class Additive(Chooser):
 
     def _model(self) -> tuple[Model, Scale]:
         told, encoding = self.results, self._encoding
-        accuracies, runs, spread = told.accuracies, told.runs, told.spread()
+        accuracies, runs, spread = told.accuracies, told.runs, told.error_spread()
         key = told.vectors.tobytes() + accuracies.tobytes() + runs.tobytes()
         if self._known is None or self._known[0] != key:
             data = Data.of(encoding, told.vectors, told.costs, runs)
