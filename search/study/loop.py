@@ -19,7 +19,7 @@ from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FormatError
 from search.costs import Limits, checked_limits
 from search.latency import LatencyTable
-from search.spaces import DecoderSpace, Space
+from search.spaces import Space
 from search.strategies.ending import Ending
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.registry import chooser
@@ -38,7 +38,7 @@ from search.study.trainings import Known
 from search.study.working import Worker
 from search.training.dataset import Dataset
 from search.training.schedule import Schedule
-from search.training.trainer import Trainer, Training, as_trainer
+from search.training.trainer import Trainer, Training, trainer_for
 
 # Parts as well known as this order networks well, and take a fraction of a search's time.
 SPREAD, BUDGET = 0.02, 120.0
@@ -73,7 +73,7 @@ def run_search(
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
     `data` are images to train on with our own training and `schedule`, or a function of the user's that trains a
-    network (see search/training/trainer.py).
+    network (see search/training/trainer.py). From images our training subtracts the mean of the space's family.
 
     Latency. `engine`, or its name, runs the blocks to be measured, PyTorch by default. With a `table`, of another
     device say, nothing is measured: UnsupportedError lists the parts of the space that it lacks. `interval` is in
@@ -108,8 +108,7 @@ def run_search(
     if seeds < 1:
         raise ArchitectureError(f"seeds: found {seeds}, expected at least 1")
     chooser(strategy)
-    trainer = as_trainer(data, schedule, device, ending.looks if ending else ())
-    _check_classes(space, trainer)
+    trainer = trainer_for(space, data, schedule, device, ending.looks if ending else ())
     checked_limits(limits, space)  # before the first block is measured
     folder = Path(out)
     address = storage or folder / STUDY
@@ -163,8 +162,8 @@ def run_worker(
     stored = join_study(storage, study)
     question = Question.of(stored.settings, stored.database.name)
     table = _table(stored)
-    trainer = as_trainer(data, question.schedule, device, question.ending.looks if question.ending else ())
-    _check_classes(question.space, trainer)
+    looks = question.ending.looks if question.ending else ()
+    trainer = trainer_for(question.space, data, question.schedule, device, looks)
     own = trainer.settings
     if found := differences({name: stored.settings.get(name) for name in own}, own):
         raise FormatError(f"{stored.database.name}: the search was begun with other settings: {'; '.join(found)}")
@@ -228,15 +227,6 @@ def _worked(
     finally:
         study.close()
     return follower.search
-
-
-def _check_classes(space: Space, trainer: Trainer) -> None:
-    if trainer.classes is not None and space.classes != trainer.classes:
-        raise ArchitectureError(f"space {space}: {space.classes} classes, the images have {trainer.classes}")
-    scenes = isinstance(space, DecoderSpace)
-    if trainer.per_pixel not in (None, scenes):
-        words = {True: "a class to each pixel", False: "one class to each image"}
-        raise ArchitectureError(f"space {space}: its networks give {words[scenes]}, the data {words[not scenes]}")
 
 
 def _measured(
