@@ -17,9 +17,9 @@ from typing import Any
 from converters.engines import Engine, as_engine
 from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FormatError
-from search.costs import Limits, checked_limits
+from search.costs import ENERGY, Limits, checked_limits
 from search.latency import LatencyTable
-from search.spaces import DecoderSpace, Space
+from search.spaces import Space
 from search.strategies.ending import Ending
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.registry import chooser
@@ -39,7 +39,7 @@ from search.study.working import Worker
 from search.training.checkpoints import differences
 from search.training.dataset import Dataset
 from search.training.schedule import Schedule
-from search.training.trainer import Trainer, Training, as_trainer
+from search.training.trainer import Trainer, Training, trainer_for
 
 # Parts as well known as this order networks well, and take a fraction of a search's time.
 SPREAD, BUDGET = 0.02, 120.0
@@ -74,13 +74,13 @@ def run_search(
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
     `data` are images to train on with our own training and `schedule`, or a function of the user's that trains a
-    network (see search/training/trainer.py).
+    network (see search/training/trainer.py). From images our training subtracts the mean of the space's family.
 
     Latency. `engine`, or its name, runs the blocks to be measured, PyTorch by default. With a `table`, of another
     device say, nothing is measured: UnsupportedError lists the parts of the space that it lacks. `interval` is in
     milliseconds of the table's prediction, or a function that gives it for the table once that is measured. `limits`
-    leave out networks by their "multiply-adds", "parameters" or "memory" (the peak of activations in bytes, see
-    search/costs.py): the most that one may have, or (least, most).
+    leave out networks by their "multiply-adds", "parameters", "memory" (the peak of activations in bytes) or "energy"
+    (mJ a run, where the table has energies), see search/costs.py: the most that one may have, or (least, most).
 
     Training. `device` is where PyTorch trains: UnsupportedError when it cannot train there. Each candidate is trained
     with so many `seeds`, and counts with the mean. `known` are results to begin with (see search/study/known.py); those
@@ -109,12 +109,11 @@ def run_search(
     if seeds < 1:
         raise ArchitectureError(f"seeds: found {seeds}, expected at least 1")
     chooser(strategy)
-    trainer = as_trainer(data, schedule, device, ending.looks if ending else ())
-    _check_classes(space, trainer)
-    checked_limits(limits, space)  # before the first block is measured
+    trainer = trainer_for(space, data, schedule, device, ending.looks if ending else ())
     folder = Path(out)
     address = storage or folder / STUDY
     address_of(address)
+    _check_limits(limits, space, table, folder, storage, study)
     with held(folder):
         with beginning(folder):
             used = table or _measured(space, engine, folder, storage, study, progress)
@@ -164,8 +163,8 @@ def run_worker(
     stored = join_study(storage, study)
     question = Question.of(stored.settings, stored.database.name)
     table = _table(stored)
-    trainer = as_trainer(data, question.schedule, device, question.ending.looks if question.ending else ())
-    _check_classes(question.space, trainer)
+    looks = question.ending.looks if question.ending else ()
+    trainer = trainer_for(question.space, data, question.schedule, device, looks)
     own = trainer.settings
     if found := differences({name: stored.settings.get(name) for name in own}, own):
         raise FormatError(f"{stored.database.name}: the search was begun with other settings: {'; '.join(found)}")
@@ -192,6 +191,23 @@ def read_question(storage: str | os.PathLike[str], study: str = NAME, wait: floa
         return Question.of(stored.settings, stored.database.name)
     finally:
         stored.close()
+
+
+def _check_limits(
+    limits: Limits | None,
+    space: Space,
+    table: LatencyTable | None,
+    folder: Path,
+    storage: str | None,
+    study: str,
+) -> None:
+    """Before the first block is measured: what is measured has no energies, a table that is there may have."""
+    asked = dict(limits or {})
+    if table is None and ENERGY in asked:
+        there = (folder / LATENCY_TABLE).exists() or (storage is not None and has_study(storage, study))
+        if there:
+            del asked[ENERGY]
+    checked_limits(asked, space, table)
 
 
 def _worked(
@@ -229,15 +245,6 @@ def _worked(
     finally:
         study.close()
     return follower.search
-
-
-def _check_classes(space: Space, trainer: Trainer) -> None:
-    if trainer.classes is not None and space.classes != trainer.classes:
-        raise ArchitectureError(f"space {space}: {space.classes} classes, the images have {trainer.classes}")
-    scenes = isinstance(space, DecoderSpace)
-    if trainer.per_pixel not in (None, scenes):
-        words = {True: "a class to each pixel", False: "one class to each image"}
-        raise ArchitectureError(f"space {space}: its networks give {words[scenes]}, the data {words[not scenes]}")
 
 
 def _measured(

@@ -19,7 +19,7 @@ from prototxt_gen.architectures.kinds import FAMILIES, IMAGE_SCALE
 from prototxt_gen.errors import UnsupportedError
 from search.training.augmentation import Augmentation, Box
 
-# The networks of a search are of the DF family, and so is what their generated data layers do to an image.
+#: What is subtracted unless something else is said. A search says what its networks' own data layers subtract.
 MEAN_BGR = FAMILIES["df"].mean
 
 # Which images, and random numbers for mirror and crop (None: the centre, unmirrored) -> (n, 3, H, W) float32.
@@ -60,6 +60,9 @@ class Examples(Protocol):
     def mean(self) -> Sequence[float]:
         """What is subtracted from pixels: B, G, R."""
 
+    def with_mean(self, mean: Sequence[float]) -> Examples:
+        """The same with another mean."""
+
     def __len__(self) -> int:
         """How many there are."""
 
@@ -81,16 +84,16 @@ class Split:
     """Images with one label each: labels (n,) int64, and a function that gives some of them, preprocessed.
 
     `pixels` gives them before preprocessing, for other augmentation than the plain one and for devices that preprocess
-    faster.
+    faster. `mean` (B, G, R) is what `images` has subtracted and what is to be subtracted from `pixels`.
     """
 
     labels: torch.Tensor
     images: Images
     pixels: Pixels | None = None
+    mean: tuple[float, ...] = MEAN_BGR
 
     at_once: ClassVar[int] = 100
     per_pixel: ClassVar[bool] = False
-    mean: ClassVar[Sequence[float]] = MEAN_BGR
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -99,6 +102,13 @@ class Split:
         kept = list(indices)
         pixels = self.pixels and partial(_pixels_of, self.pixels, kept)
         return replace(self, labels=self.labels[kept], images=partial(_images_of, self.images, kept), pixels=pixels)
+
+    def with_mean(self, mean: Sequence[float]) -> Split:
+        if tuple(mean) == self.mean:
+            return self
+        offset = torch.tensor(self.mean, dtype=torch.float64) - torch.tensor(mean, dtype=torch.float64)
+        moved = partial(_moved, self.images, (offset * IMAGE_SCALE).float().view(1, 3, 1, 1))
+        return replace(self, images=moved, mean=tuple(mean))
 
     def read(self, indices: Sequence[int], rng: random.Random | None, augmentation: Augmentation) -> Batch:
         """UnsupportedError where images are asked for augmented, which are at hand preprocessed alone."""
@@ -138,6 +148,10 @@ class Dataset:
     held_out: Examples
     mirrored: bool = False
 
+    def with_mean(self, mean: Sequence[float]) -> Dataset:
+        """The same images less another mean (B, G, R): networks of some families take others (see kinds.py)."""
+        return replace(self, train=self.train.with_mean(mean), held_out=self.held_out.with_mean(mean))
+
 
 def preprocess(pixels: NDArray[np.uint8], mean: Sequence[float] = MEAN_BGR) -> torch.Tensor:
     """RGB pixels (n, H, W, 3) as the train_val networks' data layers give them: (n, 3, H, W) float32."""
@@ -152,6 +166,10 @@ def _pixels_of(
     pixels: Pixels, kept: list[int], indices: Sequence[int], rng: random.Random | None, augmentation: Augmentation
 ) -> NDArray[np.uint8]:
     return pixels([kept[index] for index in indices], rng, augmentation)
+
+
+def _moved(images: Images, offset: torch.Tensor, indices: Sequence[int], rng: random.Random | None) -> torch.Tensor:
+    return images(indices, rng) + offset
 
 
 def on_device(inputs: torch.Tensor, mean: Sequence[float], device: str, layout: torch.memory_format) -> torch.Tensor:

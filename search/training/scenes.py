@@ -26,8 +26,6 @@ from search.training.augmentation import Augmentation, jittered
 from search.training.dataset import Batch, Dataset, resized
 
 MEAN_BGR = FAMILIES["df"].scene_mean
-# What stands where a scene does not fill the input: the whole numbers nearest to the mean, in RGB.
-OUTSIDE = tuple(round(value) for value in reversed(MEAN_BGR))
 
 
 def cityscapes(
@@ -55,23 +53,29 @@ def cityscapes(
 
 @dataclass(frozen=True)
 class Scenes:
-    """Scenes and their label files, brought to `size` (height, width), of so many classes."""
+    """Scenes and their label files, brought to `size` (height, width), of so many classes.
+
+    `mean` (B, G, R) is what is to be subtracted from their pixels.
+    """
 
     frames: tuple[Frame, ...] = field(repr=False)
     size: tuple[int, int]
     classes: int
     ids: Ids = "label"
+    mean: tuple[float, ...] = MEAN_BGR
 
     # The scores of one are 160 MB at Cityscapes' own size.
     at_once: ClassVar[int] = 1
     per_pixel: ClassVar[bool] = True
-    mean: ClassVar[Sequence[float]] = MEAN_BGR
 
     def __len__(self) -> int:
         return len(self.frames)
 
     def some(self, indices: Sequence[int]) -> Scenes:
         return replace(self, frames=tuple(self.frames[index] for index in indices))
+
+    def with_mean(self, mean: Sequence[float]) -> Scenes:
+        return replace(self, mean=tuple(mean))
 
     def read(self, indices: Sequence[int], rng: random.Random | None, augmentation: Augmentation) -> Batch:
         """To train, label maps (n, height, width) uint8 in the input's size; to measure, each in its file's own."""
@@ -124,7 +128,7 @@ class Scenes:
             return resized(image, self.size[::-1]), labels
         least, most = augmentation.scales
         factor = math.exp(rng.uniform(math.log(least), math.log(most)))
-        pixels, targets = scaled(image, labels, self.size, factor, rng.random(), rng.random())
+        pixels, targets = scaled(image, labels, self.size, factor, rng.random(), rng.random(), self.mean)
         if rng.random() < 0.5 and augmentation.mirror:
             pixels, targets = pixels[:, ::-1], targets[:, ::-1]
         if augmentation.jitter:
@@ -133,12 +137,19 @@ class Scenes:
 
 
 def scaled(
-    image: Image.Image, labels: NDArray[np.uint8], size: tuple[int, int], factor: float, across: float, down: float
+    image: Image.Image,
+    labels: NDArray[np.uint8],
+    size: tuple[int, int],
+    factor: float,
+    across: float,
+    down: float,
+    mean: Sequence[float] = MEAN_BGR,
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """A scene that fills `size` (height, width) `factor` times in each direction, and its labels, of that size.
 
-    Where it is larger a part is cut out, where it is smaller it stands before the mean colour, whose labels are
-    IGNORED. `across` and `down` in 0..1 place either. Labels are the nearest ones, colours are interpolated.
+    Where it is larger a part is cut out, where it is smaller it stands before the whole numbers nearest to `mean`
+    (B, G, R), whose labels are IGNORED. `across` and `down` in 0..1 place either. Labels are the nearest ones, colours
+    are interpolated.
     """
     height, width = size
     if factor >= 1:
@@ -151,7 +162,7 @@ def scaled(
     left, top = round(across * (width - inner[0])), round(down * (height - inner[1]))
     place = slice(top, top + inner[1]), slice(left, left + inner[0])
     pixels = np.empty((height, width, 3), np.uint8)
-    pixels[:] = OUTSIDE
+    pixels[:] = [round(value) for value in reversed(mean)]
     pixels[place] = resized(image, inner)
     targets = np.full((height, width), IGNORED, np.uint8)
     targets[place] = np.asarray(Image.fromarray(labels).resize(inner, Image.Resampling.NEAREST))

@@ -21,9 +21,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from converters.weights import Weights
-from prototxt_gen.errors import TrainingError
+from prototxt_gen.architectures import Decoder
+from prototxt_gen.errors import ArchitectureError, TrainingError
 from prototxt_gen.proto import NetParameter
-from search.training.dataset import Dataset
+from search.spaces import DecoderSpace, Space
+from search.training.dataset import MEAN_BGR, Dataset
+from search.training.scenes import MEAN_BGR as SCENE_MEAN_BGR
 from search.training.schedule import Schedule
 from search.training.training import check_device, train
 
@@ -79,7 +82,14 @@ class DatasetTrainer:
 
     @property
     def settings(self) -> dict[str, Any]:
-        return {"data": self.data.identity, **self.schedule.settings()}
+        # Studies begun before a family could say its own mean had these, and go on.
+        usual = SCENE_MEAN_BGR if self.per_pixel else MEAN_BGR
+        mean = tuple(self.data.train.mean)
+        return {
+            "data": self.data.identity,
+            **({} if mean == usual else {"mean": list(mean)}),
+            **self.schedule.settings(),
+        }
 
     @property
     def classes(self) -> int:
@@ -131,6 +141,36 @@ def trainer_of(data: Dataset, schedule: Schedule, device: str = "cpu", looks: Se
     """Our own training of a dataset. UnsupportedError when PyTorch cannot train on the device."""
     check_device(device)
     return DatasetTrainer(data, schedule, device, looks)
+
+
+def trainer_for(
+    space: Space,
+    data: Dataset | Callable[..., Training | float],
+    schedule: Schedule,
+    device: str = "cpu",
+    looks: Sequence[float] = (),
+) -> Trainer:
+    """As `as_trainer`, for the networks of a space: of a dataset's images the mean is subtracted that these take.
+
+    It is the one in their train_val prototxts. ArchitectureError when the data have other classes than the space, or
+    labels of another kind.
+    """
+    if isinstance(data, Dataset):
+        data = data.with_mean(mean_of(space))
+    trainer = as_trainer(data, schedule, device, looks)
+    if trainer.classes is not None and space.classes != trainer.classes:
+        raise ArchitectureError(f"space {space}: {space.classes} classes, the images have {trainer.classes}")
+    scenes = isinstance(space, DecoderSpace)
+    if trainer.per_pixel not in (None, scenes):
+        words = {True: "a class to each pixel", False: "one class to each image"}
+        raise ArchitectureError(f"space {space}: its networks give {words[scenes]}, the data {words[not scenes]}")
+    return trainer
+
+
+def mean_of(space: Space) -> tuple[float, float, float]:
+    """What is subtracted from images, B, G, R, before a network of the space takes them: its family says it."""
+    first = space.at(0)
+    return first.backbone.traits.scene_mean if isinstance(first, Decoder) else first.traits.mean
 
 
 def as_trainer(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
 import re
+import runpy
 import shlex
 import subprocess
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -76,3 +81,45 @@ def test_every_document_of_kubernetes_says_what_it_is():
 def test_links_lead_somewhere():
     for target in re.findall(r"\]\(([^)#:]+)\)", PAGE.read_text("utf-8")):
         assert (PAGE.parent / target).exists(), target
+
+
+def test_the_program_with_a_training_of_ones_own_runs_as_one_search(tmp_path, monkeypatch):
+    """`begin` and `work`, each a process: both train, and no candidate is trained twice."""
+    from search import parse_space
+    from tests.search.study.quick import table
+
+    (program,) = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    program = program.replace("postgresql://me@db/search", f"sqlite:///{tmp_path / 'study.db'}")
+    (tmp_path / "search_mine.py").write_text(program.replace("trials=500", "trials=6"))
+    (code,) = re.findall(r'parse_space\("(.*)"\)', program)
+    table(parse_space(code)).save(tmp_path / "jetson.json")
+    monkeypatch.chdir(tmp_path)
+    # Forked, since importing all anew takes seconds.
+    context = multiprocessing.get_context("fork")
+    there, together, begun = context.Event(), context.Barrier(2), []
+
+    def train(net):
+        if not begun:
+            there.set()
+            together.wait(60)
+        begun.append(net.name)
+        with (tmp_path / "log").open("a") as log:
+            log.write(f"{net.name} {os.getpid()}\n")
+        return 0.5 + len(net.name) / 1000
+
+    monkeypatch.setitem(sys.modules, "own_training", SimpleNamespace(train=train))
+
+    def run(word):
+        sys.argv = ["search_mine.py", word]
+        runpy.run_path(str(tmp_path / "search_mine.py"))
+
+    processes = [context.Process(target=run, args=(word,)) for word in ("begin", "work")]
+    processes[0].start()
+    assert there.wait(60)
+    processes[1].start()
+    for process in processes:
+        process.join(120)
+    assert [process.exitcode for process in processes] == [0, 0]
+    trained, by = zip(*(line.split() for line in (tmp_path / "log").read_text().splitlines()), strict=True)
+    assert len(trained) == len(set(trained)) == 6 and len(set(by)) == 2
+    assert (tmp_path / "runs" / "mine" / "boundary.json").exists()

@@ -4,11 +4,15 @@ import numpy as np
 import pytest
 import torch
 
+from prototxt_gen.architectures import Pyramid, parse_backbone
 from prototxt_gen.errors import CaffeError, TrainingError, UnsupportedError
 from prototxt_gen.generator.networks import generate
-from search.training.dataset import Dataset, Split
+from search.spaces import DecoderSpace, parse_space
+from search.training.augmentation import Augmentation
+from search.training.dataset import Dataset, Split, on_device, preprocess
+from search.training.scenes import Scenes
 from search.training.schedule import Schedule
-from search.training.trainer import EndedEarly, Training, as_trainer, trainer_of
+from search.training.trainer import EndedEarly, Training, as_trainer, mean_of, trainer_for, trainer_of
 from search.training.training import evaluate, train
 
 NET = generate("s4-8_b8_c2", input_shape=(1, 3, 16, 16))
@@ -135,3 +139,44 @@ def test_the_accuracy_is_that_of_the_weights():
 
     accuracy, weights = trainer_of(DATA, SCHEDULE)(NET, 0, silent)
     assert evaluate(to_torch(NET, weights), DATA.held_out) == accuracy
+
+
+def decoders(trunk: str) -> DecoderSpace:
+    return DecoderSpace(parse_backbone(trunk), ((8,), (8,), (8,)), 2, pyramid=Pyramid(4, 8), input_shape=(1, 3, 32, 64))
+
+
+@pytest.mark.parametrize(
+    ("space", "differs"),
+    [
+        (parse_space("s4-8_b1-2_w8-16_c2_i3x16x16"), False),
+        (parse_space("t4-8_u1-2_w8-16_c2_i3x16x16"), True),
+        (parse_space("r8_v1-2_w8-16_c2_i3x16x16"), False),
+        (decoders("s4-8_b8_b16_b16_c2"), False),
+        (decoders("t4-8_u8_u16_u16_c2"), True),
+    ],
+    ids=str,
+)
+def test_networks_are_trained_on_what_their_own_data_layers_would_give(space, differs):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, *space.input_shape[2:], 3)).astype(np.uint8)
+    labels = torch.arange(4) % 2
+    train_val = generate(space.at(0), form="train_val", input_shape=(4, *space.input_shape[1:]))
+    (mean,) = {tuple(one.transform_param.mean_value) for one in train_val.layer if one.transform_param.mean_value}
+    expected = preprocess(pixels, mean)
+    if isinstance(space, DecoderSpace):
+        part = Scenes((), space.input_shape[2:], 2)
+        examples = trainer_for(space, Dataset("scenes", ("0", "1"), part, part), SCHEDULE).data.train
+        made = on_device(torch.from_numpy(pixels), examples.mean, "cpu", torch.contiguous_format)
+        assert torch.allclose(made, expected, atol=1e-6, rtol=0)
+    else:
+        at_hand = Split(labels, lambda indices, rng: preprocess(pixels[list(indices)]))
+        to_preprocess = Split(labels, at_hand.images, lambda indices, rng, augmentation: pixels[list(indices)])
+        for part in (at_hand, to_preprocess):
+            trainer = trainer_for(space, Dataset("images", ("0", "1"), part, part), SCHEDULE)
+            for examples in (trainer.data.train, trainer.data.held_out):
+                read = examples.read(range(4), None, Augmentation()).inputs
+                made = on_device(read, examples.mean, "cpu", torch.contiguous_format)
+                assert torch.allclose(made, expected, atol=1e-6, rtol=0)
+                assert torch.allclose(examples.images(range(4), None), expected, atol=1e-6, rtol=0)
+    settings = trainer_for(space, Dataset("images", ("0", "1"), part, part), SCHEDULE).settings
+    # So a study that was begun with another mean is not gone on with.
+    assert settings.get("mean") == (list(mean_of(space)) if differs else None)
