@@ -166,11 +166,11 @@ class Knapsack:
         if not choices:
             if missed < np.inf:
                 raise UnsupportedError(
-                    f"limits of {len(left)} costs: found no choice within them all among {MOST_LABELS:,} that were followed"
+                    f"limits of {len(left)} costs: found no choice within all, and followed no more than {MOST_LABELS:,}"
                 )
             return None
-        numbers = tuple(int(kept[number]) for kept, number in zip(self._kept, choices, strict=True))
-        return Solution(numbers, best, max(0.0, best - missed))
+        chosen = tuple(int(kept[number]) for kept, number in zip(self._kept, choices, strict=True))
+        return Solution(chosen, best, max(0.0, best - missed))
 
 
 def _unbeaten(losses: Floats, costs: Integers) -> Integers:
