@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,6 +77,12 @@ def predictor(
 
 def placed_parts(space: Space, merged: bool = True) -> dict[Any, Part]:
     """The part of every piece of a space (see `Space.pieces`), cut from networks of the space, type by type."""
+    return dict(_placed_parts(space, merged))
+
+
+# A space of thousands of pieces takes seconds, and every cost of it asks for them.
+@lru_cache(maxsize=8)
+def _placed_parts(space: Space, merged: bool) -> dict[Any, Part]:
     first = space.vector_at(0)
     cut = parts(space.decode(first), space.input_shape, merged)
     found = {piece: cut[space.index_of(piece, 0, first)] for piece in space.common}
