@@ -30,7 +30,8 @@ NAMES = {
     "search": """
         BackboneSpace Dataset DecoderSpace Ending KnownResult LatencyTable Overview PartialOrderPruning
         PonasLayer PonasSpace Schedule Training boundary_table cityscapes counts_line digits glyphs
-        image_folder load_data next_networks parse_space publish read_known read_question run_search run_worker write_report
+        image_folder load_data next_networks parse_space publish read_known read_question run_search
+        run_worker write_report
     """,
     "caffe_zoo": """
         Card Preprocessing WeightsFile card classify create_model list_models load_network segment

@@ -8,10 +8,14 @@ from search.spaces import documents, packaged_names, parse_space, read_space
 PAGE = Path(__file__).parents[1] / "docs" / "spaces.md"
 
 
-def test_the_file_is_a_space(tmp_path):
-    (text,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    (tmp_path / "space.yaml").write_text(text)
-    assert read_space(tmp_path / "space.yaml").count() > 1000
+def test_the_files_are_spaces(tmp_path):
+    texts = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    spaces = []
+    for text in texts:
+        (tmp_path / "space.yaml").write_text(text)
+        spaces.append(read_space(tmp_path / "space.yaml"))
+    assert [space.count() > 1000 for space in spaces] == [True, True]
+    assert f"The space of the file above is `{spaces[1]}`." in PAGE.read_text()
 
 
 def test_codes_of_whole_spaces():
@@ -29,4 +33,5 @@ def test_the_table_of_the_package():
 def test_all_fields_are_told_of():
     told = set(re.findall(r"`(?:…|[a-z_]+\.)?([a-z_]+)`", PAGE.read_text()))
     fields = {*documents._FILE, *documents._BACKBONE, *documents._DECODER, *documents._STAGE, *documents._PYRAMID}
+    fields |= {*documents._PONAS, *documents._LAYER, *documents._COMBINED}
     assert fields - told == {"decoder"} - told

@@ -4,8 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from prototxt_gen.architectures import FAMILIES, Unit
 from prototxt_gen.errors import ArchitectureError
-from search.spaces import BackboneSpace, parse_space
+from search.spaces import BackboneSpace, PonasLayer, PonasSpace, parse_space
+from search.spaces.codes import parse_candidates
+from search.spaces.ponas import candidates_of, spell_candidates
 
 
 @given(
@@ -21,6 +24,59 @@ def test_codes_and_places_round_trip(depths, widths, data):
     assert parse_space(str(space)) == space
     place = data.draw(st.integers(0, space.count() - 1))
     assert space.at(place) in space
+
+
+UNITS = st.builds(Unit, st.sampled_from((3, 5, 7)), st.integers(1, 6), st.just(0), st.booleans()) | st.builds(
+    # On no number of channels that is drawn here the inner width of an expansion.
+    Unit,
+    st.sampled_from((3, 5)),
+    st.just(0),
+    st.sampled_from((101, 103)),
+    st.booleans(),
+)
+LISTS = st.lists(UNITS, min_size=1, max_size=7, unique=True).map(tuple) | st.builds(
+    candidates_of,
+    *(
+        st.lists(values, min_size=1, max_size=3, unique=True)
+        for values in (st.integers(1, 8), st.sampled_from((3, 5, 7, 9)))
+    ),
+    st.lists(st.booleans(), min_size=1, max_size=2, unique=True),
+)
+
+
+@given(
+    layers=st.lists(st.tuples(st.integers(0, 20), st.sampled_from((1, 2)), LISTS), min_size=1, max_size=6),
+    stem=st.lists(st.integers(4, 16), min_size=1, max_size=2),
+    head=st.none() | st.integers(1, 99),
+    family=st.sampled_from([name for name in FAMILIES if name != "resnet"]),
+    data=st.data(),
+)
+def test_codes_and_places_of_ponas_round_trip(layers, stem, head, family, data):
+    width, made = 8, [PonasLayer(8, 2, candidates_of((1, 2), (3,)))]
+    for wider, stride, candidates in layers:
+        width += wider
+        made += [PonasLayer(width, stride, candidates), PonasLayer(width, 1, candidates)]
+    space = PonasSpace(tuple(made), tuple(stem), 10, (1, 3, 64, 32), family, head)
+    assert parse_space(str(space)) == space and str(parse_space(str(space))) == str(space)
+    place = data.draw(st.integers(0, space.count() - 1))
+    architecture = space.at(place)
+    assert space.rank(architecture) == place and space.of_choices(space.choices_of(architecture)) == architecture
+
+
+@pytest.mark.parametrize(
+    ("candidates", "text"),
+    [
+        (candidates_of(), "e3-6k3-5-7q0-1"),
+        (candidates_of((6,), (5,), (True,)), "k5e6q"),
+        (candidates_of((3, 6), (5,), (True,)), "k5e3-6q"),
+        (candidates_of((3,), (5, 3), (True, False)), "k5-3e3q1-0"),
+        (candidates_of()[:11], "e3.e3q.k5e3.k5e3q.k7e3.k7e3q.e6.e6q.k5e6.k5e6q.k7e6"),
+        ((Unit(3, 3), Unit(3, 6), Unit(5, 3), Unit(5, 6)), "k3-5e3-6"),
+        ((Unit(3, 3), Unit(3, 0, 48)), "e3.h48"),
+    ],
+)
+def test_candidates_are_spelled_in_one_way(candidates, text):
+    assert spell_candidates(candidates) == text and parse_candidates(text) == candidates
 
 
 @pytest.mark.parametrize("code", ["", "s8", "s8-16_b1-2_w8_c10", "s8-16_z1-2_w8-16_c10_i3x32x32", "9" * 10**6])
@@ -40,6 +96,16 @@ def test_no_code_of_a_space(code):
         ("s8-16_b1-2_w8_c10_i32x32", "part 5, 'i32x32', is not the input's channels, height and width"),
         ("s8-16_b1-2_w8_c10", "ends before the input's channels"),
         ("s8-16_b1-2_w8_c10_i3x32x32_m", "part 6, 'm', is not expected"),
+        ("8_i24e1-2_c10_i3x32x32", "part 1, '8', is not the stem's widths"),
+        ("m8_i16_i24e1-2_c10_i3x32x32", "part 2, 'i16', is not a layer with its candidates"),
+        ("m8_i24e1-2_i40z_c10_i3x32x32", "part 3, 'i40z', is not a layer with its candidates"),
+        ("m8_i24e1-2_i3x32x32", "part 3, 'i3x32x32', is not the number of classes"),
+        ("m8_i24e1-2_h9", "ends before the number of classes"),
+        ("m8_i24e1-2_b1-3_w8_c10_i3x32x32", "part 3, 'b1-3', is not the number of classes"),
+        ("m8_i24k3e1-2k5_c10_i3x32x32", "part 2, 'i24k3e1-2k5': candidates: 'k3e1-2k5' has 'k' twice"),
+        ("m8_i24e1-2x2000_c10_i3x32x32", "part 2, 'i24e1-2x2000': found 2000 layers, expected 1 to 1000"),
+        ("m8" + "_i24e1-2x900" * 2 + "_c10_i3x32x32", "1800 layers up to part 3, expected at most 1000"),
+        (f"m8_i24e{'-'.join(map(str, range(1, 130)))}q0-1_c10_i3x32x32", "found 258 or more, expected at most 255"),
     ],
 )
 def test_a_wrong_code_names_its_first_wrong_part(code, said):

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from caffe_zoo.cards import card
 from prototxt_gen.architectures import Unit
 from prototxt_gen.errors import ArchitectureError, CaffeError, FileError, FormatError
-from search.spaces import packaged_names, parse_space, read_space, write_space
+from search.spaces import PonasLayer, PonasSpace, packaged_names, parse_space, read_space, write_space
+from search.spaces.ponas import candidates_of
 from tests.search.spaces.test_decoders import SPACES as WITH_DECODERS
 from tests.search.spaces.test_kinds import SPACES
 
@@ -21,6 +22,7 @@ HOLDS = {
     "pl1a": (),
     "pl1a-seg": ("pl1a_seg",),
     "ponas": ("ponas_a", "ponas_b", "ponas_c"),
+    "ponas-small": (),
 }
 
 GOOD = """\
@@ -32,6 +34,18 @@ backbone:
   stages:
     - {block: basic, depth: [1, 2]}
     - {block: basic, depth: [1, 1], widths: [16]}
+classes: 10
+input_shape: [3, 64, 64]
+"""
+
+PONAS = """\
+space: 1
+ponas:
+  stem: [8]
+  layers:
+    - {width: 8, candidates: [e1]}
+    - {width: 16, stride: 2, times: 2, candidates: {expansion: [2, 4], squeeze: [true, false]}}
+    - {width: 24}
 classes: 10
 input_shape: [3, 64, 64]
 """
@@ -100,6 +114,66 @@ def test_faults_name_file_line_and_field(tmp_path, old, new, said):
         parse_space(str(path))
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  stem: [8]\n", "", "line 3: ponas: has no stem"),
+        ("width: 24", "witdh: 24", r"line 7: ponas.layers\[2\]: has no width"),
+        ("width: 24", "width: wide", r"line 7: ponas.layers\[2\].width: found 'wide', expected a whole number"),
+        ("times: 2", "times: 0", r"line 6: ponas.layers\[1\].times: found '0', expected 1 to 1000"),
+        ("times: 2", "times: 100000000", r"line 6: ponas.layers\[1\].times: found '100000000', expected 1 to 1000"),
+        (
+            "[e1]",
+            "[e1, e1-2]",
+            r"line 5: ponas.layers\[0\].candidates\[1\]: found 'e1-2', expected a block such as k5e6q",
+        ),
+        ("[e1]", "[b1]", r"line 5: ponas.layers\[0\].candidates\[0\]: found 'b1', expected a block such as k5e6q"),
+        ("[e1]", "[3]", r"line 5: ponas.layers\[0\].candidates\[0\]: found '3', expected a block such as k5e6q"),
+        ("[e1]", "[]", r"line 5: ponas.layers\[0\].candidates: found 0 items"),
+        ("[e1]", "e1", r"line 5: ponas.layers\[0\].candidates: found 'e1', expected expansion, kernel, squeeze"),
+        ("expansion: [2, 4]", "kernel: [3, 5]", r"line 6: ponas.layers\[1\].candidates: has no expansion"),
+        ("[true, false]", "[1, 0]", r"line 6: ponas.layers\[1\].candidates.squeeze\[0\]: found '1', expected true"),
+        (
+            "[2, 4]",
+            str([*range(1, 200)]),
+            r"line 6: ponas.layers\[1\].candidates: found 398 candidates, expected at most",
+        ),
+        ("classes: 10", "backbone: s8_b8\nclasses: 10", "ponas: is there with another space's backbone or decoder"),
+        ("classes: 10", "decoder: {channels: [[8]]}\nclasses: 10", "ponas: is there with another space's"),
+        ("ponas:\n", "pons:\n", "the file: has no backbone and no ponas"),
+    ],
+)
+def test_faults_of_ponas_name_line_and_field(tmp_path, old, new, said):
+    path = tmp_path / "own.yaml"
+    assert old in PONAS
+    path.write_text(PONAS.replace(old, new))
+    with pytest.raises(FormatError, match=f"own.yaml: not a space: .*{said}"):
+        parse_space(str(path))
+
+
+def test_layers_of_ponas(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(PONAS)
+    combined = (Unit(3, 2, 0, True), Unit(3, 2), Unit(3, 4, 0, True), Unit(3, 4))
+    assert read_space(path) == PonasSpace(
+        (
+            PonasLayer(8, 1, (Unit(3, 1),)),
+            PonasLayer(16, 2, combined),
+            PonasLayer(16, 1, combined),
+            # The paper's twelve, where a file names none.
+            PonasLayer(24, 1, candidates_of((3, 6), (3, 5, 7), (False, True))),
+        ),
+        (8,),
+        10,
+        (1, 3, 64, 64),
+        head=None,
+    )
+
+
+def test_the_paper_s_space_is_that_of_no_arguments():
+    assert parse_space("ponas") == PonasSpace()
+
+
 def test_all_faults_are_told_at_once(tmp_path):
     path = tmp_path / "own.yaml"
     path.write_text(GOOD.replace("stem: [4, 8]", "stem: x").replace("classes: 10", "clases: 10"))
@@ -116,6 +190,9 @@ def test_all_faults_are_told_at_once(tmp_path):
         ("depth: [1, 2]", "depth: [3, 2]", "depths: found"),
         ("widths: [16]}", "widths: [32]}", "stage_widths: found"),
         ("block: basic, depth: [1, 2]", "block: basic, depth: [1, 2], kernel: 5", "units"),
+        (GOOD, PONAS.replace("[e1]", "[e1, h8]"), "layers: layer 1: e1 and h8 are the same on 8 channels"),
+        (GOOD, PONAS.replace("[2, 4]", "[2, 0]"), "layers: layer 2: stage: inverted with expansion 0 and inner 0"),
+        (GOOD, PONAS.replace("width: 24", "width: 8"), "layers: layer 4: width 8, expected at least 16"),
     ],
 )
 def test_fields_that_make_no_space(tmp_path, old, new, said):
