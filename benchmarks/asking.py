@@ -1,6 +1,6 @@
 """How long `additive` takes to say which candidate is next: at 500 trained in a space of over 10^12 architectures.
 
-Run: python benchmarks/asking.py [--trained 500] [--asks 100]. The space is that of made_up_networks.py: the figures tell
+Run: python benchmarks/asking.py [--trained 500] [--asks 100]. The space is that of made_up_networks.py: figures tell
 how fast the strategy is. How good its choices are there tells `python benchmarks/strategies.py --made-up`.
 """
 
