@@ -68,7 +68,7 @@ def test_table_and_sentence_tell_what_the_file_does(finished):
 
 def test_runs_are_told_with_their_mean_and_spread(tmp_path):
     """Of a search whose boundary was confirmed, with a result from elsewhere on it."""
-    code = min(quick.ALL, key=len)
+    code = min(quick.ALL, key=lambda code: (len(code), code))  # the smallest: nothing is faster
     known = [KnownResult(code, 0.99, "paper")]
     search = quick.search_in(tmp_path, quick.Quick(tmp_path / "log"), trials=6, confirm=2, known=known)
     found = write_report(search, tmp_path, None, sources=known_sources(tmp_path / "study.db"))
