@@ -29,6 +29,9 @@ _TRIES = 8
 # Where so many draws in a row give only what was there before, there is hardly anything else.
 _FRUITLESS = 10_000
 
+# So many times in a row it may come to fewer than were asked for, all of them there before.
+_SHORT = 4
+
 
 class Rest(Protocol):
     """Some of the candidates, of which hardly any are left."""
@@ -106,11 +109,14 @@ class Candidates(ABC):
         if rest is None:
             fruitless = 0
             while len(found) < number and fruitless < _FRUITLESS:
-                before, drawn = len(found), self.sample(rng, number - len(found) + fruitless)
+                before, wanted = len(found), number - len(found) + fruitless
+                drawn = self.sample(rng, wanted)
                 if not len(drawn):
                     break
                 take(drawn)
-                fruitless = 0 if len(found) > before else fruitless + len(drawn)
+                # Fewer than were asked for stand for all the draws that found nothing.
+                fruitless += len(drawn) if len(drawn) == wanted else max(len(drawn), _FRUITLESS // _SHORT)
+                fruitless = 0 if len(found) > before else fruitless
             found = found[:number]
         else:
             for _ in range(_TRIES * number if len(rest) else 0):

@@ -75,7 +75,7 @@ class Pruning:
             return found
         if self._above is None:
             self._above = _above(self.tops)
-        largest = self._above.shape[1] - 1
+        largest = min(self._above.shape[1] - 1, 255)
         for start in range(0, len(vectors), _AT_ONCE):
             columns = np.minimum(vectors[start : start + _AT_ONCE], largest).T
             words = self._above[0].take(columns[0], axis=0)
