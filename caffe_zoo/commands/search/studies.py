@@ -57,8 +57,8 @@ def add_choosing(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="WHAT",
         help="begin with results that are there: a CSV with the columns architecture and accuracy (0..1), the folder "
-        f"of an earlier search, or `{RELEASED}`: what is published of the networks of the zoo; they count as runs, and are "
-        "trained here only by --confirm; may be repeated",
+        f"of an earlier search, or `{RELEASED}`: what is published of the networks of the zoo; they count as runs, and "
+        "are trained here only by --confirm; may be repeated",
     )
     parser.add_argument(
         "--end-early",
