@@ -16,14 +16,17 @@ import random
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.spaces.vectors import Vectors
 from search.strategies.candidates import Candidates
 from search.strategies.chooser import Chooser
+from search.strategies.familiar import Familiar
 from search.strategies.hypervolume import expected_gain, staircase
-from search.strategies.model import Choice, Data, Encoding, Model, Scale, chosen, fitted
+from search.strategies.model import Choice, Encoding, Model, Scale, chosen, fitted
 from search.strategies.normal import Floats
 from search.strategies.order import non_dominated
+from search.strategies.spread import USUAL_SPREAD
 
 #: So many are trained before the model chooses; so many more are at hand as long as fewer than two results are known.
 START, MORE = 3, 24
@@ -33,6 +36,8 @@ OFTEN = 24
 SAMPLED = 500
 #: Candidates looked at in an ask before it climbs: spread over the space, evenly drawn, neighbours of the boundary.
 SPREAD, EVEN, NEIGHBOURS = 150, 500, 150
+#: Of so many boundary networks the neighbours are looked up together.
+TOGETHER = 12
 #: Evenly drawn ones where candidates are not listed: there neighbours lead everywhere.
 EVEN_UNLISTED = 60
 #: Evenly drawn ones where hardly any neighbours are candidates, as in tables of networks drawn from a larger space.
@@ -74,11 +79,28 @@ class Additive(Chooser):
         # What follows from the results, with the results that it follows from.
         self._choice: tuple[bytes, Choice] | None = None
         self._known: tuple[bytes, Model, Scale] | None = None
+        # The usual candidates, and behind them what was told.
+        self._familiar = Familiar(self._encoding, self._usual, self._usual_costs)
 
     def expected(self, vectors: Vectors) -> Floats | None:
         if len(self.results.vectors) < 2:
             return None
-        return self._accuracies(*self._model(), vectors, self.candidates.costs(vectors))
+        model, scale = self._model()
+        expected = _accuracies(model, scale, model.predict(vectors, self.candidates.costs(vectors)))
+        places = self.results.places(vectors)
+        trained = np.flatnonzero(places >= 0)
+        if len(trained):
+            expected[trained] = self._of_trained(places[trained])
+        return expected
+
+    def _of_trained(self, places: NDArray[np.intp]) -> Floats:
+        """What is expected of trained candidates, rows (n,) of the results: nearer to what they came to."""
+        told, (model, scale) = self.results, self._model()
+        accuracies, share = told.accuracies[places], told.error_spread()
+        spread = scale.spread(accuracies, USUAL_SPREAD if share is None else share * (1 - accuracies))
+        predicted = model.predict(told.vectors[places], told.costs[places])
+        targets, runs = scale.targets(accuracies), told.runs[places].astype(np.float64)
+        return _accuracies(model, scale, model.told(predicted, targets, runs, spread))
 
     def ask(self, number: int, training: Vectors) -> Vectors:
         training = np.asarray(training, dtype=np.uint8).reshape(-1, self.candidates.length)
@@ -110,10 +132,10 @@ class Additive(Chooser):
 
     def _model(self) -> tuple[Model, Scale]:
         told, encoding = self.results, self._encoding
-        accuracies, runs, spread = told.accuracies, told.runs, told.spread()
+        accuracies, runs, spread = told.accuracies, told.runs, told.error_spread()
         key = told.vectors.tobytes() + accuracies.tobytes() + runs.tobytes()
         if self._known is None or self._known[0] != key:
-            data = Data.of(encoding, told.vectors, told.costs, runs)
+            data = self._acquainted().data.rows(slice(len(self._usual), None))._replace(runs=runs.astype(np.float64))
             # The grid's points follow from the results up to the last fourth one, however they were told.
             count = len(runs) if len(runs) <= OFTEN else len(runs) - len(runs) % 4
             first = told.vectors[:count].tobytes() + accuracies[:count].tobytes() + runs[:count].tobytes()
@@ -125,31 +147,45 @@ class Additive(Chooser):
             self._known = key, fitted(encoding, data, accuracies, choice), choice.scale
         return self._known[1], self._known[2]
 
-    @staticmethod
-    def _accuracies(model: Model, scale: Scale, vectors: Vectors, costs: Floats) -> Floats:
-        means, deviations = scale.logs(*model.predict(vectors, costs))
-        return np.asarray(1 - scale.floor - model.weights @ np.exp(means + np.square(deviations) / 2))
+    def _acquainted(self) -> Familiar:
+        """The usual candidates and all that were told."""
+        told, usual = self.results.vectors, len(self._usual)
+        known = self._familiar.vectors[usual:]
+        if not np.array_equal(known, told[: len(known)]):
+            # Not what was told before, and more.
+            self._familiar, known = Familiar(self._encoding, self._usual, self._usual_costs), told[:0]
+        if len(known) < len(told):
+            self._familiar.add(told[len(known) :], self.results.costs[len(known) :])
+        return self._familiar
 
     def _promising(self, running: Vectors, taken: set[bytes]) -> Vectors | None:
         """The candidate with the largest gain of those that sampling and climbing find; None where they find none."""
         rng = random.Random(f"{self.seed} {len(taken)}")
         model, scale = self._model()
-        vectors, costs = self.results.vectors, self.results.costs
+        familiar = self._acquainted()
+        vectors, costs = np.vstack([self.results.vectors, running]), self.results.costs
         if len(running):
-            their = self.candidates.costs(running)
-            model = model.extended(running, their)
-            vectors, costs = np.vstack([vectors, running]), np.append(costs, their)
-        means = self._accuracies(model, scale, vectors, costs)
-        poor = float(np.quantile(self._accuracies(model, scale, self._usual, self._usual_costs), POOR))
+            model = model.extended(running, self.candidates.costs(running))
+            costs = np.append(costs, self.candidates.costs(running))
+        likeness = familiar.likeness(model.near) if model.process.any() else None
+        means = _accuracies(model, scale, model.predicted(familiar.data.columns, likeness))
+        poor = float(np.quantile(means[: len(self._usual)], POOR))
+        means = means[len(self._usual) :]
+        if len(running):
+            means = np.append(means, _accuracies(model, scale, model.predict(running, costs[-len(running) :])))
         most = max(self._most, float(costs.max()))
         goal = Goal(model, scale, staircase(costs, means, (most, poor)))
         looked = _Looked(self.candidates, goal, most, taken)
 
         members = vectors[non_dominated(costs, means)]
         around = [vectors[:0]]
-        for place in rng.sample(range(len(members)), len(members)):
-            if sum(map(len, around)) < NEIGHBOURS:
-                around.append(self.candidates.neighbours(members[place]))
+        places = rng.sample(range(len(members)), len(members))
+        for first in range(0, len(places), TOGETHER):
+            for steps in self.candidates.neighbours_of(members[places[first : first + TOGETHER]]):
+                if sum(map(len, around)) < NEIGHBOURS:
+                    around.append(steps)
+            if sum(map(len, around)) >= NEIGHBOURS:
+                break
         listed = self.candidates.listed() is not None
         number = EVEN if listed else EVEN_UNLISTED
         even = self.candidates.sample(rng, number if sum(map(len, around)) >= NEIGHBOURS // 4 else SPARSE)
@@ -166,6 +202,12 @@ class Additive(Chooser):
             climbers = list({row.tobytes(): (gain, row) for gain, row in higher}.values())
         found = looked.best(1)
         return found[0][1] if found else None
+
+
+def _accuracies(model: Model, scale: Scale, targets: tuple[Floats, Floats]) -> Floats:
+    """The accuracies (m,) that are expected where the model says these means and deviations (k, m) of targets."""
+    means, deviations = scale.logs(*targets)
+    return np.asarray(1 - scale.floor - model.weights @ np.exp(means + np.square(deviations) / 2))
 
 
 class _Looked:

@@ -13,6 +13,7 @@ makes the results (and by wide priors); the floor is the most probable of a few.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -21,6 +22,11 @@ from numpy.typing import NDArray
 
 from search.spaces.vectors import Vectors
 from search.strategies.normal import Floats, above_zero
+
+Singles = NDArray[np.float32]
+
+#: The number of a row that goes by none.
+UNKNOWN = -1
 
 #: Variance of a step's weight; of r, in units of the first; of noise, in units of the variance of what was told.
 STEPS = (0.03, 0.1, 0.3, 1.0, 3.0)
@@ -54,58 +60,100 @@ class Encoding:
     """
 
     def __init__(self, heights: Sequence[Floats], usual: Floats) -> None:
-        rises = [np.diff(np.asarray(values, dtype=np.float64)) for values in heights]
+        rises = [np.diff(values) for values in _rounded(heights)]
         self.places = np.array([place for place, values in enumerate(rises) for _ in values], dtype=np.intp)
         self.levels = np.array([level + 1 for values in rises for level in range(len(values))], dtype=np.uint8)
-        self.rises = np.concatenate([np.zeros(0), *rises])
+        self.rises = np.concatenate([np.zeros(0), *rises]).astype(np.float32)
         self.coordinates = max(1, sum(len(values) > 0 for values in rises))
         parts = max(1, MOST_STEPS // self.coordinates) if len(self.rises) > MOST_STEPS else 255
         groups = [
             group for values in rises for group in np.array_split(values, min(parts, len(values) or 1)) if len(group)
         ]
-        #: (steps, columns): the steps of each column, scaled so that a coordinate's weights vary alike, however many.
-        self.shares = np.zeros((len(self.rises), len(groups)))
-        first = 0
-        for column, group in enumerate(groups):
-            self.shares[first : first + len(group), column] = group / np.sqrt(max(float(group.sum()), 1e-12))
-            first += len(group)
-        self.shares *= 2 / np.sqrt(self.coordinates)
+        #: How many columns the steps have.
+        self.shared = len(groups)
+        #: For each coordinate the first of its columns, and (values, its columns) what each value says there: the
+        #: steps made so far, scaled so that a coordinate's weights vary alike, however many.
+        self.shares: list[tuple[int, Floats]] = []
+        column = 0
+        for values in rises:
+            table = np.zeros((len(values) + 1, 0))
+            begun, level = column, 0
+            while level < len(values):
+                group = groups[column]
+                made = np.zeros(len(values) + 1)
+                made[level + 1 :] = np.append(np.cumsum(group), np.full(len(values) - level - len(group), group.sum()))
+                table = np.column_stack([table, made * 2 / np.sqrt(self.coordinates * max(float(group.sum()), 1e-12))])
+                level, column = level + len(group), column + 1
+            self.shares.append((begun, table))
+        self.heights = [np.append(0, np.cumsum(values)) for values in rises]
         logs = np.log(np.maximum(usual, 1e-300))
         self.middle = float(logs.mean()) if len(logs) else 0.0
         self.width = float(logs.std()) if len(logs) else 0.0
 
-    def steps(self, vectors: Vectors) -> Floats:
+    def steps(self, vectors: Vectors) -> Singles:
         """(n, steps): 1 where a vector has made a step, 0 where it has not."""
-        return (vectors[:, self.places] >= self.levels).astype(np.float64)
+        return (vectors[:, self.places] >= self.levels).astype(np.float32)
 
-    def columns(self, steps: Floats, costs: Floats) -> Floats:
+    def columns(self, vectors: Vectors, costs: Floats) -> Floats:
         """(n, columns): 1, and -F: c and b times these are the target."""
-        spread = (np.log(np.maximum(costs, 1e-300)) - self.middle) / self.width if self.width > 1e-9 else 0 * costs
-        mean = 2 / self.coordinates * (steps @ self.rises)
-        return np.column_stack([np.ones(len(steps)), -steps @ self.shares, -mean, -spread])
+        found = np.empty((len(vectors), 3 + self.shared))
+        found[:, 0] = 1
+        mean = np.zeros(len(vectors))
+        for (first, shares), heights, values in zip(self.shares, self.heights, vectors.T, strict=True):
+            found[:, 1 + first : 1 + first + shares.shape[1]] = shares.take(values, axis=0)
+            mean += heights.take(values)
+        found[:, -2] = 2 / self.coordinates * mean
+        found[:, -1] = (np.log(np.maximum(costs, 1e-300)) - self.middle) / self.width if self.width > 1e-9 else 0
+        np.negative(found[:, 1:], out=found[:, 1:])
+        return found
 
-    def likeness(self, steps: Floats, others: Floats) -> Floats:
+    def likeness(self, steps: Singles, others: Singles) -> Floats:
         """(n, m): r's correlation of vectors and others, by the mean distance in height."""
         weighted = others * self.rises
-        apart = (steps @ self.rises)[:, None] + weighted.sum(axis=1) - 2 * (steps @ weighted.T)
-        return np.exp(-np.maximum(apart, 0) / (REACH * self.coordinates))
+        shared = (steps @ weighted.T).astype(np.float64)
+        apart = (steps @ self.rises).astype(np.float64)[:, None] + weighted.sum(axis=1, dtype=np.float64) - 2 * shared
+        return np.exp(-apart / (REACH * self.coordinates))
+
+
+def _rounded(heights: Sequence[Floats]) -> list[Floats]:
+    """The heights as multiples of a power of 2, so that any sum of steps is exact in single precision.
+
+    Then distances are the same to the last bit in whatever order and company they are computed. Of 60 coordinates, a
+    height changes by less than 1e-5.
+    """
+    highest = sum(float(np.max(values)) for values in heights)
+    unit = 2.0 ** (math.ceil(math.log2(highest + 1)) - 23)
+    return [np.round(np.asarray(values, dtype=np.float64) / unit) * unit for values in heights]
 
 
 class Data(NamedTuple):
-    """What was told: (n, steps) and (n, columns) of the encoding, runs of each (n,)."""
+    """What was told: (n, steps) and (n, columns) of the encoding, runs of each (n,), and what number each goes by (n,).
 
-    steps: Floats
+    The number is UNKNOWN where nobody gave one.
+    """
+
+    steps: Singles
     columns: Floats
     runs: Floats
+    numbers: NDArray[np.intp]
 
     @classmethod
     def of(cls, encoding: Encoding, vectors: Vectors, costs: Floats, runs: NDArray[np.intp]) -> Data:
         """Candidates (n, length), their costs (n,) and numbers of runs (n,)."""
-        steps = encoding.steps(vectors)
-        return cls(steps, encoding.columns(steps, costs), runs.astype(np.float64))
+        steps, columns = encoding.steps(vectors), encoding.columns(vectors, costs)
+        return cls(steps, columns, runs.astype(np.float64), np.full(len(vectors), UNKNOWN))
 
-    def rows(self, places: NDArray[np.intp]) -> Data:
-        return Data(*(values[places] for values in self))
+    def rows(self, places: NDArray[np.intp] | slice) -> Data:
+        return Data(self.steps[places], self.columns[places], self.runs[places], self.numbers[places])
+
+    def joined(self, more: Data) -> Data:
+        """These rows, and behind them more."""
+        return Data(
+            np.concatenate([self.steps, more.steps]),
+            np.concatenate([self.columns, more.columns]),
+            np.concatenate([self.runs, more.runs]),
+            np.concatenate([self.numbers, more.numbers]),
+        )
 
 
 class Variances(NamedTuple):
@@ -141,7 +189,7 @@ class Model:
         far = max(0, len(targets) - NEAR) if self.process.any() else len(targets)
         # The precision of r and noise: of the far rows a diagonal, of the near ones a whole matrix.
         alone = 1 / (noise[:, :far] + self.process[:, None])
-        self.near = Data(*(values[far:] for values in data))
+        self.near = data.rows(slice(far, None))
         told = self.process[:, None, None] * encoding.likeness(self.near.steps, self.near.steps)
         places = np.arange(len(targets) - far)
         told[:, places, places] += noise[:, far:]
@@ -170,25 +218,46 @@ class Model:
 
     def predict(self, vectors: Vectors, costs: Floats) -> tuple[Floats, Floats]:
         """Means (k, m) and deviations (k, m) of the targets of candidates, a training's noise left out."""
-        steps = self.encoding.steps(vectors)
-        columns = self.encoding.columns(steps, costs)
+        likeness = None
+        if self.process.any():
+            likeness = self.encoding.likeness(self.encoding.steps(vectors), self.near.steps)
+        return self.predicted(self.encoding.columns(vectors, costs), likeness)
+
+    def predicted(self, columns: Floats, likeness: Floats | None) -> tuple[Floats, Floats]:
+        """As `predict`, of columns (m, columns) and the correlation with the near rows (m, near); None where r is 0."""
         means = self.means @ columns.T
-        if not self.process.any():
+        if likeness is None:
             variances = ((columns @ self.covariance) * columns).sum(axis=-1)
             return means, np.sqrt(np.maximum(variances, 1e-12))
-        likeness = self.process[:, None, None] * self.encoding.likeness(steps, self.near.steps)
+        likeness = self.process[:, None, None] * likeness
         means = means + np.einsum("kmn,kn->km", likeness, self._residual)
         rest = columns - likeness @ self._weighted
         variances = self.process[:, None] - ((likeness @ self.precision) * likeness).sum(axis=-1)
         variances += ((rest @ self.covariance) * rest).sum(axis=-1)
         return means, np.sqrt(np.maximum(variances, 1e-12))
 
+    def told(
+        self, predicted: tuple[Floats, Floats], targets: Floats, runs: Floats, spread: Floats
+    ) -> tuple[Floats, Floats]:
+        """Means (k, n) and deviations (k, n) of the targets that trained candidates have, given what they were told.
+
+        `predicted` is what `predict` says of them, `targets` (n,) are the means of their `runs` (n,), `spread` (n,) is
+        a run's deviation. The noise of the grid is all that sets a result apart from F b and r. What of its variance a
+        run's spread does not account for, is a difference of the candidate's own, which its next run would show again;
+        by its share of the variance the candidate follows what was told of it.
+        """
+        means, deviations = predicted
+        run = np.square(spread)
+        own = np.maximum(0, self.points.noise[:, None] - run) * float(np.mean(1 / self.data.runs))
+        share = own / np.maximum(own + run / runs, 1e-12)
+        variances = np.square((1 - share) * deviations) + share * run / runs
+        return means + share * (targets - means), np.sqrt(variances)
+
     def extended(self, vectors: Vectors, costs: Floats) -> Model:
         """What this model were, had it been told its own means of more candidates: less is to be learned near them."""
         more = Data.of(self.encoding, vectors, costs, np.ones(len(vectors), dtype=np.intp))
-        data = Data(*(np.concatenate(both) for both in zip(self.data, more, strict=True)))
         targets = np.append(self.targets, self.weights @ self.predict(vectors, costs)[0])
-        return Model(self.encoding, data, targets, self.points, self)
+        return Model(self.encoding, self.data.joined(more), targets, self.points, self)
 
 
 def _with_sites(information: Floats, linear: Floats, sites: Sites) -> tuple[Floats, Floats]:
@@ -236,42 +305,48 @@ def _cut(information: Floats, linear: Floats, step: Floats) -> tuple[Sites, Floa
     return Sites(tau, eta), evidence
 
 
-def grid(encoding: Encoding, data: Data, targets: Floats, kept: int, measured: Measured) -> tuple[float, Variances]:
-    """The most probable points of the grid, and the logarithm of the best one's probability, up to a constant.
+class Grid:
+    """The grid by some of the results: all that does not depend on what accuracies these have.
 
     A first look takes the cut distribution of b as the normal one with its mean and variance: all of the grid then
     follows from one eigenvalue problem for each roughness.
     """
-    roots = np.sqrt(data.runs)
-    total = data.columns[:, 1:].sum(axis=1)
-    likeness = encoding.likeness(data.steps, data.steps)
-    linear = data.columns[:, 1:] @ data.columns[:, 1:].T
-    # A reflection that leaves c in the first row: without that row, c is gone.
-    mirror = roots.copy()
-    mirror[0] += np.linalg.norm(roots)
-    mirror /= np.linalg.norm(mirror)
 
-    def reflected(rows: Floats) -> Floats:
-        return (rows - 2 * mirror[:, None] * (mirror @ rows))[1:]
+    def __init__(self, encoding: Encoding, data: Data) -> None:
+        self._roots = np.sqrt(data.runs)
+        self._total = data.columns[:, 1:].sum(axis=1)
+        likeness = encoding.likeness(data.steps, data.steps)
+        linear = data.columns[:, 1:] @ data.columns[:, 1:].T
+        # A reflection that leaves c in the first row: without that row, c is gone.
+        self._mirror = self._roots.copy()
+        self._mirror[0] += np.linalg.norm(self._roots)
+        self._mirror /= np.linalg.norm(self._mirror)
+        outer = np.outer(self._roots, self._roots)
+        joint = [(_HALF_VARIANCE * linear + rough * likeness) * outer for rough in ROUGHNESS]
+        self._eigen = [np.linalg.eigh(self._reflected(self._reflected(each).T)) for each in joint]
 
-    pair = reflected(np.column_stack([targets, total]) * roots[:, None])
-    step, noise = (values.ravel() for values in np.meshgrid(STEPS, NOISE, indexing="ij"))
-    prior = -0.5 * np.square(np.log(step / 0.5) / 1.5) - 0.5 * np.square(np.log(noise / 0.05) / 1.5)
-    if measured.freedom:
-        apart = np.log(noise / max(measured.variance, NOISE[0]))
-        prior -= 0.5 * np.square(apart) / (2 / measured.freedom + 0.25)
-    fits = []
-    for rough in ROUGHNESS:
-        joint = (_HALF_VARIANCE * linear + rough * likeness) * np.outer(roots, roots)
-        values, vectors = np.linalg.eigh(reflected(reflected(joint).T))
-        told, drift = (vectors.T @ pair).T
-        rest = np.square(told - drift * _HALF_MEAN * np.sqrt(step)[:, None])
-        spread = step[:, None] * np.maximum(values, 0) + noise[:, None]
-        fits.append(prior - 0.5 * (np.log(spread) + rest / spread).sum(axis=1))
-    found = np.concatenate(fits)
-    best = np.argsort(-found, kind="stable")[:kept]
-    one = best % len(step)
-    return float(found[best[0]]), Variances(step[one], np.array(ROUGHNESS)[best // len(step)], noise[one], prior[one])
+    def _reflected(self, rows: Floats) -> Floats:
+        return (rows - 2 * self._mirror[:, None] * (self._mirror @ rows))[1:]
+
+    def best(self, targets: Floats, kept: int, measured: Measured) -> tuple[float, Variances]:
+        """The most probable points, so many, and the logarithm of the best one's probability, up to a constant."""
+        pair = self._reflected(np.column_stack([targets, self._total]) * self._roots[:, None])
+        step, noise = (values.ravel() for values in np.meshgrid(STEPS, NOISE, indexing="ij"))
+        prior = -0.5 * np.square(np.log(step / 0.5) / 1.5) - 0.5 * np.square(np.log(noise / 0.05) / 1.5)
+        if measured.freedom:
+            apart = np.log(noise / max(measured.variance, NOISE[0]))
+            prior -= 0.5 * np.square(apart) / (2 / measured.freedom + 0.25)
+        fits = []
+        for values, vectors in self._eigen:
+            told, drift = (vectors.T @ pair).T
+            rest = np.square(told - drift * _HALF_MEAN * np.sqrt(step)[:, None])
+            spread = step[:, None] * np.maximum(values, 0) + noise[:, None]
+            fits.append(prior - 0.5 * (np.log(spread) + rest / spread).sum(axis=1))
+        found = np.concatenate(fits)
+        best = np.argsort(-found, kind="stable")[:kept]
+        one = best % len(step)
+        rough = np.array(ROUGHNESS)[best // len(step)]
+        return float(found[best[0]]), Variances(step[one], rough, noise[one], prior[one])
 
 
 class Measured(NamedTuple):
@@ -291,18 +366,19 @@ class Choice(NamedTuple):
 def chosen(encoding: Encoding, data: Data, accuracies: Floats, spread: float | None) -> Choice:
     """The most probable points of the grid and the most probable floor, by at most LOOKED of the results (n >= 2).
 
-    `spread` is a run's standard deviation, where it was measured. Of the points KEPT stay, fewer of them the more
-    results there are: then the best one has nearly all of the weight.
+    `spread` is a run's standard deviation as a share of the error, where it was measured. Of the points KEPT stay,
+    fewer of them the more results there are: then the best one has nearly all of the weight.
     """
     kept = next(number for most, number in KEPT if len(accuracies) <= most)
     places = np.unique(np.linspace(0, len(accuracies) - 1, min(len(accuracies), LOOKED)).astype(np.intp))
     part = data.rows(places)
-    looked = []
-    for share in FLOORS:
-        targets, scale, density = targets_of(accuracies[places], share)
-        deviation = (spread or 0.0) / float(np.median(scale.above(accuracies[places]))) / scale.width
+    grid, looked = Grid(encoding, part), []
+    for floor in FLOORS:
+        targets, scale, density = targets_of(accuracies[places], floor)
+        spreads = (spread or 0.0) * (1 - accuracies[places])
+        deviation = float(np.median(scale.spread(accuracies[places], spreads)))
         measured = Measured(deviation**2, 0 if spread is None else int((part.runs - 1).sum()))
-        fit, points = grid(encoding, part, targets, kept, measured)
+        fit, points = grid.best(targets, kept, measured)
         looked.append((fit + density, Choice(points, scale)))
     return max(looked, key=lambda one: one[0])[1]
 
@@ -329,6 +405,10 @@ class Scale(NamedTuple):
 
     def targets(self, accuracies: Floats) -> Floats:
         return np.asarray((np.log(self.above(accuracies)) - self.middle) / self.width)
+
+    def spread(self, accuracies: Floats, spread: Floats | float) -> Floats:
+        """Deviations of targets where those of accuracies are `spread`."""
+        return np.asarray(spread / self.above(accuracies) / self.width)
 
     def logs(self, means: Floats, deviations: Floats) -> tuple[Floats, Floats]:
         """Of targets, the means and deviations of the logarithm of the error above the floor."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import time
 import tracemalloc
 import warnings
 from functools import cache
@@ -26,18 +25,18 @@ from prototxt_gen import to_text  # noqa: E402
 from prototxt_gen.errors import CaffeError, FormatError  # noqa: E402
 from prototxt_gen.trace import trace  # noqa: E402
 from tests.converters.onnx.operators.checking import model, node, normal  # noqa: E402
+from tests.work import at_most  # noqa: E402
 
 quick = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LARGEST = 512 << 20
 
 
 def survives(path, data, dialect="bvlc"):
-    """The network, or None after a CaffeError; any other exception, much time or much memory fails the test."""
+    """The network, or None after a CaffeError; any other exception, much work or much memory fails the test."""
     path.write_bytes(data)
-    start = time.perf_counter()
     tracemalloc.start()
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), at_most(1_000_000):
             warnings.simplefilter("ignore")
             net, weights = read_onnx(path, dialect)
         assert {row.name for row in trace(net) if row.blob_shapes} == {name for name in weights if weights[name]}
@@ -50,7 +49,6 @@ def survives(path, data, dialect="bvlc"):
         most = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert most < LARGEST
-        assert time.perf_counter() - start < 10
 
 
 @cache
@@ -204,7 +202,7 @@ def test_text_that_is_none_is_refused(tmp_path):
         read_onnx(tmp_path / "net.onnx")
 
 
-def test_a_long_chain_is_read_quickly(tmp_path):
+def test_a_long_chain_is_little_work(tmp_path):
     nodes = [node("Relu", f"v{index}", f"v{index + 1}") for index in range(500)]
     proto = model(nodes, {"v0": normal(1, 2)})
     net = survives(tmp_path / "net.onnx", proto.SerializeToString())

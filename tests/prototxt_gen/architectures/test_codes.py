@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import tracemalloc
 
 import pytest
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from prototxt_gen.architectures import Backbone, Stage, parse_architecture
 from prototxt_gen.errors import ArchitectureError
+from tests.work import at_most
 
 # Widths of stages 3, 4 and 5 as published: the encodings of the paper and of the released files.
 PUBLISHED = {
@@ -119,12 +119,10 @@ def test_what_is_wrong_is_said_with_the_code(code, said):
 )
 def test_hostile_codes_are_refused_at_once(code):
     tracemalloc.start()
-    begun = time.perf_counter()
-    with pytest.raises(ArchitectureError) as fault:
+    with at_most(20_000), pytest.raises(ArchitectureError) as fault:
         parse_architecture(code)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert time.perf_counter() - begun < 0.5
     assert peak < 1_000_000
     assert len(str(fault.value)) < 500
 
