@@ -19,8 +19,8 @@ from search.latency.graphs import Graph, Layer
 from search.spaces import BackboneSpace, DecoderSpace
 from search.spaces.ways import Integers
 
-# A number for each network is held.
-MOST_NETWORKS = 10_000_000
+# A number for each network is held: a million take a second and 100 MB.
+MOST_NETWORKS = 2_000_000
 
 
 def decoder_memory_graph(space: DecoderSpace) -> Graph:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -113,11 +114,14 @@ def test_decoders_are_limited_by_their_memory(space):
     assert abs(counted.number - len(fits)) <= 5 * counted.error + 0.5
 
 
-def test_the_memory_of_decoders_on_backbones_to_choose_is_refused():
+def test_the_memory_of_decoders_on_backbones_to_choose_and_of_too_many_is_refused():
     trunk = BackboneSpace(((1, 2), (1, 1), (1, 1)), (8, 16), stem=(4, 8), classes=2)
     space = DecoderSpace(trunk, ((8,), (8, 16), (8,)), 2, pyramid=Pyramid(4, 8), input_shape=(1, 3, 64, 64))
     with pytest.raises(UnsupportedError, match=r"memory of space .*: its decoders keep maps of backbones"):
         checked_limits({"memory": 1e9}, space)
+    many = replace(DECODERS[0], channels=(tuple(range(8, 208)),) * 3)
+    with pytest.raises(UnsupportedError, match="found 8,000,000 decoders, expected at most 2,000,000"):
+        checked_limits({"memory": 1e9}, many)
 
 
 @pytest.mark.parametrize("space", SPACES, ids=str)
