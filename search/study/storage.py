@@ -1,13 +1,13 @@
 """A search kept in a database: an Optuna study for all to see, and beside it who trains what (see trainings.py).
 
 What is stored, `dongfeng study 2`: one study, named `search` unless told otherwise, with two objectives: the predicted
-latency in ms, to be minimized, and the accuracy in 0..1, to be maximized, named so. Its user attributes are
-`format`, `settings` (see settings.py) and `asked`, when the search shall end (see stopping.py). Each training is a trial with the
-user attributes `architecture`, the candidate's code, `run`, and `worker`, where it trains. The trial of a finished training
-is COMPLETE, with the values [latency, accuracy]; of a training in progress, RUNNING; of one that came to nothing or was
-given back, FAIL, with the user attribute `fault`, and `log` where there is one; of one that was ended early, PRUNED,
-with `looks`, the accuracies on the way, and `expected`. A result from elsewhere is a COMPLETE trial that says its
-`source`.
+latency in ms, to be minimized, and the accuracy in 0..1, to be maximized, named so. Its user attributes are `format`,
+`settings` (see settings.py) and `asked`, when the search shall end (see stopping.py). Each training is a trial with the
+user attributes `architecture`, the candidate's code, `run`, and `worker`, where it trains. The trial of a finished
+training is COMPLETE, with the values [latency, accuracy]; of a training in progress, RUNNING; of one that came to
+nothing or was given back, FAIL, with the user attribute `fault`, and `log` where there is one; of one that was ended
+early, PRUNED, with `looks`, the accuracies on the way, and `expected`. A result from elsewhere is a COMPLETE trial that
+says its `source`.
 
 The trials are for looking at: optuna-dashboard shows them. What counts are the tables `dongfeng_studies` and
 `dongfeng_trainings`, which change in single transactions; `repair` brings the trials in line after a worker died
