@@ -1,8 +1,8 @@
-"""The report of a search in a space of 1.6 * 10^12 architectures with 500 trained: how long `dongfeng report` takes.
+"""The report of a search among 1.6 * 10^12 architectures with 500 trained: how long `dongfeng report` takes.
 
-Run: python benchmarks/publishing.py. Latency and accuracy are made up, as in benchmarks/drawing.py, and so is the study:
-each row is one of its own, filled with candidates that the strategy `uniform` asks for, then read and published. The
-last columns are how many are pruned, by the report and by the search itself.
+Run: python benchmarks/publishing.py. Latency and accuracy are made up, as in benchmarks/drawing.py, and so are the
+studies: each row is one of its own, filled with candidates that `uniform` asks for, then read and published. The last
+columns are how many are pruned, by the report and by the search itself.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import tempfile
 import time
 from pathlib import Path
+from typing import Any, ClassVar
 
 from drawing import SPACE, TRAININGS
 from made_up import made_up_accuracy, made_up_table
@@ -28,7 +29,7 @@ INTERVALS = ((0.0, math.inf), (2.0, 8.0), (3.9, 4.0))
 class MadeUp:
     """What a study keeps of a trainer; nothing is trained."""
 
-    settings = {"trainer": "made up", **Schedule().settings()}
+    settings: ClassVar[dict[str, Any]] = {"trainer": "made up", **Schedule().settings()}
     classes = None
     per_pixel = None
 

@@ -5,10 +5,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 
 from prototxt_gen.errors import FormatError
-from search.study.storage import FORMAT, join_study
+from search.study.storage import FORMAT, NAME, OBJECTIVES, join_study
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").iterdir())
 
@@ -46,6 +47,9 @@ def test_a_stored_study_is_read_and_gone_on_with(small, tmp_path, fixture):
     assert [str(one.architecture) for one in read.boundary()] == expected["boundary"]
     assert read.counts() == expected["counts"]
     assert code_of_format(tmp_path) == FORMAT
+    # They were stored without names of the objectives, which optuna-dashboard shows.
+    study = optuna.load_study(study_name=NAME, storage=f"sqlite:///{tmp_path / 'study.db'}")
+    assert study.metric_names == OBJECTIVES
     # The training that was killed is begun anew.
     gone_on = small.search_in(tmp_path, schedule=small.FIXTURE_SCHEDULE, trials=begun + 1)
     assert gone_on.trained()[:begun] == read.trained()
