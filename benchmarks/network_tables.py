@@ -11,9 +11,11 @@ import csv
 import gzip
 import hashlib
 import io
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ from prototxt_gen.architectures import Decoder, parse_architecture
 from prototxt_gen.errors import CaffeError
 from search.spaces.vectors import Vectors
 from search.strategies.candidates import ListedCandidates
+from search.strategies.hypervolume import hypervolume
 
 #: Words in the names of columns, by what they hold; of several costs the first is taken.
 COSTS = ("latency", "ms", "milliseconds", "time", "seconds", "energy", "flops", "macs", "madds", "multiply", "cost")
@@ -54,10 +57,34 @@ class NetworkTable:
     def costs(self) -> NDArray[np.float64]:
         return self.candidates.costs(self.candidates.vectors)
 
-    @property
+    @cached_property
     def truth(self) -> NDArray[np.float64]:
         """The mean of each candidate's runs (n,): what its accuracy is taken to be."""
         return np.nanmean(self.runs, axis=1)
+
+    @property
+    def count(self) -> int:
+        return len(self.vectors)
+
+    @cached_property
+    def reference(self) -> tuple[float, float]:
+        """The reference point of the hypervolume: the largest cost and the 5th percentile of accuracy."""
+        return float(self.costs.max()), float(np.percentile(self.truth, 5))
+
+    @cached_property
+    def whole(self) -> float:
+        """The hypervolume of all networks of the table."""
+        return hypervolume(self.costs, self.truth, self.reference)
+
+    def truth_of(self, vectors: Vectors) -> NDArray[np.float64]:
+        """The true accuracies (n,) of networks of the table (n, length)."""
+        return self.truth[self.candidates.places(vectors)]
+
+    def run_of(self, vector: Vectors, rng: random.Random) -> float:
+        """One of a network's runs."""
+        runs = self.runs[int(self.candidates.places(vector[None])[0])]
+        shown = runs[np.isfinite(runs)].tolist()
+        return float(shown[rng.randrange(len(shown))])
 
 
 def read_table(

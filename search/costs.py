@@ -1,9 +1,10 @@
-"""What the networks of a space cost besides time: multiply-adds, parameters, memory, and limits of these.
+"""What the networks of a space cost besides time: multiply-adds, parameters, memory, energy, and limits of these.
 
-Each is the network's own figure at batch 1, not an estimate: multiply-adds and parameters are those of the deploy
-network that a search hands out, as `dongfeng show` prints them; "memory" is the peak of the activations in bytes of
-float32 (see prototxt_gen/memory.py) with batch norm merged, since that is what runs on a device, as latency is. Merging
-leaves multiply-adds as they are and takes parameters and memory away, never adds.
+The first three are the network's own figures at batch 1, not estimates: multiply-adds and parameters are those of the
+deploy network that a search hands out, as `dongfeng show` prints them; "memory" is the peak of the activations in bytes
+of float32 (see prototxt_gen/memory.py) with batch norm merged, since that is what runs on a device, as latency is.
+Merging leaves multiply-adds as they are and takes parameters and memory away, never adds. "energy" is what a latency
+table predicts, in mJ a run, where it has energies (see search/latency/energy.py).
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.generator.parts import Part
 from prototxt_gen.summary import summarize
-from search.latency.graphs import Graph
-from search.latency.predicting import space_graph
+from search.latency import LatencyTable
+from search.latency.energy import Energy
+from search.latency.graphs import Bound, Graph
+from search.latency.predicting import placed_parts, space_graph
+from search.latency.table import NO_ENERGY
 from search.spaces import DecoderSpace, Space
 
 
@@ -53,15 +57,24 @@ COSTS = {
     "memory": Cost("peak_memory", " bytes", True, np.maximum),
 }
 
+#: What a latency table must tell.
+ENERGY = "energy"
+#: All that may be limited besides latency.
+LIMITED = (*COSTS, ENERGY)
+
 #: What is left out, by cost: the most that a network may have, or (least, most).
 Limits: TypeAlias = Mapping[str, float | Sequence[float]]
 
 
-def cost_graph(space: Space, name: str) -> Graph:
-    """The graph whose `costs` are one of `COSTS`, exactly, of many architectures of the space at once.
+def cost_graph(space: Space, name: str, table: LatencyTable | None = None) -> Graph:
+    """The graph whose `costs` are one of `LIMITED` of many architectures of the space at once.
 
-    UnsupportedError for the memory of networks with decoders.
+    One of `COSTS` exactly; energy in nanojoules, before the curve of the `table`'s energies, if they have one.
+    UnsupportedError for the memory of networks with decoders, and for energies that the table has not.
     """
+    if name == ENERGY:
+        energy = _energy(space, table)
+        return space_graph(space, energy.part_nanojoules, energy.base_nanojoules)
     cost = COSTS[name]
     if cost.join is not np.add and isinstance(space, DecoderSpace):
         raise UnsupportedError(
@@ -71,16 +84,53 @@ def cost_graph(space: Space, name: str) -> Graph:
     return space_graph(space, cost.of_part, join=cost.join, merged=cost.merged)
 
 
-def checked_limits(limits: Limits | None, space: Space) -> dict[str, tuple[float, float]]:
-    """(least, most) by cost, in the order of `COSTS`.
+def cost_bound(space: Space, name: str, limit: tuple[float, float], table: LatencyTable | None = None) -> Bound:
+    """What a limit of one of `LIMITED`, (least, most), leaves of the space. UnsupportedError as `cost_graph`."""
+    graph = cost_graph(space, name, table)
+    if name == ENERGY:
+        return Bound(graph, *_energy(space, table).nanojoules(limit))
+    least, most = limit
+    return Bound(graph, math.ceil(least), int(min(most, graph.dearest()[0])))
+
+
+def ends(space: Space, name: str, table: LatencyTable | None = None) -> tuple[Placed, Placed]:
+    """The network of the space that has the least of one of `LIMITED`, and the one that has the most."""
+    graph = cost_graph(space, name, table)
+    tell = _energy(space, table).millijoules if name == ENERGY else float
+    least, most = (
+        Placed(int(cost) if name in COSTS else float(tell(cost)), space.decode(vector))
+        for cost, vector in (graph.cheapest(), graph.dearest())
+    )
+    return least, most
+
+
+class Placed(NamedTuple):
+    """A network of a space and what it costs."""
+
+    cost: float
+    architecture: Backbone | Decoder
+
+
+def _energy(space: Space, table: LatencyTable | None) -> Energy:
+    """The energies of a table that has those of all of a space's parts. UnsupportedError else."""
+    if table is None or table.energy is None:
+        raise UnsupportedError(NO_ENERGY)
+    table.energy.check(list(placed_parts(space).values()), f"space {space}")
+    return table.energy
+
+
+def checked_limits(
+    limits: Limits | None, space: Space, table: LatencyTable | None = None
+) -> dict[str, tuple[float, float]]:
+    """(least, most) by cost, in the order of `LIMITED`.
 
     ArchitectureError lists all faults: costs of other names, ranges that are none, and limits that no architecture of
-    the space meets.
+    the space meets. UnsupportedError as `cost_graph`.
     """
     given = dict(limits or {})
-    faults = [f"found {name!r}, expected one of {', '.join(COSTS)}" for name in given if name not in COSTS]
+    faults = [f"found {name!r}, expected one of {', '.join(LIMITED)}" for name in given if name not in LIMITED]
     found = {}
-    for name in COSTS:
+    for name in LIMITED:
         if name not in given:
             continue
         bounds = _bounds(given[name])
@@ -89,13 +139,12 @@ def checked_limits(limits: Limits | None, space: Space) -> dict[str, tuple[float
             faults.append(f"{name}: found {given[name]!r}, expected {expected}")
             continue
         least, most = bounds
-        graph = cost_graph(space, name)
-        (cheapest, cheap), (dearest, dear) = graph.cheapest(), graph.dearest()
+        (cheapest, cheap), (dearest, dear) = ends(space, name, table)
         if most < cheapest:
-            has = f"the least of the space is {in_words(name, cheapest, cheapest)}, of {space.decode(cheap)}"
+            has = f"the least of the space is {in_words(name, cheapest, cheapest)}, of {cheap}"
             faults.append(f"{name}: found {in_words(name, least, most)}, but {has}")
         elif least > dearest:
-            has = f"the most of the space is {in_words(name, dearest, dearest)}, of {space.decode(dear)}"
+            has = f"the most of the space is {in_words(name, dearest, dearest)}, of {dear}"
             faults.append(f"{name}: found {in_words(name, least, most)}, but {has}")
         found[name] = bounds
     if faults:
@@ -115,9 +164,10 @@ def _bounds(limit: float | Sequence[float]) -> tuple[float, float] | None:
 
 
 def in_words(name: str, least: float, most: float) -> str:
-    """A range of "latency" in ms or of a cost, as in "at most 500,000,000" or "2.5 to 7 ms"."""
-    unit = " ms" if name == "latency" else COSTS[name].unit
-    low, high = (f"{bound:,.6g}" if name == "latency" else f"{bound:,}" for bound in (least, most))
+    """A range of "latency" in ms, of "energy" in mJ or of a cost: "at most 500,000,000" or "2.5 to 7 ms"."""
+    measured = {"latency": " ms", ENERGY: " mJ"}
+    unit = measured[name] if name in measured else COSTS[name].unit
+    low, high = (f"{bound:,.6g}" if name in measured else f"{bound:,}" for bound in (least, most))
     if least == most:
         return f"{low}{unit}"
     if math.isinf(most):

@@ -172,6 +172,14 @@ def byte_count(text: str) -> int:
     return _whole(text, units, "65536, 20MB or 16MiB")
 
 
+def millijoules(text: str) -> float:
+    """The type of an option that is an energy such as 5mJ, 0.005J or 800uJ."""
+    found = re.fullmatch(r"(\d{1,12}(?:\.\d{1,12})?) ?([mu]?)J", text, re.ASCII)
+    if found is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not an energy, such as 5mJ, 0.005J or 800uJ")
+    return float(Fraction(found[1]) / {"": Fraction(1, 1000), "m": Fraction(1), "u": Fraction(1000)}[found[2]])
+
+
 def _whole(text: str, units: Mapping[str, int], examples: str) -> int:
     found = re.fullmatch(r"(\d{1,18}(?:\.\d{1,18})?) ?([a-z]*)", text.lower(), re.ASCII)
     number = Fraction(found[1]) * units[found[2]] if found and found[2] in units else Fraction(1, 2)

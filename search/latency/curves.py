@@ -7,6 +7,7 @@ percent less or more than the parts' sum, by how large the sum is.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -49,3 +50,12 @@ def _along(values: NDArray[np.float64], at: NDArray[np.float64], to: NDArray[np.
     inside = np.interp(values, at, to)
     low, high = values * (to[0] / at[0]), values * (to[-1] / at[-1])
     return np.where(values < at[0], low, np.where(values > at[-1], high, inside))
+
+
+def first_whole(holds: Callable[[int], bool]) -> int:
+    """The first whole number from which on something holds, by halving; none is further from 0 than 2^62."""
+    low, high = -(2**62), 2**62
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if holds(middle) else (middle + 1, high)
+    return low

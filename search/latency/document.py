@@ -11,6 +11,7 @@ from prototxt_gen.errors import FormatError
 from prototxt_gen.json_files import parse_json
 from search.latency.correcting import Correction
 from search.latency.curves import Curve, is_curve
+from search.latency.energy import Energy, read_energy
 from search.latency.fitting.estimates import Estimates, read_estimates
 from search.latency.levelling import Level
 from search.latency.measuring import Entry
@@ -33,6 +34,7 @@ class Contents(NamedTuple):
     curve: Curve | None = None
     estimates: Estimates | None = None
     level: Level | None = None
+    energy: Energy | None = None
 
 
 def table_text(contents: Contents) -> str:
@@ -50,6 +52,8 @@ def table_text(contents: Contents) -> str:
         head["curve"] = contents.curve._asdict()
     if contents.estimates is not None:
         head["estimates"] = contents.estimates.written()
+    if contents.energy is not None:
+        head["energy"] = contents.energy.written()
     # A line for each entry: short enough to read, and to compare two files line by line.
     fields = [f" {json.dumps(field)}: {json.dumps(value)}" for field, value in head.items()]
     rows = [f"  {json.dumps(key)}: {json.dumps(_written(entry))}" for key, entry in sorted(contents.entries.items())]
@@ -124,6 +128,7 @@ def parse_table(text: str | bytes, source: str) -> Contents:
         None if curve is None else Curve(tuple(curve["sums"]), tuple(curve["times"])),
         estimates,
         _read_level(document.get("level"), expect),
+        read_energy(document.get("energy"), expect),
     )
 
 

@@ -81,6 +81,64 @@ class Graph:
             found[start : start + _ROWS] = total
         return found
 
+    def changed(self, vectors: Vectors) -> tuple[NDArray[np.bool_], Integers]:
+        """What single changes make of networks (n, length): (n, length, choices), each choice in each column's place.
+
+        Which of them are networks, and what these cost; what the others have for a cost means nothing. The networks
+        themselves must be of the space.
+        """
+        number, length, states = len(vectors), len(self.layers), self.states + 1
+        choices = max(after.shape[1] for _, after, _ in self._kinds)
+        columns = np.ascontiguousarray(vectors.T).astype(np.int64)
+        begins = np.arange(number) * states
+        # By layer, row and state: where the row's own choice leads, as a place in all rows' states, and what it costs.
+        ahead = np.empty((length, number, states), dtype=np.int64)
+        paid = np.empty((length, number, states), dtype=np.int64)
+        for places, after, costs in self._kinds:
+            ahead[places] = after.T[columns[places]] + begins[:, None]
+            paid[places] = costs.T[columns[places]]
+        # Whether the rest of the row leads on from a state before a layer to the end, and at what cost.
+        leads, on = (
+            np.zeros((length + 1, number * states), dtype=bool),
+            np.zeros((length + 1, number * states), np.int64),
+        )
+        leads[-1, begins] = True
+        for index in range(length - 1, -1, -1):
+            leads[index + 1].take(ahead[index].ravel(), out=leads[index])
+            self.join(paid[index].ravel(), on[index + 1].take(ahead[index].ravel()), out=on[index])
+        # Where the row itself is before a layer, and what it costs so far.
+        here, total = np.empty((length + 1, number), dtype=np.int64), np.empty((length + 1, number), dtype=np.int64)
+        here[0], total[0] = begins, self.base
+        for index in range(length):
+            ahead[index].take(here[index], out=here[index + 1])
+            self.join(total[index], paid[index].take(here[index]), out=total[index + 1])
+        inside = np.zeros((length, number, choices), dtype=bool)
+        found = np.zeros((length, number, choices), dtype=np.int64)
+        for places, after, costs in self._kinds:
+            states_here, width = here[places] - begins, after.shape[1]
+            following = after[states_here] + begins[:, None]
+            behind = places[:, None, None] + 1
+            inside[places, :, :width] = leads[behind, following]
+            rest = self.join(costs[states_here], on[behind, following])
+            found[places, :, :width] = self.join(total[places][:, :, None], rest)
+        return inside.transpose(1, 0, 2), found.transpose(1, 0, 2)
+
+    @cached_property
+    def _kinds(self) -> list[tuple[Integers, Integers, Integers]]:
+        """Each distinct layer: its places; by state and choice what follows, a state beyond all for none; its costs."""
+        places: dict[int, list[int]] = {}
+        for place, layer in enumerate(self.layers):
+            places.setdefault(id(layer), []).append(place)
+        found = []
+        for where in places.values():
+            layer = self.layers[where[0]]
+            after = np.full((self.states + 1, layer.after.shape[1]), self.states, dtype=np.int64)
+            after[: len(layer.after)] = np.where(layer.after == NONE, self.states, layer.after)
+            costs = np.zeros_like(after)
+            costs[: len(layer.costs)] = np.where(layer.after == NONE, 0, layer.costs)
+            found.append((np.array(where), after, costs))
+        return found
+
     @cached_property
     def ways(self) -> Ways:
         """The networks as ways through states, whatever they cost."""

@@ -277,4 +277,7 @@ def table_with(kind: type[Table], before: Table | None, log: Log) -> Table:
     today = datetime.now(timezone.utc).date().isoformat()
     records = [*origin.get("logs", []), log.origin]
     found = {"method": "log", "date": today, "logs": records, "times": times}
-    return kind(log.target, entries, origin=found | ({"estimated": guessed} if guessed else {}))
+    made = kind(log.target, entries, origin=found | ({"estimated": guessed} if guessed else {}))
+    if before is not None:
+        made.energy = before.energy
+    return made

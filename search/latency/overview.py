@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from prototxt_gen.errors import UnsupportedError
 from search.latency.cells import Between
 from search.latency.counting import Counting
+from search.latency.curves import first_whole
 from search.latency.predicting import space_graph, space_parts
 from search.latency.table import LatencyTable
 from search.spaces import Architecture, Space
@@ -164,20 +164,11 @@ class Overview:
     def nanoseconds(self, interval: tuple[float, float]) -> tuple[int, int]:
         """The whole nanoseconds whose milliseconds, as predictions are given, lie in an interval."""
         least, most = interval
-        return self._first(lambda one: self.ms(one) >= least), self._first(lambda one: self.ms(one) > most) - 1
+        return first_whole(lambda one: self.ms(one) >= least), first_whole(lambda one: self.ms(one) > most) - 1
 
     def ms(self, nanoseconds: int) -> float:
         """The prediction of networks whose parts sum to so many nanoseconds."""
         return float(self._table.milliseconds(nanoseconds))
-
-    @staticmethod
-    def _first(holds: Callable[[int], bool]) -> int:
-        """The first whole number from which on something holds, by halving; none is further from 0 than 2^62."""
-        low, high = -(2**62), 2**62
-        while low < high:
-            middle = (low + high) // 2
-            low, high = (low, middle) if holds(middle) else (middle + 1, high)
-        return low
 
 
 def _edges(fastest: int, slowest: int, rows: int) -> list[int]:

@@ -27,6 +27,7 @@ from search.latency.correcting import Correction, Sum, correct, megabytes
 from search.latency.courses import Course, course_of
 from search.latency.curves import Curve
 from search.latency.document import Contents, parse_table, table_text
+from search.latency.energy import Energy
 from search.latency.fitting import fit_networks, fit_remarks
 from search.latency.fitting.estimates import Estimates
 from search.latency.levelling import NOISE_LIMIT, Level, fit_level, read_walks, written_walks
@@ -42,6 +43,10 @@ from search.spaces.vectors import Vectors
 SPREAD = 0.01
 #: ... or until so many seconds are used.
 BUDGET = 300.0
+#: Why nothing can be said, or limited, of energy.
+NO_ENERGY = (
+    "energy: the latency table has none: `dongfeng profile energy` adds what networks or parts were measured to take"
+)
 # Of parts that are not known well enough so many are named.
 _NAMED = 5
 
@@ -52,7 +57,8 @@ class LatencyTable:
     `origin` says in plain JSON values where the times come from: how, when, in how many rounds. `call_ms` is what one
     call of the engine costs whatever it runs: it is in the time of each part, and a network pays it once. `level` is
     what the networks in which the parts were timed tell of sums of parts (see levelling.py), `correction` what networks
-    measured whole tell beside that; each may be None.
+    measured whole tell beside that; each may be None. `energy` is what is known of the energy that networks take on the
+    target, None where nothing is: see `fit_energy` and `state_energy`.
     """
 
     def __init__(
@@ -66,6 +72,7 @@ class LatencyTable:
         correction: Correction | None = None,
         curve: Curve | None = None,
         estimates: Estimates | None = None,
+        energy: Energy | None = None,
     ) -> None:
         # These are the fields of a table's file, too (see document.Contents).
         self.target = dict(target)
@@ -76,6 +83,7 @@ class LatencyTable:
         self.correction = correction
         self.curve = curve
         self.estimates = estimates
+        self.energy = energy
 
     @classmethod
     def measure(
@@ -220,6 +228,7 @@ class LatencyTable:
                 f"the machine was not quiet: half of the networks walked were more than {self.level.noise:.1%} off "
                 f"the table, {NOISE_LIMIT:.0%} is the limit: measure for longer, or when less else runs"
             )
+        found += self.energy.remarks() if self.energy else []
         asked = self.origin.get("asked", {}).get("spread")
         wide = [entry for entry in self.entries.values() if entry.rounds and asked and entry.spread > asked]
         if not wide:
@@ -325,6 +334,39 @@ class LatencyTable:
             self._check_size(found, subject)
         table = self._chosen(corrected)
         return float(table.milliseconds(table.base_nanoseconds + sum(map(table.part_nanoseconds, found))))
+
+    def fit_energy(
+        self,
+        networks: Sequence[Backbone | Decoder | str],
+        millijoules: Sequence[float],
+        *,
+        space: Space | None = None,
+        input_shape: Sequence[int] | Sequence[Sequence[int] | None] | None = None,
+    ) -> Energy:
+        """Keeps what parts take by what whole networks take on the target, in mJ a run, by regression.
+
+        Arguments, `origin` of the result, and errors as in `fit`. The table's times stay as they are.
+        """
+        self.energy = Energy.fit(networks, millijoules, space, input_shape)
+        return self.energy
+
+    def state_energy(self, parts: Mapping[str, float], call_mj: float = 0.0) -> Energy:
+        """Keeps what parts take on the target, in mJ a run by the parts' keys, as somebody has measured it.
+
+        `call_mj` is what a run takes that does nothing, and is in each part's. FormatError for what is no energy, and
+        for parts that are not in the table.
+        """
+        unknown = [key for key in parts if key not in self.entries]
+        if unknown:
+            raise FormatError(f"energies: found {', '.join(unknown[:5])}, expected keys of parts in the table")
+        self.energy = Energy.of_parts(parts, call_mj)
+        return self.energy
+
+    def predict_energy(self, architecture: Backbone | Decoder | str, input_shape: Sequence[int] | None = None) -> float:
+        """The mJ of a network a run. UnsupportedError where the table has no energies, or lacks those of its parts."""
+        if self.energy is None:
+            raise UnsupportedError(NO_ENERGY)
+        return self.energy.predict(parts(architecture, input_shape), str(architecture))
 
     def predictor(self, space: Space, corrected: bool | None = None) -> Callable[[Vectors], NDArray[np.float64]]:
         """A function from many architectures of a space, as vectors (n, length), to their predictions (n,) in ms.

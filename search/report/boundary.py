@@ -10,6 +10,7 @@ from pathlib import Path
 from statistics import stdev
 
 from converters.engines import Engine, as_engine
+from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.files import write_bytes
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.tables import aligned
@@ -17,6 +18,7 @@ from search.costs import COSTS, plain
 from search.latency import measure
 from search.latency.overview import whole
 from search.report.networks import write_network
+from search.spaces import Architecture
 from search.strategies.strategy import Strategy
 from search.study.folder import (
     BOUNDARY,
@@ -43,7 +45,8 @@ class Found:
 
     Latencies, "predicted" and, where an engine was given, "measured", are of the merged network, and so is
     `peak_memory`, of its activations in bytes; `prototxt` and `caffemodel` are unmerged, as they were trained, and so
-    are parameters and multiply-adds (see search/costs.py). `caffemodel` is that of the most accurate run; None where
+    are parameters and multiply-adds (see search/costs.py). `energy_mj` is predicted, None where the table does not tell
+    it. `caffemodel` is that of the most accurate run; None where
     the weights are not in this folder: on another machine that trained them, or nowhere, as of a training that gave
     none. Where it is, the merged network and its weights lie beside it.
     """
@@ -58,6 +61,7 @@ class Found:
     parameters: int
     multiply_adds: int
     peak_memory: int
+    energy_mj: float | None
     prototxt: str
     caffemodel: str | None
     merged_prototxt: str | None
@@ -108,6 +112,7 @@ def write_report(
                 parameters=costs["parameters"],
                 multiply_adds=costs["multiply-adds"],
                 peak_memory=costs["memory"],
+                energy_mj=energy_of(search, architecture),
                 prototxt=(target / DEPLOY).relative_to(folder).as_posix(),
                 caffemodel=kept.relative_to(folder).as_posix() if kept else None,
                 merged_prototxt=(target / MERGED).relative_to(folder).as_posix() if kept else None,
@@ -128,10 +133,19 @@ def write_report(
     return found
 
 
+def energy_of(search: Strategy, architecture: Architecture | str) -> float | None:
+    """The predicted mJ of a network a run; None where the search's table does not tell it."""
+    try:
+        return round(search.table.predict_energy(architecture, search.space.input_shape), 6)
+    except UnsupportedError:
+        return None
+
+
 def boundary_table(found: Sequence[Found]) -> str:
     """The boundary as text, one row a network."""
     kinds = [kind for kind in ("predicted", "measured") if all(kind in network.latency_ms for network in found)]
     expects = any(network.expected is not None for network in found)
+    has_energy = any(network.energy_mj is not None for network in found)
     titles = (
         *(f"ms {kind}" for kind in kinds),
         "accuracy",
@@ -139,6 +153,7 @@ def boundary_table(found: Sequence[Found]) -> str:
         "parameters",
         "multiply-adds",
         "memory (bytes)",
+        *(["mJ"] if has_energy else []),
         "architecture",
     )
     rows = [
@@ -149,6 +164,7 @@ def boundary_table(found: Sequence[Found]) -> str:
             f"{network.parameters:,}",
             f"{network.multiply_adds:,}",
             f"{network.peak_memory:,}",
+            *(["" if network.energy_mj is None else f"{network.energy_mj:.4g}"] if has_energy else []),
             f"{network.code} ({network.source})" if network.source else network.code,
         )
         for network in found

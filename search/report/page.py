@@ -29,7 +29,8 @@ _PLACE = "@DATA@"
 class Row:
     """A candidate that was trained, or tried to be: `number` is its place in the order of training, from 1.
 
-    Latencies in ms at batch 1, as predicted and, where it was measured whole, as measured. `accuracy` in 0..1 is the
+    Latencies in ms at batch 1, as predicted and, where it was measured whole, as measured; `energy_mj` a run, as
+    predicted, where the table tells it. `accuracy` in 0..1 is the
     mean of `runs` runs, None where all failed; `spread` the standard deviation of a run where there were several;
     `ended_early` says that it is what a training that was ended early was expected to come to (see
     search/strategies/ending.py); `expected` what the strategy's model says of it; `source` where a result came from
@@ -44,6 +45,7 @@ class Row:
     spread: float | None = None
     expected: float | None = None
     measured_ms: float | None = None
+    energy_mj: float | None = None
     boundary: bool = False
     ended_early: bool = False
     source: str | None = None
@@ -115,6 +117,7 @@ def table_csv(rows: Sequence[Row]) -> str:
         "code",
         "latency_ms",
         "measured_ms",
+        "energy_mj",
         "accuracy",
         "runs",
         "spread",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,8 +13,10 @@ import numpy as np
 from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import FormatError
 from prototxt_gen.json_files import read_json
+from search.costs import in_words
 from search.latency import LatencyTable
 from search.latency.overview import interval_words
+from search.report.boundary import energy_of
 from search.report.page import Row, stages_of
 from search.strategies.partial_order import PartialOrderPruning
 from search.study.folder import BOUNDARY, DEPLOY, STUDY, network_folder, weights_file
@@ -85,6 +86,7 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
                 spread=float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
                 expected=one.expected if one else None,
                 measured_ms=measured.get(code),
+                energy_mj=energy_of(search, code),
                 seconds=ends.get(counting.trial_id) if counting.trial_id is not None else None,
                 boundary=code in boundary,
                 ended_early=counting.state == ENDED,
@@ -146,7 +148,7 @@ def provenance(reading: Reading) -> dict[str, str]:
     found = {name: _words(value) for name, value in settings.items() if name != "limits"}
     found["latency"] = interval_words(reading.question.interval)
     for name, (least, most) in reading.question.limits.items():
-        found[name] = f"{least:,} or more" if math.isinf(most) else f"{least:,} to {most:,}"
+        found[name] = in_words(name, least, most)
     return found | {"latency measured on": _words(table.target), "latencies are from": _words(table.origin)}
 
 

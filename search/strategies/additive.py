@@ -16,6 +16,7 @@ import random
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from search.spaces.vectors import Vectors
 from search.strategies.candidates import Candidates
@@ -25,6 +26,7 @@ from search.strategies.hypervolume import expected_gain, staircase
 from search.strategies.model import Choice, Encoding, Model, Scale, chosen, fitted
 from search.strategies.normal import Floats
 from search.strategies.order import non_dominated
+from search.strategies.spread import USUAL_SPREAD
 
 #: So many are trained before the model chooses; so many more are at hand as long as fewer than two results are known.
 START, MORE = 3, 24
@@ -34,6 +36,8 @@ OFTEN = 24
 SAMPLED = 500
 #: Candidates looked at in an ask before it climbs: spread over the space, evenly drawn, neighbours of the boundary.
 SPREAD, EVEN, NEIGHBOURS = 150, 500, 150
+#: Of so many boundary networks the neighbours are looked up together.
+TOGETHER = 12
 #: Evenly drawn ones where candidates are not listed: there neighbours lead everywhere.
 EVEN_UNLISTED = 60
 #: Evenly drawn ones where hardly any neighbours are candidates, as in tables of networks drawn from a larger space.
@@ -82,7 +86,21 @@ class Additive(Chooser):
         if len(self.results.vectors) < 2:
             return None
         model, scale = self._model()
-        return _accuracies(model, scale, model.predict(vectors, self.candidates.costs(vectors)))
+        expected = _accuracies(model, scale, model.predict(vectors, self.candidates.costs(vectors)))
+        places = self.results.places(vectors)
+        trained = np.flatnonzero(places >= 0)
+        if len(trained):
+            expected[trained] = self._of_trained(places[trained])
+        return expected
+
+    def _of_trained(self, places: NDArray[np.intp]) -> Floats:
+        """What is expected of trained candidates, rows (n,) of the results: nearer to what they came to."""
+        told, (model, scale) = self.results, self._model()
+        accuracies, share = told.accuracies[places], told.error_spread()
+        spread = scale.spread(accuracies, USUAL_SPREAD if share is None else share * (1 - accuracies))
+        predicted = model.predict(told.vectors[places], told.costs[places])
+        targets, runs = scale.targets(accuracies), told.runs[places].astype(np.float64)
+        return _accuracies(model, scale, model.told(predicted, targets, runs, spread))
 
     def ask(self, number: int, training: Vectors) -> Vectors:
         training = np.asarray(training, dtype=np.uint8).reshape(-1, self.candidates.length)
@@ -114,7 +132,7 @@ class Additive(Chooser):
 
     def _model(self) -> tuple[Model, Scale]:
         told, encoding = self.results, self._encoding
-        accuracies, runs, spread = told.accuracies, told.runs, told.spread()
+        accuracies, runs, spread = told.accuracies, told.runs, told.error_spread()
         key = told.vectors.tobytes() + accuracies.tobytes() + runs.tobytes()
         if self._known is None or self._known[0] != key:
             data = self._acquainted().data.rows(slice(len(self._usual), None))._replace(runs=runs.astype(np.float64))
@@ -161,9 +179,13 @@ class Additive(Chooser):
 
         members = vectors[non_dominated(costs, means)]
         around = [vectors[:0]]
-        for place in rng.sample(range(len(members)), len(members)):
-            if sum(map(len, around)) < NEIGHBOURS:
-                around.append(self.candidates.neighbours(members[place]))
+        places = rng.sample(range(len(members)), len(members))
+        for first in range(0, len(places), TOGETHER):
+            for steps in self.candidates.neighbours_of(members[places[first : first + TOGETHER]]):
+                if sum(map(len, around)) < NEIGHBOURS:
+                    around.append(steps)
+            if sum(map(len, around)) >= NEIGHBOURS:
+                break
         listed = self.candidates.listed() is not None
         number = EVEN if listed else EVEN_UNLISTED
         even = self.candidates.sample(rng, number if sum(map(len, around)) >= NEIGHBOURS // 4 else SPARSE)

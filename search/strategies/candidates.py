@@ -29,6 +29,9 @@ _TRIES = 8
 # Where so many draws in a row give only what was there before, there is hardly anything else.
 _FRUITLESS = 10_000
 
+# So many times in a row it may come to fewer than were asked for, all of them there before.
+_SHORT = 4
+
 
 class Rest(Protocol):
     """Some of the candidates, of which hardly any are left."""
@@ -106,11 +109,14 @@ class Candidates(ABC):
         if rest is None:
             fruitless = 0
             while len(found) < number and fruitless < _FRUITLESS:
-                before, drawn = len(found), self.sample(rng, number - len(found) + fruitless)
+                before, wanted = len(found), number - len(found) + fruitless
+                drawn = self.sample(rng, wanted)
                 if not len(drawn):
                     break
                 take(drawn)
-                fruitless = 0 if len(found) > before else fruitless + len(drawn)
+                # Fewer than were asked for stand for all the draws that found nothing.
+                fruitless += len(drawn) if len(drawn) == wanted else max(len(drawn), _FRUITLESS // _SHORT)
+                fruitless = 0 if len(found) > before else fruitless
             found = found[:number]
         else:
             for _ in range(_TRIES * number if len(rest) else 0):
@@ -130,28 +136,34 @@ class Candidates(ABC):
         return self.neighbours_of(vector[None])[0]
 
     def neighbours_of(self, vectors: Vectors) -> list[Vectors]:
-        """The neighbours of each of some vectors (m, length)."""
+        """The neighbours of each of some candidates (m, length)."""
+        rows = np.ascontiguousarray(vectors, dtype=np.uint8)
+        steps = self.changed(rows)
+        of, place, value = np.nonzero(steps)
+        now = rows[of, place]
+        # Of each coordinate and direction the nearest.
+        way, apart = 2 * (of * self.length + place) + (value > now), np.abs(value - now.astype(np.intp))
+        order = np.lexsort((apart, way))
+        order = order[apart[order] > 0]
+        order = order[np.unique(way[order], return_index=True)[1]]
+        found = rows[of[order]]
+        found[np.arange(len(found)), place[order]] = value[order]
+        return np.split(found, np.searchsorted(of[order], np.arange(1, len(rows)))) if len(rows) else []
+
+    def changed(self, vectors: Vectors) -> NDArray[np.bool_]:
+        """Which single changes of candidates (m, length) lead to others: (m, length, values), by place and new value.
+
+        What it says of the values that they have means nothing.
+        """
         levels = [len(heights) for heights in self.heights]
-        # Every other value of every coordinate; of each coordinate and direction the nearest first.
-        tried: list[NDArray[np.intp]] = []
-        places: list[NDArray[np.intp]] = []
-        for vector in vectors.tolist():
-            others = [
-                (place, value)
-                for place, (count, now) in enumerate(zip(levels, vector, strict=True))
-                for value in (*range(now + 1, count), *range(now - 1, -1, -1))
-            ]
-            tried.append(np.array(others, dtype=np.intp).reshape(-1, 2))
-            places.append(np.full(len(others), len(places)))
-        of = np.concatenate([np.zeros(0, dtype=np.intp), *places])
-        changes = np.concatenate([np.zeros((0, 2), dtype=np.intp), *tried])
-        steps = np.ascontiguousarray(vectors, dtype=np.uint8)[of]
-        steps[np.arange(len(steps)), changes[:, 0]] = changes[:, 1]
-        inside = np.flatnonzero(self.contains(steps))
-        place, value = changes[inside].T
-        ways = 2 * (of[inside] * self.length + place) + (value > vectors[of[inside], place])
-        nearest = inside[np.sort(np.unique(ways, return_index=True)[1])]
-        return [steps[nearest[of[nearest] == number]] for number in range(len(vectors))]
+        inside = np.zeros((len(vectors), self.length, max(levels, default=0)), dtype=bool)
+        inside[:] = np.arange(inside.shape[2]) < np.array(levels, dtype=np.intp)[:, None]
+        inside &= np.arange(inside.shape[2]) != vectors[:, :, None]
+        of, place, value = np.nonzero(inside)
+        rows = np.ascontiguousarray(vectors, dtype=np.uint8)[of]
+        rows[np.arange(len(rows)), place] = value
+        inside[of, place, value] = self.contains(rows)
+        return inside
 
 
 class ListedCandidates(Candidates):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from search.spaces.vectors import Vectors
 from search.strategies.candidates import Candidates
+from search.strategies.spread import share_of, spread_of
 
 
 class Results:
@@ -44,11 +45,17 @@ class Results:
         return [] if place is None else list(self._runs[place])
 
     def spread(self) -> float | None:
-        """The standard deviation of a run about its candidate's mean, pooled; None where none was run twice."""
-        again = [runs for runs in self._runs if len(runs) > 1]
-        freedom = sum(len(runs) - 1 for runs in again)
-        squares = sum(float(np.square(np.array(runs) - np.mean(runs)).sum()) for runs in again)
-        return float(np.sqrt(squares / freedom)) if freedom else None
+        """The standard deviation of a run, as `spread_of` measures it; None where too few were run twice."""
+        return spread_of(self._runs)
+
+    def error_spread(self) -> float | None:
+        """The same as a share of the error, as `share_of` measures it."""
+        return share_of(self._runs)
+
+    def places(self, vectors: Vectors) -> NDArray[np.intp]:
+        """The rows (n,) of candidates (n, length) in these results; -1 for those that were not trained."""
+        rows = np.ascontiguousarray(vectors, dtype=np.uint8)
+        return np.array([self._places.get(row.tobytes(), -1) for row in rows], dtype=np.intp)
 
     def add(self, vector: Vectors, cost: float, accuracy: float | None) -> None:
         """Enters one run of a candidate; None for one that failed."""

@@ -236,6 +236,23 @@ class Model:
         variances += ((rest @ self.covariance) * rest).sum(axis=-1)
         return means, np.sqrt(np.maximum(variances, 1e-12))
 
+    def told(
+        self, predicted: tuple[Floats, Floats], targets: Floats, runs: Floats, spread: Floats
+    ) -> tuple[Floats, Floats]:
+        """Means (k, n) and deviations (k, n) of the targets that trained candidates have, given what they were told.
+
+        `predicted` is what `predict` says of them, `targets` (n,) are the means of their `runs` (n,), `spread` (n,) is
+        a run's deviation. The noise of the grid is all that sets a result apart from F b and r. What of its variance a
+        run's spread does not account for, is a difference of the candidate's own, which its next run would show again;
+        by its share of the variance the candidate follows what was told of it.
+        """
+        means, deviations = predicted
+        run = np.square(spread)
+        own = np.maximum(0, self.points.noise[:, None] - run) * float(np.mean(1 / self.data.runs))
+        share = own / np.maximum(own + run / runs, 1e-12)
+        variances = np.square((1 - share) * deviations) + share * run / runs
+        return means + share * (targets - means), np.sqrt(variances)
+
     def extended(self, vectors: Vectors, costs: Floats) -> Model:
         """What this model were, had it been told its own means of more candidates: less is to be learned near them."""
         more = Data.of(self.encoding, vectors, costs, np.ones(len(vectors), dtype=np.intp))
@@ -349,16 +366,17 @@ class Choice(NamedTuple):
 def chosen(encoding: Encoding, data: Data, accuracies: Floats, spread: float | None) -> Choice:
     """The most probable points of the grid and the most probable floor, by at most LOOKED of the results (n >= 2).
 
-    `spread` is a run's standard deviation, where it was measured. Of the points KEPT stay, fewer of them the more
-    results there are: then the best one has nearly all of the weight.
+    `spread` is a run's standard deviation as a share of the error, where it was measured. Of the points KEPT stay,
+    fewer of them the more results there are: then the best one has nearly all of the weight.
     """
     kept = next(number for most, number in KEPT if len(accuracies) <= most)
     places = np.unique(np.linspace(0, len(accuracies) - 1, min(len(accuracies), LOOKED)).astype(np.intp))
     part = data.rows(places)
     grid, looked = Grid(encoding, part), []
-    for share in FLOORS:
-        targets, scale, density = targets_of(accuracies[places], share)
-        deviation = (spread or 0.0) / float(np.median(scale.above(accuracies[places]))) / scale.width
+    for floor in FLOORS:
+        targets, scale, density = targets_of(accuracies[places], floor)
+        spreads = (spread or 0.0) * (1 - accuracies[places])
+        deviation = float(np.median(scale.spread(accuracies[places], spreads)))
         measured = Measured(deviation**2, 0 if spread is None else int((part.runs - 1).sum()))
         fit, points = grid.best(targets, kept, measured)
         looked.append((fit + density, Choice(points, scale)))
@@ -387,6 +405,10 @@ class Scale(NamedTuple):
 
     def targets(self, accuracies: Floats) -> Floats:
         return np.asarray((np.log(self.above(accuracies)) - self.middle) / self.width)
+
+    def spread(self, accuracies: Floats, spread: Floats | float) -> Floats:
+        """Deviations of targets where those of accuracies are `spread`."""
+        return np.asarray(spread / self.above(accuracies) / self.width)
 
     def logs(self, means: Floats, deviations: Floats) -> tuple[Floats, Floats]:
         """Of targets, the means and deviations of the logarithm of the error above the floor."""

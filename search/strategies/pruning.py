@@ -17,19 +17,17 @@ from numpy.typing import NDArray
 from search.spaces.vectors import Vectors
 from search.strategies.candidates import Candidates
 from search.strategies.chooser import Results
+from search.strategies.spread import USUAL_SPREAD
 
-#: The default margin is so many times the spread of a run (its standard deviation about the candidate's mean).
+#: The default margin is so many times the spread of a run (see search/strategies/spread.py).
 SPREADS = 2.5
-
-#: The spread that is taken for a run's where no candidate was run twice: that of the tables of docs/search.md.
-USUAL_SPREAD = 0.0016
 
 # Candidates that are compared at a time: what is worked on stays in the processor's cache.
 _AT_ONCE = 4096
 
 
 def usual_margin(results: Results) -> float:
-    """SPREADS times the measured spread of a run, or as long as no candidate was run twice, of USUAL_SPREAD."""
+    """SPREADS times the measured spread of a run, or where too few were run twice to measure it, of USUAL_SPREAD."""
     spread = results.spread()
     return SPREADS * (USUAL_SPREAD if spread is None else spread)
 
@@ -77,7 +75,7 @@ class Pruning:
             return found
         if self._above is None:
             self._above = _above(self.tops)
-        largest = self._above.shape[1] - 1
+        largest = min(self._above.shape[1] - 1, 255)
         for start in range(0, len(vectors), _AT_ONCE):
             columns = np.minimum(vectors[start : start + _AT_ONCE], largest).T
             words = self._above[0].take(columns[0], axis=0)

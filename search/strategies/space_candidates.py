@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prototxt_gen.errors import ArchitectureError
-from search.costs import Limits, checked_limits, cost_graph, in_words
+from search.costs import Limits, checked_limits, cost_bound, ends, in_words
 from search.latency import LatencyTable
 from search.latency.counting import Count
 from search.latency.graphs import Bound
@@ -49,15 +49,13 @@ class SpaceCandidates(Candidates):
         self.space = space
         self.table = table
         self.interval = interval
-        self.limits = checked_limits(limits, space)
+        self.limits = checked_limits(limits, space, table)
         self.overview = Overview(space, table)
         self.heights = space.heights
         self._latency = Bound(self.overview.graph, *self.overview.nanoseconds(interval))
         #: What is limited, by name: "latency" and costs.
         self.bounds = {"latency": self._latency}
-        for name, (least, most) in self.limits.items():
-            graph = cost_graph(space, name)
-            self.bounds[name] = Bound(graph, math.ceil(least), int(min(most, graph.dearest()[0])))
+        self.bounds |= {name: cost_bound(space, name, limit, table) for name, limit in self.limits.items()}
         self._check()
 
     def costs(self, vectors: Vectors) -> NDArray[np.float64]:
@@ -67,6 +65,16 @@ class SpaceCandidates(Candidates):
         inside = self.space.holds(vectors)
         for bound in self.bounds.values():
             inside[inside] = bound.holds(vectors[inside])
+        return inside
+
+    def changed(self, vectors: Vectors) -> NDArray[np.bool_]:
+        """As in `Candidates`, without looking at each vector whole."""
+        inside: NDArray[np.bool_] | None = None
+        for graph, least, most in self.bounds.values():
+            there, costs = graph.changed(vectors)
+            within = there & (costs >= least) & (costs <= most)
+            inside = within if inside is None else inside & within
+        assert inside is not None
         return inside
 
     def count(self) -> int | None:
@@ -124,6 +132,17 @@ class SpaceCandidates(Candidates):
             f"space {self.space}: no architecture meets all limits together{surely}: of {self.space.count():,} "
             f"are left out by {left_out}"
         )
+
+    def verdicts(self) -> list[str]:
+        """What each limit but that of latency asks, what the space has, and how many of it lie within; a line each."""
+        total, left_out = self.space.count(), self.left_out()
+        found = []
+        for name, limit in self.limits.items():
+            (least, _), (most, _) = ends(self.space, name, self.table)
+            inside = _words(Count(total - left_out[name].number, left_out[name].error))
+            has = f"the space has {in_words(name, least, most)}"
+            found.append(f"{name} {in_words(name, *limit)}: {inside} of {whole(total)} architectures; {has}")
+        return found
 
     def _nearest(self) -> str:
         """The latencies on both sides of the interval, where it lies between those of the space."""

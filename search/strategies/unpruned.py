@@ -27,8 +27,8 @@ _SAMPLED, _SEEN = 2048, 512
 # Where less than one of so many is left, it is not found by drawing again and again.
 _RARE = 64
 
-# Candidates that are drawn at a time, at most.
-_BATCH = 4096
+# Candidates that are drawn at a time: at least so many, since eight take hardly longer than one, and at most so many.
+_AT_LEAST, _BATCH = 8, 4096
 
 
 class Unpruned(Candidates):
@@ -81,7 +81,7 @@ class Unpruned(Candidates):
         if rare is not None:
             return rare.sample(rng, number)
         found = [np.zeros((0, self.length), dtype=np.uint8)]
-        missing, batch, tried = number, number, 0
+        missing, batch, tried = number, max(number, _AT_LEAST), 0
         while missing > 0 and tried < MOST_DRAWS and len(drawn := self.whole.sample(rng, batch)):
             tried += len(drawn)
             drawn = drawn[~self.pruning.pruned(drawn)][:missing]

@@ -17,7 +17,7 @@ from typing import Any
 from converters.engines import Engine, as_engine
 from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FormatError
-from search.costs import Limits, checked_limits
+from search.costs import ENERGY, Limits, checked_limits
 from search.latency import LatencyTable
 from search.spaces import Space
 from search.strategies.ending import Ending
@@ -78,8 +78,8 @@ def run_search(
     Latency. `engine`, or its name, runs the blocks to be measured, PyTorch by default. With a `table`, of another
     device say, nothing is measured: UnsupportedError lists the parts of the space that it lacks. `interval` is in
     milliseconds of the table's prediction, or a function that gives it for the table once that is measured. `limits`
-    leave out networks by their "multiply-adds", "parameters" or "memory" (the peak of activations in bytes, see
-    search/costs.py): the most that one may have, or (least, most).
+    leave out networks by their "multiply-adds", "parameters", "memory" (the peak of activations in bytes) or "energy"
+    (mJ a run, where the table has energies), see search/costs.py: the most that one may have, or (least, most).
 
     Training. `device` is where PyTorch trains: UnsupportedError when it cannot train there. Each candidate is trained
     with so many `seeds`, and counts with the mean. `known` are results to begin with (see search/study/known.py); those
@@ -109,10 +109,10 @@ def run_search(
         raise ArchitectureError(f"seeds: found {seeds}, expected at least 1")
     chooser(strategy)
     trainer = trainer_for(space, data, schedule, device, ending.looks if ending else ())
-    checked_limits(limits, space)  # before the first block is measured
     folder = Path(out)
     address = storage or folder / STUDY
     address_of(address)
+    _check_limits(limits, space, table, folder, storage, study)
     with held(folder):
         with beginning(folder):
             used = table or _measured(space, engine, folder, storage, study, progress)
@@ -190,6 +190,23 @@ def read_question(storage: str | os.PathLike[str], study: str = NAME, wait: floa
         return Question.of(stored.settings, stored.database.name)
     finally:
         stored.close()
+
+
+def _check_limits(
+    limits: Limits | None,
+    space: Space,
+    table: LatencyTable | None,
+    folder: Path,
+    storage: str | None,
+    study: str,
+) -> None:
+    """Before the first block is measured: what is measured has no energies, a table that is there may have."""
+    asked = dict(limits or {})
+    if table is None and ENERGY in asked:
+        there = (folder / LATENCY_TABLE).exists() or (storage is not None and has_study(storage, study))
+        if there:
+            del asked[ENERGY]
+    checked_limits(asked, space, table)
 
 
 def _worked(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from prototxt_gen.errors import FormatError
-from search.costs import plain
+from search.costs import ENERGY, plain
 from search.latency import LatencyTable
 from search.latency.predicting import placed_parts
 from search.spaces import Space, parse_space
@@ -52,8 +52,13 @@ def settings_of(
         **({"ending": ending.settings()} if ending is not None else {}),
         "seed": seed,
         **trainer.settings,
-        "latency table": hashlib.sha256(json.dumps(_predicting(search)).encode()).hexdigest()[:16],
+        "latency table": _digest(_predicting(search)),
+        **({"energies": _digest(_energies(search))} if ENERGY in search.limits else {}),
     }
+
+
+def _digest(told: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()[:16]
 
 
 def current(first: dict[str, Any]) -> dict[str, Any]:
@@ -136,3 +141,11 @@ def _predicting(search: Strategy) -> list[Any]:
     if base == 0 and made == plain_sum and table.curve is None:
         return sorted(times.items())
     return [base, made, table.curve]
+
+
+def _energies(search: Strategy) -> list[Any]:
+    """What the table says of the energy of the space's parts, where that is limited."""
+    energy = search.table.energy
+    assert energy is not None  # a search that limits it was refused without
+    told = [energy.part_nanojoules(part) for part in placed_parts(search.space).values()]
+    return [energy.base_nanojoules, told, energy.curve]

@@ -64,6 +64,10 @@ file=$1
 bytes=$(wc -c <"$file") || exit 1
 printf 'latency: %d.%06d ms\\n' $((1 + bytes / 1000000)) $((bytes % 1000000))
 """
+CABLES["npu_energy"] = """
+bytes=$(wc -c <"$1") || exit 1
+printf 'energy: %d.%06d mJ\\n' $((3 + bytes / 1000000)) $((bytes % 1000000))
+"""
 TOOLS = {
     "trtexec": """
 for word; do case $word in --onnx=*) file=${word#--onnx=};; --fp16) half=+FP16;; esac; done
@@ -193,6 +197,18 @@ def test_a_device_that_times_only_whole_networks(folder, capsys):
     assert 1.0 < found.min() < found.max() < 1.1
     run(blocks[1].strip().replace("--count 20", "--count 3"), capsys)
     assert len(Path("more.csv").read_text().splitlines()) == 4
+    said = [run(line, capsys) for line in BLOCKS["Energy"][0].splitlines()]
+    assert Path("npu-energy.csv").read_text().count(",3.0") == 6
+    assert "from 6 measurements of 6 networks" in said[1] and "left out in turn: mean error" in said[1]
+    count = parse_space(SMALL).count()
+    assert f"energy at most 5 mJ: {count} of {count} architectures; the space has 3.0" in said[2]
+    (network,) = json.loads(Path("runs/npu/boundary.json").read_text())["networks"]
+    table = LatencyTable.load("npu.json")
+    assert network["energy_mj"] == pytest.approx(table.predict_energy(network["code"], (1, 3, 32, 32)))
+    assert 3.0 < network["energy_mj"] < 3.1 and f" {network['energy_mj']:.4g} " in said[2]
+    assert "at most 5 mJ" in Path("runs/npu/report.html").read_text()
+    titles, row = (line.split(",") for line in Path("runs/npu/candidates.csv").read_text().splitlines())
+    assert float(row[titles.index("energy_mj")]) == network["energy_mj"]
 
 
 def test_tables_side_by_side_and_in_another_form(folder, capsys):
@@ -214,7 +230,7 @@ def test_tables_side_by_side_and_in_another_form(folder, capsys):
 
 def test_sub_commands_that_the_page_names():
     named = set(re.findall(r"dongfeng profile (\w+)", PAGE))
-    assert {"export", "import", "measure", "next", "fit"} <= named <= set(SUBCOMMANDS)
+    assert {"export", "import", "measure", "next", "fit", "energy"} <= named <= set(SUBCOMMANDS)
 
 
 def test_links_lead_somewhere():

@@ -21,6 +21,7 @@ SUBCOMMANDS = {
     "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
     "next": "choose and write the whole networks to time next, for `profile fit`",
     "fit": "make a table of the times of whole networks",
+    "energy": "add to a table what networks or parts were measured to take, to limit a search by",
     "convert": "turn a table into Once-for-All's form, or one of that form into a table",
 }
 

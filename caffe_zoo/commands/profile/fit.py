@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from caffe_zoo.commands.networks import resolve_architecture
 from caffe_zoo.commands.options import add_space, percent, size
@@ -20,15 +20,19 @@ EXAMPLE = (
     "--device-name 'NPU 9' -o latency.json"
 )
 
+T = TypeVar("T")
+
 COLUMNS = ("architecture", "ms")
+# What a column holds, in words.
+_WORDS = {"ms": "milliseconds", "mj": "millijoules"}
 
 
-class Times(NamedTuple):
-    """What a file of times says: networks and their milliseconds; `untimed` are those without any."""
+class Measured(NamedTuple):
+    """What a file of measurements says: networks and their numbers; `open` are networks without any."""
 
     networks: list[Backbone | Decoder]
-    ms: list[float]
-    untimed: list[Backbone | Decoder]
+    numbers: list[float]
+    open: list[Backbone | Decoder]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -63,42 +67,59 @@ def run(args: argparse.Namespace) -> int:
     from search.latency.fitting import fit_remarks
 
     space = parse_space(args.space) if args.space else None
-    times = read_times(args.times)
-    if times.untimed and not times.ms:
-        raise FormatError(
-            f"{', '.join(map(str, args.times))}: found no milliseconds behind any of the {len(times.untimed)} "
-            "networks: time them on the device and fill these in"
-        )
+    times = read_measured(args.times)
     shape = (1, 3, *args.input_size) if args.input_size else None
     target = {"device": args.device_name} | ({"precision": args.precision} if args.precision else {})
-    table = LatencyTable.fit(times.networks, times.ms, space=space, input_shape=shape, target=target)
+    table = LatencyTable.fit(times.networks, times.numbers, space=space, input_shape=shape, target=target)
     table.save(args.output)
     checked = table.origin["cross_validation"]
-    untimed, different = len(times.untimed), table.origin["different_networks"]
+    untimed, different = len(times.open), table.origin["different_networks"]
     left = f", {untimed} line{'s' * (untimed > 1)} without a time left out" if untimed else ""
     guessed = sum(entry.samples == 0 for entry in table.entries.values())
-    print(f"{args.output}: {len(table.entries)} parts from {len(times.ms)} times of {different} networks{left}")
+    print(f"{args.output}: {len(table.entries)} parts from {len(times.numbers)} times of {different} networks{left}")
     if guessed:
         print(f"{guessed} of these parts are in no network timed: the work of their layers tells their times")
-    print(
-        f"networks left out in turn: mean error {checked['mean_error']:.2%}, worst {checked['worst']:+.1%}, "
-        f"within 5 % {checked['within_5']:.0%}, within 10 % {checked['within_10']:.0%}"
-        + ("" if checked["tau"] is None else f", Kendall's tau {checked['tau']:.3f}")
-    )
+    print(errors_line(checked))
     for remark in fit_remarks(table.origin, args.limit):
         print(remark)
     return int(checked["mean_error"] > args.limit)
 
 
-def read_times(paths: Sequence[Path]) -> Times:
-    """The networks and times of CSV files. FormatError lists the lines that are not as expected."""
-    found = Times([], [], [])
+def errors_line(checked: Mapping[str, Any]) -> str:
+    """How far networks were off that a fit had left out, in a line."""
+    return (
+        f"networks left out in turn: mean error {checked['mean_error']:.2%}, worst {checked['worst']:+.1%}, "
+        f"within 5 % {checked['within_5']:.0%}, within 10 % {checked['within_10']:.0%}"
+        + ("" if checked["tau"] is None else f", Kendall's tau {checked['tau']:.3f}")
+    )
+
+
+def read_measured(paths: Sequence[Path], unit: str = "ms", some: bool = True) -> Measured:
+    """The networks of CSV files, and how many ms, or mj, each takes.
+
+    FormatError lists the lines that are not as expected; and, where `some` are needed, for files without any number.
+    """
+    found = Measured([], [], [])
     for path in paths:
-        _read_times(path, found)
+        for code, number in read_numbers(path, "architecture", unit, resolve_architecture):
+            if number is None:
+                found.open.append(code)
+            else:
+                found.networks.append(code)
+                found.numbers.append(number)
+    if some and found.open and not found.numbers:
+        raise FormatError(
+            f"{', '.join(map(str, paths))}: found no {_WORDS[unit]} behind any of the {len(found.open)} "
+            "networks: measure them on the device and fill these in"
+        )
     return found
 
 
-def _read_times(path: Path, found: Times) -> None:
+def read_numbers(path: Path, column: str, unit: str, resolve: Callable[[str], T]) -> list[tuple[T, float | None]]:
+    """What a CSV file has in a column, and the number beside it, in ms or mj; None where there is none.
+
+    FormatError lists the lines that are not as expected: `resolve` raises ValueError for a text of the column.
+    """
     import csv
 
     try:
@@ -106,35 +127,31 @@ def _read_times(path: Path, found: Times) -> None:
     except UnicodeDecodeError as fault:
         raise FormatError(f"{path}: not a text: {fault}") from fault
     lines = csv.DictReader(text.splitlines())
-    faults = []
+    faults, found = [], []
     try:
-        if not set(COLUMNS) <= set(lines.fieldnames or ()):
+        if not {column, unit} <= set(lines.fieldnames or ()):
             raise FormatError(
-                f"{path}: line 1: found {(text.splitlines() or [''])[0][:80]!r}, expected architecture,ms"
+                f"{path}: line 1: found {(text.splitlines() or [''])[0][:80]!r}, expected {column},{unit}"
             )
         for row in lines:
-            code, ms = ((row[name] or "").strip() for name in COLUMNS)
+            name, number = ((row[key] or "").strip() for key in (column, unit))
             try:
-                network = resolve_architecture(code)
-                if ms:
-                    found.ms.append(_milliseconds(ms))
-                    found.networks.append(network)
-                else:
-                    found.untimed.append(network)
+                found.append((resolve(name), _number(number, unit) if number else None))
             except ValueError as fault:
                 faults.append(f"line {lines.line_num}: {fault}")
     except csv.Error as fault:  # a field of 128 kB
         raise FormatError(f"{path}: line {lines.line_num + 1}: {fault}") from fault
     if faults:
         raise FormatError(f"{path}: {'; '.join(faults[:5])}" + (f"; {len(faults) - 5} more" * (len(faults) > 5)))
+    return found
 
 
-def _milliseconds(text: str) -> float:
-    """A time from 0 to 1e9 ms, as in a latency table; ValueError for another text."""
+def _number(text: str, unit: str) -> float:
+    """A number above 0 and below 1e9, as in a latency table; ValueError for another text."""
     try:
-        ms = float(text)
+        number = float(text)
     except ValueError:
-        raise ValueError(f"found {text[:40]!r}, expected milliseconds") from None
-    if not 0 < ms < 1e9:
-        raise ValueError(f"found {text[:40]} ms, expected a number above 0")
-    return ms
+        raise ValueError(f"found {text[:40]!r}, expected {_WORDS[unit]}") from None
+    if not 0 < number < 1e9:
+        raise ValueError(f"found {text[:40]} {unit}, expected a number above 0")
+    return number

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from caffe_zoo.commands.options import add_space, count
-from caffe_zoo.commands.profile.fit import COLUMNS, read_times
+from caffe_zoo.commands.profile.fit import COLUMNS, read_measured
 from prototxt_gen.errors import FileError
 
 EXAMPLE = (
@@ -53,8 +53,8 @@ def run(args: argparse.Namespace) -> int:
     if args.output.exists():
         raise FileError(f"{args.output}: exists, and may hold times; choose another name, or `--times {args.output}`")
     space = parse_space(args.space)
-    timed = read_times(args.times)
-    chosen = next_networks(space, args.count, timed.networks, timed.ms, seed=args.seed)
+    timed = read_measured(args.times, some=False)
+    chosen = next_networks(space, args.count, timed.networks, timed.numbers, seed=args.seed)
     make_folder(args.out)
     with progress(len(chosen), "writing networks") as bar:
         for network in chosen:

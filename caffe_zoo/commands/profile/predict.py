@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from caffe_zoo.commands.missing_parts import check_parts
 from caffe_zoo.commands.networks import by_shape
 from caffe_zoo.commands.options import size
 from prototxt_gen.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from prototxt_gen import Backbone, Decoder
+    from search import LatencyTable
 
 EXAMPLE = "dongfeng profile predict latency.json df1"
 
@@ -50,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
             ]
             if table.curve is not None:
                 rows.append(("by how large the sum is", total - sum(ms for _, ms in rows)))
-            print(f"{network}: {total:.3f} ms")
+            print(f"{network}: {total:.3f} ms{_energy(table, network, shape)}")
             lines = [
                 (f"  {label}", f"{ms:.3f}", f"{ms / (total or 1):.1%}")
                 for label, ms in rows
@@ -58,3 +64,11 @@ def run(args: argparse.Namespace) -> int:
             ]
             print("\n".join(aligned(lines, right=(1, 2))))
     return 0
+
+
+def _energy(table: LatencyTable, network: Backbone | Decoder, shape: Sequence[int] | None) -> str:
+    """What the table says of a network's energy, if anything."""
+    try:
+        return f", {table.predict_energy(network, shape):.4g} mJ"
+    except UnsupportedError:
+        return ""

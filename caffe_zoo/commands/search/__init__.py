@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.missing_parts import check_space
-from caffe_zoo.commands.options import add_engine, add_space, amount, byte_count, count, engine_of
+from caffe_zoo.commands.options import add_engine, add_space, amount, byte_count, count, engine_of, millijoules
 from caffe_zoo.commands.search.studies import (
     add_choosing,
     add_storage,
@@ -33,6 +33,7 @@ SUBCOMMANDS = {"worker": "train for a search that another process has begun, on 
 COSTS = {
     "multiply-adds": (amount, "multiply-adds for one image", "500M"),
     "parameters": (amount, "parameters", "5M"),
+    "energy": (millijoules, "energy a run, as a --table with energies tells (see `dongfeng profile energy`)", "5mJ"),
     "memory": (byte_count, "memory for activations, at its peak, in float32 with batch norm merged", "20MB"),
 }
 # Decoders for DF1; Cityscapes' own size.
@@ -73,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_limits(parser)
     for name, (kind, what, example) in COSTS.items():
-        for end, than in (("min", "less" if name == "memory" else "fewer"), ("max", "more")):
+        for end, than in (("min", "less" if name in ("memory", "energy") else "fewer"), ("max", "more")):
             parser.add_argument(
                 f"--{name}-{end}",
                 type=kind,
@@ -122,6 +123,7 @@ def run(args: argparse.Namespace) -> int:
     from search.latency.overview import Overview
     from search.latency.targets import target_words
     from search.strategies.ending import Ending
+    from search.strategies.space_candidates import SpaceCandidates
     from search.study.folder import LATENCY_TABLE, STUDY
     from search.study.storage import known_sources
     from search.training.loading import NAMED, is_scenes
@@ -168,7 +170,8 @@ def run(args: argparse.Namespace) -> int:
         verdict = overview.verdict(interval)
         if not overview.within(interval).most:
             raise ArchitectureError("; ".join([*shares, verdict]))
-        print("\n".join([*shares, verdict]), flush=True)
+        limited = SpaceCandidates(space, table, interval, limits).verdicts() if limits else []
+        print("\n".join([*shares, verdict, *limited]), flush=True)
         return interval
 
     try:

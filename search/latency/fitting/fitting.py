@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,10 @@ from search.spaces import Space
 
 Floats = NDArray[np.float64]
 Shape = Sequence[int] | None
+#: What is fitted: times in ms, or energies in mJ.
+Unit: TypeAlias = Literal["ms", "mj"]
+_WORDS = {"ms": "times", "mj": "energies"}
+_SIGNS = {"ms": "ms", "mj": "mJ"}
 
 #: A table whose mean error in cross-validation is above this share is too rough to search by.
 ERROR_LIMIT = 0.05
@@ -52,18 +56,23 @@ def fit_networks(
     times: Sequence[float],
     input_shape: Shape | Sequence[Shape] = None,
     space: Space | Sequence[Backbone | Decoder | str] | None = None,
+    unit: Unit = "ms",
 ) -> Fitted:
-    """The times of parts from the times (ms) of whole networks; arguments and errors as in `LatencyTable.fit`."""
+    """The times of parts from the times (ms) of whole networks; arguments and errors as in `LatencyTable.fit`.
+
+    What adds up as times do is told alike: with the unit "mj", all times are energies in mJ.
+    """
     if isinstance(space, Space) and input_shape is None:
         input_shape = space.input_shape
     shapes = _shapes(networks, input_shape)
-    ms = _checked_times(networks, times)
+    word = _WORDS[unit]
+    ms = _checked(networks, times, unit)
     cut = [parts(network, shape) for network, shape in zip(networks, shapes, strict=True)]
     sizes = _sizes(networks, cut, input_shape)
     if isinstance(space, Space) and sizes and tuple(space.input_shape) not in sizes:
         raise CaffeError(
-            f"space: found inputs of {_by(space.input_shape)}, expected those of the networks timed, "
-            f"{' or '.join(map(_by, sizes))}: times of one size tell nothing of another"
+            f"space: found inputs of {_by(space.input_shape)}, expected those of the networks measured, "
+            f"{' or '.join(map(_by, sizes))}: {word} of one size tell nothing of another"
         )
     wanted = _parts_of(space, shapes[0] if len(set(map(str, shapes))) == 1 else None)
     layout = Layout(cut, wanted)
@@ -73,7 +82,8 @@ def fit_networks(
         raise UnsupportedError(f"networks: found {len(distinct)} different ones, expected at least {FEWEST}")
     if ms.min() == ms.max():
         raise UnsupportedError(
-            f"times: found {ms[0]:g} ms for all {len(distinct)} different networks, expected times that tell them apart"
+            f"{word}: found {ms[0]:g} {_SIGNS[unit]} for all {len(distinct)} different networks, expected {word} that "
+            "tell them apart"
         )
     found = regress(layout.rows, counts, ms)
     left_out = _cross_validate(layout, counts, ms, groups.ravel(), found)
@@ -81,7 +91,7 @@ def fit_networks(
     far = (errors > max(_OUTLIER_SHARE, _OUTLIER_ERRORS * float(np.median(errors)))) & (found.weights < 0.3)
     checked = agreement(left_out[~far], ms[~far])
     outliers = [
-        {"network": str(networks[index]), "ms": float(ms[index]), "predicted_ms": float(left_out[index])}
+        {"network": str(networks[index]), unit: float(ms[index]), f"predicted_{unit}": float(left_out[index])}
         for index in np.flatnonzero(far).tolist()
     ]
     origin = {
@@ -105,18 +115,18 @@ def fit_networks(
     return Fitted(entries, call_ms, origin, found.curve, found.estimates)
 
 
-def fit_remarks(origin: Mapping[str, Any], limit: float = ERROR_LIMIT) -> list[str]:
-    """What is wrong with a fitted table of this origin, in words: times that fit no others, too large an error."""
+def fit_remarks(origin: Mapping[str, Any], limit: float = ERROR_LIMIT, unit: Unit = "ms") -> list[str]:
+    """What is wrong with a fit of this origin, in words: networks that fit no others, too large an error."""
     found = [
-        f"does not fit the others: {outlier['network']}: {outlier['ms']:g} ms, by the others "
-        f"{outlier['predicted_ms']:.4g} ms"
+        f"does not fit the others: {outlier['network']}: {outlier[unit]:g} {_SIGNS[unit]}, by the others "
+        f"{outlier[f'predicted_{unit}']:.4g} {_SIGNS[unit]}"
         for outlier in origin["outliers"]
     ]
     error = origin["cross_validation"]["mean_error"]
     if error > limit:
         found.append(
             f"too rough to search by: networks left out in turn are {error:.2%} off in the mean, at most {limit:.2%} "
-            "is expected; time more networks, which `dongfeng profile next` chooses"
+            f"is expected; {'time' if unit == 'ms' else 'measure'} more networks, which `dongfeng profile next` chooses"
         )
     return found
 
@@ -169,13 +179,14 @@ def _shapes(networks: Sequence[Backbone | Decoder | str], given: Shape | Sequenc
     return list(given)  # type: ignore[arg-type]
 
 
-def _checked_times(networks: Sequence[Backbone | Decoder | str], times: Sequence[float]) -> Floats:
+def _checked(networks: Sequence[Backbone | Decoder | str], times: Sequence[float], unit: Unit) -> Floats:
     if len(networks) != len(times):
-        raise CaffeError(f"times: found {len(times)} for {len(networks)} networks, expected one each")
+        raise CaffeError(f"{_WORDS[unit]}: found {len(times)} for {len(networks)} networks, expected one each")
     ms = np.asarray(times, np.float64)
     wrong = [f"{networks[index]}: {times[index]}" for index in np.flatnonzero(~(np.isfinite(ms) & (ms > 0))).tolist()]
     if wrong:
-        raise CaffeError(f"times: found {len(wrong)} that are not above 0 ms: {'; '.join(wrong[:5])}")
+        found = f"{len(wrong)} that are not above 0 {_SIGNS[unit]}: {'; '.join(wrong[:5])}"
+        raise CaffeError(f"{_WORDS[unit]}: found {found}")
     return ms
 
 

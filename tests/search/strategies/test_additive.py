@@ -125,6 +125,19 @@ def test_several_runs_of_a_candidate_are_one_result() -> None:
     assert expected is not None and np.isfinite(expected).all()
 
 
+def test_a_network_far_from_what_the_order_says_is_expected_where_it_was_seen() -> None:
+    search = searched(Additive, TABLE, 20)
+    odd = search.ask(1, NONE)[0]
+    search.tell(odd, accuracy(odd) - 0.06)
+    expected = search.expected(np.array([odd]))
+    assert expected is not None and abs(expected[0] - (accuracy(odd) - 0.06)) < 0.01
+    # Its neighbours, of which nothing was told, are expected nearer to what all others say.
+    around = TABLE.neighbours(odd)
+    around = around[search.results.places(around) < 0]
+    off = search.expected(around)
+    assert off is not None and np.mean(off - [accuracy(vector) - 0.06 for vector in around]) > 0.02
+
+
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
 def test_equal_accuracies_do_not_end_it(value: float) -> None:
     search = Additive(TABLE, 0)

@@ -139,6 +139,31 @@ def test_a_measured_spread_decides_what_is_noise() -> None:
     assert noises[0] < noises[1]
 
 
+@pytest.mark.parametrize(("spread", "followed"), [(0.0, 1.0), (1e-3, 0.99), (10.0, 0.0)])
+def test_a_candidate_follows_what_was_told_of_it_as_far_as_runs_are_alike(spread: float, followed: float) -> None:
+    rows = np.arange(0, len(ALL), 60)
+    told = known(0)[rows]
+    told[7] -= 0.06
+    model, scale = learned(rows, told)
+    targets = scale.targets(told)
+    predicted = model.predict(ALL[rows], COSTS[rows])
+    means, deviations = model.told(predicted, targets, np.ones(len(rows)), np.full(len(rows), spread))
+    apart = (targets - predicted[0])[:, 7]
+    assert (np.abs(apart) > 0.1).all()
+    np.testing.assert_allclose((means - predicted[0])[:, 7] / apart, followed, atol=0.03)
+    assert (deviations <= np.maximum(predicted[1], spread) + 1e-12).all()
+
+
+def test_more_runs_are_followed_farther() -> None:
+    rows = np.arange(0, len(ALL), 60)
+    model, scale = learned(rows, known(0)[rows])
+    targets, spread = scale.targets(known(0)[rows]), np.full(len(rows), np.sqrt(model.points.noise.min() / 2))
+    predicted = np.zeros((len(model.weights), len(rows))), np.ones((len(model.weights), len(rows)))
+    one, nine = (model.told(predicted, targets, np.full(len(rows), runs), spread) for runs in (1.0, 9.0))
+    assert (np.abs(nine[0]) > np.abs(one[0])).all()
+    assert (nine[1] < one[1]).all()
+
+
 def test_what_is_in_training_makes_its_surroundings_known() -> None:
     truth = known(0)
     rows = np.arange(0, len(ALL), 60)

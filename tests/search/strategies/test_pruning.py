@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from search.strategies.candidates import ListedCandidates
 from search.strategies.chooser import Results
-from search.strategies.pruning import SPREADS, USUAL_SPREAD, Pruning
+from search.strategies.pruning import SPREADS, Pruning
+from search.strategies.spread import FEWEST, USUAL_SPREAD, spread_of
 
 #                     w       x <= w  y, beside both
 VECTORS = np.array([[2, 2], [1, 2], [3, 1]], dtype=np.uint8)
@@ -46,10 +47,24 @@ def test_ties_and_margins(latency_of_x, accuracy_of_y, margin, pruned):
 def test_the_measured_margin_is_the_spread_of_a_run():
     candidates = ListedCandidates(VECTORS, [3.0, 2.0, 1.0])
     pruning = Pruning(candidates, None)
-    pruning.update(told(candidates, [(0, 0.5), (2, 0.5)]))
+    runs = [(0, 0.5), (2, 0.5), *[(0, 0.54), (0, 0.5)] * 2]
+    pruning.update(told(candidates, runs))
     assert pruning.margin == SPREADS * USUAL_SPREAD
-    pruning.update(told(candidates, [(0, 0.5), (2, 0.5), (0, 0.54)]))
-    assert pruning.margin == pytest.approx(2.5 * 0.04 / np.sqrt(2))
+    runs = [*runs, (2, 0.54)]
+    pruning.update(told(candidates, runs))
+    spread = spread_of([[0.5, 0.54, 0.5, 0.54, 0.5], [0.5, 0.54]])
+    assert spread is not None and pruning.margin == 2.5 * spread
+
+
+def test_a_run_that_came_out_far_off_does_not_stop_the_pruning():
+    pairs = 2 * FEWEST
+    vectors = np.array([[place] for place in range(pairs)], dtype=np.uint8)
+    candidates = ListedCandidates(vectors, range(1, pairs + 1))
+    runs = [(place, 0.9 + 0.001 * again) for place in range(pairs) for again in range(2)]
+    sound, off = Pruning(candidates, None), Pruning(candidates, None)
+    sound.update(told(candidates, runs))
+    off.update(told(candidates, [*runs[:-1], (pairs - 1, 0.03)]))
+    assert off.margin == pytest.approx(sound.margin)
 
 
 @st.composite

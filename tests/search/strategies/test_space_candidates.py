@@ -10,6 +10,7 @@ from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from search.costs import cost_graph
 from search.latency import LatencyTable, space_parts
 from search.strategies import space_candidates
+from search.strategies.candidates import Candidates
 from search.strategies.space_candidates import SpaceCandidates
 from tests.search.strategies.made_up import drawn_space, evenness
 
@@ -106,3 +107,25 @@ def test_a_table_that_lacks_parts_lists_them():
     labels = {key: part.label for key, part in space_parts(space).items()}
     named = str(fault.value).split("latency table: ")[1].split(", ")
     assert named == sorted(labels[key] for key in lost)
+
+
+@pytest.mark.parametrize("quantiles", BOUNDS, ids=lambda bounds: "+".join(bounds) or "latency")
+def test_single_changes_and_neighbours_are_those_found_by_trying_each(quantiles):
+    space, table, vectors, latencies = drawn_space(10)
+    limits = {
+        name: tuple(int(np.quantile(cost_graph(space, name).costs(vectors), end)) for end in ends)
+        for name, ends in quantiles.items()
+    }
+    candidates = SpaceCandidates(space, table, (float(np.quantile(latencies, 0.1)), math.inf), limits)
+    rows = candidates.sample(random.Random(0), 15)
+    others = rows[:, :, None] != np.arange(max(map(len, candidates.heights)))
+    tried = Candidates.changed(candidates, rows)
+    assert (candidates.changed(rows) & others == tried).all() and tried.any()
+    inside = {bytes(vector) for vector in vectors[candidates.contains(vectors)]}
+    for row, found in zip(rows.tolist(), candidates.neighbours_of(rows), strict=True):
+        expected = set()
+        for place, values in enumerate(candidates.heights):
+            for way in (range(row[place] + 1, len(values)), range(row[place] - 1, -1, -1)):
+                steps = [bytes([*row[:place], value, *row[place + 1 :]]) for value in way]
+                expected.update([step for step in steps if step in inside][:1])
+        assert sorted(map(bytes, found)) == sorted(expected)

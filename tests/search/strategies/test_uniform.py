@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,7 +11,8 @@ from hypothesis import strategies as st
 
 from search.strategies import candidates as candidates_module
 from search.strategies import space_candidates, unpruned
-from search.strategies.candidates import ListedCandidates
+from search.strategies.candidates import Candidates, ListedCandidates
+from search.strategies.drawing import MOST_DRAWS
 from search.strategies.order import non_dominated
 from search.strategies.pruning import Pruning
 from search.strategies.space_candidates import SpaceCandidates
@@ -134,3 +137,51 @@ def test_a_search_ends_when_everything_is_trained_or_pruned(seed, way):
     )
     # The order's assumption holds for these accuracies, not for made-up latencies; the rule needs the former alone.
     assert boundary == expected
+
+
+class Wide(Candidates):
+    """256^4 candidates that cost what their first coordinate says: nobody lists them or knows where few are left."""
+
+    heights = (np.linspace(0, 1, 256),) * 4
+
+    def __init__(self) -> None:
+        self.drawn = 0
+
+    def count(self) -> int:
+        return 256**4
+
+    def costs(self, vectors):
+        return 1.0 + vectors[:, 0]
+
+    def contains(self, vectors):
+        return np.ones(len(vectors), dtype=bool)
+
+    def sample(self, rng, number):
+        self.drawn += number
+        return np.frombuffer(rng.randbytes(4 * number), dtype=np.uint8).reshape(number, 4)
+
+
+@pytest.mark.parametrize("slowest", [0, 1], ids=["all pruned", "a 256th left"])
+def test_an_ask_ends_where_all_is_pruned_of_what_nobody_lists(slowest):
+    candidates = Wide()
+    pruning = Pruning(candidates)
+    chooser = Uniform(Unpruned(candidates, pruning), 0)
+    # The largest is beaten by one that costs 1, or by one that is cheaper than all candidates.
+    chooser.results.add(np.full(4, 255, dtype=np.uint8), 256.0, 0.5)
+    chooser.results.add(np.zeros(4, dtype=np.uint8), float(slowest), 0.6)
+    pruning.update(chooser.results)
+    asked = chooser.ask(3, np.zeros((0, 4), dtype=np.uint8))
+    assert len(asked) == 3 * slowest and not asked[:, 0].any()
+    assert candidates.drawn < 2 * MOST_DRAWS
+
+
+def test_an_ask_ends_where_only_what_is_trained_is_found_among_very_many():
+    class Few(Wide):
+        def sample(self, rng, number):
+            self.drawn += 1
+            return np.zeros((1, 4), dtype=np.uint8)
+
+    candidates = Few()
+    asked = candidates.draw(random.Random(0), 2, np.zeros((1, 4), dtype=np.uint8))
+    assert len(asked) == 0 and candidates.drawn < 20
+    assert candidates.draw(random.Random(0), 2, np.zeros((0, 4), dtype=np.uint8)).tolist() == [[0, 0, 0, 0]]

@@ -134,6 +134,25 @@ def test_with_a_table_nothing_is_measured(small, tmp_path):
     assert LatencyTable.load(tmp_path / "run" / "latency.json").entries == table.entries
 
 
+def test_a_limit_of_energy_goes_by_the_table(small, tmp_path):
+    table = made_up_table()
+    with pytest.raises(UnsupportedError, match="energy: the latency table has none"):
+        small.search_in(tmp_path / "run", space=SPACE, limits={"energy": 1.0}, trials=1)
+    assert not (tmp_path / "run").exists()
+    table.state_energy({key: entry.ms * 7 for key, entry in table.entries.items()})
+    energies = sorted(table.predict_energy(one, SPACE.input_shape) for one in SPACE)
+    most = energies[len(energies) // 3]
+    limits = {"energy": most}
+    search = small.search_in(tmp_path / "run", space=SPACE, table=table, limits=limits, trials=3)
+    assert search.counts()["in_interval"] == sum(mj <= most for mj in energies)
+    assert all(table.predict_energy(one.architecture, SPACE.input_shape) <= most for one in search.trained())
+    # The folder has the table, and a worker the study: both go on without being given it.
+    small.search_in(tmp_path / "run", space=SPACE, limits=limits, trials=4)
+    with pytest.raises(FormatError, match="begun with other settings: energies: was"):
+        table.state_energy({key: entry.ms * 6 for key, entry in table.entries.items()})
+        small.search_in(tmp_path / "run", space=SPACE, table=table, limits=limits, trials=4)
+
+
 def test_a_table_that_lacks_parts_of_the_space(small, tmp_path):
     table = made_up_table()
     _, entry = table.entries.popitem()
