@@ -34,7 +34,7 @@ class Row:
     mean of `runs` runs, None where all failed; `spread` the standard deviation of a run where there were several;
     `ended_early` says that it is what a training that was ended early was expected to come to (see
     search/strategies/ending.py); `expected` what the strategy's model says of it; `source` where a result came from
-    that was not trained here. `files` are titles and paths, relative to the page.
+    that was not trained here; `fault`, of one that failed, why. `files` are titles and paths, relative to the page.
     """
 
     number: int
@@ -49,6 +49,7 @@ class Row:
     boundary: bool = False
     ended_early: bool = False
     source: str | None = None
+    fault: str | None = None
     seconds: float | None = None
     stages: list[dict[str, Any]] = field(default_factory=list)
     files: list[tuple[str, str]] = field(default_factory=list)
@@ -74,7 +75,6 @@ def page(
     trained = [row for row in rows if row.accuracy is not None]
     widths = [width for row in rows for stage in row.stages for width in stage["widths"]]
     volumes, reference = hypervolumes([(row.latency_ms, row.accuracy or 0.0) for row in trained])
-    several = any(row.spread for row in rows)
     expects = any(row.expected is not None for row in rows)
     pruned = [*pruned, *[None] * (len(trained) - len(pruned))]
     # By the clocks of several machines, a training may seem to end before the one that ended before it.
@@ -92,17 +92,20 @@ def page(
         "timed": any(times),
         "latency_words": latency_words,
         "measure": measure,
-        "legend": "Every dot is a network that was trained; the line is the boundary, the networks that no other beats"
-        + (" by what the strategy's model expects of them; dots show what their runs gave." if expects else ".")
-        + (" Bars are the standard deviation of a run." if several else ""),
-        "pruned_words": pruned_words or "How many candidates were trained, and how many need no training any more.",
-        "volume_words": (
-            f"The area that the boundary covers, up to {reference[0]:.4g} ms and down to {reference[1]:.2%}: "
-            "the more, the better the boundary."
-            if trained
-            else "Nothing was trained yet."
+        "legend": f"Up is a higher {measure}, left is faster. On the boundary are the networks that no faster one beats"
+        + (
+            ", by what the search's model expects after all results; a lucky run lies above the line, an unlucky one "
+            "below it."
+            if expects
+            else "."
         ),
-        "volume_unit": "ms x points",
+        "pruned_words": pruned_words,
+        "volume_words": (
+            f"Of the results so far, the area between their boundary, {reference[0]:.4g} ms and "
+            f"{100 * reference[1]:.2f}\u00a0%, in ms times points of {measure}. It levels off when further "
+            "trainings find little that is better."
+        ),
+        "volume_unit": "ms × points",
         "provenance": list(provenance.items()),
         "csv": table_csv(rows),
     }
@@ -123,7 +126,9 @@ def table_csv(rows: Sequence[Row]) -> str:
         "spread",
         "expected",
         "boundary",
+        "ended_early",
         "source",
+        "fault",
         "seconds",
     )
     text = io.StringIO()

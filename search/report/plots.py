@@ -56,6 +56,9 @@ def _draw_accuracies(axes: Any, search: Strategy, most: float) -> None:
     levels = np.array([100 * _level(network) for network in boundary])
     # One failed training must not squeeze all others together.
     low = min(*percents, *levels, np.quantile(_places(trained)[1], 0.1)) - 1
+    # Not by the bars: one run that went wrong makes its network's as long as all.
+    high = max(*levels, *_places(trained)[1])
+    floor = low - 0.12 * (high - low)
     others = [network for network in trained if network.architecture not in kept]
     shown = _places([network for network in others if network.accuracy * 100 >= low])
     below = _places([network for network in others if network.accuracy * 100 < low])
@@ -64,24 +67,27 @@ def _draw_accuracies(axes: Any, search: Strategy, most: float) -> None:
     axes.errorbar(
         *_places(barred), [spreads[network] for network in barred], fmt="none", color="#b7c3cc", linewidth=1, zorder=1
     )
-    axes.scatter(*shown, s=22, color="#8fa3b3", label="trained", linewidths=0)
+    if len(shown[0]):
+        axes.scatter(*shown, s=22, color="#8fa3b3", label="trained", linewidths=0)
     if len(below[0]):
-        floor = np.full(len(below[0]), low)
-        axes.scatter(below[0], floor, s=30, color="#8fa3b3", marker="v", label="trained, further down", linewidths=0)
+        edge = np.full(len(below[0]), low - 0.09 * (high - low))
+        axes.scatter(below[0], edge, s=30, color="#8fa3b3", marker="v", label="trained, further down", linewidths=0)
     modelled = any(network.expected is not None for network in boundary)
     label = "boundary, by what the model expects" if modelled else "boundary"
     axes.step(latencies, levels, where="post", color="#c8442f", linewidth=1.8, label=label, zorder=3)
+    axes.vlines(latencies, percents, levels, color="#c8442f", linewidth=0.8, linestyle=":", zorder=3)
     axes.scatter(latencies, percents, s=42, color="#c8442f", edgecolor="white", zorder=4)
     slowest = max(network.latency for network in trained)
     axes.hlines(levels[-1], latencies[-1], slowest, color="#c8442f", linewidth=1, linestyle=":")
     right = 1.03 * max(slowest, most)
     axes.set_xlim(right=right)
     # The ends of the boundary by name; a third label would meet the line or another dot.
-    for network, rise in ((boundary[0], -15), (boundary[-1], 9)):
-        leftwards = network.latency > right / 2
+    middle = sum(axes.get_xlim()) / 2
+    for network, rise, end in ((boundary[0], -15, min), (boundary[-1], 9, max)):
+        leftwards = network.latency > middle
         axes.annotate(
             str(network.architecture),
-            (network.latency, network.accuracy * 100),
+            (network.latency, 100 * end(network.accuracy, _level(network))),
             (5 if leftwards else -5, rise),
             textcoords="offset points",
             ha="right" if leftwards else "left",
@@ -89,9 +95,7 @@ def _draw_accuracies(axes: Any, search: Strategy, most: float) -> None:
             color="#52616c",
             bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 1},
         )
-    # Not by the bars: one run that went wrong makes its network's as long as all.
-    high = max(*levels, *_places(trained)[1])
-    axes.set_ylim(low - 0.12 * (high - low), high + 0.12 * (high - low))
+    axes.set_ylim(floor, high + 0.12 * (high - low))
     axes.legend(loc="lower right", frameon=False)
     _bare(axes)
 

@@ -12,7 +12,6 @@ from prototxt_gen.errors import NotInstalledError
 from prototxt_gen.files import write_bytes
 from prototxt_gen.version import __version__
 from search.latency.overview import whole
-from search.report.boundary import counts_line
 from search.report.page import page, table_csv
 from search.report.plots import draw_boundary
 from search.report.reading import Reading, provenance, read_search
@@ -40,7 +39,7 @@ def publish(folder: str | os.PathLike[str], storage: str | None = None, study: s
     base = Path(folder)
     reading = read_search(base, storage, study)
     make_folder(base)
-    write_bytes(base / PAGE, search_page(reading, str(base)).encode())
+    write_bytes(base / PAGE, search_page(reading, base.resolve().name).encode())
     write_bytes(base / TABLE, table_csv(reading.rows).encode())
     written = [base / PAGE, base / TABLE]
     if not reading.search.trained():
@@ -55,34 +54,43 @@ def publish(folder: str | os.PathLike[str], storage: str | None = None, study: s
 
 def search_page(reading: Reading, name: str) -> str:
     """The page of a search of this name, HTML."""
-    counts = reading.search.counts()
-    engine = str(reading.search.table.target.get("engine", "unknown engine"))
-    failed = sum(row.accuracy is None for row in reading.rows)
+    search, rows = reading.search, reading.rows
+    counts = search.counts()
+    engine = str(search.table.target.get("engine", "unknown engine"))
     now = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
     running = f", {reading.running} in training" if reading.running else ""
+    known = sum(row.source is not None for row in rows)
+    exact = not any(name in counts for name in ("in_interval_error", "pruned_error"))
+    rest = counts["in_interval"] - counts["trained"] - counts["pruned"] - counts.get("failed", 0)
     facts = {
         "architectures in the space": whole(counts["space"]),
-        "within the limits": _about(counts, "in_interval"),
-        "trained": f"{counts['trained']:,}{running}",
+        "of them within the limits" if search.limits else "of them in the latency interval": _about(
+            counts, "in_interval"
+        ),
+        "trained": f"{sum(row.accuracy is not None for row in rows) - known:,}{running}",
         "pruned without training": _about(counts, "pruned"),
-        "on the boundary": str(len(reading.search.boundary())),
+        "neither trained nor pruned": ("" if exact else "about ") + whole(rest),
+        "on the boundary": str(len(search.boundary())),
     }
-    if failed:
-        facts["failed"] = str(failed)
-    if longest := max((row.seconds or 0.0 for row in reading.rows), default=0.0):
-        facts["until the last result"] = _duration(longest)
+    for words, number in (
+        ("known before", known),
+        ("ended early", sum(row.ended_early for row in rows)),
+        ("failed", sum(row.accuracy is None for row in rows)),
+    ):
+        if number:
+            facts[words] = f"{number:,}"
+    if longest := max((row.seconds or 0.0 for row in rows), default=0.0):
+        facts["first start to last result"] = _duration(longest)
     return page(
-        title=f"{name}: a search by {reading.search.name}",
-        subtitle=f"{counts_line(counts)}. As it stood at {now}; Dongfeng {__version__}.",
+        title=f"{name}: a search",
+        subtitle=f"As it stood on {now}.",
         rows=reading.rows,
         pruned=reading.pruned,
         facts=facts,
-        provenance={"space": str(reading.search.space)} | provenance(reading),
+        provenance=provenance(reading) | {"page written by": f"Dongfeng {__version__}"},
         latency_words=f"predicted latency, ms ({engine}, batch 1)",
-        measure=measure_of(reading.search.space),
-        pruned_words="Blue: candidates that need no training any more"
-        + (", an estimate from a sample" if "pruned_error" in counts else "")
-        + "; red: candidates trained.",
+        measure=measure_of(search.space),
+        pruned_words="How many are pruned is estimated from a sample." if "pruned_error" in counts else "",
     )
 
 

@@ -15,7 +15,8 @@ from prototxt_gen.errors import FormatError
 from prototxt_gen.json_files import read_json
 from search.costs import in_words
 from search.latency import LatencyTable
-from search.latency.overview import interval_words
+from search.latency.overview import interval_words, whole
+from search.latency.targets import target_words
 from search.report.boundary import energy_of
 from search.report.page import Row, stages_of
 from search.strategies.partial_order import PartialOrderPruning
@@ -23,7 +24,7 @@ from search.study.folder import BOUNDARY, DEPLOY, STUDY, network_folder, weights
 from search.study.following import finished_rows, is_told
 from search.study.settings import Question
 from search.study.storage import NAME, StoredStudy, join_study
-from search.study.trainings import ENDED, TRAINED, TRAINING
+from search.study.trainings import ENDED, FAILED, TRAINED, TRAINING
 from search.study.trainings import Row as StoredRow
 
 # How often what is pruned is counted, at most: in a large space, a count takes a second.
@@ -90,6 +91,7 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
                 seconds=ends.get(counting.trial_id) if counting.trial_id is not None else None,
                 boundary=code in boundary,
                 ended_early=counting.state == ENDED,
+                fault=counting.fault if counting.state == FAILED else None,
                 source=next((row.source for row in own if row.source), None),
                 stages=stages_of(parse_architecture(code)),
                 files=_files(folder, code, [row.run for row in own]),
@@ -142,14 +144,36 @@ def _files(folder: Path, code: str, runs: Sequence[int]) -> list[tuple[str, str]
     return [(path.name, path.relative_to(folder).as_posix()) for path in paths if path.is_file()]
 
 
+#: Settings by the words for them; the others are those of a training, by their names in a solver.
+_NAMES = {"seeds": "runs of each candidate", "seed": "random seed", "data": "images", "trainer": "trained by"}
+_SAID_OTHERWISE = ("space", "strategy", "margin", "latency", "limits", "ending", "latency table")
+# Of a table's origin, what is longer is for those who look into its file: times round by round, a fit's figures.
+_LONGEST = 48
+
+
 def provenance(reading: Reading) -> dict[str, str]:
     """All that a search was made with, as a page says it."""
-    settings, table = reading.settings, reading.search.table
-    found = {name: _words(value) for name, value in settings.items() if name != "limits"}
-    found["latency"] = interval_words(reading.question.interval)
+    settings, table, search = reading.settings, reading.search.table, reading.search
+    counts = search.counts()
+    found = {"space": str(search.space), "strategy": search.name, "latency": interval_words(reading.question.interval)}
     for name, (least, most) in reading.question.limits.items():
         found[name] = in_words(name, least, most)
-    return found | {"latency measured on": _words(table.target), "latencies are from": _words(table.origin)}
+    if left_out := [name for name in counts if name.startswith("outside_") and not name.endswith("_error")]:
+        found["left out"] = ", ".join(
+            f"{'about ' if f'{name}_error' in counts else ''}{whole(counts[name])} by {name.removeprefix('outside_')}"
+            for name in left_out
+        )
+    if reading.question.ending:
+        found["trainings ended early"] = f"at a risk of {100 * reading.question.ending.risk:g} %"
+    for name, value in settings.items():
+        if name not in _SAID_OTHERWISE:
+            found[_NAMES.get(name, name.replace("_", " "))] = _words(value)
+    versions = _words(table.target.get("versions", {}))
+    found["latency of"] = target_words(table.target) + (f"; {versions}" if versions else "")
+    origin = {name.replace("_", " "): _words(value) for name, value in table.origin.items()}
+    if times := ", ".join(f"{name} {words}" for name, words in origin.items() if 0 < len(words) <= _LONGEST):
+        found["latency table"] = times
+    return found
 
 
 def _words(value: Any) -> str:
@@ -158,5 +182,8 @@ def _words(value: Any) -> str:
         told = {name: _words(one) for name, one in value.items() if one not in (None, [], {}, "")}
         return ", ".join(f"{name} {words}" for name, words in told.items() if words)
     if isinstance(value, list):
-        return " x ".join(map(_words, value))
+        numbers = all(isinstance(one, (int, float)) for one in value)
+        return (" x " if numbers else "; ").join(map(_words, value))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return str(value)

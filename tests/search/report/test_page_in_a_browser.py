@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from search.report.page import page
+from search.report.page import Row, page
 from tests.search.report.made_up_run import FAILED, made_up_rows
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright (extra `dev`) drives the browser")
@@ -86,8 +86,65 @@ def test_hovering_says_what_a_network_is(open_page):
 
 def test_the_keyboard_reaches_the_boundary(open_page):
     shown = open_page()
-    shown.locator(".dot.boundary").first.focus()
-    assert BOUNDARY[0].code in shown.locator("#tip").inner_text()
+    # One stop of the tabulator; from there the arrows lead along the boundary, and Enter marks a network's row.
+    shown.get_by_role("slider").focus()
+    shown.keyboard.press("Tab")
+    for key, row in (
+        ("", BOUNDARY[0]),
+        ("ArrowRight", BOUNDARY[1]),
+        ("End", BOUNDARY[-1]),
+        ("ArrowLeft", BOUNDARY[-2]),
+    ):
+        if key:
+            shown.keyboard.press(key)
+        assert row.code in shown.locator("#tip").inner_text()
+    shown.keyboard.press("Enter")
+    assert BOUNDARY[-2].code in shown.locator("tr.chosen").inner_text()
+    shown.keyboard.press("ArrowRight")
+    assert BOUNDARY[-1].code in shown.locator("#tip").inner_text()
+    shown.keyboard.press("Tab")
+    assert shown.evaluate("document.activeElement.closest('#boundary')") is None
+
+
+def test_everything_that_can_be_used_has_a_name(open_page):
+    shown = open_page()
+    unnamed = """() => [...document.querySelectorAll("button, input, a, [role=button], table, svg[role]")].filter(one =>
+        !(one.textContent || one.getAttribute("aria-label") || (one.labels && one.labels.length))).length"""
+    assert shown.evaluate(unnamed) == 0
+    assert shown.get_by_role("columnheader").count() == shown.locator("th[scope=col]").count() > 5
+    assert shown.get_by_role("table", name="All networks of the search").count() == 1
+
+
+def test_what_sets_a_network_apart_is_seen_and_said(open_page, tmp_path):
+    codes = [row.code for row in ROWS if row.accuracy is not None][:5]
+    rows = [
+        Row(1, codes[0], 1.0, 0.80, boundary=True),
+        Row(2, codes[1], 2.0, 0.90, boundary=True, source="a paper"),
+        Row(3, codes[2], 3.0, 0.85, ended_early=True),
+        Row(4, codes[3], 3.5, 0.10),
+        Row(5, codes[4], 4.0, None, fault="the loss is nan"),
+    ]
+    path = tmp_path / "kinds.html"
+    path.write_text(page("runs/x", "", rows, [], {}, {}), encoding="utf-8")
+    shown = open_page(path)
+    kinds = shown.locator("#boundary .dot").evaluate_all("dots => dots.map(dot => dot.classList[1])")
+    assert sorted(kinds) == ["early", "known", "low", "trained"]
+    for words in ("known before the search", "ended early", "further down"):
+        assert words in shown.locator("#key").inner_text()
+    for words in ("known: a paper", "ended early", "failed: the loss is nan"):
+        assert words in shown.locator("tbody").inner_text()
+    # The one that went wrong does not squeeze the others together: it is drawn inside, at the lower edge.
+    low, paper = (shown.locator(place).bounding_box() for place in ("#boundary .low", "#boundary"))
+    assert paper["y"] < low["y"] and low["y"] + low["height"] < paper["y"] + paper["height"]
+
+
+def test_one_result_is_drawn(open_page, tmp_path):
+    path = tmp_path / "one.html"
+    rows = [Row(1, ROWS[0].code, 1.0, 0.80, boundary=True)]
+    path.write_text(page("runs/x", "", rows, [0], {}, {}), encoding="utf-8")
+    shown = open_page(path)
+    assert "1 of 1 result" in shown.locator("#number").inner_text()
+    assert "NaN" not in shown.locator("main").inner_html()
 
 
 def test_a_box_zooms_and_a_double_click_shows_all(open_page):
@@ -124,26 +181,27 @@ def test_the_slider_goes_back_in_time(open_page):
 def test_the_course_can_be_seen_over_time(open_page):
     shown = open_page()
     ticks = "() => document.querySelector('#volume').textContent"
-    over_trainings = shown.evaluate(ticks)
-    assert "trainings" in over_trainings and "minutes" not in over_trainings
+    over_results = shown.evaluate(ticks)
+    assert "results" in over_results and "minutes" not in over_results
     shown.get_by_role("radio", name="minutes").check()
     over_time = shown.evaluate(ticks)
-    assert "minutes" in over_time and "trainings" not in over_time
+    assert "minutes" in over_time and "results" not in over_time
     # Its 30th network was trained after 3,000 seconds.
-    assert "29 (50 minutes)" in shown.locator("#number").inner_text()
+    assert "29 of 29 results (50 minutes)" in shown.locator("#number").inner_text()
 
 
 def test_a_click_finds_the_row_and_titles_sort(open_page):
     shown = open_page()
     shown.locator(".dot.boundary").nth(2).click()
     assert BOUNDARY[2].code in shown.locator("tr.chosen").inner_text()
-    shown.get_by_role("button", name="accuracy", exact=True).click()
-    shown.get_by_role("button", name="accuracy").click()
+    for direction in ("ascending", "descending"):
+        shown.get_by_role("button", name="accuracy", exact=True).click()
+        assert shown.get_by_role("columnheader", name="accuracy").get_attribute("aria-sort") == direction
     # From the highest on; the one that failed has none, and stands at an end.
-    codes = [line.split()[-2] for line in shown.locator("tbody tr").all_inner_texts()]
+    codes = shown.locator("tbody code").all_inner_texts()
     trained = sorted((row for row in ROWS if row.accuracy is not None), key=lambda row: -row.accuracy)
     assert [code for code in codes if code != ROWS[FAILED - 1].code] == [row.code for row in trained]
-    shown.get_by_label("the boundary alone").check()
+    shown.get_by_label("only the boundary").check()
     assert shown.locator("tbody tr").count() == len(BOUNDARY)
 
 
@@ -176,7 +234,7 @@ def test_the_table_and_the_picture_can_be_taken_away(open_page, tmp_path):
     with (tmp_path / "rows.csv").open(newline="") as file:
         assert [line["code"] for line in csv.DictReader(file)] == [row.code for row in ROWS]
     with shown.expect_download() as taken:
-        shown.get_by_role("link", name="PNG").click()
+        shown.get_by_role("button", name="PNG").click()
     taken.value.save_as(tmp_path / "picture.png")
     image = pytest.importorskip("PIL.Image").open(tmp_path / "picture.png")
     assert image.size == (2160, 940)
@@ -188,3 +246,4 @@ def test_a_page_of_nothing_trained_yet_opens(open_page, tmp_path):
     path.write_text(page("runs/x", "", [], [], {}, {}), encoding="utf-8")
     shown = open_page(path)
     assert "Nothing was trained yet" in shown.locator("main").inner_text()
+    assert shown.locator("svg:visible, table:visible").count() == 0

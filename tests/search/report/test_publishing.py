@@ -14,7 +14,7 @@ from prototxt_gen import parse_architecture
 from prototxt_gen.errors import FormatError
 from search.report.boundary import write_report
 from search.report.publishing import PAGE, PICTURE, TABLE, measure_of, publish
-from search.report.reading import read_search
+from search.report.reading import provenance, read_search
 from search.spaces import DecoderSpace
 from search.study.following import Follower
 from search.study.storage import join_study
@@ -89,6 +89,32 @@ def test_the_page_says_of_the_boundary_what_boundary_json_does(tmp_path):
         # One whose weights were removed while another beat it, and that came back, was trained once more.
         assert row["runs"] == len(network["runs"]) >= 2
         assert row["latency_ms"] == pytest.approx(network["latency_ms"]["predicted"], abs=1e-6)
+
+
+def test_where_a_search_comes_from_is_said_in_words(tmp_path):
+    search_in(tmp_path, trials=2, limits={"memory": (0, 1e7), "parameters": (2, 1e6)}, interval=(0.0, 1e3))
+    said = provenance(read_search(tmp_path))
+    assert said["memory"] == "at most 10,000,000 bytes"
+    assert said["parameters"] == "2 to 1,000,000"
+    assert sorted(said["left out"].split(", ")) == ["0 by latency", "0 by memory", "0 by parameters"]
+    assert said["latency"] == "at most 1000 ms"
+    assert said["strategy"] == "partial order pruning"
+    assert said["runs of each candidate"] == "1"
+    assert "" not in said.values()
+    # A measured table tells each round's drift; a page that says it is hundreds of lines long.
+    assert max(map(len, said.values())) < 300
+
+
+def test_a_failed_training_says_why(searched, tmp_path):
+    folder = tmp_path / "run"
+    shutil.copytree(searched[0], folder)
+    study = join_study(folder / "study.db")
+    before = read_search(folder)
+    waiting = next(one for one in map(str, before.search.space) if one not in {row.code for row in before.rows})
+    claim = study.claim(Key(waiting, 0), study.read(), grace=60)
+    assert study.fail(claim, "the loss is nan", "log")
+    study.close()
+    assert [(row.code, row.fault) for row in read_search(folder).rows if row.fault] == [(waiting, "the loss is nan")]
 
 
 def test_the_networks_of_decoders_are_judged_by_mean_iou():
