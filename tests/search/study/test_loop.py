@@ -20,7 +20,7 @@ def test_a_search_killed_again_and_again_ends_as_one_left_alone(small, tmp_path,
     folder = tmp_path / "run"
     # Processes of one that has imported all and has done nothing yet: torch alone takes seconds.
     fresh = multiprocessing.get_context("forkserver")
-    fresh.set_forkserver_preload([die_at.__module__])
+    fresh.set_forkserver_preload(["tests.search.study.ready"])
     # Which training dies counts from the start of its process.
     for place, training in (("training", 2), ("saved", 3), ("claimed", 1), ("none", 0)):
         process = fresh.Process(target=die_at, args=(folder, place, training))
