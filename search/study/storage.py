@@ -40,6 +40,8 @@ from search.study.trainings import ENDED, FAILED, TRAINED, TRAINING, First, Key,
 
 FORMAT = "dongfeng study 2"
 NAME = "search"
+# What studies of the first format did without being asked (see `current` in settings.py).
+_AS_FIRST = "`--strategy uniform --margin 0`"
 DIRECTIONS = [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE]
 # Of a log, its end tells why a training failed.
 _LOG_AT_MOST = 20_000
@@ -337,13 +339,14 @@ def _opened(database: Database, name: str, settings: dict[str, Any] | None, late
         if settings is None:
             raise FormatError(
                 f"{database.name}: format: found {FIRST!r}, expected {FORMAT!r}: `dongfeng search` with its settings "
-                "brings it there"
+                f"brings it there, with {_AS_FIRST} among them"
             )
         begun = current(begun)
     if settings is not None and (found := differences(begun, settings)):
+        first = f", for a study of this first format with {_AS_FIRST}," if stored["format"] == FIRST else ""
         raise FormatError(
             f"{database.name}: the search here was begun with other settings: {'; '.join(found)}; "
-            "ask for the same again or choose another folder"
+            f"ask for the same again{first} or choose another folder"
         )
     if stored["format"] == FIRST:
         _upgrade(database, study_id, begun, latency_table)

@@ -61,9 +61,12 @@ def test_a_study_of_the_first_format_is_refused_as_it_is(small, tmp_path):
     """With other settings than it was begun with; and by a worker, which has no settings to bring."""
     stored(FIRST, tmp_path)
     before = (tmp_path / "study.db").read_bytes()
-    with pytest.raises(FormatError, match="strategy: was uniform, is additive"):
+    with pytest.raises(FormatError, match=r"strategy: was uniform, is additive; .* `--strategy uniform --margin 0`"):
         small.search_in(tmp_path, schedule=small.FIXTURE_SCHEDULE, strategy="additive")
-    with pytest.raises(FormatError, match=r"found 'dongfeng study 1', .* `dongfeng search` .* brings it there"):
+    with pytest.raises(
+        FormatError,
+        match=r"found 'dongfeng study 1', .* `dongfeng search` .* there, with `--strategy uniform --margin 0` among",
+    ):
         join_study(tmp_path / "study.db")
     assert code_of_format(tmp_path) == "dongfeng study 1"
     assert len((tmp_path / "study.db").read_bytes()) == len(before)
