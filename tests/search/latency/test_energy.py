@@ -136,9 +136,7 @@ def test_tables_without_energies_refuse_such_a_limit_by_name():
         checked_limits({"energy": 100.0}, SMALL, table)
     table.energy = None
     for without in (table, None):
-        with pytest.raises(
-            UnsupportedError, match=r"energy: the latency table has none: `dongfeng profile energy` adds"
-        ):
+        with pytest.raises(UnsupportedError, match=r"energy: the latency table has none: `dongfeng profile energy`"):
             checked_limits({"energy": 100.0}, SMALL, without)
     with pytest.raises(UnsupportedError, match="energy: the latency table has none"):
         table.predict_energy(SMALL.at(0), SMALL.input_shape)

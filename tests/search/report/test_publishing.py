@@ -95,7 +95,7 @@ def test_where_a_search_comes_from_is_said_in_words(tmp_path):
     search_in(tmp_path, trials=2, limits={"memory": (0, 1e7), "parameters": (2, 1e6)}, interval=(0.0, 1e3))
     said = provenance(read_search(tmp_path))
     assert said["memory"] == "at most 10,000,000 bytes"
-    assert said["parameters"] == "at least 2 and at most 1,000,000"
+    assert said["parameters"] == "2 to 1,000,000"
     assert sorted(said["left out"].split(", ")) == ["0 by latency", "0 by memory", "0 by parameters"]
     assert said["latency"] == "at most 1000 ms"
     assert said["strategy"] == "partial order pruning"
