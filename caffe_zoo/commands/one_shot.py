@@ -23,8 +23,8 @@ def add_one_shot(parser: argparse.ArgumentParser) -> None:
     """The options; `one_shot_of` reads them, `check_unused` refuses them where no supernet is trained."""
     group = parser.add_argument_group(
         "supernet, with --method ponas",
-        "It is trained with the options of the training, too, but for --epochs, --lr, --batch-size and --ema: these are "
-        "for the networks taken out of it.",
+        "It is trained with the options of the training, too, but for --epochs, --lr, --batch-size and --ema: these "
+        "are for the networks taken out of it.",
     )
     for name, kind, words in (
         ("supernet-epochs", count, "how often it sees all images in meta training (default: 8)"),

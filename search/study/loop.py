@@ -165,8 +165,8 @@ def run_worker(
     What is searched, the latency table, the training and when it ends are read from the study; `data` must be what it
     was begun with: FormatError tells what differs. `storage` is a database's address, or the path of a study.db. The
     weights of what this worker trains go into the folder `out`, which several workers may share; `keep` says which stay
-    there, as in `run_search`. Where the candidates inherit the weights of a supernet, its file lies in `out`: it is
-    that of the search's own folder. FormatError where there is no study; FileError when folder or database cannot be used.
+    there, as in `run_search`. Where candidates inherit the weights of a supernet, its file lies in `out`: it is that of
+    the search's own folder. FormatError where there is no study; FileError when folder or database cannot be used.
     """
     stored = join_study(storage, study)
     question = Question.of(stored.settings, stored.database.name)

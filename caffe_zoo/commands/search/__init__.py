@@ -24,6 +24,7 @@ from prototxt_gen.errors import ArchitectureError
 
 if TYPE_CHECKING:
     from search import Dataset, LatencyTable, PonasSpace
+    from search.spaces import Space
 
 EXAMPLE = "dongfeng search --data glyphs --out runs/glyphs"
 
@@ -157,6 +158,7 @@ def run(args: argparse.Namespace) -> int:
     named = NAMED.get(args.data)
     ponas = args.method == "ponas"
     code = args.space or (named.space if named else SCENES_SPACE if is_scenes(args.data) else None)
+    space: Space
     if ponas:
         space, data = _ponas_data(args)
     elif code is None:
@@ -220,9 +222,8 @@ def run(args: argparse.Namespace) -> int:
                 "ending": Ending(risk=args.end_early) if args.end_early else None,
             }
             if isinstance(space, PonasSpace) and ponas:
-                made = {"keep_block": args.kept_block or "median", "estimate": args.estimate or "fit"}
-                one_shot = one_shot_of(args, schedule)
-                search = search_ponas(space, data, args.out, engine, one_shot=one_shot, **made, **how)
+                how |= {"keep_block": args.kept_block or "median", "estimate": args.estimate or "fit"}
+                search = search_ponas(space, data, args.out, engine, one_shot=one_shot_of(args, schedule), **how)
             else:
                 how |= {"strategy": args.strategy or "additive", "margin": args.margin}
                 search = run_search(space, data, args.out, engine, **how)
@@ -251,7 +252,7 @@ def _ponas_data(args: argparse.Namespace) -> tuple[PonasSpace, Dataset]:
     space = PonasSpace() if code is None else parse_space(code)
     if not isinstance(space, PonasSpace):
         raise ArchitectureError(
-            f"--space {args.space}: --method ponas takes spaces of layers with candidates, see docs"
+            f"--space {args.space}: found no layers with candidates, which --method ponas chooses from"
         )
     data = load_data(args.data, space.input_shape)
     # A space that was not asked for has as many classes as the images.
@@ -262,6 +263,5 @@ def _check_ponas(args: argparse.Namespace) -> None:
     """ArchitectureError for options that say how candidates are chosen and pruned, which is the table's business."""
     given = [name for name in ("strategy", "margin") if getattr(args, name) is not None]
     if given:
-        raise ArchitectureError(
-            f"{', '.join(f'--{name}' for name in given)}: found with --method ponas, which prunes none"
-        )
+        options = ", ".join(f"--{name}" for name in given)
+        raise ArchitectureError(f"{options}: found with --method ponas, whose table chooses and which prunes none")
