@@ -88,7 +88,7 @@ def test_no_image_of_the_table_is_trained_on():
         return DATA.train.images(indices, rng)
 
     def stop(stage: str, share: float) -> None:
-        if stage != "meta training":
+        if stage not in ("first path", "meta training"):
             raise Ended
 
     watched = replace(DATA, train=replace(DATA.train, images=noted))
@@ -292,7 +292,7 @@ def test_a_full_disk(tmp_path):
 
 def test_a_training_that_diverges_is_told_and_not_kept(tmp_path):
     wild = replace(SETTINGS, schedule=replace(SETTINGS.schedule, base_lr=1e30))
-    with pytest.raises(TrainingError, match=r"network supernet, meta training: .* at step \d+"):
+    with pytest.raises(TrainingError, match=r"network supernet, first path: .* at step \d+"):
         train_one_shot(SPACE, DATA, Rows(), wild, tmp_path)
     assert not list(tmp_path.iterdir())
 
