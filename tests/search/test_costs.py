@@ -14,6 +14,7 @@ from prototxt_gen import generate, parts, summarize
 from prototxt_gen.errors import ArchitectureError
 from search.costs import COSTS, checked_limits, cost_graph, in_words
 from search.spaces import BackboneSpace
+from tests.search.spaces.test_kinds import PONAS
 
 SPACES = [
     BackboneSpace(((1, 2), (1, 3)), (8, 16, 256), ("basic", "basic"), (4, 8), 10, (1, 3, 64, 48)),
@@ -21,6 +22,7 @@ SPACES = [
     BackboneSpace(((1, 2), (1, 2)), (8, 240), ("shuffle", "bottleneck"), (8,), 5, (1, 3, 40, 40)),
     BackboneSpace(((2, 3), (1, 1), (1, 2)), (4, 8, 400), ("convolution", "shuffle", "basic"), (4,), 2, (1, 1, 31, 65)),
     BackboneSpace(((1, 2), (1, 2)), (8, 128), ("resnet_basic", "resnet_bottleneck"), (4, 8), 3, (1, 3, 32, 32)),
+    PONAS[0],
 ]
 SUMMARIES = {
     "multiply-adds": lambda architecture, shape: summarize(generate(architecture, input_shape=shape)).multiply_adds,
