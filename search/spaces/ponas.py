@@ -320,6 +320,14 @@ class PonasSpace(Space):
                 found[last, state, row[-1]] = Block(layer, number)
         return found
 
+    def through(self, column: int, state: int, value: int) -> Vectors:
+        """As in `Space`. Every layer has its candidate of the same number, as far as it has so many."""
+        block = self._blocks.get((self.columns[column], state, value))
+        if block is None:
+            return super().through(column, state, value)
+        numbers = [block.candidate % len(self.layers[layer].candidates) for layer in self.rows]
+        return self.vectors_of(np.array([numbers]))[0]
+
     def index_of(self, piece: Any, column: int, vector: Vectors) -> int:
         """As in `Space`. The parts: stem, layers, head."""
         if isinstance(piece, Stem):
