@@ -169,8 +169,19 @@ def test_the_longest_code_decides_whether_a_space_is_one():
     longest = max(len(str(space.sample(random.Random(seed)))) for seed in range(200))
     turns = space.of_choices([number % 2 for number in range(40)])
     assert longest <= len(str(turns)) <= len(str(space._backbone(space._longest()))) <= 200
-    with pytest.raises(ArchitectureError, match="characters, expected at most 200"):
-        PonasSpace(tuple(layers * 2), (8,), 10, (1, 3, 32, 32), head=None)
+    for times in (2, 25):
+        with pytest.raises(ArchitectureError, match="characters, expected at most 200"):
+            PonasSpace(tuple(layers * times), (8,), 10, (1, 3, 32, 32), head=None)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_the_longest_code_is_found(seed):
+    rng = random.Random(seed)
+    units = [Unit(3, 2), Unit(5, 2), Unit(3, 12), Unit(3, 2, 0, True)]
+    lists = [tuple(rng.sample(units, rng.randint(1, 3))) for _ in range(6)]
+    made = [PonasLayer(8, rng.choice((1, 1, 2)), candidates) for candidates in [units[:2], *lists]]
+    space = PonasSpace(tuple(made), (8,), 10, (1, 3, 64, 64), head=None)
+    assert len(str(space._backbone(space._longest()))) == max(len(str(one)) for one in space)
 
 
 def test_lists_and_numbers_of_numpy_are_taken_as_they_are_meant():
