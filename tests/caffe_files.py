@@ -10,15 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from caffe_zoo.cards import CARDS
 from converters import save_weights
 from prototxt_gen import NetParameter, generate, read_prototxt, select_phase, stock_weights, to_stock, write_prototxt
+from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.binary import to_binary
 from prototxt_gen.passes.splits import insert_splits
 from prototxt_gen.proto import BlobProto
 from prototxt_gen.text import parse_text
 from prototxt_gen.wire import field
 from tests.filling import Array, fill_weights
-from tests.released import architecture
+from tests.released import NETWORKS, architecture
 from tools.reference_facts import REFERENCE
 
 TRUTHS = Path(__file__).resolve().parent / "truths"
@@ -168,7 +170,8 @@ def write_family(name: str, folder: Path) -> Path:
 
 # -------------------------------------------------------------------------------------------------- whole networks
 
-# Names of weights_manifest.json and of the zoo, and sizes at which an Interp is a small matrix in stock words.
+# Names of weights_manifest.json and of the zoo, or codes; and sizes at which an Interp is a small matrix in stock
+# words.
 WHOLE = {
     "df1": (64, 96),
     "df1_mergebn": (64, 96),
@@ -176,12 +179,21 @@ WHOLE = {
     "df-lite_seg_mergebn": (64, 128),
     "df1seg": (64, 128),
     "df2seg1_mergebn": (64, 64),
+    "ponas_a": (64, 64),
+    # Drawn from the space `ponas-small`, batch norm as it stands and merged.
+    "m16_i1.16e1_i24k5e2q-e1q_i48e1-k5e4_i64e1-e2q_h128_c34": (32, 32),
+    "m16_i1.16e1_i24e4-k5e2q_i48e2-k5e4q_i64k5e4q-e2q_h128_c34_mergebn": (32, 32),
 }
 
 
 def whole(name: str) -> NetParameter:
-    """A network of the release as a deploy file, for a small image."""
-    return generate(architecture(name), input_shape=(1, 3, *WHOLE[name]), merged=name.endswith("_mergebn"))
+    """One of WHOLE as a deploy file, for a small image."""
+    merged = name.endswith("_mergebn")
+    if name in NETWORKS:
+        known: str | Backbone | Decoder = architecture(name)
+    else:
+        known = CARDS[name].architecture if name in CARDS else name.removesuffix("_mergebn")
+    return generate(known, input_shape=(1, 3, *WHOLE[name]), merged=merged)
 
 
 def write_whole(name: str, folder: Path) -> Path:
@@ -194,8 +206,10 @@ def write_whole(name: str, folder: Path) -> Path:
 
 
 def thinned(numbers: Array) -> Array:
-    """Every 16th score of many classes, or those of every 16th place in both directions of a map."""
-    return numbers[:, :, ::16, ::16] if numbers.ndim == 4 else numbers[:, ::16]
+    """Every 16th score of hundreds of classes, or those of every 16th place in both directions of a map."""
+    if numbers.ndim == 4:
+        return numbers[:, :, ::16, ::16]
+    return numbers[:, ::16] if numbers.shape[1] > 100 else numbers
 
 
 # ------------------------------------------------------------------------------------ the same names for all of them
@@ -211,8 +225,9 @@ def in_reference(*names: str) -> list[object]:
 
 
 def caffe_file(name: str, folder: Path) -> Path:
-    """A .caffemodel beside its .prototxt: ours (layers/FAMILY, spelled/NAME) are written to the folder."""
+    """A .caffemodel beside its .prototxt: ours (layers/, spelled/ and whole/NAME) are written to the folder."""
     kind, _, stem = name.partition("/")
-    if kind in ("layers", "spelled"):
-        return (write_family if kind == "layers" else write_spelling)(stem, folder)
+    ours = {"layers": write_family, "spelled": write_spelling, "whole": write_whole}
+    if kind in ours:
+        return ours[kind](stem, folder)
     return REFERENCE / f"{name}.caffemodel"

@@ -37,29 +37,45 @@ _MOST_PAIRS = 2000
 class Solution(NamedTuple):
     """The number of the candidate of each row, their summed loss, and by how much the least loss may be smaller.
 
-    A `gap` of 0 says that nothing is better.
+    A `gap` of 0 says that nothing is better, None that it is not known.
     """
 
     choices: tuple[int, ...]
     loss: float
-    gap: float
+    gap: float | None
 
 
 class Knapsack:
     """Rows of candidates with losses (candidates,) each, and with costs (candidates, costs), whole numbers."""
 
     def __init__(self, losses: Sequence[Floats], costs: Sequence[Integers]) -> None:
-        given = [np.asarray(row, dtype=np.int64) for row in costs]
+        self.losses = [np.asarray(row, dtype=np.float64) for row in losses]
+        self.costs = given = [np.asarray(row, dtype=np.int64) for row in costs]
         #: What the cheapest candidates of all rows cost together, by cost: (costs,). No choice costs less.
         self.least: Integers = np.sum([row.min(axis=0) for row in given], axis=0)
         #: The same of the dearest ones.
         self.most: Integers = np.sum([row.max(axis=0) for row in given], axis=0)
         # From here on costs are what a candidate costs more than its row's cheapest.
         above = [row - row.min(axis=0) for row in given]
-        self._kept = [_unbeaten(np.asarray(loss), cost) for loss, cost in zip(losses, above, strict=True)]
-        self._losses = [np.asarray(loss)[kept] for loss, kept in zip(losses, self._kept, strict=True)]
+        self._kept = [_unbeaten(loss, cost) for loss, cost in zip(self.losses, above, strict=True)]
+        self._losses = [loss[kept] for loss, kept in zip(self.losses, self._kept, strict=True)]
         self._costs = [cost[kept] for cost, kept in zip(above, self._kept, strict=True)]
         self._bound = lru_cache(maxsize=256)(self._bound_of)
+
+    def loss(self, choices: Sequence[int]) -> float:
+        """The summed loss of a choice."""
+        return sum(float(losses[number]) for losses, number in zip(self.losses, choices, strict=True))
+
+    def fits(self, choices: Sequence[int], limits: Sequence[int]) -> bool:
+        """Whether a choice costs at most `limits` (costs,)."""
+        total = sum(costs[number] for costs, number in zip(self.costs, choices, strict=True))
+        return bool((total <= np.asarray(limits)).all())
+
+    def cheapest(self, limits: Sequence[int]) -> tuple[int, ...] | None:
+        """The choice of each row's cheapest candidate, in shares of the limits; None where it is not within them."""
+        shares = np.maximum(np.asarray(limits, dtype=np.float64), 1.0)
+        found = tuple(int((costs / shares).sum(axis=1).argmin()) for costs in self.costs)
+        return found if self.fits(found, limits) else None
 
     def solve(self, limits: Sequence[int]) -> Solution | None:
         """The choice of the least loss whose costs are at most `limits` (costs,); None where there is none.
@@ -166,7 +182,7 @@ class Knapsack:
         if not choices:
             if missed < np.inf:
                 raise UnsupportedError(
-                    f"limits of {len(left)} costs: found no choice within all, and followed no more than {MOST_LABELS:,}"
+                    f"limits of {len(left)} costs: found no choice among the {MOST_LABELS:,} that were followed"
                 )
             return None
         chosen = tuple(int(kept[number]) for kept, number in zip(self._kept, choices, strict=True))

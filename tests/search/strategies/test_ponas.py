@@ -128,7 +128,7 @@ def test_what_was_not_asked_for_is_refused():
     other[0, 1] = 1 - other[0, 1]
     with pytest.raises(ArchitectureError, match="row 0"):
         stage.tell(other, [0.5])
-    with pytest.raises(ArchitectureError, match="accuracy 1.5"):
+    with pytest.raises(ArchitectureError, match=r"accuracy 1\.5"):
         stage.tell(choice, [1.5])
     with pytest.raises(ArchitectureError, match="not whole"):
         stage.entries()
