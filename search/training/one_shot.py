@@ -96,7 +96,9 @@ class OneShot:
     CaffeError lists all fields that are out of their range.
     """
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(epochs=8, batch_size=64, base_lr=0.05))
+    schedule: Schedule = field(
+        default_factory=lambda: Schedule(epochs=8, batch_size=64, base_lr=0.1, channels_last=True)
+    )
     first_epochs: float = 1.0
     row_epochs: float = 0.5
     row_lr: float = 0.02
