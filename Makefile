@@ -8,11 +8,14 @@ BIN := $(VENV)/bin
 search: $(VENV)/.demo
 	$(BIN)/dongfeng search --data glyphs --engine onnxruntime --trials 24 --out runs/glyphs
 
+# A process a core, each with one thread; no more than four, since each holds torch.
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
+
 test: $(VENV)/.test
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 test-slow: $(VENV)/.test
-	$(BIN)/python -m pytest -m slow
+	$(PYTEST) -m slow
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.generator.parts import Part
 from prototxt_gen.summary import summarize
+from search.decoder_memory import decoder_memory_graph
 from search.latency import LatencyTable
 from search.latency.energy import Energy
 from search.latency.graphs import Bound, Graph
@@ -71,16 +72,12 @@ def cost_graph(space: Space, name: str, table: LatencyTable | None = None) -> Gr
     """The graph whose `costs` are one of `LIMITED` of many architectures of the space at once.
 
     One of `COSTS` exactly; energy in nanojoules, before the curve of the `table`'s energies, if they have one.
-    UnsupportedError for the memory of networks with decoders, and for energies that the table has not.
+    UnsupportedError for the memory of decoders on backbones that are chosen, too, and for energies that the table has
+    not.
     """
     if name == ENERGY:
         energy = _energy(space, table)
         return space_graph(space, energy.part_nanojoules, energy.base_nanojoules)
-    if COSTS[name].join is not np.add and isinstance(space, DecoderSpace):
-        raise UnsupportedError(
-            f"{name} of space {space}: a decoder keeps maps of its backbone beside what runs, so it is not told part "
-            "by part; expected limits of other costs"
-        )
     return _figure_graph(space, name)
 
 
@@ -88,6 +85,8 @@ def cost_graph(space: Space, name: str, table: LatencyTable | None = None) -> Gr
 @lru_cache(maxsize=16)
 def _figure_graph(space: Space, name: str) -> Graph:
     cost = COSTS[name]
+    if cost.join is not np.add and isinstance(space, DecoderSpace):
+        return decoder_memory_graph(space)
     return space_graph(space, cost.of_part, join=cost.join, merged=cost.merged)
 
 

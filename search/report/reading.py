@@ -27,7 +27,7 @@ from search.study.storage import NAME, StoredStudy, join_study
 from search.study.trainings import ENDED, FAILED, TRAINED, TRAINING
 from search.study.trainings import Row as StoredRow
 
-# How often what is pruned is counted, at most: in a large space, a count takes a second.
+# How often what is pruned is counted, at most: where hardly anything is left, a count may take a second.
 _COUNTS = 100
 
 

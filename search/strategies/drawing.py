@@ -25,7 +25,8 @@ _DRAWN, _BATCH = 16384, 4096
 class Drawing:
     """The architectures of a space within all `bounds`: counted, and drawn one by one, all equally likely.
 
-    Costs that are joined by np.maximum are kept below their most by leaving out every choice that costs more. Of the
+    Costs that are joined by np.maximum are kept below their most by leaving out every choice that costs more, where
+    their graph has the states of the sums'; else they are as sums are. Of the
     sums, the one whose bounds leave the fewest is drawn from, exactly within them (see search/latency/counting.py).
     What lies outside the other bounds is drawn again.
     """
@@ -33,6 +34,9 @@ class Drawing:
     def __init__(self, bounds: Sequence[Bound]) -> None:
         peaks = [bound for bound in bounds if bound.graph.join is not np.add]
         sums = [bound for bound in bounds if bound.graph.join is np.add]
+        # The choices of one graph are left out of another where their states are the same.
+        foreign = [peak for peak in peaks if sums and not _same_states(peak.graph, sums[0].graph)]
+        peaks = [peak for peak in peaks if peak not in foreign]
         if not sums:
             free = [Layer(layer.after, np.zeros_like(layer.costs)) for layer in bounds[0].graph.layers]
             sums = [Bound(Graph(tuple(free), 0), 0, 0)]
@@ -42,7 +46,7 @@ class Drawing:
         counts = [_counting(bound.graph) for bound in sums]
         fewest = min(range(len(sums)), key=lambda place: _most(counts[place], sums[place]))
         self._bound, self._counting = sums[fewest], counts[fewest]
-        self._others = [bound for place, bound in enumerate(sums) if place != fewest]
+        self._others = [bound for place, bound in enumerate(sums) if place != fewest] + foreign
         self._others += [bound for bound in peaks if bound.least > bound.graph.cheapest()[0]]
 
     def counted(self) -> Count:
@@ -90,6 +94,11 @@ def counted(bound: Bound) -> Count:
         _counting_all(bound.graph, _below(bound._replace(most=most))) for most in (bound.most, bound.least - 1)
     )
     return Count(reached - below)
+
+
+def _same_states(graph: Graph, other: Graph) -> bool:
+    pairs = zip(graph.layers, other.layers, strict=True)
+    return all(one.after.shape == two.after.shape for one, two in pairs)
 
 
 def _below(peak: Bound) -> list[NDArray[np.bool_]]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from prototxt_gen.architectures import parse_architecture
 from search.strategies.ending import Curves
 from search.strategies.strategy import Strategy
-from search.study.stopping import Stops, Unchanged
+from search.study.stopping import Stops, Unchanged, known_alone
 from search.study.storage import Stored, StoredStudy
 from search.study.trainings import ENDED, FAILED, FREE, TRAINED, TRAINING, Key, Row
 
@@ -108,9 +108,10 @@ class Follower:
         """
         runs = _runs(stored.rows)
         ended = stops.reached(stored.rows, self.unchanged.rounds)
+        known = known_alone(stored.rows)
         if not stops.is_over():
             for code in runs:
-                if (run := _missing(runs[code], range(seeds))) is not None:
+                if code not in known and (run := _missing(runs[code], range(seeds))) is not None:
                     return Next(Key(code, run))
         training = [code for code, rows in runs.items() if any(row.state == TRAINING for row in rows.values())]
         if ended is None:
@@ -121,24 +122,28 @@ class Follower:
         if any(row.state == TRAINING and row.run < seeds for row in stored.rows):
             # It may fail or be given back, and decides which networks are on the boundary.
             return Next(None)
-        key = self._unconfirmed(runs, range(seeds + stops.confirm))
+        key = self._unconfirmed(runs, known, seeds, stops.confirm)
         if key is not None:
             return Next(key)
         return Next(None) if training else Next(None, ended)
 
-    def _unconfirmed(self, runs: dict[str, dict[int, Row]], wanted: range) -> Key | None:
-        """A run that a network of the boundary lacks: to confirm it, or since its weights are gone."""
+    def _unconfirmed(self, runs: dict[str, dict[int, Row]], known: set[str], seeds: int, confirm: int) -> Key | None:
+        """A run that a network of the boundary lacks: to confirm it, or since its weights are gone.
+
+        A result from elsewhere stands for the first runs of its network; only what confirms it is trained here.
+        """
         kept = any(row.weights for rows in runs.values() for row in rows.values())
         for trained in self.search.boundary():
             code = str(trained.architecture)
             rows = runs.get(code, {})
-            if not rows:
-                continue  # known from elsewhere
+            if not rows and code not in known:
+                continue  # known from elsewhere, too, and failed here
+            wanted = range(seeds if code in known else 0, seeds + confirm)
             if (run := _missing(rows, wanted)) is not None:
                 return Key(code, run)
             # It had been beaten, its weights were removed, and by the mean of later runs it has come back.
             gone = kept and not any(row.weights or row.state == TRAINING for row in rows.values())
-            if gone and len(rows) <= len(wanted):
+            if gone and any(row.state == TRAINED for row in rows.values()) and len(rows) <= len(wanted):
                 return Key(code, max(rows) + 1)
         return None
 
@@ -149,13 +154,16 @@ def _architecture(code: str) -> Any:
 
 
 def _runs(rows: Sequence[Row]) -> dict[str, dict[int, Row]]:
-    """The rows of each candidate that is begun here, by run."""
+    """The rows of each candidate that is begun here, by run; of those known alone, failed ones, too."""
     found: dict[str, dict[int, Row]] = {}
     for row in rows:
         if row.run >= 0:
             found.setdefault(row.architecture, {})[row.run] = row
     begun = (TRAINED, TRAINING, ENDED)
-    return {code: own for code, own in found.items() if any(row.state in begun for row in own.values())}
+    known = known_alone(rows)
+    return {
+        code: own for code, own in found.items() if code in known or any(row.state in begun for row in own.values())
+    }
 
 
 def _missing(rows: dict[int, Row], wanted: range) -> int | None:

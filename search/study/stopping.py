@@ -66,7 +66,16 @@ class Stops:
 
 def begun(rows: Iterable[Row]) -> set[str]:
     """The candidates, by code, that are trained or in training here: neither failed nor known from elsewhere."""
-    return {row.architecture for row in rows if row.run >= 0 and row.state in (TRAINED, TRAINING, ENDED)}
+    found = list(rows)
+    return {row.architecture for row in found if row.state in (TRAINED, TRAINING, ENDED)} - known_alone(found)
+
+
+def known_alone(rows: Iterable[Row]) -> set[str]:
+    """The candidates, by code, of which results from elsewhere are known, and no first run here."""
+    runs = {(row.architecture, min(row.run, 1)) for row in rows}
+    return {architecture for architecture, run in runs if run < 0} - {
+        architecture for architecture, run in runs if run == 0
+    }
 
 
 class Unchanged:

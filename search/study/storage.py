@@ -1,13 +1,13 @@
 """A search kept in a database: an Optuna study for all to see, and beside it who trains what (see trainings.py).
 
 What is stored, `dongfeng study 2`: one study, named `search` unless told otherwise, with two objectives: the predicted
-latency in ms, to be minimized, and the accuracy in 0..1, to be maximized. Its user attributes are `format`, `settings`
-(see settings.py) and `asked`, when the search shall end (see stopping.py). Each training is a trial with the user
-attributes `architecture`, the candidate's code, `run`, and `worker`, where it trains. The trial of a finished training
-is COMPLETE, with the values [latency, accuracy]; of a training in progress, RUNNING; of one that came to nothing or was
-given back, FAIL, with the user attribute `fault`, and `log` where there is one; of one that was ended early, PRUNED,
-with `looks`, the accuracies on the way, and `expected`. A result from elsewhere is a COMPLETE trial that says its
-`source`.
+latency in ms, to be minimized, and the accuracy in 0..1, to be maximized, named so. Its user attributes are `format`,
+`settings` (see settings.py) and `asked`, when the search shall end (see stopping.py). Each training is a trial with the
+user attributes `architecture`, the candidate's code, `run`, and `worker`, where it trains. The trial of a finished
+training is COMPLETE, with the values [latency, accuracy]; of a training in progress, RUNNING; of one that came to
+nothing or was given back, FAIL, with the user attribute `fault`, and `log` where there is one; of one that was ended
+early, PRUNED, with `looks`, the accuracies on the way, and `expected`. A result from elsewhere is a COMPLETE trial that
+says its `source`.
 
 The trials are for looking at: optuna-dashboard shows them. What counts are the tables `dongfeng_studies` and
 `dongfeng_trainings`, which change in single transactions; `repair` brings the trials in line after a worker died
@@ -21,6 +21,7 @@ import json
 import os
 import platform
 import uuid
+import warnings
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -41,7 +42,10 @@ from search.training.checkpoints import differences
 
 FORMAT = "dongfeng study 2"
 NAME = "search"
+# What studies of the first format did without being asked (see `current` in settings.py).
+_AS_FIRST = "`--strategy uniform --margin 0`"
 DIRECTIONS = [StudyDirection.MINIMIZE, StudyDirection.MAXIMIZE]
+OBJECTIVES = ["predicted latency, ms", "accuracy, 0 to 1"]
 # Of a log, its end tells why a training failed.
 _LOG_AT_MOST = 20_000
 
@@ -261,6 +265,7 @@ def open_study(storage: str | os.PathLike[str], name: str, settings: dict[str, A
     if not database.is_file and name not in _names(database):
         _begin(database, name, settings, latency_table)
     study = _opened(database, name, settings, latency_table)
+    _name_objectives(database, name)
     study.repair()
     return study
 
@@ -338,13 +343,14 @@ def _opened(database: Database, name: str, settings: dict[str, Any] | None, late
         if settings is None:
             raise FormatError(
                 f"{database.name}: format: found {FIRST!r}, expected {FORMAT!r}: `dongfeng search` with its settings "
-                "brings it there"
+                f"brings it there, with {_AS_FIRST} among them"
             )
         begun = current(begun)
     if settings is not None and (found := differences(begun, settings)):
+        first = f", for a study of this first format with {_AS_FIRST}," if stored["format"] == FIRST else ""
         raise FormatError(
             f"{database.name}: the search here was begun with other settings: {'; '.join(found)}; "
-            "ask for the same again or choose another folder"
+            f"ask for the same again{first} or choose another folder"
         )
     if stored["format"] == FIRST:
         _upgrade(database, study_id, begun, latency_table)
@@ -367,6 +373,15 @@ def _begin(database: Database, name: str, settings: dict[str, Any], latency_tabl
         storage.set_study_user_attr(study_id, "format", FORMAT)
 
     database.run(begin)
+
+
+def _name_objectives(database: Database, name: str) -> None:
+    """Gives the objectives the names that optuna-dashboard shows; numbers without. Older studies have none."""
+    shown = database.run(lambda: optuna.load_study(study_name=name, storage=database.storage))
+    if database.run(lambda: shown.metric_names) is None:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            database.run(lambda: shown.set_metric_names(OBJECTIVES))
 
 
 def _upgrade(database: Database, study_id: int, settings: dict[str, Any], latency_table: str) -> None:

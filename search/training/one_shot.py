@@ -12,6 +12,7 @@ say it; their defaults are our own.
 from __future__ import annotations
 
 import math
+import os
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 from converters.weights import Weights
 from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError
 from search.spaces.ponas import PonasSpace
+from search.spaces.reading import parse_space
 from search.training.checkpoints import Kept, read_kept
 from search.training.dataset import Dataset, Examples
 from search.training.paths import Images, accuracies, inherited, read_images
@@ -34,6 +36,7 @@ from search.training.pipeline import Order, read_ahead
 from search.training.processes import ALONE, Group
 from search.training.schedule import Schedule, rate
 from search.training.supernet import Supernet
+from search.training.trainer import mean_of
 from search.training.training import Run, own_random_numbers
 
 #: In the folder of a training: the supernet with what its training knows, and what was evaluated so far.
@@ -79,7 +82,8 @@ class OneShot:
 
     `suffixes` networks stand behind each candidate of a row. `table_images` of the images to train on are held out from
     all training, and the table is made with these; accuracies that are reported later come from other images, those
-    that the dataset holds out. `statistics_images` of the others give batch norm its statistics before an evaluation.
+    that the dataset holds out. `statistics_images` of the others, in
+    whole batches, give batch norm its statistics before an evaluation.
 
     CaffeError lists all fields that are out of their range.
     """
@@ -134,17 +138,23 @@ def train_one_shot(
     training goes on from what lies there and writes it every so many seconds and whenever a row is trained; every
     single evaluation is kept as it comes. A training that was ended at any point so comes out as one left alone, to the
     last bit where the device computes so. `report` is called after each step and evaluation; what it raises ends the
-    training. FormatError for a folder of another space, other images, settings or number of processes, and for damaged
-    files; TrainingError as soon as a loss is no number; FileError when the disk is full.
+    training. From the images the mean of the space's family is subtracted.
+
+    FormatError for a folder of another space, other images, settings or number of processes, and for damaged files;
+    TrainingError as soon as a loss is no number; FileError when the disk is full; ArchitectureError for images that do
+    not suit the space or are too few.
     """
+    data = data.with_mean(mean_of(space))
     _check(space, data, settings, group)
     with own_random_numbers(f"{settings.schedule.seed} supernet", device):
         return _Training(space, data, rows, settings, folder, device, report, group, readers, every).run()
 
 
-def statistics_of(data: Dataset, settings: OneShot, device: str = "cpu", readers: int | None = None) -> Images:
+def statistics_of(
+    space: PonasSpace, data: Dataset, settings: OneShot, device: str = "cpu", readers: int | None = None
+) -> Images:
     """The images that a training with these settings takes batch norm's statistics from."""
-    schedule = settings.schedule
+    schedule, data = settings.schedule, data.with_mean(mean_of(space))
     return read_images(_split(data, settings).statistics, schedule.batch_size, device, _layout(schedule), readers)
 
 
@@ -152,16 +162,17 @@ def inherited_weights(
     supernet: Supernet, choices: Sequence[int], data: Dataset, settings: OneShot, device: str = "cpu"
 ) -> Weights:
     """The weights of `generate(space.of_choices(choices))` in a trained supernet, which is on the device."""
-    return inherited(supernet, choices, statistics_of(data, settings, device).batches)
+    return inherited(supernet, choices, statistics_of(supernet.space, data, settings, device).batches)
 
 
-def load_supernet(path: str | Path, space: PonasSpace) -> Supernet:
-    """The supernet in a file that `train_one_shot` wrote, on the CPU. FormatError for one of another space."""
+def load_supernet(path: str | os.PathLike[str]) -> Supernet:
+    """The supernet in a file that `train_one_shot` wrote, on the CPU. FormatError for any other file."""
     found = read_kept(path, _SUPERNET)
-    if found["settings"].get("space") != str(space):
-        raise FormatError(f"{path}: a supernet of {found['settings'].get('space')}, expected one of {space}")
+    space = parse_space(str(found["settings"].get("space")))
+    if not isinstance(space, PonasSpace):
+        raise FormatError(f"{os.fspath(path)}: found a supernet of {space}, expected a space of PONAS")
     supernet = Supernet(space).eval()
-    _load(supernet, found["weights"], Path(path))
+    _load(supernet, found, Path(path))
     return supernet
 
 
@@ -176,7 +187,9 @@ def _split(data: Dataset, settings: OneShot) -> _Split:
     drawn = random.Random(f"{settings.schedule.seed} images of the table").sample(range(count), count)
     table, trained = sorted(drawn[: settings.table_images]), drawn[settings.table_images :]
     # As drawn: the images of a folder lie class behind class, and batch norm should see a mixture.
-    statistics = trained[: settings.statistics_images]
+    # Whole batches: a last one of a single image may have no variance.
+    size = min(settings.schedule.batch_size, len(trained))
+    statistics = trained[: max(size, settings.statistics_images // size * size)]
     return _Split(*(data.train.some(chosen) for chosen in (sorted(trained), table, statistics)))
 
 
@@ -200,9 +213,11 @@ def _layout(schedule: Schedule) -> torch.memory_format:
     return torch.channels_last if schedule.channels_last else torch.contiguous_format
 
 
-def _load(supernet: Supernet, weights: dict[str, torch.Tensor], path: Path) -> None:
-    own = dict(supernet.named_parameters())
-    if {name: tensor.shape for name, tensor in weights.items()} != {name: own[name].shape for name in own}:
+def _load(supernet: Supernet, found: dict[str, Any], path: Path) -> None:
+    weights, own = found.get("weights"), dict(supernet.named_parameters())
+    if not isinstance(weights, dict) or {name: tensor.shape for name, tensor in weights.items()} != {
+        name: own[name].shape for name in own
+    }:
         raise FormatError(f"{path}: its weights are not those of a supernet of {supernet.space}")
     with torch.no_grad():
         for name, tensor in weights.items():
@@ -276,6 +291,8 @@ class _Training:
         """The rest of a stage."""
         if self.place.stage != stage:
             self.place = _Place(stage)
+            if not steps:
+                self._write()
         if self.place.step >= steps:
             return
         name = f"supernet, {words}"
@@ -383,7 +400,7 @@ class _Training:
 
     def _take_up(self, state: dict[str, Any], path: Path) -> None:
         try:
-            _load(self.supernet, state["weights"], path)
+            _load(self.supernet, state, path)
             self.place = _Place(**{name: state[name] for name in vars(_Place())})
         except (KeyError, TypeError, AttributeError) as fault:
             raise FormatError(f"{path}: {type(fault).__name__}: {fault}: not what a training wrote") from fault

@@ -1,4 +1,4 @@
-"""The page of searches on many machines, and the examples for clusters: their commands are commands."""
+"""The pages of searches on many machines and of reports, the examples for clusters: their commands are commands."""
 
 from __future__ import annotations
 
@@ -19,15 +19,20 @@ from search.study.database import address_of, shown
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "search-many-machines.md"
+REPORT = ROOT / "docs" / "reading-the-report.md"
 SLURM = ROOT / "examples" / "cluster" / "slurm.sh"
 KUBERNETES = ROOT / "examples" / "cluster" / "kubernetes.yaml"
 
 
-def of_the_page() -> list[list[str]]:
-    text = PAGE.read_text("utf-8")
+def commands_of(page: Path) -> list[list[str]]:
+    text = page.read_text("utf-8")
     fenced = "\n".join(re.findall(r"```sh\n(.*?)```", text, re.DOTALL))
     lines = [*fenced.splitlines(), *re.findall(r"`(dongfeng [^`]+ [^`]+ --[^`]+)`", text)]
     return [shlex.split(line) for line in lines if line.startswith("dongfeng ")]
+
+
+def of_the_page() -> list[list[str]]:
+    return [words for words in commands_of(PAGE) if words[1] == "search"]
 
 
 def of_slurm() -> list[list[str]]:
@@ -62,6 +67,12 @@ def test_commands_are_commands(commands):
     assert len(servers) == 1
 
 
+@pytest.mark.parametrize("page", [PAGE, REPORT], ids=lambda page: page.name)
+def test_reports_are_asked_for_as_the_command_has_it(page):
+    found = [_parser("report").parse_args(words[1:]) for words in commands_of(page) if words[1] == "report"]
+    assert found and {str(args.folder).split("/")[0] for args in found} == {"runs"}
+
+
 def test_the_clusters_search_what_can_be_searched():
     from search import parse_space
 
@@ -78,9 +89,10 @@ def test_every_document_of_kubernetes_says_what_it_is():
     assert "password: change-me" in KUBERNETES.read_text("utf-8")
 
 
-def test_links_lead_somewhere():
-    for target in re.findall(r"\]\(([^)#:]+)\)", PAGE.read_text("utf-8")):
-        assert (PAGE.parent / target).exists(), target
+@pytest.mark.parametrize("page", [PAGE, REPORT], ids=lambda page: page.name)
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#:]+)\)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
 
 
 def test_the_program_with_a_training_of_ones_own_runs_as_one_search(tmp_path, monkeypatch):

@@ -5,15 +5,21 @@ from __future__ import annotations
 import json
 import math
 import random
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from caffe_zoo.cards import CARDS
 from prototxt_gen import generate, parts, summarize
-from prototxt_gen.errors import ArchitectureError
+from prototxt_gen.architectures import Pyramid, parse_backbone
+from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from search.costs import COSTS, checked_limits, cost_graph, in_words
-from search.spaces import BackboneSpace
+from search.latency import Entry, LatencyTable, space_parts
+from search.spaces import BackboneSpace, DecoderSpace
+from search.strategies.drawing import Drawing
+from search.strategies.space_candidates import SpaceCandidates
+from tests.search.spaces.test_kinds import PONAS
 
 SPACES = [
     BackboneSpace(((1, 2), (1, 3)), (8, 16, 256), ("basic", "basic"), (4, 8), 10, (1, 3, 64, 48)),
@@ -21,6 +27,7 @@ SPACES = [
     BackboneSpace(((1, 2), (1, 2)), (8, 240), ("shuffle", "bottleneck"), (8,), 5, (1, 3, 40, 40)),
     BackboneSpace(((2, 3), (1, 1), (1, 2)), (4, 8, 400), ("convolution", "shuffle", "basic"), (4,), 2, (1, 1, 31, 65)),
     BackboneSpace(((1, 2), (1, 2)), (8, 128), ("resnet_basic", "resnet_bottleneck"), (4, 8), 3, (1, 3, 32, 32)),
+    PONAS[0],
 ]
 SUMMARIES = {
     "multiply-adds": lambda architecture, shape: summarize(generate(architecture, input_shape=shape)).multiply_adds,
@@ -68,6 +75,55 @@ def test_a_decoders_parts_do_not_make_its_memory():
     deep, shape = "s4_b4_b64_b512x2_p4-64_d64x2_c2", (1, 3, 128, 256)
     found = [summarize(part.net).peak_memory for part in parts(deep, shape)]
     assert max(found) < summarize(generate(deep, input_shape=shape, merged=True)).peak_memory
+
+
+DECODERS = [
+    DecoderSpace(parse_backbone(trunk), channels, classes, pyramid, separable, upsampling, (1, 3, *size))
+    for trunk, channels, classes, pyramid, separable, upsampling, size in (
+        ("s4-8_b8_b16_b16_c2", ((8, 160, 300), (8, 640), (4, 8, 90)), 3, Pyramid(4, 8), False, 2, (64, 96)),
+        ("s4_b4_b64_b512x2_c2", ((64, 500), (8, 300), (8, 200, 900)), 2, Pyramid(4, 64), True, 1, (90, 130)),
+        ("t4-8_u8x2_u16_u16_c2", ((8, 40), (300,), (8, 200, 700)), 2, Pyramid(4, 8), True, 2, (64, 128)),
+    )
+]
+
+
+@pytest.mark.parametrize("space", DECODERS, ids=str)
+def test_the_memory_of_decoders_is_that_of_the_networks(space):
+    vectors = np.concatenate(list(space.vectors()))
+    true = [SUMMARIES["memory"](space.decode(vector), space.input_shape) for vector in vectors]
+    assert len(set(true)) > 2
+    graph = cost_graph(space, "memory")
+    assert graph.costs(vectors).tolist() == true
+    assert (graph.cheapest()[0], graph.dearest()[0], graph.count()) == (min(true), max(true), len(true))
+
+
+@pytest.mark.parametrize("space", DECODERS, ids=str)
+def test_decoders_are_limited_by_their_memory(space):
+    entries = {key: Entry(1 + len(key) / 100, (0, 0), 1, part.label) for key, part in space_parts(space).items()}
+    table = LatencyTable({"engine": "made up"}, entries)
+    vectors = np.concatenate(list(space.vectors()))
+    memory = cost_graph(space, "memory").costs(vectors)
+    limit = int(np.sort(memory)[len(memory) // 2])
+    fits = vectors[memory <= limit]
+    limits = {"memory": limit, "parameters": (0, math.inf)}
+    candidates = SpaceCandidates(space, table, limits=limits)
+    assert np.array_equal(candidates.listed(), fits) and candidates.count() == len(fits)
+    # As of a space that is too large to list: drawn, and counted within the error that is told.
+    drawing = Drawing(list(candidates.bounds.values()))
+    drawn = drawing.sample(random.Random(0), 200)
+    assert {tuple(row) for row in drawn.tolist()} == {tuple(row) for row in fits.tolist()}
+    counted = drawing.counted()
+    assert abs(counted.number - len(fits)) <= 5 * counted.error + 0.5
+
+
+def test_the_memory_of_decoders_on_backbones_to_choose_and_of_too_many_is_refused():
+    trunk = BackboneSpace(((1, 2), (1, 1), (1, 1)), (8, 16), stem=(4, 8), classes=2)
+    space = DecoderSpace(trunk, ((8,), (8, 16), (8,)), 2, pyramid=Pyramid(4, 8), input_shape=(1, 3, 64, 64))
+    with pytest.raises(UnsupportedError, match=r"memory of space .*: its decoders keep maps of backbones"):
+        checked_limits({"memory": 1e9}, space)
+    many = replace(DECODERS[0], channels=(tuple(range(8, 208)),) * 3)
+    with pytest.raises(UnsupportedError, match="found 8,000,000 decoders, expected at most 2,000,000"):
+        checked_limits({"memory": 1e9}, many)
 
 
 @pytest.mark.parametrize("space", SPACES, ids=str)

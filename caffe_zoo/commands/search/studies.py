@@ -49,7 +49,7 @@ def add_choosing(parser: argparse.ArgumentParser) -> None:
         default=0,
         metavar="N",
         help="at the end, train the networks of the boundary N times more, with other random numbers, before they are "
-        "handed out",
+        "handed out; those from --known, too",
     )
     parser.add_argument(
         "--known",
@@ -57,7 +57,8 @@ def add_choosing(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="WHAT",
         help="begin with results that are there: a CSV with the columns architecture and accuracy (0..1), the folder "
-        f"of an earlier search, or `{RELEASED}`: what is published of the networks of the zoo; may be repeated",
+        f"of an earlier search, or `{RELEASED}`: what is published of the networks of the zoo; they count as runs, and "
+        "are trained here only by --confirm; may be repeated",
     )
     parser.add_argument(
         "--end-early",

@@ -1,4 +1,4 @@
-"""Options that several commands share: --strict, --input-shape, shares."""
+"""Options that several commands share: --strict, --input-shape, shares, energies."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from caffe_zoo.cli import main
-from caffe_zoo.commands.options import percent
+from caffe_zoo.commands.options import millijoules, percent
 from converters import save_weights
 
 
@@ -86,3 +86,16 @@ def test_a_share_says_whether_it_is_in_percent():
     for text in ("0%", "-1%", "nan", "5%%", "x"):
         with pytest.raises(argparse.ArgumentTypeError, match="is not a share above 0"):
             percent(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "mj"), [("5mJ", 5.0), ("0.005J", 5.0), ("2 J", 2000.0), ("800uJ", 0.8), ("0.1mJ", 0.1)]
+)
+def test_energies_are_in_millijoules(text, mj):
+    assert millijoules(text) == mj
+
+
+@pytest.mark.parametrize("text", ["5", "5MJ", "5mj", "-1mJ", "1e3J", "mJ", "nanJ", "5mJ/s"])
+def test_what_is_no_energy(text):
+    with pytest.raises(argparse.ArgumentTypeError, match="is not an energy, such as 5mJ"):
+        millijoules(text)

@@ -177,6 +177,8 @@ def test_arguments_that_make_no_sense(tmp_path, capsys):
         ["--parameters-max", "2.5"],
         ["--memory-max", "-1"],
         ["--memory-min", "20Mb/s"],
+        ["--energy-max", "5"],
+        ["--energy-min", "5MJ"],
     ):
         with pytest.raises(SystemExit):
             command(*out, *words)

@@ -10,8 +10,10 @@ import pytest
 
 from converters import make_engine
 from search import Dataset, Schedule, digits, parse_space, publish, run_search, write_report
+from search.latency import LatencyTable
 from search.report.boundary import Found
 from search.strategies.strategy import Strategy
+from tests.search.study import quick
 
 
 class Finished(NamedTuple):
@@ -29,7 +31,9 @@ def finished(tmp_path_factory) -> Finished:
     space = parse_space("s4-8_b1-2_b1-1_w8-16_c10_i3x16x16")
     # A limit that all meet.
     limits = {"parameters": (0, math.inf)}
-    search = run_search(space, data, folder, engine, trials=4, limits=limits, schedule=schedule)
+    # Latencies that are the same on every machine; the engine times the networks of the boundary.
+    table = LatencyTable({"engine": "torch"}, quick.table(space).entries, call_ms=1e-6)
+    search = run_search(space, data, folder, engine, trials=4, limits=limits, schedule=schedule, table=table)
     found = write_report(search, folder, engine, data, schedule)
     publish(folder)
     return Finished(folder, search, data, found)

@@ -8,7 +8,7 @@ import pytest
 
 from prototxt_gen import parts
 from prototxt_gen.architectures import Decoder, Pyramid, parse_architecture, parse_backbone
-from prototxt_gen.errors import ArchitectureError, UnsupportedError
+from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.summary import summarize
 from search.costs import cost_graph
@@ -117,11 +117,6 @@ def test_a_search_chooses_among_networks_of_the_space():
     asked.append(search.ask())
     assert all(one in JOINT for one in asked) and asked[0] != asked[1]
     assert [one.architecture for one in search.trained()] == asked[:1]
-
-
-def test_memory_is_not_told_part_by_part():
-    with pytest.raises(UnsupportedError, match=r"memory of space .*: a decoder keeps maps"):
-        cost_graph(JOINT, "memory")
 
 
 def test_channels_do_not_bound_each_other():

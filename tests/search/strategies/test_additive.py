@@ -13,6 +13,7 @@ from search.strategies.additive import START, Additive, spread_out
 from search.strategies.candidates import Candidates, ListedCandidates
 from search.strategies.chooser import Chooser
 from search.strategies.hypervolume import hypervolume
+from search.strategies.model import NEAR
 from search.strategies.registry import chooser
 from search.strategies.uniform import Uniform
 
@@ -72,6 +73,28 @@ def test_the_same_results_give_the_same_candidate(candidates: Candidates) -> Non
     assert (asked == first.ask(1, none)).all()
     assert (asked == again.ask(1, none)).all()
     assert (first.results.vectors != searched(Additive, candidates, 12, seed=1).results.vectors).any()
+
+
+def test_what_is_kept_between_asks_does_not_change_the_next_candidate() -> None:
+    # More than the process holds, so that the rows that it is known from change.
+    told = TABLE.draw(random.Random(0), NEAR + 12, NONE)
+    training = TABLE.draw(random.Random(1), 2, told)
+    asking, silent = Additive(TABLE, 0), Additive(TABLE, 0)
+    for turn, vector in enumerate(told):
+        for search in (asking, silent):
+            search.tell(vector, accuracy(vector) + 0.01 * (turn % 7))
+        if turn >= NEAR - 2 and turn % 3 == 0:
+            asking.ask(1, training)
+    assert (asking.ask(3, training) == silent.ask(3, training)).all()
+    assert (asking.expected(ALL) == silent.expected(ALL)).all()
+
+
+def test_results_that_are_replaced_by_others_are_forgotten() -> None:
+    search, other = searched(Additive, TABLE, 14), searched(Additive, TABLE, 9, seed=1)
+    search.results = other.results
+    again = Additive(TABLE, 0)
+    again.results = other.results
+    assert (search.ask(2, NONE) == again.ask(2, NONE)).all()
 
 
 @pytest.mark.parametrize("candidates", [TABLE, Large()], ids=["listed", "unlisted"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +12,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from tests.search.study import postgres as postgres_here
+from tests.search.study.small_search import relax
 
 
 @pytest.fixture(scope="package")
@@ -45,11 +45,6 @@ def postgres() -> Iterator[postgres_here.Server]:
 @pytest.fixture(scope="package", autouse=True)
 def _quick_files() -> Iterator[None]:
     """Databases that need not survive a crash of the machine."""
-
-    def relax(connection, record) -> None:
-        if isinstance(connection, sqlite3.Connection):
-            connection.execute("PRAGMA synchronous = OFF")
-
     event.listen(Engine, "connect", relax)
     yield
     event.remove(Engine, "connect", relax)

@@ -44,31 +44,40 @@ def server() -> Iterator[Server]:
             for path in (folder, folder / "password"):
                 os.chown(path, _account().pw_uid, _account().pw_gid)
         _run("initdb", "-D", folder / "data", "-U", USER, "--auth=scram-sha-256", f"--pwfile={folder / 'password'}")
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        # It is thrown away: nothing need survive a crash of the machine.
-        options = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
-        command = [*_account_words(), _program("postgres"), "-D", folder / "data", "-p", str(port), *options]
-        with (folder / "log").open("w") as log:
-            process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+        process = None
+        while process is None:
+            with socket.socket() as free:
+                free.bind(("127.0.0.1", 0))
+                port = free.getsockname()[1]
+            process = _started(folder, port)
         try:
-            started = Server(port)
-            for _ in range(300):
-                if process.poll() is not None:
-                    raise RuntimeError((folder / "log").read_text())
-                try:
-                    started.run(f"CREATE DATABASE {DATABASE}", "postgres")
-                    break
-                except Exception:
-                    time.sleep(0.1)
-            yield started
+            running = Server(port)
+            running.run(f"CREATE DATABASE {DATABASE}", "postgres")
+            yield running
         finally:
             # At once, leaving all as it is: it is thrown away.
             process.send_signal(signal.SIGQUIT)
             process.wait()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _started(folder: Path, port: int) -> subprocess.Popen | None:
+    """A server that takes connections; None where somebody else has taken the port meanwhile."""
+    # It is thrown away: nothing need survive a crash of the machine.
+    options = ["-c", "fsync=off", "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
+    command = [*_account_words(), _program("postgres"), "-D", folder / "data", "-p", str(port), *options]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log, cwd=folder)
+    # The last line that it writes of itself says so.
+    while not (status := folder / "data" / "postmaster.pid").exists() or "ready" not in status.read_text():
+        if process.poll() is not None:
+            said = (folder / "log").read_text()
+            if "could not bind" in said:
+                return None
+            raise RuntimeError(said)
+        time.sleep(0.02)
+    return process
 
 
 class Server:

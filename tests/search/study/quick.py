@@ -41,17 +41,22 @@ def accuracy_of(net, seed: int) -> float:
 
 
 class Quick:
-    """A trainer that writes a line at its beginning and at its end; it kills its process in the n-th training."""
+    """A trainer that writes a line at its beginning and at its end; it kills its process in the n-th training.
+
+    With `together`, its first two trainings wait for those of the others.
+    """
 
     identity = "quick"
     classes = 3
 
-    def __init__(self, log: Path, seconds: float = 0.0, dies: int = 0) -> None:
-        self.log, self.seconds, self.dies, self.begun = log, seconds, dies, 0
+    def __init__(self, log: Path, seconds: float = 0.0, dies: int = 0, together=None) -> None:
+        self.log, self.seconds, self.dies, self.together, self.begun = log, seconds, dies, together, 0
 
     def __call__(self, net, seed, report):
         self._write("begun", net, seed)
         self.begun += 1
+        if self.together is not None and self.begun <= 2:
+            self.together.wait()
         for step in range(4):
             time.sleep(self.seconds / 4)
             if self.begun == self.dies and step == 2:
@@ -83,12 +88,14 @@ def begun_in(storage, folder, trainer, **changes):
 def several(storage, folders, log, seconds=0.08, dying=(), **changes):
     """Worker processes, one for each folder; those at the places in `dying` kill themselves in their second training.
 
-    They are forked, since importing all anew takes them seconds; and they train nothing that torch computes.
+    They are forked, since importing all anew takes them seconds; and they train nothing that torch computes. However
+    busy the machine is, each has two trainings.
     """
     context = multiprocessing.get_context("fork")
+    together = context.Barrier(len(folders))
     started = []
     for place, folder in enumerate(folders):
-        trainer = Quick(log, seconds, dies=2 if place in dying else 0)
+        trainer = Quick(log, seconds, dies=2 if place in dying else 0, together=together)
         process = context.Process(target=run_worker, args=(storage, trainer, folder), kwargs=changes)
         process.start()
         started.append(process)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 from pathlib import Path
 
 import numpy as np
 import optuna
 import torch
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
 from prototxt_gen.summary import summarize
 from search.spaces import BackboneSpace
@@ -65,8 +68,15 @@ def trials_of(folder, state) -> list[tuple[str, list[float]]]:
     return [(t.user_attrs.get("architecture"), t.values) for t in stored.get_trials(states=(state,))]
 
 
+def relax(connection, record) -> None:
+    """Makes a database that survives the end of its process, and need not survive a crash of the machine."""
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute("PRAGMA synchronous = OFF")
+
+
 def die_at(folder: Path, place: str, training: int) -> None:
     """Runs a search that kills itself, as `kill -9` does, at a place in one of its trainings."""
+    event.listen(Engine, "connect", relax)
     begun = 0
     real_train, real_save, real_show = trainer.train, working.save_weights, Trainings.show
 

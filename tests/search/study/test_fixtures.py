@@ -5,10 +5,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import optuna
 import pytest
 
 from prototxt_gen.errors import FormatError
-from search.study.storage import FORMAT, join_study
+from search.study.storage import FORMAT, NAME, OBJECTIVES, join_study
 
 FIXTURES = sorted((Path(__file__).parent / "fixtures").iterdir())
 
@@ -46,6 +47,9 @@ def test_a_stored_study_is_read_and_gone_on_with(small, tmp_path, fixture):
     assert [str(one.architecture) for one in read.boundary()] == expected["boundary"]
     assert read.counts() == expected["counts"]
     assert code_of_format(tmp_path) == FORMAT
+    # They were stored without names of the objectives, which optuna-dashboard shows.
+    study = optuna.load_study(study_name=NAME, storage=f"sqlite:///{tmp_path / 'study.db'}")
+    assert study.metric_names == OBJECTIVES
     # The training that was killed is begun anew.
     gone_on = small.search_in(tmp_path, schedule=small.FIXTURE_SCHEDULE, trials=begun + 1)
     assert gone_on.trained()[:begun] == read.trained()
@@ -61,9 +65,12 @@ def test_a_study_of_the_first_format_is_refused_as_it_is(small, tmp_path):
     """With other settings than it was begun with; and by a worker, which has no settings to bring."""
     stored(FIRST, tmp_path)
     before = (tmp_path / "study.db").read_bytes()
-    with pytest.raises(FormatError, match="strategy: was uniform, is additive"):
+    with pytest.raises(FormatError, match=r"strategy: was uniform, is additive; .* `--strategy uniform --margin 0`"):
         small.search_in(tmp_path, schedule=small.FIXTURE_SCHEDULE, strategy="additive")
-    with pytest.raises(FormatError, match=r"found 'dongfeng study 1', .* `dongfeng search` .* brings it there"):
+    with pytest.raises(
+        FormatError,
+        match=r"found 'dongfeng study 1', .* `dongfeng search` .* there, with `--strategy uniform --margin 0` among",
+    ):
         join_study(tmp_path / "study.db")
     assert code_of_format(tmp_path) == "dongfeng study 1"
     assert len((tmp_path / "study.db").read_bytes()) == len(before)

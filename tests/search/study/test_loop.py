@@ -1,32 +1,33 @@
 """Searches that are killed, gone on with, and begun in folders that are no good."""
 
+import multiprocessing
 import signal
-import subprocess
-import sys
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 
 from prototxt_gen import generate, summarize
+from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError, UnsupportedError
 from search.latency import Entry, LatencyTable, space_parts
 from search.report.boundary import boundary_table, write_report
-from search.spaces import BackboneSpace
+from search.spaces import BackboneSpace, parse_space
+from tests.search.study.small_search import die_at
 
 SPACE = BackboneSpace(((1, 1),), (4, 8), stem=(4, 4), classes=3, input_shape=(1, 3, 16, 16))
 
 
 def test_a_search_killed_again_and_again_ends_as_one_left_alone(small, tmp_path, undisturbed):
     folder = tmp_path / "run"
-    script = "import sys; sys.path.insert(0, sys.argv[1]); import small_search; from pathlib import Path; " + (
-        "small_search.die_at(Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))"
-    )
+    # Processes of one that has imported all and has done nothing yet: torch alone takes seconds.
+    fresh = multiprocessing.get_context("forkserver")
+    fresh.set_forkserver_preload(["tests.search.study.ready"])
     # Which training dies counts from the start of its process.
     for place, training in (("training", 2), ("saved", 3), ("claimed", 1), ("none", 0)):
-        command = [sys.executable, "-c", script, str(Path(__file__).parent), str(folder), place, str(training)]
-        ended = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert ended.returncode == (0 if place == "none" else -signal.SIGKILL), ended.stderr
+        process = fresh.Process(target=die_at, args=(folder, place, training))
+        process.start()
+        process.join()
+        assert process.exitcode == (0 if place == "none" else -signal.SIGKILL)
     assert small.trials_of(folder, small.COMPLETE) == small.trials_of(undisturbed, small.COMPLETE)
     assert small.trials_of(folder, small.RUNNING) == []
     assert len(small.trials_of(folder, small.FAILED)) == 3
@@ -54,6 +55,17 @@ def test_it_ends_when_nothing_is_left_to_train(small, tmp_path):
     space = BackboneSpace(((1, 1),), (4, 8), stem=(4, 4), classes=3, input_shape=(1, 3, 16, 16))
     counts = small.search_in(tmp_path, space=space, trials=100).counts()
     assert counts["trained"] + counts["pruned"] == counts["space"] == 2
+
+
+def test_a_space_of_ponas_is_searched_and_gone_on_with(small, tmp_path):
+    space = parse_space("m4_i4e1_i1.8e1-2q0-1_i8e2k3-5_c3_i3x16x16")
+    small.search_in(tmp_path, space=space, trials=3)
+    first = small.trials_of(tmp_path, small.COMPLETE)
+    # The study knows its space by the code alone.
+    small.search_in(tmp_path, space=parse_space(str(space)), trials=5)
+    found = small.trials_of(tmp_path, small.COMPLETE)
+    assert found[:3] == first and len({code for code, _ in found}) == 5
+    assert all(parse_architecture(code) in space for code, _ in found)
 
 
 def test_limits_are_met_by_all_that_is_trained(small, tmp_path):

@@ -135,6 +135,38 @@ def test_known_results_come_first_and_are_not_trained(tmp_path):
     assert more.trained()[0].accuracy == pytest.approx(0.8) and len(more.trained()) == len(quick.ALL)
 
 
+def test_what_is_known_is_trained_here_to_confirm_it_and_only_then(tmp_path):
+    log = tmp_path / "log"
+    code = min(quick.ALL, key=lambda code: (len(code), code))  # the smallest: nothing is faster
+    known = [KnownResult(code, 0.6, "paper")]
+    first = quick.search_in(tmp_path, quick.Quick(log), trials=3, known=known)
+    assert code in {str(one.architecture) for one in first.boundary()} and code not in quick.lines(log, "begun")
+    search = quick.search_in(tmp_path, quick.Quick(log), trials=3, confirm=2, known=known)
+    assert {one.runs for one in search.boundary()} == {3}
+    assert quick.lines(log, "begun").count(code) == 2
+    runs = search.runs_of(next(one.architecture for one in search.trained() if str(one.architecture) == code))
+    assert runs[0] == 0.6 and len(runs) == 3
+    # It is none of the three that the search trained, and is not begun like one of them when the search goes on.
+    more = quick.search_in(tmp_path, quick.Quick(log), trials=4, known=known)
+    assert len(more.trained()) == 5 and quick.lines(log, "begun").count(code) == 2
+
+
+def test_what_is_known_and_fails_here_is_tried_once(tmp_path):
+    log = tmp_path / "log"
+    code = min(quick.ALL, key=lambda code: (len(code), code))  # the smallest: nothing is faster
+
+    class Failing(quick.Quick):
+        def __call__(self, net, seed, report):
+            accuracy = super().__call__(net, seed, report)
+            if net.name == code:
+                raise RuntimeError("not this one")
+            return accuracy
+
+    search = quick.search_in(tmp_path, Failing(log), trials=3, confirm=2, known=[KnownResult(code, 0.99, "paper")])
+    assert quick.lines(log, "begun").count(code) == 1
+    assert [one.accuracy for one in search.boundary() if str(one.architecture) == code] == [0.99]
+
+
 def test_a_csv_of_known_results(tmp_path):
     path = tmp_path / "known.csv"
     path.write_text("\ufeffaccuracy,note,architecture\n0.5,mine,s4-4_b4_b4_c3\n1,,s4-4_b8_b8_c3\n0.25,,s4-4_b4_b4_c3\n")

@@ -254,5 +254,5 @@ def test_inputs_of_another_size_than_the_networks_timed_are_refused():
         UnsupportedError, match=r"its usual size: found inputs of \(1, 3, 224, 224\); .* inputs of \(1, 3, 96, 96\)"
     ):
         table.predict(networks[0])
-    with pytest.raises(CaffeError, match=r"space: found inputs of 1x3x96x96, expected .* timed, 1x3x64x64"):
+    with pytest.raises(CaffeError, match=r"space: found inputs of 1x3x96x96, expected .* measured, 1x3x64x64"):
         LatencyTable.fit(networks, times, space=SPACE, input_shape=(1, 3, 64, 64))
