@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from search.strategies.ponas import Ponas
     from search.study.known import KnownResult, read_known
     from search.study.loop import read_question, run_search, run_worker
+    from search.study.ponas import run_ponas, search_ponas
     from search.training.dataset import Dataset
     from search.training.digits import digits
     from search.training.glyphs import glyphs
     from search.training.image_folder import image_folder
     from search.training.loading import load_data
+    from search.training.one_shot import OneShot
     from search.training.scenes import cityscapes
     from search.training.schedule import Schedule
     from search.training.trainer import Training
@@ -37,6 +39,7 @@ else:
             "Ending": "search.strategies.ending",
             "KnownResult": "search.study.known",
             "LatencyTable": "search.latency",
+            "OneShot": "search.training.one_shot",
             "Overview": "search.latency.overview",
             "PartialOrderPruning": "search.strategies.partial_order",
             "Ponas": "search.strategies.ponas",
@@ -58,8 +61,10 @@ else:
             "publish": "search.report.publishing",
             "read_known": "search.study.known",
             "read_question": "search.study.loop",
+            "run_ponas": "search.study.ponas",
             "run_search": "search.study.loop",
             "run_worker": "search.study.loop",
+            "search_ponas": "search.study.ponas",
             "write_report": "search.report.boundary",
         },
     )
@@ -72,6 +77,7 @@ __all__ = [
     "Ending",
     "KnownResult",
     "LatencyTable",
+    "OneShot",
     "Overview",
     "PartialOrderPruning",
     "Ponas",
@@ -93,7 +99,9 @@ __all__ = [
     "publish",
     "read_known",
     "read_question",
+    "run_ponas",
     "run_search",
     "run_worker",
+    "search_ponas",
     "write_report",
 ]
