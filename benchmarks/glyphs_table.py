@@ -15,6 +15,7 @@ import csv
 import io
 import random
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
@@ -55,23 +56,46 @@ def read(path: Path) -> dict[str, dict[str, str]]:
 def write(path: Path, rows: dict[str, dict[str, str]]) -> None:
     columns = dict.fromkeys(name for row in rows.values() for name in row if name not in ("code", LATENCY))
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["code", LATENCY, *columns], lineterminator="\n")
+    writer = csv.DictWriter(text, ["code", LATENCY, *columns], lineterminator="\n", restval="")
     writer.writeheader()
     writer.writerows(rows.values())
     write_bytes(path, text.getvalue().encode())
 
 
-def prepare() -> None:
+def prepare(input_shape: Sequence[int]) -> None:
     global _data
     torch.set_num_threads(1)
-    _data = load_data("glyphs", SPACE.input_shape)
+    _data = load_data("glyphs", input_shape)
 
 
-def trained(code: str, seed: int) -> tuple[float, float]:
+def trained(code: str, input_shape: Sequence[int], seed: int) -> tuple[float, float]:
     """Accuracy in 0..1, and the seconds of the processor's time that it took."""
     begin = time.process_time()
-    _, accuracy = train(generate(code, input_shape=SPACE.input_shape), _data, NAMED["glyphs"].schedule, seed=seed)
+    _, accuracy = train(generate(code, input_shape=input_shape), _data, NAMED["glyphs"].schedule, seed=seed)
     return accuracy, time.process_time() - begin
+
+
+def train_left(
+    rows: dict[str, dict[str, str]],
+    left: Sequence[tuple[str, int]],
+    input_shape: Sequence[int],
+    processes: int,
+    save: Callable[[], None],
+) -> None:
+    """Trains these codes with these seeds, and saves after each."""
+    begin, seconds = time.perf_counter(), []
+    with ProcessPoolExecutor(processes, get_context("spawn"), prepare, (input_shape,)) as pool:
+        waiting = {pool.submit(trained, code, input_shape, seed): (code, seed) for code, seed in left}
+        for number, done in enumerate(as_completed(waiting), 1):
+            code, seed = waiting[done]
+            accuracy, took = done.result()
+            rows[code][accuracy_column(seed)] = f"{accuracy:.5f}"
+            save()
+            seconds.append(took)
+            hours = (time.perf_counter() - begin) / number * (len(left) - number) / 3600
+            print(f"{number:>4}  {code:<36} seed {seed}  {accuracy:.2%}  {took:.1f} s, {hours:.2f} h left", flush=True)
+    if seconds:
+        print(f"{sum(seconds) / len(seconds):.2f} s of processor time a training")
 
 
 def train_all(path: Path, seeds: list[int], processes: int) -> None:
@@ -85,19 +109,7 @@ def train_all(path: Path, seeds: list[int], processes: int) -> None:
         if not rows[code].get(accuracy_column(seed))
     ]
     print(f"{SPACE}: {len(rows)} networks, {len(left)} trainings to do", flush=True)
-    begin, seconds = time.perf_counter(), []
-    with ProcessPoolExecutor(processes, get_context("spawn"), prepare) as pool:
-        waiting = {pool.submit(trained, code, seed): (code, seed) for code, seed in left}
-        for number, done in enumerate(as_completed(waiting), 1):
-            code, seed = waiting[done]
-            accuracy, took = done.result()
-            rows[code][accuracy_column(seed)] = f"{accuracy:.5f}"
-            write(path, rows)
-            seconds.append(took)
-            hours = (time.perf_counter() - begin) / number * (len(left) - number) / 3600
-            print(f"{number:>4}  {code:<36} seed {seed}  {accuracy:.2%}  {took:.1f} s, {hours:.2f} h left", flush=True)
-    if seconds:
-        print(f"{sum(seconds) / len(seconds):.2f} s of processor time a training")
+    train_left(rows, left, SPACE.input_shape, processes, lambda: write(path, rows))
 
 
 def time_all(path: Path) -> None:

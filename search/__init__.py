@@ -11,15 +11,20 @@ if TYPE_CHECKING:
     from search.report.boundary import boundary_table, counts_line, write_report
     from search.report.publishing import publish
     from search.spaces import BackboneSpace, DecoderSpace, PonasLayer, PonasSpace, parse_space
+    from search.strategies.accuracy_table import AccuracyTable
+    from search.strategies.choosing import choose, chosen_boundary
     from search.strategies.ending import Ending
     from search.strategies.partial_order import PartialOrderPruning
+    from search.strategies.ponas import Ponas
     from search.study.known import KnownResult, read_known
     from search.study.loop import read_question, run_search, run_worker
+    from search.study.ponas import run_ponas, search_ponas
     from search.training.dataset import Dataset
     from search.training.digits import digits
     from search.training.glyphs import glyphs
     from search.training.image_folder import image_folder
     from search.training.loading import load_data
+    from search.training.one_shot import OneShot
     from search.training.scenes import cityscapes
     from search.training.schedule import Schedule
     from search.training.trainer import Training
@@ -27,19 +32,24 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "AccuracyTable": "search.strategies.accuracy_table",
             "BackboneSpace": "search.spaces",
             "Dataset": "search.training.dataset",
             "DecoderSpace": "search.spaces",
             "Ending": "search.strategies.ending",
             "KnownResult": "search.study.known",
             "LatencyTable": "search.latency",
+            "OneShot": "search.training.one_shot",
             "Overview": "search.latency.overview",
             "PartialOrderPruning": "search.strategies.partial_order",
+            "Ponas": "search.strategies.ponas",
             "PonasLayer": "search.spaces",
             "PonasSpace": "search.spaces",
             "Schedule": "search.training.schedule",
             "Training": "search.training.trainer",
             "boundary_table": "search.report.boundary",
+            "choose": "search.strategies.choosing",
+            "chosen_boundary": "search.strategies.choosing",
             "cityscapes": "search.training.scenes",
             "counts_line": "search.report.boundary",
             "digits": "search.training.digits",
@@ -51,26 +61,33 @@ else:
             "publish": "search.report.publishing",
             "read_known": "search.study.known",
             "read_question": "search.study.loop",
+            "run_ponas": "search.study.ponas",
             "run_search": "search.study.loop",
             "run_worker": "search.study.loop",
+            "search_ponas": "search.study.ponas",
             "write_report": "search.report.boundary",
         },
     )
 
 __all__ = [
+    "AccuracyTable",
     "BackboneSpace",
     "Dataset",
     "DecoderSpace",
     "Ending",
     "KnownResult",
     "LatencyTable",
+    "OneShot",
     "Overview",
     "PartialOrderPruning",
+    "Ponas",
     "PonasLayer",
     "PonasSpace",
     "Schedule",
     "Training",
     "boundary_table",
+    "choose",
+    "chosen_boundary",
     "cityscapes",
     "counts_line",
     "digits",
@@ -82,7 +99,9 @@ __all__ = [
     "publish",
     "read_known",
     "read_question",
+    "run_ponas",
     "run_search",
     "run_worker",
+    "search_ponas",
     "write_report",
 ]

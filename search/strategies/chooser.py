@@ -11,7 +11,9 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from prototxt_gen.errors import ArchitectureError
 from search.spaces.vectors import Vectors
+from search.strategies.accuracy_table import AccuracyTable
 from search.strategies.candidates import Candidates
 from search.strategies.spread import share_of, spread_of
 
@@ -86,6 +88,13 @@ class Chooser(ABC):
         self.seed = seed
         self.results = Results(candidates.length)
 
+    @classmethod
+    def of(cls, candidates: Candidates, seed: int, accuracies: AccuracyTable | None) -> Chooser:
+        """The strategy, with a table of accuracies if there is one. ArchitectureError for one that it cannot use."""
+        if accuracies is not None:
+            raise ArchitectureError(f"strategy {cls.name}: found a table of accuracies, which it does not read")
+        return cls(candidates, seed)
+
     def tell(self, vector: Vectors, accuracy: float | None) -> None:
         """Enters the accuracy in 0..1 of one run of a candidate; None where its training failed."""
         self.results.add(vector, float(self.candidates.costs(vector[None])[0]), accuracy)
@@ -99,4 +108,8 @@ class Chooser(ABC):
 
     def expected(self, vectors: Vectors) -> NDArray[np.float64] | None:
         """What accuracies (n,) in 0..1 this strategy expects of candidates; None where it has no model of them."""
+        return None
+
+    def foretold(self, vectors: Vectors) -> NDArray[np.float64] | None:
+        """What a table said of the accuracies (n,) of candidates before any was trained; None where there is none."""
         return None

@@ -22,6 +22,7 @@ from search.latency import LatencyTable
 from search.latency.counting import Count
 from search.spaces import Architecture, Space
 from search.spaces.vectors import Vectors
+from search.strategies.accuracy_table import AccuracyTable
 from search.strategies.order import Contradictions, contradictions, non_dominated
 from search.strategies.pruning import Pruning, usual_margin
 from search.strategies.registry import chooser
@@ -35,7 +36,7 @@ class PartialOrderPruning:
 
     `limits` leave out more, by cost: the most that a candidate may have, or (least, most); see search/costs.py.
     `strategy` chooses among the candidates that are not pruned; `margin` is that of `Pruning`: 0 is the paper's rule,
-    None a measured margin, infinity prunes nothing.
+    None a measured margin, infinity prunes nothing. `accuracies` is the table that the strategy "ponas" reads.
 
     `ask()` gives the next candidate; `tell()` takes its accuracy. What `ask` gives depends only on `seed`, on what was
     told and on what is in training, so a search that is told the same results again goes on as before.
@@ -53,6 +54,7 @@ class PartialOrderPruning:
         *,
         strategy: str = "uniform",
         margin: float | None = 0.0,
+        accuracies: AccuracyTable | None = None,
     ) -> None:
         self.space = space
         self.table = table
@@ -62,7 +64,7 @@ class PartialOrderPruning:
         self.limits = self.candidates.limits
         self.pruning = Pruning(self.candidates, margin)
         self.unpruned = Unpruned(self.candidates, self.pruning)
-        self.chooser = kind(self.unpruned, seed)
+        self.chooser = kind.of(self.unpruned, seed, accuracies)
         self.results = self.chooser.results
         self.name = "partial order pruning"
         if (strategy, margin) != ("uniform", 0.0):
@@ -196,7 +198,9 @@ class PartialOrderPruning:
 
     def _trained(self, places: Sequence[int]) -> list[Trained]:
         results = self.results
-        expected = self.chooser.expected(results.vectors[list(places)]) if len(places) else None
+        vectors = results.vectors[list(places)]
+        expected = self.chooser.expected(vectors) if len(places) else None
+        foretold = self.chooser.foretold(vectors) if len(places) else None
         return [
             Trained(
                 self.space.decode(results.vectors[place]),
@@ -204,6 +208,7 @@ class PartialOrderPruning:
                 float(results.accuracies[place]),
                 None if expected is None else float(expected[row]),
                 int(results.runs[place]),
+                None if foretold is None else float(foretold[row]),
             )
             for row, place in enumerate(places)
         ]

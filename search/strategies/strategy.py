@@ -15,7 +15,8 @@ from search.spaces import Architecture, Space
 class Trained(NamedTuple):
     """A trained candidate: its predicted latency in ms, its accuracy in 0..1, the mean of its `runs`.
 
-    `expected` is what the strategy expects of its accuracy after all results, where it has a model of it.
+    `expected` is what the strategy expects of its accuracy after all results, where it has a model of it; `foretold`
+    what a table of accuracies said of it before.
     """
 
     architecture: Architecture
@@ -23,6 +24,7 @@ class Trained(NamedTuple):
     accuracy: float
     expected: float | None = None
     runs: int = 1
+    foretold: float | None = None
 
 
 class Strategy(Protocol):

@@ -20,6 +20,7 @@ from prototxt_gen.errors import ArchitectureError, FormatError
 from search.costs import ENERGY, Limits, checked_limits
 from search.latency import LatencyTable
 from search.spaces import Space
+from search.strategies.accuracy_table import AccuracyTable
 from search.strategies.ending import Ending
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.registry import chooser
@@ -38,6 +39,7 @@ from search.study.trainings import Known
 from search.study.working import Worker
 from search.training.checkpoints import differences
 from search.training.dataset import Dataset
+from search.training.inheriting import inheriting
 from search.training.schedule import Schedule
 from search.training.trainer import Trainer, Training, trainer_for
 
@@ -47,7 +49,7 @@ SPREAD, BUDGET = 0.02, 120.0
 
 def run_search(
     space: Space,
-    data: Dataset | Callable[..., Training | float],
+    data: Dataset | Trainer | Callable[..., Training | float],
     out: str | os.PathLike[str],
     engine: Engine | str | None = None,
     *,
@@ -70,6 +72,7 @@ def run_search(
     grace: float = GRACE,
     keep: Keep = "boundary",
     ending: Ending | None = None,
+    accuracies: AccuracyTable | None = None,
 ) -> Strategy:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
@@ -85,7 +88,8 @@ def run_search(
     Training. `device` is where PyTorch trains: UnsupportedError when it cannot train there. Each candidate is trained
     with so many `seeds`, and counts with the mean. `known` are results to begin with (see search/study/known.py); those
     that are no candidates of this search are left out. `strategy` and `margin`: which candidate is next, and which need
-    no training (see search/strategies/partial_order.py); "uniform" with margin 0 is the paper's algorithm. A training
+    no training (see search/strategies/partial_order.py); "uniform" with margin 0 is the paper's algorithm. "ponas"
+    takes those that the table `accuracies` chooses, which no other reads (see search/study/ponas.py). A training
     that fails is entered as failed, and the search goes on; TrainingError when many in a row fail. With `ending`,
     trainings that cannot reach the boundary any more end early (see search/strategies/ending.py); the candidate then
     counts with what it was expected to come to. The trainer must report accuracies on the way: ours does.
@@ -116,11 +120,13 @@ def run_search(
     _check_limits(limits, space, table, folder, storage, study)
     with held(folder):
         with beginning(folder):
-            used = table or _measured(space, engine, folder, storage, study, progress)
+            used = table or measured_table(space, engine, folder, storage, study, progress)
             within = interval(used) if callable(interval) else interval
 
             def make() -> PartialOrderPruning:
-                return PartialOrderPruning(space, used, within, schedule.seed, limits, strategy=strategy, margin=margin)
+                return PartialOrderPruning(
+                    space, used, within, schedule.seed, limits, strategy=strategy, margin=margin, accuracies=accuracies
+                )
 
             search = make()
             settings = settings_of(
@@ -132,6 +138,7 @@ def run_search(
                 seed=schedule.seed,
                 seeds=seeds,
                 ending=ending,
+                accuracies=accuracies,
             )
             stored = open_study(address, study, settings, used.text())
             if table is not None or not (folder / LATENCY_TABLE).exists():
@@ -158,17 +165,22 @@ def run_worker(
     What is searched, the latency table, the training and when it ends are read from the study; `data` must be what it
     was begun with: FormatError tells what differs. `storage` is a database's address, or the path of a study.db. The
     weights of what this worker trains go into the folder `out`, which several workers may share; `keep` says which stay
-    there, as in `run_search`. FormatError where there is no study; FileError when folder or database cannot be used.
+    there, as in `run_search`. Where candidates inherit the weights of a supernet, its file lies in `out`: it is that of
+    the search's own folder. FormatError where there is no study; FileError when folder or database cannot be used.
     """
     stored = join_study(storage, study)
     question = Question.of(stored.settings, stored.database.name)
     table = _table(stored)
     looks = question.ending.looks if question.ending else ()
-    trainer = trainer_for(question.space, data, question.schedule, device, looks)
+    folder = Path(out)
+    trainer: Trainer
+    if question.supernet is not None and isinstance(data, Dataset):
+        trainer = inheriting(question.space, data, folder, question.one_shot or {}, question.schedule, device, looks)
+    else:
+        trainer = trainer_for(question.space, data, question.schedule, device, looks)
     own = trainer.settings
     if found := differences({name: stored.settings.get(name) for name in own}, own):
         raise FormatError(f"{stored.database.name}: the search was begun with other settings: {'; '.join(found)}")
-    folder = Path(out)
     with held(folder):
         return _worked(stored, lambda: question.search(table), trainer, folder, question.ending, grace, keep, progress)
 
@@ -247,7 +259,7 @@ def _worked(
     return follower.search
 
 
-def _measured(
+def measured_table(
     space: Space, engine: Engine | str | None, folder: Path, storage: str | None, study: str, progress: bool
 ) -> LatencyTable:
     """The latency table of the folder, measured as far as it lacks parts; else that of a study which is there."""

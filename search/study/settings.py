@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from prototxt_gen.errors import FormatError
@@ -13,6 +13,7 @@ from search.costs import ENERGY, plain
 from search.latency import LatencyTable
 from search.latency.predicting import placed_parts
 from search.spaces import Space, parse_space
+from search.strategies.accuracy_table import AccuracyTable
 from search.strategies.ending import Ending
 from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.strategy import Strategy
@@ -21,6 +22,9 @@ from search.training.trainer import Trainer
 
 #: The first format. Its studies had no other strategy and no other runs than these.
 FIRST = "dongfeng study 1"
+#: Settings of a search that goes by a table of accuracies, and of networks that inherit a supernet's weights.
+ACCURACIES, SUPERNET, ONE_SHOT = "accuracy table", "supernet", "one-shot"
+
 # JSON has no infinity; and in a list of differences, words are clearer than None.
 _MARGINS: dict[float | None, str] = {None: "measured", math.inf: "infinite"}
 _OF_FIRST = {"strategy": "uniform", "margin": 0.0, "seeds": 1}
@@ -36,11 +40,12 @@ def settings_of(
     seed: int,
     seeds: int,
     ending: Ending | None = None,
+    accuracies: AccuracyTable | None = None,
 ) -> dict[str, Any]:
     """As JSON values: the strategy and its margin, the space, latency and limits, the training, seeds a candidate.
 
     The latency table is represented by a digest of what it predicts the space with. Limits are there if there are any,
-    and the rule that ends trainings early.
+    the rule that ends trainings early, and the text of a table of accuracies, without where that is from.
     """
     return {
         "strategy": strategy,
@@ -50,6 +55,7 @@ def settings_of(
         "latency": plain(interval),
         **({"limits": {name: plain(limit) for name, limit in search.limits.items()}} if search.limits else {}),
         **({"ending": ending.settings()} if ending is not None else {}),
+        **({ACCURACIES: replace(accuracies, provenance={}).text()} if accuracies is not None else {}),
         "seed": seed,
         **trainer.settings,
         "latency table": _digest(_predicting(search)),
@@ -68,7 +74,11 @@ def current(first: dict[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Question:
-    """What a study was asked, read back: enough to search as whoever began it does. `interval` is in ms."""
+    """What a study was asked, read back: enough to search as whoever began it does. `interval` is in ms.
+
+    `supernet` says which one the candidates inherit their weights from, if they do: a digest of its weights;
+    `one_shot` are its settings.
+    """
 
     space: Space
     interval: tuple[float, float]
@@ -79,6 +89,9 @@ class Question:
     seed: int
     schedule: Schedule
     ending: Ending | None
+    accuracies: AccuracyTable | None = None
+    supernet: str | None = None
+    one_shot: dict[str, Any] | None = None
 
     @classmethod
     def of(cls, settings: dict[str, Any], source: str) -> Question:
@@ -95,6 +108,9 @@ class Question:
                 seed=int(settings["seed"]),
                 schedule=Schedule(**trained),
                 ending=_ending(settings.get("ending")),
+                accuracies=_accuracies(settings.get(ACCURACIES), source),
+                supernet=settings.get(SUPERNET),
+                one_shot=settings.get(ONE_SHOT),
             )
         except (KeyError, TypeError, ValueError) as fault:
             raise FormatError(f"{source}: settings: {type(fault).__name__}: {fault}: not those of a search") from fault
@@ -102,7 +118,14 @@ class Question:
     def search(self, table: LatencyTable) -> PartialOrderPruning:
         """The search at its beginning: nothing was told to it yet. Errors as `PartialOrderPruning`."""
         return PartialOrderPruning(
-            self.space, table, self.interval, self.seed, self.limits, strategy=self.strategy, margin=self.margin
+            self.space,
+            table,
+            self.interval,
+            self.seed,
+            self.limits,
+            strategy=self.strategy,
+            margin=self.margin,
+            accuracies=self.accuracies,
         )
 
 
@@ -113,6 +136,10 @@ def _margin(stored: float | str) -> float | None:
 
 def _ending(stored: dict[str, Any] | None) -> Ending | None:
     return None if stored is None else Ending(**{**stored, "looks": tuple(stored["looks"])})
+
+
+def _accuracies(stored: str | None, source: str) -> AccuracyTable | None:
+    return None if stored is None else AccuracyTable.parse(stored, f"{source}: {ACCURACIES}")
 
 
 def _range(limit: list[float | None]) -> tuple[float, float]:

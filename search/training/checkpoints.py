@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -13,6 +14,9 @@ from converters.pytorch.state_dict import read_saved, write_saved
 from prototxt_gen.errors import FormatError
 from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.json_files import parse_json
+
+# Of settings, what is longer is told by a digest.
+_LONGEST = 300
 
 
 class Kept:
@@ -65,7 +69,15 @@ def differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]
     # As they are stored: a tuple is a list there.
     asked = json.loads(json.dumps(asked))
     return [
-        f"{name}: was {begun.get(name)}, is {asked.get(name)}"
+        f"{name}: was {_short(begun.get(name))}, is {_short(asked.get(name))}"
         for name in sorted({*begun, *asked})
         if begun.get(name) != asked.get(name)
     ]
+
+
+def _short(value: Any) -> str:
+    """A value in words; of a long one, such as a whole table, what tells it from others."""
+    words = str(value)
+    if len(words) <= _LONGEST:
+        return words
+    return f"one of {len(words)} characters, SHA-256 {hashlib.sha256(words.encode()).hexdigest()[:16]}"

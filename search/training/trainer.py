@@ -18,7 +18,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 from converters.weights import Weights
 from prototxt_gen.architectures import Decoder
@@ -48,6 +48,7 @@ class EndedEarly(Exception):  # noqa: N818 (nothing went wrong)
     """Raised by a `report`: the training need not go on."""
 
 
+@runtime_checkable
 class Trainer(Protocol):
     """A training, as the search calls it; made of anything that trains by `as_trainer`."""
 
@@ -145,7 +146,7 @@ def trainer_of(data: Dataset, schedule: Schedule, device: str = "cpu", looks: Se
 
 def trainer_for(
     space: Space,
-    data: Dataset | Callable[..., Training | float],
+    data: Dataset | Trainer | Callable[..., Training | float],
     schedule: Schedule,
     device: str = "cpu",
     looks: Sequence[float] = (),
@@ -174,7 +175,7 @@ def mean_of(space: Space) -> tuple[float, float, float]:
 
 
 def as_trainer(
-    data: Dataset | Callable[..., Training | float],
+    data: Dataset | Trainer | Callable[..., Training | float],
     schedule: Schedule,
     device: str = "cpu",
     looks: Sequence[float] = (),
@@ -185,7 +186,7 @@ def as_trainer(
     """
     if isinstance(data, Dataset):
         return trainer_of(data, schedule, device, looks)
-    return data if isinstance(data, DatasetTrainer | OwnTrainer) else OwnTrainer(data)
+    return data if isinstance(data, Trainer) else OwnTrainer(data)
 
 
 def _taken(function: Callable[..., Any], identity: str) -> int:

@@ -40,8 +40,11 @@ def train(
     seed: int | None = None,
     looks: Sequence[float] = (),
     readers: int | None = None,
+    begin: Weights | None = None,
 ) -> tuple[Weights, float]:
-    """Trains a deploy network from new weights; gives its weights and its accuracy in 0..1 on the held-out images.
+    """Trains a deploy network; gives its weights and its accuracy in 0..1 on the held-out images.
+
+    It begins with the weights `begin`, by default with new ones.
 
     The random numbers depend on the seed (without one, the schedule's) and the network's name alone, so that training
     a candidate again gives the same result. `report` is called once a step with the share of the training that is done
@@ -54,7 +57,7 @@ def train(
     augmentation = schedule.augmentation._replace(mirror=schedule.mirror and data.mirrored)
     layout = torch.channels_last if schedule.channels_last else torch.contiguous_format
     with own_random_numbers(name, device):
-        module = to_torch(net).to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
+        module = to_torch(net, begin).to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
         run = Run(net.name, module, data.train, schedule, device, layout)
         steps = schedule.steps(len(data.train))
         looked = {min(steps, max(1, math.ceil(look * steps))) for look in looks}

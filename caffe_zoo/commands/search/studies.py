@@ -24,7 +24,6 @@ def add_choosing(parser: argparse.ArgumentParser) -> None:
     """Which candidate is next, how often each is trained, what is known already, when the search ends."""
     parser.add_argument(
         "--strategy",
-        default="additive",
         metavar="NAME",
         help="which candidate is trained next: additive (default) by a model of all results so far, uniform by chance, "
         "as in the paper",

@@ -1,0 +1,274 @@
+"""PONAS in a folder: a supernet is trained, its table of accuracies made, and the networks that it chooses trained on.
+
+In the folder lie `ponas.json`, what the run was begun with and how far it is, `ponas.log` for people, the files of the
+supernet's training (see search/training/one_shot.py) and at the end `accuracy.json`, the table. What comes behind that
+is a study like any other (see loop.py), in the same folder.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import platform
+import time
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from converters.engines import Engine
+from prototxt_gen.errors import CaffeError, FileError, FormatError
+from prototxt_gen.files import reason
+from prototxt_gen.version import __version__
+from search.costs import Limits, checked_limits
+from search.latency import LatencyTable
+from search.progress import progress_bar
+from search.spaces import PonasSpace
+from search.strategies.accuracy_table import AccuracyTable, Scale, named_rows
+from search.strategies.ponas import Estimate, Keep, Ponas
+from search.strategies.read_off import ReadOff
+from search.strategies.space_candidates import SpaceCandidates
+from search.strategies.strategy import Strategy
+from search.study.lock import beginning, held
+from search.study.loop import measured_table, run_search
+from search.study.storage import NAME
+from search.training.checkpoints import Kept, differences
+from search.training.dataset import Dataset
+from search.training.inheriting import inheriting
+from search.training.one_shot import OneShot, train_one_shot
+from search.training.processes import Group, joined
+from search.training.schedule import Schedule
+from search.training.trainer import mean_of
+
+TABLE, RUN, LOG = "accuracy.json", "ponas.json", "ponas.log"
+_RUN = "dongfeng ponas run 1"
+
+# Seconds between two notes of how far a run is.
+_NOTES = 5.0
+# Steps of the bar for each stage of the training.
+_PARTS = 100
+
+
+def run_ponas(
+    space: PonasSpace,
+    data: Dataset,
+    out: str | os.PathLike[str],
+    settings: OneShot | None = None,
+    *,
+    keep: Keep = "median",
+    estimate: Estimate = "fit",
+    device: str = "cpu",
+    progress: bool = False,
+    readers: int | None = None,
+    every: float = 60.0,
+) -> AccuracyTable:
+    """The table of accuracies of a space, from a supernet trained on `data` in the folder `out`.
+
+    The mean of the space's family is subtracted from the images. `settings` say how the supernet is trained, `keep` and
+    `estimate` how its table is made (see `Ponas`). `device`, `readers` and `every` are as in `train_one_shot`, and so
+    are the processes of a torchrun: all of them call this. Other processes that use the folder wait for it.
+
+    Ended at any point, the same call goes on from there; no evaluation is lost, nor more than `every` seconds of
+    training. Where the table is there already, it is read. Its provenance says images, settings, rule, how many
+    networks were evaluated, the seconds of all calls together, versions and device.
+
+    FormatError lists what differs from what the run was begun with: space, images, settings, rule, number of processes.
+    FileError when the folder cannot be written, or the disk is full. TrainingError when a loss is no number.
+    """
+    settings = settings or OneShot()
+    data = data.with_mean(mean_of(space))
+    folder = Path(out)
+    begun = {
+        "space": str(space),
+        "data": data.identity,
+        "mean": list(data.train.mean),
+        **settings.settings(),
+        "keep": keep,
+        "estimate": estimate,
+    }
+    with joined(device) as (group, own), held(folder), beginning(folder) if group.first else nullcontext():
+        there = group.told(_finished(folder, begun, group))
+        if there is not None:
+            return there
+        run = _Run(folder, begun, group, len(space.rows), progress)
+        rows = _rows(space, settings, keep, estimate)
+        train_one_shot(space, data, rows, settings, folder, own, run.report, group=group, readers=readers, every=every)
+        table = _table(space, rows, begun, run.seconds(), own, group)
+        if group.first:
+            table.save(folder / TABLE)
+            run.end(table, len(rows.told))
+        # All wait until the files are there.
+        group.told(None)
+        return table
+
+
+def search_ponas(
+    space: PonasSpace,
+    data: Dataset,
+    out: str | os.PathLike[str],
+    engine: Engine | str | None = None,
+    *,
+    one_shot: OneShot | None = None,
+    keep_block: Keep = "median",
+    estimate: Estimate = "fit",
+    schedule: Schedule | None = None,
+    table: LatencyTable | None = None,
+    interval: tuple[float, float] | Callable[[LatencyTable], tuple[float, float]] = (0.0, math.inf),
+    limits: Limits | None = None,
+    device: str = "cpu",
+    progress: bool = False,
+    **options: Any,
+) -> Strategy:
+    """From nothing to trained networks in the folder `out`: latencies, then the table of accuracies, then a study.
+
+    The table is that of `run_ponas(space, data, out, one_shot, keep=keep_block, estimate=estimate)`. Then the networks
+    that it chooses between the limits are trained by `schedule` from the weights that they have in the supernet, as
+    `run_search` does it with the strategy "ponas": `options` are arguments of that, such as `trials`, `storage` and
+    `seeds`, and all others mean what they mean there. Latencies come first, since limits that no network meets are told
+    then, before any training.
+
+    Ended at any point, the same call goes on. Workers may join when the study is there (see `run_worker`); processes of
+    a torchrun train the supernet together, and are workers of one study then. Errors as `run_ponas` and `run_search`.
+    """
+    settings = one_shot or OneShot()
+    schedule = schedule or Schedule()
+    folder = Path(out)
+    storage, study = options.get("storage"), options.get("study", NAME)
+    checked_limits({} if table is None else dict(limits or {}), space, table)
+    with held(folder), beginning(folder):
+        used = table or measured_table(space, engine, folder, storage, study, progress)
+    within = interval(used) if callable(interval) else interval
+    SpaceCandidates(space, used, within, limits)
+    accuracies = run_ponas(
+        space, data, folder, settings, keep=keep_block, estimate=estimate, device=device, progress=progress
+    )
+    ending = options.get("ending")
+    trainer = inheriting(space, data, folder, settings.settings(), schedule, device, ending.looks if ending else ())
+    return run_search(
+        space,
+        trainer,
+        folder,
+        engine,
+        table=used,
+        interval=within,
+        limits=limits,
+        schedule=schedule,
+        device=device,
+        progress=progress,
+        strategy=ReadOff.name,
+        margin=math.inf,
+        accuracies=accuracies,
+        **options,
+    )
+
+
+def _rows(space: PonasSpace, settings: OneShot, keep: Keep, estimate: Estimate) -> Ponas:
+    counts = [len(space.layers[layer].candidates) for layer in space.rows]
+    return Ponas(counts, suffixes=settings.suffixes, seed=settings.schedule.seed, keep=keep, estimate=estimate)
+
+
+def _finished(folder: Path, begun: dict[str, Any], group: Group) -> AccuracyTable | CaffeError | None:
+    """The table that lies in the folder; None where there is none yet. Asked of the first process alone."""
+    path = folder / TABLE
+    if not group.first or not path.exists():
+        return None
+    try:
+        table = AccuracyTable.load(path)
+        told = differences(table.provenance.get("settings", {}), begun)
+        if told:
+            raise FormatError(f"{path}: made with other settings: {'; '.join(told)}; choose another folder")
+    except CaffeError as fault:
+        return fault
+    return table
+
+
+def _table(
+    space: PonasSpace, rows: Ponas, begun: dict[str, Any], seconds: float, device: str, group: Group
+) -> AccuracyTable:
+    entries, best = rows.entries()
+    names = [f"layer {layer + 1}" for layer in space.rows]
+    codes = [[str(unit) for unit in space.layers[layer].candidates] for layer in space.rows]
+    provenance = {
+        "settings": begun,
+        "kept": list(rows.prefix),
+        "networks evaluated": len(rows.told),
+        "seconds": round(seconds, 1),
+        "processes": group.size,
+        "device": torch.cuda.get_device_name(device) if torch.device(device).type == "cuda" else device,
+        "versions": {
+            "dongfeng": __version__,
+            "torch": torch.__version__,
+            "numpy": np.__version__,
+            "python": platform.python_version(),
+        },
+    }
+    # Where logarithms of errors were fitted, these are what add up.
+    scale: Scale = "log error" if rows.estimate == "fit" else "accuracy"
+    return AccuracyTable(str(space), named_rows(names, codes, entries), best, scale, provenance)
+
+
+class _Run:
+    """What a run says of itself: how far it is, in a file, in a log and on a bar."""
+
+    def __init__(self, folder: Path, begun: dict[str, Any], group: Group, rows: int, progress: bool) -> None:
+        """FormatError where the folder is that of a run with other settings; all processes raise it."""
+        self.folder, self.group = folder, group
+        self.kept = Kept(folder / RUN, _RUN, begun)
+        self.before, self.begin = 0.0, time.monotonic()
+        self.noted, self.stage, self.quarter = 0.0, "", 0
+        found: Any = None
+        if group.first:
+            try:
+                found = self.kept.read()
+                self.before = float(found["seconds"]) if found else 0.0
+                self._log(
+                    f"goes on after {self.before:.0f} s" if found else f"begins: {begun['space']}, {begun['data']}"
+                )
+                self.kept.write(seconds=self.before, stage="", share=0.0)
+            except CaffeError as fault:
+                found = fault
+        group.told(found if isinstance(found, CaffeError) else None)
+        self.bar = progress_bar(_PARTS * (1 + 2 * rows), "supernet", "%", progress and group.first)
+        self.done = 0.0
+
+    def seconds(self) -> float:
+        """How long this call and those before it have taken."""
+        return self.before + time.monotonic() - self.begin
+
+    def report(self, stage: str, share: float) -> None:
+        """Takes down how much of a stage is done, in 0..1."""
+        if not self.group.first:
+            return
+        new = stage != self.stage
+        if new:
+            self.stage, self.quarter, self.done = stage, 0, 0.0
+            self.bar.set_description(stage)
+        self.bar.update(_PARTS * max(0.0, share - self.done))
+        self.done = max(self.done, share)
+        if (quarter := int(4 * share)) > self.quarter:
+            self.quarter = quarter
+            self._log(f"{stage}: {25 * quarter} %")
+        if new or time.monotonic() - self.noted >= _NOTES:
+            self.kept.write(seconds=self.seconds(), stage=stage, share=share)
+            self.noted = time.monotonic()
+
+    def end(self, table: AccuracyTable, evaluated: int) -> None:
+        """Takes down what came out."""
+        self.bar.close()
+        for row in table.rows:
+            best, worst = (pick(zip(row.accuracies, row.candidates, strict=True)) for pick in (max, min))
+            self._log(f"{row.layer}: from {worst[1]} {worst[0]:.2%} to {best[1]} {best[0]:.2%}")
+        self._log(f"{TABLE} after {self.seconds():.0f} s, from {evaluated:,} networks evaluated")
+        self.kept.write(seconds=self.seconds(), stage="done", share=1.0)
+
+    def _log(self, words: str) -> None:
+        path = self.folder / LOG
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC  {words}\n")
+        except OSError as fault:
+            raise FileError(f"{path}: cannot be written: {reason(fault)}") from fault
