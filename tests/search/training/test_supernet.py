@@ -41,6 +41,7 @@ def test_a_path_computes_what_the_generated_network_does_with_its_weights(choice
     assert torch.equal(module(images()), NET.path(choices)(images()))
 
 
+@pytest.mark.slow
 def test_of_the_papers_space_too():
     space = PonasSpace()
     net = Supernet(space).eval()
