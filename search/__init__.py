@@ -11,8 +11,11 @@ if TYPE_CHECKING:
     from search.report.boundary import boundary_table, counts_line, write_report
     from search.report.publishing import publish
     from search.spaces import BackboneSpace, DecoderSpace, PonasLayer, PonasSpace, parse_space
+    from search.strategies.accuracy_table import AccuracyTable
+    from search.strategies.choosing import choose, chosen_boundary
     from search.strategies.ending import Ending
     from search.strategies.partial_order import PartialOrderPruning
+    from search.strategies.ponas import Ponas
     from search.study.known import KnownResult, read_known
     from search.study.loop import read_question, run_search, run_worker
     from search.study.ponas import run_ponas, search_ponas
@@ -29,6 +32,7 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "AccuracyTable": "search.strategies.accuracy_table",
             "BackboneSpace": "search.spaces",
             "Dataset": "search.training.dataset",
             "DecoderSpace": "search.spaces",
@@ -38,11 +42,14 @@ else:
             "OneShot": "search.training.one_shot",
             "Overview": "search.latency.overview",
             "PartialOrderPruning": "search.strategies.partial_order",
+            "Ponas": "search.strategies.ponas",
             "PonasLayer": "search.spaces",
             "PonasSpace": "search.spaces",
             "Schedule": "search.training.schedule",
             "Training": "search.training.trainer",
             "boundary_table": "search.report.boundary",
+            "choose": "search.strategies.choosing",
+            "chosen_boundary": "search.strategies.choosing",
             "cityscapes": "search.training.scenes",
             "counts_line": "search.report.boundary",
             "digits": "search.training.digits",
@@ -63,6 +70,7 @@ else:
     )
 
 __all__ = [
+    "AccuracyTable",
     "BackboneSpace",
     "Dataset",
     "DecoderSpace",
@@ -72,11 +80,14 @@ __all__ = [
     "OneShot",
     "Overview",
     "PartialOrderPruning",
+    "Ponas",
     "PonasLayer",
     "PonasSpace",
     "Schedule",
     "Training",
     "boundary_table",
+    "choose",
+    "chosen_boundary",
     "cityscapes",
     "counts_line",
     "digits",

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from numbers import Real
 from typing import NamedTuple, TypeAlias
 
@@ -77,6 +78,12 @@ def cost_graph(space: Space, name: str, table: LatencyTable | None = None) -> Gr
     if name == ENERGY:
         energy = _energy(space, table)
         return space_graph(space, energy.part_nanojoules, energy.base_nanojoules)
+    return _figure_graph(space, name)
+
+
+# A tenth of a second or more each, and limits and reports of one space ask for them again.
+@lru_cache(maxsize=16)
+def _figure_graph(space: Space, name: str) -> Graph:
     cost = COSTS[name]
     if cost.join is not np.add and isinstance(space, DecoderSpace):
         return decoder_memory_graph(space)
@@ -85,9 +92,14 @@ def cost_graph(space: Space, name: str, table: LatencyTable | None = None) -> Gr
 
 def cost_bound(space: Space, name: str, limit: tuple[float, float], table: LatencyTable | None = None) -> Bound:
     """What a limit of one of `LIMITED`, (least, most), leaves of the space. UnsupportedError as `cost_graph`."""
-    graph = cost_graph(space, name, table)
+    return bound_of(cost_graph(space, name, table), name, limit, table)
+
+
+def bound_of(graph: Graph, name: str, limit: tuple[float, float], table: LatencyTable | None = None) -> Bound:
+    """As `cost_bound`, of the graph that `cost_graph` gives."""
     if name == ENERGY:
-        return Bound(graph, *_energy(space, table).nanojoules(limit))
+        assert table is not None and table.energy is not None  # or there were no graph
+        return Bound(graph, *table.energy.nanojoules(limit))
     least, most = limit
     return Bound(graph, math.ceil(least), int(min(most, graph.dearest()[0])))
 
@@ -95,12 +107,18 @@ def cost_bound(space: Space, name: str, limit: tuple[float, float], table: Laten
 def ends(space: Space, name: str, table: LatencyTable | None = None) -> tuple[Placed, Placed]:
     """The network of the space that has the least of one of `LIMITED`, and the one that has the most."""
     graph = cost_graph(space, name, table)
-    tell = _energy(space, table).millijoules if name == ENERGY else float
     least, most = (
-        Placed(int(cost) if name in COSTS else float(tell(cost)), space.decode(vector))
-        for cost, vector in (graph.cheapest(), graph.dearest())
+        Placed(as_told(name, cost, table), space.decode(vector)) for cost, vector in (graph.cheapest(), graph.dearest())
     )
     return least, most
+
+
+def as_told(name: str, cost: int, table: LatencyTable | None = None) -> float:
+    """A network's cost in the whole numbers of `cost_graph` as it is told: energy in mJ, by the table's curve."""
+    if name != ENERGY:
+        return cost
+    assert table is not None and table.energy is not None  # or there were no graph
+    return float(table.energy.millijoules(cost))
 
 
 class Placed(NamedTuple):

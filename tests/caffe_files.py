@@ -170,7 +170,8 @@ def write_family(name: str, folder: Path) -> Path:
 
 # -------------------------------------------------------------------------------------------------- whole networks
 
-# Names of weights_manifest.json and of the zoo, or codes, and sizes at which an Interp is a small matrix in stock words.
+# Names of weights_manifest.json and of the zoo, or codes; and sizes at which an Interp is a small matrix in stock
+# words.
 WHOLE = {
     "df1": (64, 96),
     "df1_mergebn": (64, 96),
@@ -224,8 +225,9 @@ def in_reference(*names: str) -> list[object]:
 
 
 def caffe_file(name: str, folder: Path) -> Path:
-    """A .caffemodel beside its .prototxt: ours (layers/FAMILY, spelled/NAME) are written to the folder."""
+    """A .caffemodel beside its .prototxt: ours (layers/, spelled/ and whole/NAME) are written to the folder."""
     kind, _, stem = name.partition("/")
-    if kind in ("layers", "spelled"):
-        return (write_family if kind == "layers" else write_spelling)(stem, folder)
+    ours = {"layers": write_family, "spelled": write_spelling, "whole": write_whole}
+    if kind in ours:
+        return ours[kind](stem, folder)
     return REFERENCE / f"{name}.caffemodel"

@@ -28,10 +28,10 @@ NAMES = {
         upgrade_caffemodel verify weights_of write_mapping write_weights
     """,
     "search": """
-        BackboneSpace Dataset DecoderSpace Ending KnownResult LatencyTable Overview PartialOrderPruning
-        PonasLayer PonasSpace Schedule Training boundary_table cityscapes counts_line digits glyphs
-        image_folder load_data next_networks parse_space publish read_known read_question run_search
-        run_worker write_report
+        AccuracyTable BackboneSpace Dataset DecoderSpace Ending KnownResult LatencyTable Overview
+        PartialOrderPruning Ponas PonasLayer PonasSpace Schedule Training boundary_table choose
+        chosen_boundary cityscapes counts_line digits glyphs image_folder load_data next_networks
+        parse_space publish read_known read_question run_search run_worker write_report
     """,
     "caffe_zoo": """
         Card Preprocessing WeightsFile card classify create_model list_models load_network segment

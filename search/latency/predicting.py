@@ -15,6 +15,9 @@ from search.latency.graphs import Graph, Layer
 from search.spaces import Space
 from search.spaces.vectors import Vectors
 
+# Networks whose parts are kept while those of a space are cut: one may have many that are wanted.
+_KEPT = 256
+
 
 class Choice(NamedTuple):
     """A choice in a column of a space's vectors: in which state, which value."""
@@ -83,16 +86,19 @@ def placed_parts(space: Space, merged: bool = True) -> dict[Any, Part]:
 # A space of thousands of pieces takes seconds, and every cost of it asks for them.
 @lru_cache(maxsize=8)
 def _placed_parts(space: Space, merged: bool) -> dict[Any, Part]:
+    @lru_cache(maxsize=_KEPT)
+    def cut(vector: bytes) -> list[Part]:
+        return parts(space.decode(np.frombuffer(vector, np.uint8)), space.input_shape, merged)
+
     first = space.vector_at(0)
-    cut = parts(space.decode(first), space.input_shape, merged)
-    found = {piece: cut[space.index_of(piece, 0, first)] for piece in space.common}
+    found = {piece: cut(first.tobytes())[space.index_of(piece, 0, first)] for piece in space.common}
     for choice in choices(space):
         pieces = space.pieces(space.columns[choice.column], choice.state, choice.value)
         missing = [piece for piece in pieces if piece not in found]
         if missing:
-            vector = space.ways.through(*choice)
-            cut = parts(space.decode(vector), space.input_shape, merged)
-            found.update((piece, cut[space.index_of(piece, choice.column, vector)]) for piece in missing)
+            vector = space.through(*choice)
+            network = cut(vector.tobytes())
+            found.update((piece, network[space.index_of(piece, choice.column, vector)]) for piece in missing)
     kinds: dict[type, list[Any]] = {}
     for piece in found:
         kinds.setdefault(type(piece), []).append(piece)

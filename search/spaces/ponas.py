@@ -143,6 +143,8 @@ class PonasSpace(Space):
         object.__setattr__(self, "stem", made.stem)
         self._check_twins()
         try:
+            # Most that are too long are told by this one, at once.
+            self._backbone(self._changing())
             self._backbone(self._longest())
         except ArchitectureError as fault:
             raise ArchitectureError(f"PonasSpace layers: {fault}") from None
@@ -161,15 +163,24 @@ class PonasSpace(Space):
         if faults:
             raise ArchitectureError(f"PonasSpace layers: {'; '.join(faults)}; expected different candidates")
 
+    def _changing(self) -> list[Unit]:
+        """The units of a network in which no layer with a choice has that of the layer before."""
+        units: list[Unit] = []
+        for layer in self.layers:
+            others = [unit for unit in layer.candidates if not units or unit != units[-1]]
+            units.append((others or layer.candidates)[0])
+        return units
+
     def _longest(self) -> list[Unit]:
         """The units of the network with the longest code: if it may have that, all may.
 
         Codes run equal units together, so the longest one changes units wherever it can.
         """
-        # By the last layer's unit and how many layers have had it in a row: the length of the code, and the units.
-        best: dict[tuple[Unit | None, int], tuple[int, list[Unit]]] = {(None, 0): (0, [])}
+        # By the last layer's unit and how many layers have had it in a row: the length of the code, and the units, the
+        # last one beside those before it.
+        best: dict[tuple[Unit | None, int], tuple[int, Any]] = {(None, 0): (0, None)}
         for layer, begins in zip(self.layers, self._begins, strict=True):
-            found: dict[tuple[Unit | None, int], tuple[int, list[Unit]]] = {}
+            found: dict[tuple[Unit | None, int], tuple[int, Any]] = {}
             ranked = sorted(best.items(), key=lambda item: -item[1][0])
             first = ranked[0]
             other = next((item for item in ranked if item[0][0] != first[0][0]), None)
@@ -177,14 +188,19 @@ class PonasSpace(Space):
                 before = first if begins or unit != first[0][0] else other
                 if before is not None:
                     length, units = before[1]
-                    found[unit, 1] = length + 1 + len(str(unit)), [*units, unit]
+                    found[unit, 1] = length + 1 + len(str(unit)), (unit, units)
             if not begins:
                 for (last, times), (length, units) in best.items():
                     if last is not None and last in layer.candidates:
                         more = len(f"x{times + 1}") - (len(f"x{times}") if times > 1 else 0)
-                        found[last, times + 1] = length + more, [*units, last]
+                        found[last, times + 1] = length + more, (last, units)
             best = found
-        return max(best.values(), key=lambda found: found[0])[1]
+        _, units = max(best.values(), key=lambda found: found[0])
+        turned = []
+        while units:
+            unit, units = units
+            turned.append(unit)
+        return turned[::-1]
 
     def __str__(self) -> str:
         """The space's code, which `parse_space` reads: stem, layers with their candidates, head, classes, input."""
@@ -319,6 +335,14 @@ class PonasSpace(Space):
                 state = self._begun[layer][-1].index(tuple(row[:-1]))
                 found[last, state, row[-1]] = Block(layer, number)
         return found
+
+    def through(self, column: int, state: int, value: int) -> Vectors:
+        """As in `Space`. Every layer has its candidate of the same number, as far as it has so many."""
+        block = self._blocks.get((self.columns[column], state, value))
+        if block is None:
+            return super().through(column, state, value)
+        numbers = [block.candidate % len(self.layers[layer].candidates) for layer in self.rows]
+        return self.vectors_of(np.array([numbers]))[0]
 
     def index_of(self, piece: Any, column: int, vector: Vectors) -> int:
         """As in `Space`. The parts: stem, layers, head."""

@@ -95,6 +95,13 @@ class Space(ABC):
         """The vectors as ways through states."""
         return Ways(self.steps)
 
+    def through(self, column: int, state: int, value: int) -> Vectors:
+        """One of the vectors (length,) that take this value in this column, coming there in this state.
+
+        Which one is open: parts are cut from few networks where several choices are met in one.
+        """
+        return self.ways.through(column, state, value)
+
     def count(self) -> int:
         """The exact number of architectures, however large."""
         return self.ways.count()

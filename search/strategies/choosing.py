@@ -1,12 +1,13 @@
 """Networks read off a table of accuracies, for a limit of latency or of other costs: PONAS's last step.
 
 PONAS (arXiv 2003.05112) takes the network whose candidates lose least accuracy in sum, within the limit, and says that
-this takes about ten seconds. It is a multiple-choice knapsack, solved exactly here in milliseconds. Two quicker-to-tell
-ways are here to be held against it: an evolution, which the authors name, and a greedy choice.
+this takes about ten seconds. It is a multiple-choice knapsack, solved exactly here in milliseconds. Two other ways are
+here to be held against it: an evolution, which the authors name, and a greedy choice.
 """
 
 from __future__ import annotations
 
+import bisect
 import math
 import random
 from collections.abc import Mapping, Sequence
@@ -18,20 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prototxt_gen.architectures import Backbone
-from prototxt_gen.errors import ArchitectureError, FormatError
-from search.costs import COSTS, LIMITED, cost_bound, cost_graph, ends, in_words
+from prototxt_gen.errors import ArchitectureError, FormatError, UnsupportedError
+from search.costs import COSTS, ENERGY, LIMITED, as_told, bound_of, cost_graph, in_words
 from search.latency import LatencyTable
 from search.latency.graphs import Graph
 from search.latency.limits import parse_limit
 from search.latency.overview import Overview
-from search.spaces import parse_space
+from search.spaces.codes import parse_space_code
 from search.spaces.ponas import PonasSpace
 from search.strategies.accuracy_table import AccuracyTable
 from search.strategies.approximating import evolved, greedy
-from search.strategies.knapsack import Knapsack
+from search.strategies.knapsack import TIE, Knapsack
 
 Method: TypeAlias = Literal["exact", "evolution", "greedy"]
-LATENCY = "latency"
+LATENCY, MEMORY = "latency", "memory"
+# So many problems are kept to be solved under other limits.
+_PROBLEMS = 16
+# What numbers of costs are of, where they are told among others.
+_WHAT = {"multiply-adds": " multiply-adds", "parameters": " parameters", "memory": " of memory"}
 
 #: The most that a network may have: milliseconds, a latency in words ("5ms"), or numbers by cost.
 Limit: TypeAlias = float | str | Mapping[str, float | str]
@@ -41,8 +46,8 @@ class Chosen(NamedTuple):
     """A network chosen by a table, and what is expected of it.
 
     `accuracy` in 0..1 is what the table expects, `loss` the sum of its candidates' losses. `costs` has all of
-    `search.costs.COSTS`, and "latency" in ms where there is a latency table. `gap` says by how much the least loss may
-    be smaller; 0 where it is known that nothing is better, None where a method does not tell.
+    `search.costs.COSTS`; "latency" in ms where there is a latency table, and "energy" in mJ where that tells it. `gap`
+    says by how much the least loss may be smaller: 0 where nothing is better, None where a method does not tell.
     """
 
     architecture: Backbone
@@ -64,26 +69,40 @@ def choose(
 
     `limit` is in milliseconds of the latency table; a text such as "5ms"; or the most by cost, several at once:
     {"latency": 5.0, "multiply-adds": 3e8}, of "latency", "multiply-adds", "parameters", "memory" (bytes) and "energy"
-    (mJ). `method` "exact" is solved exactly; "evolution", with its `seed`, and "greedy" need not find the best.
+    (mJ). `method` "exact" is solved exactly (see knapsack.py), and of networks that lose equally little gives one that
+    costs less of what is limited, or, where nothing is, of latency or multiply-adds. "evolution", with its `seed`, and
+    "greedy" need not find the best. Who chooses often from one table makes `TableChoices` of it once.
 
     ArchitectureError for a limit that no network meets: it says what the least is. UnsupportedError where the latency
-    table lacks parts of the space, or there is none. FormatError for a table of another space than its rows are.
+    table lacks parts of the space, or energies. FormatError for a table whose rows are not those of its space.
     """
-    return Chooser(table, latency_table).choose(limit, method=method, seed=seed)
+    return TableChoices(table, latency_table).choose(limit, method=method, seed=seed)
 
 
-def boundary(
+def chosen_boundary(
     table: AccuracyTable, latency_table: LatencyTable | None = None, cost: str = LATENCY, number: int = 200
 ) -> list[Chosen]:
     """The networks that `choose` gives under `number` limits of one cost, each once, those that cost least first.
 
-    The limits are evenly spaced from the least to the most that a network of the space has.
+    The limits are evenly spaced from the least to the most that a network of the space has. Each network loses less
+    than those before it. Errors as `choose`.
     """
-    return Chooser(table, latency_table).boundary(cost, number)
+    return TableChoices(table, latency_table).boundary(cost, number)
 
 
-class Chooser:
-    """Chooses any number of times from one table: what it knows of the space and of the costs is found once.
+class _Problem(NamedTuple):
+    """What is to be solved under limits of some costs: of each row the numbers of those candidates that are allowed."""
+
+    knapsack: Knapsack
+    allowed: list[NDArray[np.intp]]
+
+    def choices(self, found: Sequence[int]) -> tuple[int, ...]:
+        """Numbers of candidates from those that the knapsack gives."""
+        return tuple(int(kept[number]) for kept, number in zip(self.allowed, found, strict=True))
+
+
+class TableChoices:
+    """Chooses any number of times from one table: what is known of the space and of its costs is found once.
 
     FormatError where the table's rows are not those of its space.
     """
@@ -93,7 +112,7 @@ class Chooser:
         self.space = space_of(table)
         self._row_costs: dict[str, list[NDArray[np.int64]]] = {}
         self._graphs: dict[str, Graph] = {}
-        self._knapsacks: dict[tuple[tuple[str, ...], int | None], tuple[Knapsack, list[NDArray[np.intp]]] | None] = {}
+        self._problems: dict[tuple[tuple[str, ...], int | None], _Problem | None] = {}
 
     def choose(self, limit: Limit = math.inf, *, method: Method = "exact", seed: int = 0) -> Chosen:
         """As the function `choose`."""
@@ -101,51 +120,92 @@ class Chooser:
             raise ArchitectureError(f"method: found {method!r}, expected one of {', '.join(get_args(Method))}")
         limits = self._limits(limit)
         bounds = {name: self._most(name, most) for name, most in limits.items()}
-        summed = tuple(name for name in bounds if self._sums(name))
-        peak = bounds.get("memory")
-        knapsack = self._knapsack(summed, peak)
-        left = [bounds[name] - self._graph(name).base for name in summed]
-        if knapsack is not None:
-            solver, allowed = knapsack
-            if method == "exact":
-                found = solver.solve(left)
-            else:
-                found = greedy(solver, left) if method == "greedy" else evolved(solver, left, random.Random(seed))
-            if found is not None:
-                numbers = [int(kept[number]) for kept, number in zip(allowed, found.choices, strict=True)]
-                return self._chosen(numbers, found.loss, found.gap)
-        raise ArchitectureError(self._impossible(limits, method))
+        # Of networks that lose equally little the cheaper one is better, even where nothing is limited.
+        usual = LATENCY if self.latency_table is not None else "multiply-adds"
+        found = self._solved(bounds or {usual: self._most(usual, math.inf)}, method, seed)
+        if found is None:
+            raise ArchitectureError(self._impossible(limits, bounds, method))
+        choices, gap = found
+        return self._chosen(choices, gap)
 
     def boundary(self, cost: str = LATENCY, number: int = 200) -> list[Chosen]:
-        """As the function `boundary`."""
-        least, most = self._ends(cost)
-        found: dict[Backbone, Chosen] = {}
-        for limit in np.linspace(least, most, number).tolist():
-            # Rounding must not put the first one below the least.
-            chosen = self.choose({cost: max(limit, least)})
-            found[chosen.architecture] = chosen
-        return list(found.values())
+        """As the function `chosen_boundary`."""
+        if cost not in (LATENCY, *LIMITED):
+            raise ArchitectureError(f"cost: found {cost!r}, expected one of {', '.join((LATENCY, *LIMITED))}")
+        if number < 2:
+            raise ArchitectureError(f"number: found {number}, expected at least 2 limits")
+        least, most = self.ends(cost)
+        found: list[Chosen] = []
+        # The same networks are those of smaller limits, down to what they cost.
+        for limit in np.linspace(most, least, number).tolist():
+            if not found or limit < found[-1].costs[cost]:
+                # Rounding must not put the last one below the least.
+                found.append(self.choose({cost: max(limit, least)}))
+        found.reverse()
+        # Where sums of losses are equal but for their rounding, the cheapest is enough.
+        best = [np.inf, *np.minimum.accumulate([one.loss for one in found]).tolist()]
+        return [one for one, before in zip(found, best, strict=False) if one.loss < before - TIE]
 
-    def _knapsack(self, summed: tuple[str, ...], peak: int | None) -> tuple[Knapsack, list[NDArray[np.intp]]] | None:
-        """Of the candidates whose own memory is at most `peak`, and which these are; None where a row has none."""
+    def ends(self, cost: str) -> tuple[float, float]:
+        """The least and the most that a network of the space has of a cost."""
+        graph = self._graph(cost)
+        return self._told(cost, graph.cheapest()[0]), self._told(cost, graph.dearest()[0])
+
+    @cached_property
+    def costs(self) -> tuple[str, ...]:
+        """The names of all costs that can be told: all but "latency" and "energy" in any case."""
+        if self.latency_table is None:
+            return tuple(COSTS)
+        try:
+            self._graph(ENERGY)
+        except UnsupportedError:
+            return (LATENCY, *COSTS)
+        return (LATENCY, *LIMITED)
+
+    def _solved(
+        self, bounds: Mapping[str, int], method: Method, seed: int
+    ) -> tuple[tuple[int, ...], float | None] | None:
+        """Choices within bounds, in whole numbers of the costs' graphs, and their gap; None where none are found."""
+        summed = tuple(name for name in bounds if self._sums(name))
+        problem = self._problem(summed, bounds.get(MEMORY))
+        if problem is None:
+            return None
+        left = [bounds[name] - self._graph(name).base for name in summed]
+        if method == "exact":
+            found = problem.knapsack.solve(left)
+        elif method == "greedy":
+            found = greedy(problem.knapsack, left)
+        else:
+            found = evolved(problem.knapsack, left, random.Random(seed))
+        return None if found is None else (problem.choices(found.choices), found.gap)
+
+    def _problem(self, summed: tuple[str, ...], peak: int | None) -> _Problem | None:
+        """Of the candidates whose own memory is at most `peak`; None where a row has none."""
         key = (summed, peak)
-        if key not in self._knapsacks:
-            allowed = [np.arange(len(losses)) for losses in self.table.losses]
-            if peak is not None:
-                rows = self._costs_of("memory")
-                allowed = [np.flatnonzero(costs <= peak) for costs in rows]
-                if self._graph("memory").base > peak or not all(map(len, allowed)):
-                    self._knapsacks[key] = None
-                    return None
-            costs = [
-                np.stack([self._costs_of(name)[row][kept] for name in summed], axis=1)
-                if summed
-                else np.zeros((len(kept), 0), dtype=np.int64)
-                for row, kept in enumerate(allowed)
-            ]
-            losses = [losses[kept] for losses, kept in zip(self.table.losses, allowed, strict=True)]
-            self._knapsacks[key] = Knapsack(losses, costs), allowed
-        return self._knapsacks[key]
+        if key not in self._problems:
+            allowed = self._allowed(peak)
+            if len(self._problems) >= _PROBLEMS:
+                self._problems.clear()
+            self._problems[key] = None
+            if allowed is not None:
+                losses = [losses[kept] for losses, kept in zip(self.table.losses, allowed, strict=True)]
+                self._problems[key] = _Problem(Knapsack(losses, self._stacked(summed, allowed)), allowed)
+        return self._problems[key]
+
+    def _allowed(self, peak: int | None) -> list[NDArray[np.intp]] | None:
+        """Of each row the candidates whose own memory is at most `peak`; None where a row has none."""
+        if peak is None:
+            return [np.arange(len(losses)) for losses in self.table.losses]
+        allowed = [np.flatnonzero(costs <= peak) for costs in self._costs_of(MEMORY)]
+        return allowed if self._graph(MEMORY).base <= peak and all(map(len, allowed)) else None
+
+    def _stacked(self, names: Sequence[str], allowed: Sequence[NDArray[np.intp]]) -> list[NDArray[np.int64]]:
+        """What candidates cost, (candidates, names) for each row."""
+        rows = [self._costs_of(name) for name in names]
+        return [
+            np.array([costs[row][kept] for costs in rows], dtype=np.int64).reshape(len(names), len(kept)).T
+            for row, kept in enumerate(allowed)
+        ]
 
     def _graph(self, name: str) -> Graph:
         if name not in self._graphs:
@@ -168,15 +228,11 @@ class Chooser:
         """The limit in the whole numbers of the cost's graph."""
         if name == LATENCY:
             return self._overview.nanoseconds((0.0, most))[1]
-        return cost_bound(self.space, name, (0, most), self.latency_table).most
+        return bound_of(self._graph(name), name, (0, most), self.latency_table).most
 
-    def _ends(self, name: str) -> tuple[float, float]:
-        if name == LATENCY:
-            return self._overview.fastest.ms, self._overview.slowest.ms
-        if name not in LIMITED:
-            raise ArchitectureError(f"cost: found {name!r}, expected one of {', '.join((LATENCY, *LIMITED))}")
-        least, most = ends(self.space, name, self.latency_table)
-        return least.cost, most.cost
+    def _told(self, name: str, cost: int) -> float:
+        """A cost in the whole numbers of its graph as people read it."""
+        return self._overview.ms(cost) if name == LATENCY else as_told(name, cost, self.latency_table)
 
     def _costs_of(self, name: str) -> list[NDArray[np.int64]]:
         """For each row what its candidates (candidates,) cost."""
@@ -208,29 +264,52 @@ class Chooser:
             raise ArchitectureError(f"limit: {'; '.join(faults)}")
         return found
 
-    def _impossible(self, limits: Mapping[str, float], method: str) -> str:
-        """Why nothing was found within limits."""
-        told = []
-        for name, most in limits.items():
-            least = self._ends(name)[0]
-            if least > most:
-                has = f"the least of the space is {in_words(name, least, least)}"
-                told.append(f"{name}: found {in_words(name, 0, most)}, but {has}")
-        words = " and ".join(in_words(name, 0, most) for name, most in limits.items())
-        if not told:
-            told = [
-                f"found no network with {words}; each of these limits alone is met"
-                + ("" if method == "exact" else f"; {method} may miss networks, exact does not")
-            ]
-        return f"limit: {'; '.join(told)}"
+    def _impossible(self, limits: Mapping[str, float], bounds: Mapping[str, int], method: Method) -> str:
+        """Why nothing was found within limits: for each that is below it, the least; or the least under the others."""
+        ends = {name: self.ends(name)[0] for name in limits}
+        faults = [
+            f"{name}: found {in_words(name, 0, most)}, but the least of the space is "
+            f"{in_words(name, ends[name], ends[name])}"
+            for name, most in limits.items()
+            if ends[name] > most
+        ]
+        if faults:
+            return f"limit: {'; '.join(faults)}"
+        words = " and ".join(f"{in_words(name, 0, most)}{_WHAT.get(name, '')}" for name, most in limits.items())
+        if method != "exact":
+            return f"limit: {method} found no network with {words}; it may miss some, 'exact' does not"
+        for name in limits:
+            others = {other: bound for other, bound in bounds.items() if other != name}
+            least = self._least(name, others)
+            if least is not None:
+                told = f"{in_words(name, least, least)}{_WHAT.get(name, '')}"
+                faults.append(f"within the other limit{'s' if len(others) > 1 else ''} the least is {told}")
+        return f"limit: no network has {words}: {'; '.join(faults) or 'no two of these limits are met together'}"
 
-    def _chosen(self, choices: Sequence[int], loss: float, gap: float | None) -> Chosen:
-        costs: dict[str, float] = {}
-        if self.latency_table is not None:
-            costs[LATENCY] = float(self.latency_table.milliseconds(self._cost(LATENCY, choices)))
-        costs |= {name: self._cost(name, choices) for name in COSTS}
-        expected = float(self.table.expected(np.array([loss]))[0])
-        return Chosen(self.space.of_choices(choices), expected, loss, costs, gap)
+    def _least(self, name: str, bounds: Mapping[str, int]) -> float | None:
+        """The least of a cost within bounds of others; None where these alone are too much."""
+        rows = self._costs_of(name)
+        if not self._sums(name):
+            # The peak of a network is that of one of its candidates, or of what all have.
+            peaks = sorted({self._graph(name).base, *(int(cost) for costs in rows for cost in costs)})
+            first = bisect.bisect_left(peaks, True, key=lambda peak: self._within({**bounds, name: peak}))
+            return self._told(name, peaks[first]) if first < len(peaks) else None
+        summed = tuple(other for other in bounds if self._sums(other))
+        allowed = self._allowed(bounds.get(MEMORY))
+        if allowed is None:
+            return None
+        losses = [costs[kept].astype(np.float64) for costs, kept in zip(rows, allowed, strict=True)]
+        problem = _Problem(Knapsack(losses, self._stacked(summed, allowed)), allowed)
+        found = problem.knapsack.solve([bounds[other] - self._graph(other).base for other in summed])
+        return None if found is None else self._told(name, self._cost(name, problem.choices(found.choices)))
+
+    def _within(self, bounds: Mapping[str, int]) -> bool:
+        return self._solved(bounds, "exact", 0) is not None
+
+    def _chosen(self, choices: Sequence[int], gap: float | None) -> Chosen:
+        costs = {name: self._told(name, self._cost(name, choices)) for name in self.costs}
+        loss = self.table.loss(np.array([choices]))
+        return Chosen(self.space.of_choices(choices), float(self.table.expected(loss)[0]), float(loss[0]), costs, gap)
 
     def _cost(self, name: str, choices: Sequence[int]) -> int:
         """What a network costs, in the whole numbers of the cost's graph."""
@@ -240,22 +319,24 @@ class Chooser:
 
 
 def space_of(table: AccuracyTable) -> PonasSpace:
-    """The space of a table. FormatError where its rows are not the space's."""
-    space = parse_space(table.space)
+    """The space of a table. FormatError where it is no code of one, or the table's rows are not the space's."""
+    try:
+        # A table is from others: its text names no files.
+        space = parse_space_code(table.space)
+    except ArchitectureError as fault:
+        raise FormatError(f"accuracy table: {fault}") from None
     if not isinstance(space, PonasSpace):
         raise FormatError(f"accuracy table: space: found {table.space}, expected one of layers with candidates")
-    expected = [tuple(str(unit) for unit in space.layers[layer].candidates) for layer in space.rows]
-    found = [row.candidates for row in table.rows]
-    if found != expected:
-        wrong = next(
-            (
-                f"row {number + 1}, {one}, expected {two}"
-                for number, (one, two) in enumerate(zip(found, expected, strict=False))
-                if one != two
-            ),
-            f"{len(found)} rows, expected {len(expected)}",
-        )
-        raise FormatError(f"accuracy table: rows: found {wrong}, as space {table.space} has")
+    expected = [[str(unit) for unit in space.layers[layer].candidates] for layer in space.rows]
+    if len(table.rows) != len(expected):
+        raise FormatError(f"accuracy table: found {len(table.rows)} rows, expected {len(expected)}, as {space} has")
+    faults = [
+        f"row {number}, {row.layer}: found {', '.join(row.candidates)}, expected {', '.join(codes)}"
+        for number, (row, codes) in enumerate(zip(table.rows, expected, strict=True), 1)
+        if list(row.candidates) != codes
+    ]
+    if faults:
+        raise FormatError(f"accuracy table of space {space}: {'; '.join(faults)}")
     return space
 
 

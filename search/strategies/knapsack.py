@@ -3,7 +3,7 @@
 Solved exactly. For each cost, dynamic programming over its rounded values says what the rows behind lose at least with
 what is left of the limit (costs are rounded down, so that it is a bound). Then partial choices are followed row by row,
 and those are dropped that cannot be better any more than a choice which is known, or that another one beats. The bounds
-are tight, so few are left.
+are tight, so few are left. No resolution of costs or losses decides what comes out, but one: see `TIE`.
 """
 
 from __future__ import annotations
@@ -20,24 +20,27 @@ from prototxt_gen.errors import UnsupportedError
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
+#: Of choices whose losses are equal the one is taken that costs less, in shares of what the costs range over. So a loss
+#: may be this much above the least: accuracies of so many images there are none.
+TIE = 1e-9
 # So many steps, at most, from 0 to what a limit leaves above the cheapest choice, and at least half of them.
 CELLS = 8192
 # Partial choices that are followed at most. If there are more, the answer says by how much it may be off.
 MOST_LABELS = 20_000
 # Losses that differ by less are equal: sums of them are rounded.
-_EQUAL = 1e-12
+_EQUAL = 1e-13
 # What the whole of a limit costs, in the largest loss that there can be, where a choice is looked for in a hurry.
 _PRICES = (0.0, 0.1, 0.3, 1.0, 3.0, 100.0)
-# A whole limit where costs are weighed against each other.
-_ONE = 2**40
-# Above so many labels, which of them others beat is only asked of neighbours in the order of the first cost.
-_MOST_PAIRS = 2000
+# Where costs are weighed against each other: the bits of a limit that count, and of a whole one that is weighed.
+_BITS, _ONE = 20, 2**40
+# Of so many labels at a time it is asked which of them others beat, where there are several costs.
+_PAIRS = 512
 
 
 class Solution(NamedTuple):
     """The number of the candidate of each row, their summed loss, and by how much the least loss may be smaller.
 
-    A `gap` of 0 says that nothing is better, None that it is not known.
+    A `gap` of 0 says that nothing is better by more than `TIE`, None that it is not known.
     """
 
     choices: tuple[int, ...]
@@ -45,8 +48,32 @@ class Solution(NamedTuple):
     gap: float | None
 
 
+class _Direction(NamedTuple):
+    """Several costs as one: each without its last bits, weighed, summed, and counted in cells of 2^size.
+
+    What is rounded down by candidates is, for their sum, rounded down by no less. So every choice within limits is
+    within them here, too.
+    """
+
+    cuts: tuple[int, ...]
+    weights: tuple[int, ...]
+    size: int
+
+    def cells(self, amounts: Integers) -> Integers:
+        """How many cells amounts (n, costs) are, (n,); so many that are more than any limit are some that are more."""
+        total = np.zeros(len(amounts), dtype=np.int64)
+        for cost, (cut, weight) in enumerate(zip(self.cuts, self.weights, strict=True)):
+            if weight:
+                # Where one cost is beyond any limit, the sum is; it has to fit 64 bits.
+                total += np.minimum(amounts[:, cost] >> cut, (CELLS << self.size) // weight + 1) * weight
+        return np.minimum(total >> self.size, CELLS)
+
+
 class Knapsack:
-    """Rows of candidates with losses (candidates,) each, and with costs (candidates, costs), whole numbers."""
+    """Rows of candidates with losses (candidates,) each, and with costs (candidates, costs), whole numbers.
+
+    Sums of costs must be less than 2^62. No row may be empty.
+    """
 
     def __init__(self, losses: Sequence[Floats], costs: Sequence[Integers]) -> None:
         self.losses = [np.asarray(row, dtype=np.float64) for row in losses]
@@ -55,12 +82,14 @@ class Knapsack:
         self.least: Integers = np.sum([row.min(axis=0) for row in given], axis=0)
         #: The same of the dearest ones.
         self.most: Integers = np.sum([row.max(axis=0) for row in given], axis=0)
-        # From here on costs are what a candidate costs more than its row's cheapest.
+        # From here on costs are what a candidate costs more than its row's cheapest, and losses settle ties.
         above = [row - row.min(axis=0) for row in given]
-        self._kept = [_unbeaten(loss, cost) for loss, cost in zip(self.losses, above, strict=True)]
-        self._losses = [loss[kept] for loss, kept in zip(self.losses, self._kept, strict=True)]
+        part = TIE / max(len(self.least), 1) / np.maximum(self.most - self.least, 1)
+        settled = [loss + cost @ part for loss, cost in zip(self.losses, above, strict=True)]
+        self._kept = [_unbeaten(loss, cost) for loss, cost in zip(settled, above, strict=True)]
+        self._losses = [loss[kept] for loss, kept in zip(settled, self._kept, strict=True)]
         self._costs = [cost[kept] for cost, kept in zip(above, self._kept, strict=True)]
-        self._bound = lru_cache(maxsize=256)(self._bound_of)
+        self._bound = lru_cache(maxsize=32)(self._bound_of)
 
     def loss(self, choices: Sequence[int]) -> float:
         """The summed loss of a choice."""
@@ -72,9 +101,12 @@ class Knapsack:
         return bool((total <= np.asarray(limits)).all())
 
     def cheapest(self, limits: Sequence[int]) -> tuple[int, ...] | None:
-        """The choice of each row's cheapest candidate, in shares of the limits; None where it is not within them."""
-        shares = np.maximum(np.asarray(limits, dtype=np.float64), 1.0)
-        found = tuple(int((costs / shares).sum(axis=1).argmin()) for costs in self.costs)
+        """The choice of what costs least in each row, in shares of what limits leave; None where that is beyond them.
+
+        Of several limits it may be beyond one where other choices are within all.
+        """
+        left = np.maximum(np.asarray(limits, dtype=np.float64) - self.least, 1.0)
+        found = tuple(int(((costs - costs.min(axis=0)) / left).sum(axis=1).argmin()) for costs in self.costs)
         return found if self.fits(found, limits) else None
 
     def solve(self, limits: Sequence[int]) -> Solution | None:
@@ -85,45 +117,25 @@ class Knapsack:
         left = np.minimum(np.asarray(limits, dtype=np.int64), self.most) - self.least
         if (left < 0).any():
             return None
-        directions = [tuple(row) for row in np.eye(len(left), dtype=np.int64).tolist()]
-        if len(left) > 1:
-            # Where several limits bind, their sums, each in shares of what is left, bind more than any one of them.
-            directions += [
-                tuple(int(weight * _ONE) // max(int(amount), 1) for weight, amount in zip(weights, left, strict=True))
-                for weights in _weights(len(left))
-            ]
-        # A power of two each, so that limits of about the same size share their bounds.
-        most = [int(left @ np.array(direction)) for direction in directions]
-        shifts = [max(0, amount.bit_length() - CELLS.bit_length() + 1) for amount in most]
-        bounds = [self._bound(*asked) for asked in zip(directions, shifts, strict=True)]
-        weighing = np.array(directions, dtype=np.int64).reshape(len(directions), len(left)).T
+        directions = _directions(left)
+        bounds = [self._bound(direction) for direction in directions]
 
         def behind(row: int, left: Integers) -> Floats:
             """What the rows from this one on lose at least (n,) with what is left of each cost (n, costs)."""
             if not bounds:
                 return np.full(len(left), sum(float(losses.min()) for losses in self._losses[row:]))
-            cells = (left @ weighing) >> np.array(shifts)
-            return np.maximum.reduce([bound[row][cells[:, number]] for number, bound in enumerate(bounds)])
+            cells = (direction.cells(left) for direction in directions)
+            return np.maximum.reduce([bound[row][one] for bound, one in zip(bounds, cells, strict=True)])
 
         return self._improved(behind, left, *self._descended(behind, left))
 
-    def _bound_of(self, direction: tuple[int, ...], shift: int) -> list[Floats]:
-        """For each row, and the end, what it and those behind lose at least, by what is left of a sum of costs.
-
-        The costs are weighed by `direction`, and counted in cells of 2^shift. What is left is rounded down, and so is
-        each candidate's: their sums are then no larger, so that every choice within the limit is within it here, too.
-        """
+    def _bound_of(self, direction: _Direction) -> list[Floats]:
+        """For each row, and the end, what it and those behind lose at least, by how many cells are left."""
         found = [np.zeros(CELLS)]
         for losses, costs in zip(reversed(self._losses), reversed(self._costs), strict=True):
             after, here = found[-1], np.full(CELLS, np.inf)
-            weighed = sum(
-                # A cost beyond the limit stays beyond it, and fits 64 bits.
-                np.minimum(costs[:, cost], 4 * _ONE * CELLS // max(weight, 1)) * weight
-                for cost, weight in enumerate(direction)
-            )
-            for loss, cells in zip(losses.tolist(), (np.asarray(weighed) >> shift).tolist(), strict=True):
-                if cells < CELLS:
-                    np.minimum(here[cells:], after[: CELLS - cells] + loss, out=here[cells:])
+            for loss, cells in zip(losses.tolist(), direction.cells(costs).tolist(), strict=True):
+                np.minimum(here[cells:], after[: CELLS - cells] + loss, out=here[cells:])
             found.append(here)
         return found[::-1]
 
@@ -186,7 +198,8 @@ class Knapsack:
                 )
             return None
         chosen = tuple(int(kept[number]) for kept, number in zip(self._kept, choices, strict=True))
-        return Solution(chosen, best, max(0.0, best - missed))
+        # What settles ties is no gap.
+        return Solution(chosen, self.loss(chosen), best - missed if best - missed > TIE else 0.0)
 
 
 def _unbeaten(losses: Floats, costs: Integers) -> Integers:
@@ -201,12 +214,36 @@ def _unbeaten(losses: Floats, costs: Integers) -> Integers:
         sorted_losses = losses[order]
         before = np.concatenate([[np.inf], np.minimum.accumulate(sorted_losses)[:-1]])
         return np.sort(order[sorted_losses < before])
-    if len(order) > _MOST_PAIRS:
-        return np.sort(order)
-    # Whoever beats another one stands before it in this order.
-    by_loss, by_cost = losses[order], costs[order]
-    beats = (by_loss[:, None] <= by_loss) & (by_cost[:, None] <= by_cost[None]).all(axis=2)
-    return np.sort(order[~np.triu(beats, 1).any(axis=0)])
+    # Whoever beats another one stands before it in this order, and, as both cost about the same, not long before.
+    found = []
+    for start in range(0, len(order), _PAIRS):
+        some = order[start : start + _PAIRS]
+        beats = losses[some][:, None] <= losses[some]
+        for cost in costs[some].T:
+            beats &= cost[:, None] <= cost
+        found.append(some[~np.triu(beats, 1).any(axis=0)])
+    return np.sort(np.concatenate(found)) if found else order
+
+
+def _directions(left: Integers) -> list[_Direction]:
+    """In what costs are bounded, where so much is `left` of each (costs,): each by itself, and sums of all.
+
+    Where several limits bind, their sums, each in shares of what is left, bind more than any one of them.
+    """
+    amounts = left.tolist()
+    cuts = tuple(max(0, amount.bit_length() - _BITS) for amount in amounts)
+    none = (0,) * len(amounts)
+    found = [(none, tuple(int(cost == own) for cost in range(len(amounts)))) for own in range(len(amounts))]
+    if len(amounts) > 1:
+        for weighed in _weights(len(amounts)):
+            whole = zip(weighed, amounts, cuts, strict=True)
+            found.append((cuts, tuple(int(weight * _ONE) // max(amount >> cut, 1) for weight, amount, cut in whole)))
+    directions = []
+    for own_cuts, weights in found:
+        most = sum((amount >> cut) * weight for amount, cut, weight in zip(amounts, own_cuts, weights, strict=True))
+        # A power of two, so that limits of about the same size share their bounds.
+        directions.append(_Direction(own_cuts, weights, max(0, most.bit_length() - CELLS.bit_length() + 1)))
+    return directions
 
 
 def _weights(limits: int) -> list[list[float]]:

@@ -232,7 +232,7 @@ class _Run:
             except CaffeError as fault:
                 found = fault
         group.told(found if isinstance(found, CaffeError) else None)
-        self.bar = progress_bar(_PARTS * (1 + 2 * rows), "supernet", "%", progress and group.first)
+        self.bar = progress_bar(_PARTS * (2 + 2 * rows), "supernet", "%", progress and group.first)
         self.done = 0.0
 
     def seconds(self) -> float:

@@ -14,10 +14,11 @@ from prototxt_gen import NetParameter, fingerprint, read_prototxt, to_text, writ
 from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.passes.upgrade import upgrade
 from prototxt_gen.text import parse_text
-from tests.caffe_files import FAMILIES, OURS_SPELLED, caffe_file, in_reference
+from tests.caffe_files import FAMILIES, OURS_SPELLED, WHOLE, caffe_file, in_reference
 from tools.reference_facts import REFERENCE
 
-OURS = [*(f"layers/{name}" for name in FAMILIES), *OURS_SPELLED]
+# Of the whole networks those that are small.
+OURS = [*(f"layers/{name}" for name in FAMILIES), *OURS_SPELLED, *(f"whole/{name}" for name in WHOLE if name[0] == "m")]
 # Of the reference, folder/name without the suffix.
 NETS, WEIGHTS = (
     sorted(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tarfile
 
+import pytest
+
 from caffe_zoo.cards import card
 from caffe_zoo.cli import main
 from prototxt_gen import generate, read_prototxt
@@ -33,14 +35,16 @@ def test_generate_prints_a_code(capsys, tmp_path):
 
 
 CODE = "s4_b1-2_b1-2_w4-8_c3_i1x16x16"
+PONAS = "m4_i4e1_i1.8e1-2q0-1_i8e2k3-5.e3.h9_c3_i1x16x16"
 
 
-def test_all_networks_of_a_space(tmp_path, capsys):
-    assert main(["generate", "--space", CODE, "--out", str(tmp_path / "all")]) == 0
-    assert "all: 16 networks of" in capsys.readouterr().out
+@pytest.mark.parametrize(("code", "count"), [(CODE, 16), (PONAS, 16)])
+def test_all_networks_of_a_space(tmp_path, capsys, code, count):
+    assert main(["generate", "--space", code, "--out", str(tmp_path / "all")]) == 0
+    assert f"all: {count} networks of" in capsys.readouterr().out
     found = {path.stem: path.read_text() for path in (tmp_path / "all").glob("*.prototxt")}
-    assert found == {str(one): generate_text(one, input_shape=(1, 1, 16, 16)) for one in parse_space(CODE)}
-    assert main(["generate", "--space", CODE, "--out", str(tmp_path / "all")]) == 0
+    assert found == {str(one): generate_text(one, input_shape=(1, 1, 16, 16)) for one in parse_space(code)}
+    assert main(["generate", "--space", code, "--out", str(tmp_path / "all")]) == 0
     assert "all: 0 networks of" in capsys.readouterr().out
 
 

@@ -46,8 +46,8 @@ def test_released_networks(name):
     assert relative(after, before) <= 1e-4
 
 
-def test_equals_the_generated_merged_network():
-    code = "s8-16_b16x2_n16-32_c10"
+@pytest.mark.parametrize("code", ["s8-16_b16x2_n16-32_c10", "m8_i1.8e1_i12e1-k5e3q-e2_i1.16k7h30_i24e2q_h32_c10"])
+def test_equals_the_generated_merged_network(code):
     merged, _ = merge_batchnorm(generate(code), random_weights(generate(code)))
     assert fingerprint(merged) == fingerprint(generate(code, merged=True))
 

@@ -41,9 +41,10 @@ DECODERS = [
 DF1_SEG = "s32-64_b64x3_b128x3_b256x3-512_p128-512_d128-32-19_u8_c19"
 TRAIN, TEST = 0, 1  # Phase in caffe.proto
 SMALL = "s4-8_b8x2_n8-16_c10"
+PONAS = "m8_i1.8e1_i12e1-k5e3q-e2_i1.16k7h30_i24e2q_h32_c10"
 
 architectures = st.sampled_from(
-    [SMALL, "s8_b8_c2", "s8-16-32_n8_b16_n16x2_b32_c5", "s3_b1x3_b2_b3_b4_b5_c4", *CODES.values()]
+    [SMALL, PONAS, "s8_b8_c2", "s8-16-32_n8_b16_n16x2_b32_c5", "s3_b1x3_b2_b3_b4_b5_c4", *CODES.values()]
 )
 shapes = st.tuples(*[st.integers(1, 5), st.sampled_from([1, 3]), *[st.integers(1, 300)] * 2])
 
@@ -130,9 +131,11 @@ def test_pooling_window_is_the_final_map(code, shape, merged):
             size = tuple((n + 2 * pad - kernel) // stride + 1 for n in size)
         if layer.type == "Pooling":
             param = layer.pooling_param
-            square = param.HasField("kernel_size")
-            assert size == ((param.kernel_size,) * 2 if square else (param.kernel_h, param.kernel_w))
-            assert square == (size[0] == size[1])
+            # That of squeeze-and-excitation takes whatever map there is.
+            if not param.global_pooling:
+                square = param.HasField("kernel_size")
+                assert size == ((param.kernel_size,) * 2 if square else (param.kernel_h, param.kernel_w))
+                assert square == (size[0] == size[1])
             size = (1, 1)
         assert min(size) >= 1
         assert layer.type != "Eltwise" or sizes[layer.bottom[1]] == size

@@ -9,11 +9,13 @@ from prototxt_gen.errors import ArchitectureError
 from search.latency import space_parts
 from search.latency.courses import course_of
 from search.spaces import BackboneSpace
+from tests.search.spaces.test_kinds import PONAS
 
 SPACES = [
     BackboneSpace(((1, 2), (1, 3)), (8, 16, 32), ("basic", "bottleneck"), (4, 8), 10, (1, 3, 64, 48)),
     BackboneSpace(((2, 3), (1, 1)), (8, 16), ("basic", "shuffle"), (4,), 7, (1, 1, 33, 57)),
     BackboneSpace(((1, 1),), (8,), stem=(4,), classes=7, input_shape=(1, 3, 16, 16)),
+    PONAS[0],
 ]
 
 

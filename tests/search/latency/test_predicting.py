@@ -8,6 +8,7 @@ import pytest
 from prototxt_gen import parts
 from search.latency import Entry, LatencyTable, predictor, space_parts
 from search.spaces import BackboneSpace
+from tests.search.spaces.test_kinds import PONAS
 
 SPACES = [
     BackboneSpace(
@@ -19,6 +20,7 @@ SPACES = [
         input_shape=(1, 3, 64, 48),
     ),
     BackboneSpace(((2, 3), (1, 1), (2, 2)), (8, 16, 24), ("basic", "shuffle", "bottleneck"), (4,), 7, (1, 1, 33, 57)),
+    PONAS[0],
 ]
 
 

@@ -9,7 +9,7 @@ from prototxt_gen import parts
 from prototxt_gen.architectures import BLOCK_KINDS, FAMILIES, Unit, parse_architecture
 from prototxt_gen.errors import ArchitectureError
 from search.latency import space_parts
-from search.latency.predicting import predictor
+from search.latency.predicting import choices, predictor
 from search.spaces import BackboneSpace, parse_space
 from search.spaces.ponas import PonasLayer, PonasSpace, candidates_of
 
@@ -40,7 +40,6 @@ PONAS = [
     ),
 ]
 SPACES = [
-    *PONAS,
     BackboneSpace(((1, 2), (2, 2), (1, 3)), (8, 16, 24), ("shuffle",) * 3, (4, 8), 10, SHAPE, family="pl1a"),
     BackboneSpace(
         ((1, 2), (2, 3)), (16, 32), ("resnet_basic", "resnet_bottleneck"), (16,), 10, SHAPE, "resnet", None, (1, 2)
@@ -57,6 +56,7 @@ SPACES = [
         (1, 1, 2),
         (Unit(5), Unit(3, 2), Unit(5, 0, 24, True)),
     ),
+    *PONAS,
     BackboneSpace(
         ((1, 2), (1, 2), (1, 2)),
         (8, 16, 32, 64),
@@ -90,6 +90,15 @@ def test_costs_may_depend_on_the_layer_before(space):
     assert predictor(space, cost)(vectors).tolist() == expected
     found = {part.key for vector in vectors for part in parts(space.decode(vector), space.input_shape)}
     assert set(space_parts(space)) == found
+
+
+@pytest.mark.parametrize("space", SPACES, ids=str)
+def test_a_network_leads_through_every_choice(space):
+    for column, state, value in choices(space):
+        vector, here = space.through(column, state, value), 0
+        for step, chosen in zip(space.steps[:column], vector, strict=False):
+            here = int(step[here, chosen])
+        assert (here, vector[column]) == (state, value) and space.holds(vector[None]).all()
 
 
 def test_every_kind_and_family_is_met():

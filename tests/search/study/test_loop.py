@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import pytest
 
 from prototxt_gen import generate, summarize
+from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError, UnsupportedError
 from search.latency import Entry, LatencyTable, space_parts
 from search.report.boundary import boundary_table, write_report
-from search.spaces import BackboneSpace
+from search.spaces import BackboneSpace, parse_space
 from tests.search.study.small_search import die_at
 
 SPACE = BackboneSpace(((1, 1),), (4, 8), stem=(4, 4), classes=3, input_shape=(1, 3, 16, 16))
@@ -54,6 +55,17 @@ def test_it_ends_when_nothing_is_left_to_train(small, tmp_path):
     space = BackboneSpace(((1, 1),), (4, 8), stem=(4, 4), classes=3, input_shape=(1, 3, 16, 16))
     counts = small.search_in(tmp_path, space=space, trials=100).counts()
     assert counts["trained"] + counts["pruned"] == counts["space"] == 2
+
+
+def test_a_space_of_ponas_is_searched_and_gone_on_with(small, tmp_path):
+    space = parse_space("m4_i4e1_i1.8e1-2q0-1_i8e2k3-5_c3_i3x16x16")
+    small.search_in(tmp_path, space=space, trials=3)
+    first = small.trials_of(tmp_path, small.COMPLETE)
+    # The study knows its space by the code alone.
+    small.search_in(tmp_path, space=parse_space(str(space)), trials=5)
+    found = small.trials_of(tmp_path, small.COMPLETE)
+    assert found[:3] == first and len({code for code, _ in found}) == 5
+    assert all(parse_architecture(code) in space for code, _ in found)
 
 
 def test_limits_are_met_by_all_that_is_trained(small, tmp_path):
