@@ -25,7 +25,7 @@ import torch
 from converters import make_engine
 from prototxt_gen import generate
 from prototxt_gen.files import write_bytes
-from search import Dataset, load_data, parse_space
+from search import Dataset, Schedule, load_data, parse_space
 from search.latency import measure
 from search.training.loading import NAMED
 from search.training.training import train
@@ -68,10 +68,10 @@ def prepare(input_shape: Sequence[int]) -> None:
     _data = load_data("glyphs", input_shape)
 
 
-def trained(code: str, input_shape: Sequence[int], seed: int) -> tuple[float, float]:
+def trained(code: str, input_shape: Sequence[int], schedule: Schedule, seed: int) -> tuple[float, float]:
     """Accuracy in 0..1, and the seconds of the processor's time that it took."""
     begin = time.process_time()
-    _, accuracy = train(generate(code, input_shape=input_shape), _data, NAMED["glyphs"].schedule, seed=seed)
+    _, accuracy = train(generate(code, input_shape=input_shape), _data, schedule, seed=seed)
     return accuracy, time.process_time() - begin
 
 
@@ -81,11 +81,12 @@ def train_left(
     input_shape: Sequence[int],
     processes: int,
     save: Callable[[], None],
+    schedule: Schedule = NAMED["glyphs"].schedule,
 ) -> None:
     """Trains these codes with these seeds, and saves after each."""
     begin, seconds = time.perf_counter(), []
     with ProcessPoolExecutor(processes, get_context("spawn"), prepare, (input_shape,)) as pool:
-        waiting = {pool.submit(trained, code, input_shape, seed): (code, seed) for code, seed in left}
+        waiting = {pool.submit(trained, code, input_shape, schedule, seed): (code, seed) for code, seed in left}
         for number, done in enumerate(as_completed(waiting), 1):
             code, seed = waiting[done]
             accuracy, took = done.result()

@@ -1,9 +1,14 @@
-"""Does PONAS's table tell the truth on the small set? Its networks trained from scratch, beside what the table says.
+"""Does PONAS's table tell the truth on the small set? Networks trained from scratch, beside what it says of them.
 
-`train` trains a sample of the space `ponas-small`, drawn evenly, on the glyphs as a search trains them, and saves every
-result at once: stopped and called again, it goes on.
+`train` trains a sample of the space `ponas-small`, drawn evenly, on the glyphs, and saves every result at once: stopped
+and called again, it goes on. `chosen` does the same with the networks that a run's table chooses under some limits of
+latency, and enters the latencies that the run's latency table predicts. `judge` tells how well the table's sums order
+the sample (Kendall's tau), and each chosen network beside those of the sample that are about as fast.
 
-Run: python benchmarks/ponas_truth.py train benchmarks/ponas_small.csv
+Run: dongfeng search --method ponas --data glyphs --engine onnxruntime --trials 3 --out runs/ponas
+     python benchmarks/ponas_truth.py train benchmarks/ponas_small.csv
+     python benchmarks/ponas_truth.py chosen benchmarks/ponas_small.csv --run runs/ponas
+     python benchmarks/ponas_truth.py judge benchmarks/ponas_small.csv --run runs/ponas
 """
 
 from __future__ import annotations
@@ -11,18 +16,38 @@ from __future__ import annotations
 import argparse
 import csv
 import random
+from dataclasses import replace
 from pathlib import Path
 
-from glyphs_table import accuracy_column, train_left, write
+import numpy as np
+from glyphs_table import LATENCY, accuracy_column, train_left, write
+from numpy.typing import NDArray
 
-from search import parse_space
+from prototxt_gen import generate, parse_architecture, summarize
+from search import LatencyTable, parse_space
+from search.latency.agreement import kendall_tau
+from search.spaces import PonasSpace
+from search.strategies.accuracy_table import AccuracyTable
+from search.strategies.choosing import choose
+from search.study.folder import ACCURACIES, LATENCY_TABLE
+from search.training.loading import NAMED
 
-SPACE = parse_space("ponas-small")
-#: The column that says why a network is in the file.
-GROUP, DRAWN = "group", "drawn"
+_space = parse_space("ponas-small")
+assert isinstance(_space, PonasSpace)
+SPACE = _space
+# That of the glyphs, for plain residual networks, leaves these at 60 to 85 %, where luck decides for the most part.
+SCHEDULE = replace(NAMED["glyphs"].schedule, batch_size=32, base_lr=0.1)
+#: Why a network is in the file.
+GROUP, DRAWN, CHOSEN = "group", "drawn", "chosen"
+#: Limits at these shares of the drawn networks, by latency.
+SHARES = (0.05, 0.2, 0.4, 0.6, 0.8)
+# So many drawn networks, the nearest by latency, are about as fast as a chosen one.
+NEAREST = 10
+
+Rows = dict[str, dict[str, str]]
 
 
-def read(path: Path) -> dict[str, dict[str, str]]:
+def read(path: Path) -> Rows:
     """The file's rows by code; none where there is no file."""
     if not path.exists():
         return {}
@@ -32,28 +57,103 @@ def read(path: Path) -> dict[str, dict[str, str]]:
 
 def train_drawn(path: Path, number: int, seeds: list[int], processes: int) -> None:
     rows = read(path)
-    rng = random.Random(0)
-    for place in rng.sample(range(SPACE.count()), number):
+    for place in random.Random(0).sample(range(SPACE.count()), number):
         code = str(SPACE.at(place))
         rows.setdefault(code, {"code": code, GROUP: DRAWN})
     train_missing(path, rows, seeds, processes)
 
 
-def train_missing(path: Path, rows: dict[str, dict[str, str]], seeds: list[int], processes: int) -> None:
+def train_chosen(path: Path, run: Path, seeds: list[int], processes: int) -> None:
+    rows = read(path)
+    latencies = LatencyTable.load(run / LATENCY_TABLE)
+    for code, row in rows.items():
+        row[LATENCY] = f"{latencies.predict(code, SPACE.input_shape):.6f}"
+    drawn = [float(row[LATENCY]) for row in rows.values() if row[GROUP] == DRAWN]
+    for limit in np.quantile(drawn, SHARES).tolist():
+        found = choose(AccuracyTable.load(run / ACCURACIES), latencies, limit)
+        code = str(found.architecture)
+        rows.setdefault(code, {"code": code, GROUP: CHOSEN, LATENCY: f"{found.costs['latency']:.6f}"})
+    train_missing(path, rows, seeds, processes)
+
+
+def train_missing(path: Path, rows: Rows, seeds: list[int], processes: int) -> None:
     left = [(code, seed) for seed in seeds for code in rows if not rows[code].get(accuracy_column(seed))]
     print(f"{SPACE}: {len(rows)} networks, {len(left)} trainings to do", flush=True)
-    train_left(rows, left, SPACE.input_shape, processes, lambda: write(path, rows))
+    write(path, rows)
+    train_left(rows, left, SPACE.input_shape, processes, lambda: write(path, rows), SCHEDULE)
+
+
+def accuracy_of(row: dict[str, str]) -> float | None:
+    """The mean of a network's runs, in 0..1; None of one that was not trained."""
+    runs = [float(value) for name, value in row.items() if name.startswith(accuracy_column(0)[:-1]) and value]
+    return sum(runs) / len(runs) if runs else None
+
+
+def judge(path: Path, run: Path) -> None:
+    table = AccuracyTable.load(run / ACCURACIES)
+    rows = {code: row for code, row in read(path).items() if accuracy_of(row) is not None}
+    drawn = [code for code, row in rows.items() if row[GROUP] == DRAWN]
+    truth = np.array([accuracy_of(rows[code]) for code in drawn], dtype=np.float64)
+    print(
+        f"{len(drawn)} networks drawn, accuracies {100 * truth.min():.2f} to {100 * truth.max():.2f} %, "
+        f"standard deviation {100 * truth.std(ddof=1):.2f} points"
+    )
+    choices = np.array([SPACE.choices_of(parse_architecture(code)) for code in drawn])
+    costs = [summarize(generate(code, input_shape=SPACE.input_shape)) for code in drawn]
+    orders = {
+        "the table's sums": -table.loss(choices),
+        "multiply-adds": np.array([one.multiply_adds for one in costs]),
+        "parameters": np.array([one.parameters for one in costs]),
+    }
+    rng = np.random.default_rng(0)
+    for name, order in orders.items():
+        again = [kendall_tau(order[some], truth[some]) for some in rng.integers(len(drawn), size=(500, len(drawn)))]
+        low, high = np.quantile(again, (0.05, 0.95))
+        print(f"Kendall's tau of {name} with accuracy: {kendall_tau(order, truth):.3f} ({low:.3f} to {high:.3f})")
+    both = [[rows[code].get(accuracy_column(seed)) for seed in (0, 1)] for code in drawn]
+    twice = [[float(run) for run in runs if run] for runs in both if all(runs)]
+    if len(twice) > 1:
+        one, other = np.array(twice).T
+        noise = float(np.sqrt(((one - other) ** 2).mean() / 2))
+        print(
+            f"{len(twice)} of them trained twice: a run's standard deviation is {100 * noise:.2f} points, "
+            f"tau of the two runs {kendall_tau(one, other):.3f}"
+        )
+    chosen = sorted((row for row in rows.values() if row[GROUP] == CHOSEN), key=lambda row: float(row[LATENCY]))
+    if chosen:
+        latencies = np.array([float(rows[code][LATENCY]) for code in drawn])
+        beside_drawn(chosen, latencies, truth)
+
+
+def beside_drawn(chosen: list[dict[str, str]], latencies: NDArray[np.float64], truth: NDArray[np.float64]) -> None:
+    print(f"\n| ms | chosen | {NEAREST} drawn ones as fast: mean | best | better than so many |")
+    print("|---:|---:|---:|---:|---:|")
+    behind = []
+    for row in chosen:
+        ms, own = float(row[LATENCY]), accuracy_of(row)
+        assert own is not None
+        near = truth[np.argsort(np.abs(latencies - ms))[:NEAREST]]
+        behind.append(100 * (near.max() - own))
+        figures = f"{100 * own:.2f} | {100 * near.mean():.2f} | {100 * near.max():.2f} | {int((own > near).sum())}"
+        print(f"| {ms:.3f} | {figures} of {NEAREST} |")
+    print(f"\nregret against the best of {NEAREST}: median {np.median(behind):.2f} points, worst {max(behind):.2f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("command", choices=["train"])
+    parser.add_argument("command", choices=["train", "chosen", "judge"])
     parser.add_argument("table", type=Path, metavar="TABLE.csv")
+    parser.add_argument("--run", type=Path, metavar="FOLDER", help="of a search by PONAS, for its two tables")
     parser.add_argument("--number", type=int, default=100, metavar="N", help="networks drawn (default: 100)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="trainings at a time (default: 2)")
     args = parser.parse_args()
-    train_drawn(args.table, args.number, args.seeds, args.processes)
+    if args.command == "train":
+        train_drawn(args.table, args.number, args.seeds, args.processes)
+    elif args.command == "chosen":
+        train_chosen(args.table, args.run, args.seeds, args.processes)
+    else:
+        judge(args.table, args.run)
 
 
 if __name__ == "__main__":
