@@ -16,8 +16,7 @@ from search.spaces.vectors import Vectors
 from search.strategies.accuracy_table import AccuracyTable
 from search.strategies.candidates import Candidates
 from search.strategies.chooser import Chooser
-from search.strategies.choosing import LATENCY, space_of
-from search.strategies.choosing import Chooser as TableChooser
+from search.strategies.choosing import LATENCY, TableChoices, space_of
 from search.strategies.space_candidates import SpaceCandidates
 from search.strategies.unpruned import Unpruned
 
@@ -75,7 +74,7 @@ class ReadOff(Chooser):
         """
         whole = self.whole
         assert isinstance(whole, SpaceCandidates)
-        chooser = TableChooser(self.accuracies, whole.table)
+        choices = TableChoices(self.accuracies, whole.table)
         most = {name: limit[1] for name, limit in whole.limits.items()}
         overview = whole.overview
         least = max(whole.interval[0], overview.fastest.ms)
@@ -83,7 +82,7 @@ class ReadOff(Chooser):
         found: dict[bytes, Vectors] = {}
         for limit in np.linspace(least, longest, LIMITS).tolist():
             try:
-                architecture = chooser.choose({LATENCY: limit, **most}).architecture
+                architecture = choices.choose({LATENCY: limit, **most}).architecture
             except ArchitectureError:
                 # With so little time, another limit leaves none.
                 continue
