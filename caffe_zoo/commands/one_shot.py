@@ -29,7 +29,12 @@ def add_one_shot(parser: argparse.ArgumentParser) -> None:
     for name, kind, words in (
         ("supernet-epochs", count, "how often it sees all images in meta training (default: 8)"),
         ("supernet-batch-size", count, "images of a step, in which one path is trained (default: 64)"),
-        ("supernet-lr", _number, "highest learning rate of meta training (default: 0.05)"),
+        ("supernet-lr", _number, "highest learning rate of meta training (default: 0.1)"),
+        (
+            "first-epochs",
+            _number,
+            "how long one path is trained before, which all blocks begin as parts of (default: 1)",
+        ),
         ("row-epochs", _number, "how long it trains before each row of the table, in epochs (default: 0.5)"),
         ("row-lr", _number, "highest learning rate there (default: 0.02)"),
         ("suffixes", count, "networks that each candidate of a row is evaluated in (default: 3)"),
@@ -63,7 +68,7 @@ def one_shot_of(args: argparse.Namespace, networks: Schedule) -> OneShot:
         base_lr=usual.schedule.base_lr if args.supernet_lr is None else args.supernet_lr,
         ema=0.0,
     )
-    names = ("row_epochs", "row_lr", "suffixes", "table_images", "statistics_images")
+    names = ("first_epochs", "row_epochs", "row_lr", "suffixes", "table_images", "statistics_images")
     given = {name: getattr(args, name) for name in names if getattr(args, name) is not None}
     return replace(usual, schedule=schedule, **given)
 
@@ -71,8 +76,8 @@ def one_shot_of(args: argparse.Namespace, networks: Schedule) -> OneShot:
 def check_unused(args: argparse.Namespace) -> None:
     """ArchitectureError that lists the options of `add_one_shot` that are given."""
     names = (
-        *("supernet_epochs", "supernet_batch_size", "supernet_lr", "row_epochs", "row_lr", "suffixes"),
-        *("table_images", "statistics_images", "kept_block", "estimate"),
+        *("supernet_epochs", "supernet_batch_size", "supernet_lr", "first_epochs", "row_epochs", "row_lr"),
+        *("suffixes", "table_images", "statistics_images", "kept_block", "estimate"),
     )
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) is not None]
     if given:

@@ -41,7 +41,8 @@ class Found:
 
     `accuracy` is the mean of `runs`, one for each seed that it was trained with; `spread` their standard deviation,
     None of one run; `expected` what the strategy expects of its accuracy after all results, where it has a model: the
-    boundary is of those then. `source` says where the accuracy is from if not from this search.
+    boundary is of those then; `foretold` what a table of accuracies said of it before. `source` says where the accuracy
+    is from if not from this search.
 
     Latencies, "predicted" and, where an engine was given, "measured", are of the merged network, and so is
     `peak_memory`, of its activations in bytes; `prototxt` and `caffemodel` are unmerged, as they were trained, and so
@@ -57,6 +58,7 @@ class Found:
     runs: list[float]
     spread: float | None
     expected: float | None
+    foretold: float | None
     source: str | None
     parameters: int
     multiply_adds: int
@@ -108,6 +110,7 @@ def write_report(
                 runs=runs,
                 spread=stdev(runs) if len(runs) > 1 else None,
                 expected=network.expected,
+                foretold=network.foretold,
                 source=(sources or {}).get(str(architecture)),
                 parameters=costs["parameters"],
                 multiply_adds=costs["multiply-adds"],
@@ -145,11 +148,13 @@ def boundary_table(found: Sequence[Found]) -> str:
     """The boundary as text, one row a network."""
     kinds = [kind for kind in ("predicted", "measured") if all(kind in network.latency_ms for network in found)]
     expects = any(network.expected is not None for network in found)
+    foretells = any(network.foretold is not None for network in found)
     has_energy = any(network.energy_mj is not None for network in found)
     titles = (
         *(f"ms {kind}" for kind in kinds),
         "accuracy",
         *(["expected"] if expects else []),
+        *(["by the table"] if foretells else []),
         "parameters",
         "multiply-adds",
         "memory (bytes)",
@@ -161,6 +166,7 @@ def boundary_table(found: Sequence[Found]) -> str:
             *(f"{network.latency_ms[kind]:.3f}" for kind in kinds),
             _accuracy(network),
             *([_percent(network.expected)] if expects else []),
+            *([_percent(network.foretold)] if foretells else []),
             f"{network.parameters:,}",
             f"{network.multiply_adds:,}",
             f"{network.peak_memory:,}",

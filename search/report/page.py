@@ -33,8 +33,9 @@ class Row:
     predicted, where the table tells it. `accuracy` in 0..1 is the
     mean of `runs` runs, None where all failed; `spread` the standard deviation of a run where there were several;
     `ended_early` says that it is what a training that was ended early was expected to come to (see
-    search/strategies/ending.py); `expected` what the strategy's model says of it; `source` where a result came from
-    that was not trained here; `fault`, of one that failed, why. `files` are titles and paths, relative to the page.
+    search/strategies/ending.py); `expected` what the strategy's model says of it, `foretold` what a table of accuracies
+    said before; `source` where a result came from that was not trained here; `fault`, of one that failed, why. `files`
+    are titles and paths, relative to the page.
     """
 
     number: int
@@ -44,6 +45,7 @@ class Row:
     runs: int = 1
     spread: float | None = None
     expected: float | None = None
+    foretold: float | None = None
     measured_ms: float | None = None
     energy_mj: float | None = None
     boundary: bool = False
@@ -65,12 +67,13 @@ def page(
     latency_words: str = "predicted latency, ms",
     measure: str = "accuracy",
     pruned_words: str = "",
+    heat: Mapping[str, Any] | None = None,
 ) -> str:
     """The page of a search, HTML.
 
     `pruned` tells how many candidates were pruned after each training that came to an accuracy, None where that is not
     known; `measure` is what the accuracy is; `facts` are a few numbers by their names, `provenance` all that the search
-    was made with.
+    was made with; `heat` is the heat map of a table of accuracies, if the search goes by one (see heat_map.py).
     """
     trained = [row for row in rows if row.accuracy is not None]
     widths = [width for row in rows for stage in row.stages for width in stage["widths"]]
@@ -108,6 +111,7 @@ def page(
         "volume_unit": "ms × points",
         "provenance": list(provenance.items()),
         "csv": table_csv(rows),
+        "heat": heat,
     }
     template = (files("search.report") / "page.html").read_text(encoding="utf-8")
     return template.replace(_PLACE, _embedded(document))
@@ -125,6 +129,7 @@ def table_csv(rows: Sequence[Row]) -> str:
         "runs",
         "spread",
         "expected",
+        "foretold",
         "boundary",
         "ended_early",
         "source",

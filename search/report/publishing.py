@@ -12,6 +12,7 @@ from prototxt_gen.errors import NotInstalledError
 from prototxt_gen.files import write_bytes
 from prototxt_gen.version import __version__
 from search.latency.overview import whole
+from search.report.heat_map import HeatMap, draw_heat_map, heat_map
 from search.report.page import page, table_csv
 from search.report.plots import draw_boundary
 from search.report.reading import Reading, provenance, read_search
@@ -20,6 +21,8 @@ from search.study.folder import make_folder
 from search.study.storage import NAME
 
 PAGE, TABLE, PICTURE = "report.html", "candidates.csv", "boundary.png"
+# Of a search that goes by a table of accuracies.
+HEAT_MAP, HEAT_MAP_CSV = "accuracy.png", "accuracy.csv"
 
 
 class Published(NamedTuple):
@@ -30,11 +33,11 @@ class Published(NamedTuple):
 
 
 def publish(folder: str | os.PathLike[str], storage: str | None = None, study: str = NAME) -> Published:
-    """Writes `PAGE`, `TABLE` and `PICTURE` of a search into its folder.
+    """Writes `PAGE`, `TABLE` and `PICTURE` of a search into its folder, `HEAT_MAP` and its CSV of one by PONAS.
 
     While the search runs, they show it as it stands. The study is read from the folder, or from the database `storage`;
-    nothing of it changes. The picture is left out without matplotlib, and before anything is trained. FormatError where
-    there is no study; FileError when it cannot be read or the files cannot be written.
+    nothing of it changes. Pictures are left out without matplotlib, and that of the boundary before anything is
+    trained. FormatError where there is no study; FileError when it cannot be read or the files cannot be written.
     """
     base = Path(folder)
     reading = read_search(base, storage, study)
@@ -42,19 +45,28 @@ def publish(folder: str | os.PathLike[str], storage: str | None = None, study: s
     write_bytes(base / PAGE, search_page(reading, base.resolve().name).encode())
     write_bytes(base / TABLE, table_csv(reading.rows).encode())
     written = [base / PAGE, base / TABLE]
+    heat = heat_map_of(reading)
+    try:
+        if heat is not None:
+            write_bytes(base / HEAT_MAP_CSV, heat.csv().encode())
+            written.append(base / HEAT_MAP_CSV)
+            draw_heat_map(heat, base / HEAT_MAP)
+            written.append(base / HEAT_MAP)
+    except NotInstalledError as fault:
+        return Published(written, str(fault))
     if not reading.search.trained():
         return Published(written, f"{base / PICTURE}: left out: nothing was trained yet")
     try:
         draw_boundary(reading.search, base / PICTURE, measure_of(reading.search.space))
     except NotInstalledError as fault:
-        # The picture is the only result that may be missing.
+        # Pictures are the only results that may be missing.
         return Published(written, str(fault))
     return Published([*written, base / PICTURE], None)
 
 
 def search_page(reading: Reading, name: str) -> str:
     """The page of a search of this name, HTML."""
-    search, rows = reading.search, reading.rows
+    search, rows, heat = reading.search, reading.rows, heat_map_of(reading)
     counts = search.counts()
     engine = str(search.table.target.get("engine", "unknown engine"))
     now = f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M} UTC"
@@ -91,7 +103,15 @@ def search_page(reading: Reading, name: str) -> str:
         latency_words=f"predicted latency, ms ({engine}, batch 1)",
         measure=measure_of(search.space),
         pruned_words="How many are pruned is estimated from a sample." if "pruned_error" in counts else "",
+        heat=None if heat is None else heat.document(),
     )
+
+
+def heat_map_of(reading: Reading) -> HeatMap | None:
+    """The heat map of the table that a search goes by, with the networks that were trained; None where it has none."""
+    if reading.accuracies is None:
+        return None
+    return heat_map(reading.accuracies, [(one.architecture, one.latency) for one in reading.search.trained()])
 
 
 def measure_of(space: Space) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +19,10 @@ from search.latency.overview import interval_words, whole
 from search.latency.targets import target_words
 from search.report.boundary import energy_of
 from search.report.page import Row, stages_of
+from search.strategies.accuracy_table import AccuracyTable
 from search.strategies.partial_order import PartialOrderPruning
-from search.study.folder import BOUNDARY, DEPLOY, STUDY, network_folder, weights_file
+from search.study import settings
+from search.study.folder import ACCURACIES, BOUNDARY, DEPLOY, STUDY, network_folder, weights_file
 from search.study.following import finished_rows, is_told
 from search.study.settings import Question
 from search.study.storage import NAME, StoredStudy, join_study
@@ -36,7 +38,8 @@ class Reading:
     """What a study tells: the search as it stands, a row for each candidate in the order of training, and the course.
 
     `pruned` is how many candidates were pruned after each candidate that came to an accuracy, None where that was not
-    counted; `running` how many trainings are going on; `settings` those of the study, and the `question` in them.
+    counted; `running` how many trainings are going on; `settings` those of the study, and the `question` in them;
+    `accuracies` the table that the search goes by, if it does.
     """
 
     search: PartialOrderPruning
@@ -45,6 +48,7 @@ class Reading:
     running: int
     question: Question
     settings: dict[str, Any]
+    accuracies: AccuracyTable | None = None
 
 
 def read_search(folder: str | os.PathLike[str], storage: str | None = None, study: str = NAME) -> Reading:
@@ -86,6 +90,7 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
                 runs=len(accuracies),
                 spread=float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
                 expected=one.expected if one else None,
+                foretold=one.foretold if one else None,
                 measured_ms=measured.get(code),
                 energy_mj=energy_of(search, code),
                 seconds=ends.get(counting.trial_id) if counting.trial_id is not None else None,
@@ -98,7 +103,17 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
             )
         )
     running = sum(row.state == TRAINING for row in trainings)
-    return Reading(search, rows, pruned, running, question, stored.settings)
+    table_of_accuracies = _accuracies(question.accuracies, folder)
+    return Reading(search, rows, pruned, running, question, stored.settings, table_of_accuracies)
+
+
+def _accuracies(own: AccuracyTable | None, folder: Path) -> AccuracyTable | None:
+    """The table of a study; where the folder has it, too, with where it is from."""
+    path = folder / ACCURACIES
+    if own is None or not path.exists():
+        return own
+    there = AccuracyTable.load(path)
+    return there if replace(there, provenance={}) == own else own
 
 
 def _told(search: PartialOrderPruning, finished: Sequence[StoredRow]) -> list[int | None]:
@@ -146,7 +161,7 @@ def _files(folder: Path, code: str, runs: Sequence[int]) -> list[tuple[str, str]
 
 #: Settings by the words for them; the others are those of a training, by their names in a solver.
 _NAMES = {"seeds": "runs of each candidate", "seed": "random seed", "data": "images", "trainer": "trained by"}
-_SAID_OTHERWISE = ("space", "strategy", "margin", "latency", "limits", "ending", "latency table")
+_SAID_OTHERWISE = ("space", "strategy", "margin", "latency", "limits", "ending", "latency table", settings.ACCURACIES)
 # Of a table's origin, what is longer is for those who look into its file: times round by round, a fit's figures.
 _LONGEST = 48
 
@@ -163,6 +178,8 @@ def provenance(reading: Reading) -> dict[str, str]:
             f"{'about ' if f'{name}_error' in counts else ''}{whole(counts[name])} by {name.removeprefix('outside_')}"
             for name in left_out
         )
+    if table_words := _table_words(reading.accuracies):
+        found["accuracy table"] = table_words
     if reading.question.ending:
         found["trainings ended early"] = f"at a risk of {100 * reading.question.ending.risk:g} %"
     for name, value in settings.items():
@@ -174,6 +191,17 @@ def provenance(reading: Reading) -> dict[str, str]:
     if times := ", ".join(f"{name} {words}" for name, words in origin.items() if 0 < len(words) <= _LONGEST):
         found["latency table"] = times
     return found
+
+
+def _table_words(table: AccuracyTable | None) -> str:
+    if table is None:
+        return ""
+    told = table.provenance
+    evaluated = told.get("networks evaluated")
+    words = [f"{len(table.rows)} rows"]
+    words += [f"{evaluated:,} networks evaluated"] if isinstance(evaluated, int) else []
+    words += [f"{told['seconds']:.0f} s"] if isinstance(told.get("seconds"), float) else []
+    return ", ".join(words)
 
 
 def _words(value: Any) -> str:

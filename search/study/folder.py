@@ -11,6 +11,9 @@ from search.spaces import Architecture
 STUDY = "study.db"
 LATENCY_TABLE = "latency.json"
 BOUNDARY = "boundary.json"
+# Of a run of PONAS: its table, what it was begun with, its log.
+ACCURACIES = "accuracy.json"
+PONAS, PONAS_LOG = "ponas.json", "ponas.log"
 # Of processes, not of people: who uses the folder, who begins the search, which workers live.
 LOCK = ".lock"
 BEGINNING = ".beginning"

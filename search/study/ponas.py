@@ -33,6 +33,7 @@ from search.strategies.ponas import Estimate, Keep, Ponas
 from search.strategies.read_off import ReadOff
 from search.strategies.space_candidates import SpaceCandidates
 from search.strategies.strategy import Strategy
+from search.study.folder import ACCURACIES, PONAS, PONAS_LOG
 from search.study.lock import beginning, held
 from search.study.loop import measured_table, run_search
 from search.study.storage import NAME
@@ -44,7 +45,6 @@ from search.training.processes import Group, joined
 from search.training.schedule import Schedule
 from search.training.trainer import mean_of
 
-TABLE, RUN, LOG = "accuracy.json", "ponas.json", "ponas.log"
 _RUN = "dongfeng ponas run 1"
 
 # Seconds between two notes of how far a run is.
@@ -99,7 +99,7 @@ def run_ponas(
         train_one_shot(space, data, rows, settings, folder, own, run.report, group=group, readers=readers, every=every)
         table = _table(space, rows, begun, run.seconds(), own, group)
         if group.first:
-            table.save(folder / TABLE)
+            table.save(folder / ACCURACIES)
             run.end(table, len(rows.told))
         # All wait until the files are there.
         group.told(None)
@@ -173,7 +173,7 @@ def _rows(space: PonasSpace, settings: OneShot, keep: Keep, estimate: Estimate) 
 
 def _finished(folder: Path, begun: dict[str, Any], group: Group) -> AccuracyTable | CaffeError | None:
     """The table that lies in the folder; None where there is none yet. Asked of the first process alone."""
-    path = folder / TABLE
+    path = folder / ACCURACIES
     if not group.first or not path.exists():
         return None
     try:
@@ -217,7 +217,7 @@ class _Run:
     def __init__(self, folder: Path, begun: dict[str, Any], group: Group, rows: int, progress: bool) -> None:
         """FormatError where the folder is that of a run with other settings; all processes raise it."""
         self.folder, self.group = folder, group
-        self.kept = Kept(folder / RUN, _RUN, begun)
+        self.kept = Kept(folder / PONAS, _RUN, begun)
         self.before, self.begin = 0.0, time.monotonic()
         self.noted, self.stage, self.quarter = 0.0, "", 0
         found: Any = None
@@ -232,7 +232,7 @@ class _Run:
             except CaffeError as fault:
                 found = fault
         group.told(found if isinstance(found, CaffeError) else None)
-        self.bar = progress_bar(_PARTS * (1 + 2 * rows), "supernet", "%", progress and group.first)
+        self.bar = progress_bar(_PARTS * (2 + 2 * rows), "supernet", "%", progress and group.first)
         self.done = 0.0
 
     def seconds(self) -> float:
@@ -262,11 +262,11 @@ class _Run:
         for row in table.rows:
             best, worst = (pick(zip(row.accuracies, row.candidates, strict=True)) for pick in (max, min))
             self._log(f"{row.layer}: from {worst[1]} {worst[0]:.2%} to {best[1]} {best[0]:.2%}")
-        self._log(f"{TABLE} after {self.seconds():.0f} s, from {evaluated:,} networks evaluated")
+        self._log(f"{ACCURACIES} after {self.seconds():.0f} s, from {evaluated:,} networks evaluated")
         self.kept.write(seconds=self.seconds(), stage="done", share=1.0)
 
     def _log(self, words: str) -> None:
-        path = self.folder / LOG
+        path = self.folder / PONAS_LOG
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC  {words}\n")

@@ -43,6 +43,9 @@ from search.training.training import Run, own_random_numbers
 SUPERNET, EVALUATIONS = "supernet.pt", "evaluations.json"
 _SUPERNET, _EVALUATIONS = "dongfeng supernet 1", "dongfeng evaluations 1"
 
+# Stages before the rows, which are numbered from 0.
+FIRST, META = -2, -1
+
 #: (what is being done, which share of it is done, in 0..1)
 Report = Callable[[str, float], None]
 
@@ -73,9 +76,14 @@ class Progressive(Protocol):
 class OneShot:
     """All that decides what a supernet comes to, besides the space, the images and the rule of the second stage.
 
-    `schedule` is the meta training's: its epochs count batches, each of which trains one path. Every row then trains
-    for `row_epochs`, which need not be whole, at a rate of up to `row_lr`; everything else is as in the schedule. In
-    each of these stages the rate rises and falls as `rate` says, and momentum begins anew.
+    The training begins with one path, of the largest blocks, which is trained alone for `first_epochs`. Then every
+    candidate begins with the part of its layer's block that it has a place for (see `Supernet.spread`). With 0 each
+    begins with random numbers, as in the paper; then what the blocks of a layer make has nothing in common, and short
+    trainings come to nothing.
+
+    `schedule` is that of meta training; its epochs count batches, each of which trains one path. Every row then trains
+    for `row_epochs` at a rate of up to `row_lr`; everything else is as in the schedule. Epochs of both need not be
+    whole. In each of these stages the rate rises and falls as `rate` says, and momentum begins anew.
 
     Paths are drawn evenly. With `even`, each n batches of a stage train each of a row's n candidates once, much as
     strict fairness has it (FairNAS, arXiv 1907.01845); else each draw is by itself.
@@ -88,7 +96,10 @@ class OneShot:
     CaffeError lists all fields that are out of their range.
     """
 
-    schedule: Schedule = field(default_factory=lambda: Schedule(epochs=8, batch_size=64, base_lr=0.05))
+    schedule: Schedule = field(
+        default_factory=lambda: Schedule(epochs=8, batch_size=64, base_lr=0.1, channels_last=True)
+    )
+    first_epochs: float = 1.0
     row_epochs: float = 0.5
     row_lr: float = 0.02
     even: bool = True
@@ -98,6 +109,7 @@ class OneShot:
 
     def __post_init__(self) -> None:
         rules = {
+            "first_epochs": (0 <= self.first_epochs < math.inf, "0 or more"),
             "row_epochs": (0 <= self.row_epochs < math.inf, "0 or more"),
             "row_lr": (0 < self.row_lr < math.inf, "more than 0"),
             "suffixes": (self.suffixes >= 1, "at least 1"),
@@ -231,9 +243,9 @@ def _load(supernet: Supernet, found: dict[str, Any], path: Path) -> None:
 
 @dataclass
 class _Place:
-    """How far a training is: the stage (-1 is meta training, else the row), its steps, what the optimizer knows."""
+    """How far a training is: the stage (FIRST, META or the row), its steps, what the optimizer knows."""
 
-    stage: int = -1
+    stage: int = FIRST
     step: int = 0
     optimizer: dict[str, Any] | None = None
     scaler: dict[str, Any] | None = None
@@ -275,9 +287,16 @@ class _Training:
     def run(self) -> Supernet:
         self._go_on()
         self.supernet.to(device=self.device, memory_format=self.layout)  # type: ignore[call-overload]
-        if self.place.stage < 0:
-            self._train(-1, "meta training", (), self.schedule.steps(len(self.split.train)), self.schedule.base_lr)
         per_epoch = max(1, len(self.split.train) // self.schedule.batch_size)
+        if self.place.stage == FIRST:
+            steps = math.ceil(self.settings.first_epochs * per_epoch)
+            if steps:
+                self._train(FIRST, "first path", self.supernet.largest(), steps, self.schedule.base_lr)
+                self.supernet.spread(self.supernet.largest())
+            self.place = _Place(META)
+            self._write()
+        if self.place.stage == META:
+            self._train(META, "meta training", (), self.schedule.steps(len(self.split.train)), self.schedule.base_lr)
         steps = math.ceil(self.settings.row_epochs * per_epoch)
         images: tuple[Images, Images] | None = None
         while not self.rows.done:

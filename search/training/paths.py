@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from converters.weights import Weights
+from prototxt_gen.errors import ArchitectureError
 from search.training.augmentation import Augmentation
 from search.training.averaging import take_statistics
 from search.training.dataset import Examples, on_device
@@ -47,10 +48,12 @@ def accuracies(
 
     The choices must be the same in the rows before `row`: what these layers make of all images is computed once and
     kept, which takes about the memory of the images. `statistics` are batches of images that batch norm's statistics
-    are taken from. The supernet's parameters stay as they are.
+    are taken from. The supernet's parameters stay as they are. ArchitectureError where the rows before differ.
     """
     if not len(choices):
         return
+    if len({tuple(choice[:row]) for choice in choices}) > 1:
+        raise ArchitectureError(f"choices: found {list(choices)}, expected the same in the rows before row {row}")
     layer = 1 + supernet.space.rows[row]
     front = _Watched(supernet.pieces(choices[0])[:layer])
     take_statistics(front, statistics)

@@ -61,7 +61,7 @@ class Supernet(nn.Module):
         ArchitectureError for other than one candidate's number for each row.
         """
         rows = self.space.rows
-        counts = [len(self._blocks[layer]) for layer in rows]
+        counts = [len(blocks) for blocks in self._rows]
         if len(choices) != len(rows) or not all(
             0 <= number < count for number, count in zip(choices, counts, strict=True)
         ):
@@ -89,6 +89,46 @@ class Supernet(nn.Module):
             for layer, blobs in weights_of(piece).items()
         }
 
+    def largest(self) -> list[int]:
+        """The choices of the blocks with the most parameters; of equal ones, the last."""
+        return [max(range(len(blocks)), key=lambda number: (_size(blocks[number]), number)) for blocks in self._rows]
+
+    @torch.no_grad()
+    def spread(self, choices: Sequence[int]) -> None:
+        """Gives every candidate the weights of its layer's block in this path, as far as it has a place for them.
+
+        Inner channels are taken in the order of what the block's last convolution makes of them (the sum of its
+        weights' absolute values), kernels from the middle. Once-for-All begins its smaller networks so
+        (arXiv 1908.09791). What the block does not have, such as squeeze-and-excitation, stays as it is.
+        """
+        for blocks, number in zip(self._rows, choices, strict=True):
+            given = dict(self._parameters_of(blocks[number]))
+            inner = next(tensor for (layer, _), tensor in given.items() if layer.endswith("depthwise")).shape[0]
+            last = next(tensor for (layer, _), tensor in given.items() if layer.endswith("project"))
+            order = last.abs().sum(dim=(0, 2, 3)).argsort(descending=True, stable=True)
+            for block in blocks:
+                if block is blocks[number]:
+                    continue
+                for name, parameter in self._parameters_of(block):
+                    if name in given:
+                        # Outputs of all layers up to the last are inner channels, or squeezed ones, and so are inputs.
+                        outputs = given[name].shape[0] == inner and "project" not in name[0]
+                        ordered = given[name][order] if outputs else given[name]
+                        if ordered.dim() > 1 and ordered.shape[1] == inner and not name[0].endswith("expand"):
+                            ordered = ordered[:, order]
+                        _fit(ordered, parameter)
+
+    def _parameters_of(self, piece: nn.Module) -> list[tuple[tuple[str, str], nn.Parameter]]:
+        """The parameters of a piece by the name of the network's layer and their own."""
+        names = self._names[piece]
+        found = [(name.rpartition("."), parameter) for name, parameter in piece.named_parameters()]
+        return [((names[layer], own), parameter) for (layer, _, own), parameter in found]
+
+    @property
+    def _rows(self) -> list[list[nn.Module]]:
+        """The candidates of each row."""
+        return [self._blocks[layer] for layer in self.space.rows]
+
     def forget_statistics(self) -> None:
         """Gives every batch norm the statistics of a new one."""
         for norm in norms_of(self):
@@ -98,6 +138,23 @@ class Supernet(nn.Module):
 def norms_of(module: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
     """The batch norms in a module."""
     return [part for part in module.modules() if isinstance(part, nn.modules.batchnorm._BatchNorm)]
+
+
+def _size(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def _fit(given: Tensor, parameter: nn.Parameter) -> None:
+    """Copies what fits: the first channels, and of kernels the middle."""
+    common = [min(sizes) for sizes in zip(given.shape, parameter.shape, strict=True)]
+    places = [
+        [
+            slice((size - kept) // 2, (size - kept) // 2 + kept) if axis > 1 else slice(kept)
+            for axis, (size, kept) in enumerate(zip(tensor.shape, common, strict=True))
+        ]
+        for tensor in (given, parameter)
+    ]
+    parameter[tuple(places[1])] = given[tuple(places[0])]
 
 
 def _cut(space: PonasSpace) -> tuple[Part, list[dict[str, Part]], Part]:

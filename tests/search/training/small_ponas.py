@@ -38,7 +38,7 @@ def bars(count: int, seed: int) -> Split:
     """Three classes, told by which third of the image is bright."""
     rng = np.random.default_rng(seed)
     labels = np.arange(count) % 3
-    images = rng.normal(0, 0.3, (count, *SHAPE[1:])).astype(np.float32)
+    images = rng.normal(0, 1.5, (count, *SHAPE[1:])).astype(np.float32)
     for image, label in zip(images, labels, strict=True):
         image[:, label * 5 : label * 5 + 5] += 1
     tensor = torch.from_numpy(images)

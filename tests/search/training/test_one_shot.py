@@ -88,7 +88,7 @@ def test_no_image_of_the_table_is_trained_on():
         return DATA.train.images(indices, rng)
 
     def stop(stage: str, share: float) -> None:
-        if stage != "meta training":
+        if stage not in ("first path", "meta training"):
             raise Ended
 
     watched = replace(DATA, train=replace(DATA.train, images=noted))
@@ -292,7 +292,7 @@ def test_a_full_disk(tmp_path):
 
 def test_a_training_that_diverges_is_told_and_not_kept(tmp_path):
     wild = replace(SETTINGS, schedule=replace(SETTINGS.schedule, base_lr=1e30))
-    with pytest.raises(TrainingError, match=r"network supernet, meta training: .* at step \d+"):
+    with pytest.raises(TrainingError, match=r"network supernet, first path: .* at step \d+"):
         train_one_shot(SPACE, DATA, Rows(), wild, tmp_path)
     assert not list(tmp_path.iterdir())
 
@@ -311,7 +311,7 @@ def test_ways_of_training_learn(change):
 def test_rows_need_not_be_trained(tmp_path):
     for _ in range(2):
         rows = Rows()
-        train_one_shot(SPACE, DATA, rows, replace(SETTINGS, row_epochs=0), tmp_path)
+        train_one_shot(SPACE, DATA, rows, replace(SETTINGS, row_epochs=0, first_epochs=0), tmp_path)
         assert rows.done
 
 
@@ -320,6 +320,7 @@ def test_rows_need_not_be_trained(tmp_path):
     [
         ({"row_epochs": -1, "row_lr": 0, "suffixes": 0}, "row_epochs: found -1.*row_lr: found 0.*suffixes: found 0"),
         ({"table_images": 0, "statistics_images": 1}, "table_images: found 0.*statistics_images: found 1"),
+        ({"first_epochs": float("inf")}, "first_epochs: found inf, expected 0 or more"),
         ({"schedule": Schedule(ema=0.9)}, "ema: found 0.9, expected 0"),
     ],
 )

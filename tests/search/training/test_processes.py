@@ -123,7 +123,7 @@ def test_two_processes_come_to_the_same_whether_they_were_ended_or_not(tmp_path)
         folder.mkdir()
     (one, told, prefix), (two, again, kept) = together(trained, folders[:2])
     assert (told, prefix) == (again, kept)
-    assert len(set(told.values())) > 3
+    assert len(set(told.values())) > 1
     assert all((one[name] == two[name]).all() for name in one)
     assert sorted(path.name for path in folders[0].iterdir()) == [EVALUATIONS, SUPERNET]
     assert not list(folders[1].iterdir()), "the first one writes"

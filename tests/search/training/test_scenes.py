@@ -143,6 +143,17 @@ def test_random_scenes_follow_the_seed_and_fill_the_input(root):
     assert 15 < sum(corners) < 45
 
 
+def test_some_scenes_are_those_and_no_others(root):
+    scenes = cityscapes(root, SIZE).train
+    assert len(scenes) > 1
+    some = scenes.some([len(scenes) - 1])
+    assert len(some) == 1
+    inputs, targets = some.read([0], None, Augmentation())
+    expected, labels = scenes.read([len(scenes) - 1], None, Augmentation())
+    assert torch.equal(inputs, expected)
+    assert torch.equal(targets[0], labels[0])
+
+
 def test_pixels_that_belong_to_no_class_have_no_loss():
     part = Scenes((), (2, 4), 3)
     scores = torch.randn(1, 3, 2, 4, requires_grad=True)

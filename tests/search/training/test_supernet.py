@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from converters.pytorch.module import to_torch
 from converters.weights.fitting import fit_weights
+from prototxt_gen.architectures import Unit
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.trace import trace
-from search.spaces.ponas import PonasSpace
+from search.spaces.ponas import PonasLayer, PonasSpace
 from search.training.averaging import take_statistics
 from search.training.supernet import Supernet, norms_of
 from tests.search.training.small_ponas import SHAPE, SPACE
@@ -38,6 +41,7 @@ def test_a_path_computes_what_the_generated_network_does_with_its_weights(choice
     assert torch.equal(module(images()), NET.path(choices)(images()))
 
 
+@pytest.mark.slow
 def test_of_the_papers_space_too():
     space = PonasSpace()
     net = Supernet(space).eval()
@@ -62,6 +66,46 @@ def test_a_step_leaves_blocks_that_were_not_drawn_as_they_are():
         drawn = {id(parameter) for parameter in net.path(choices).parameters()}
         for name, parameter in net.named_parameters():
             assert torch.equal(parameter, before[name]) != (id(parameter) in drawn), name
+
+
+@pytest.mark.parametrize(
+    ("source", "to", "part"),
+    [
+        ("k5e3", "k3e3", lambda expand, depthwise, project: (expand, depthwise[:, :, 1:4, 1:4], project)),
+        ("k5e3", "k5e2", lambda expand, depthwise, project: (expand[:16], depthwise[:16], project[:, :16])),
+    ],
+)
+def test_smaller_candidates_begin_as_parts_of_a_trained_block(source, to, part):
+    """Whose inner channels are in the order of what the last convolution makes of them, the most first."""
+    layer = PonasLayer(8, 1, tuple(Unit(int(code[1]), int(code[3])) for code in (source, to)))
+    net = Supernet(replace(SPACE, layers=(layer,)))
+    first, second = net.layers["1"].values()
+    large = [first.get_parameter(f"convolution{number}.weight") for number in (1, 2, 3)]
+    shared = net.stem.state_dict()["convolution1.weight"].clone()
+    with torch.no_grad():
+        large[2].copy_(torch.arange(24, 0, -1).view(1, -1, 1, 1))
+    kept = [tensor.clone() for tensor in large]
+    net.spread([0])
+    for number, expected in enumerate(part(*kept), 1):
+        assert torch.equal(second.get_parameter(f"convolution{number}.weight"), expected)
+    assert all(torch.equal(tensor, before) for tensor, before in zip(large, kept, strict=True))
+    assert torch.equal(net.stem.state_dict()["convolution1.weight"], shared)
+
+
+def test_a_block_whose_kernel_has_an_empty_rim_computes_what_its_part_does():
+    """Though inner channels stand in another order there, those of squeeze-and-excitation too."""
+    layer = PonasLayer(16, 2, (Unit(5, 3, 0, True), Unit(3, 3, 0, True)))
+    net = Supernet(replace(SPACE, layers=(layer,))).eval()
+    with torch.no_grad():
+        rim = net.layers["1"]["k5e3q"].get_parameter("convolution2.weight")
+        rim[:] = F.pad(rim[:, :, 1:4, 1:4], (1, 1, 1, 1))
+        before = net(images(), [1])
+        net.spread([0])
+        one, other = net(images(), [0]), net(images(), [1])
+    assert torch.allclose(one, other, rtol=1e-4, atol=1e-5)
+    assert not torch.allclose(one, before, rtol=1e-4, atol=1e-5)
+    assert net.largest() == [0]
+    assert Supernet(SPACE).largest() == [1, 1, 1]
 
 
 def test_training_moves_no_statistics_and_forgetting_makes_them_new():
