@@ -74,7 +74,7 @@ class ReadOff(Chooser):
         """
         whole = self.whole
         assert isinstance(whole, SpaceCandidates)
-        chooser = TableChoices(self.accuracies, whole.table)
+        choices = TableChoices(self.accuracies, whole.table)
         most = {name: limit[1] for name, limit in whole.limits.items()}
         overview = whole.overview
         least = max(whole.interval[0], overview.fastest.ms)
@@ -82,7 +82,7 @@ class ReadOff(Chooser):
         found: dict[bytes, Vectors] = {}
         for limit in np.linspace(least, longest, LIMITS).tolist():
             try:
-                architecture = chooser.choose({LATENCY: limit, **most}).architecture
+                architecture = choices.choose({LATENCY: limit, **most}).architecture
             except ArchitectureError:
                 # With so little time, another limit leaves none.
                 continue
