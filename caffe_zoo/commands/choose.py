@@ -125,11 +125,10 @@ def run(args: argparse.Namespace) -> int:
     from search import AccuracyTable, LatencyTable
     from search.report.chosen import chosen_table
     from search.strategies.choosing import TableChoices
-    from search.study.folder import LATENCY_TABLE
-    from search.study.ponas import TABLE
+    from search.study.folder import ACCURACIES, LATENCY_TABLE
 
     _check(args)
-    source = args.accuracies / TABLE if args.accuracies.is_dir() else args.accuracies
+    source = args.accuracies / ACCURACIES if args.accuracies.is_dir() else args.accuracies
     path = args.table or source.parent / LATENCY_TABLE
     accuracies = AccuracyTable.load(source)
     latencies = None
