@@ -97,9 +97,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     weights.add_argument(
         "--data",
         metavar="DATA",
-        help="write the weights that networks have in their supernet, too: these are the images that it was trained "
-        "with, as `dongfeng search --data` takes them. Batch norm's statistics come from them, and accuracy is "
-        "measured on those held out",
+        help="the images that the supernet was trained with, as `dongfeng search --data` takes them; digits and glyphs "
+        "need not be said: networks are written with the weights that they have in it. Batch norm's "
+        "statistics come from these images, and accuracy is measured on those held out",
     )
     weights.add_argument(
         "--weights",
@@ -148,7 +148,7 @@ def run(args: argparse.Namespace) -> int:
         results = _written(args, choices, results, source.parent)
     print(chosen_table(results))
     if args.out:
-        print(f"{args.out}: {CHOSEN}, {'networks/' if len(results) > 1 else 'deploy.prototxt, merged.prototxt'}")
+        print(f"{args.out}: {CHOSEN}, {'networks/' if len(results) > 1 else 'and the network'}")
     for result in results:
         if result.chosen.gap:
             print(f"{result.limits}: a network may lose {result.chosen.gap:.3g} less", file=sys.stderr)
@@ -165,8 +165,6 @@ def _check(args: argparse.Namespace) -> None:
         faults.append("--number without --boundary")
     if (args.data or args.weights or args.fine_tune) and not args.out:
         faults.append("weights to write, and no --out")
-    if (args.weights or args.fine_tune) and not args.data:
-        faults.append("--weights or --fine-tune without --data")
     if faults:
         raise ArchitectureError(f"found {'; '.join(faults)}")
 
@@ -248,7 +246,7 @@ def _written(args: argparse.Namespace, choices: TableChoices, results: Sequence[
     from search.study.folder import network_folder
 
     shape = choices.space.input_shape
-    trained = _Trained(args, choices, folder) if args.data else None
+    trained = _trained(args, choices, folder)
     done: list[Result] = []
     for result in results:
         architecture = result.chosen.architecture
@@ -263,32 +261,52 @@ def _written(args: argparse.Namespace, choices: TableChoices, results: Sequence[
             result, weights = trained.of(result)
             write_chosen(architecture, target, shape, trained.data, trained.schedule, weights)
         done.append(result)
-    # Each network once, whichever limits it is for.
-    once = {result.chosen.architecture: result for result in reversed(done)}
-    write_bytes(args.out / CHOSEN, chosen_csv(list(once.values())[::-1]).encode())
+        # Each network once, whichever limits it is for; at once, as the next one may take hours.
+        once = {one.chosen.architecture: one for one in reversed(done)}
+        write_bytes(args.out / CHOSEN, chosen_csv(list(once.values())[::-1]).encode())
     return done
+
+
+def _trained(args: argparse.Namespace, choices: TableChoices, folder: Path) -> _Trained | None:
+    """Where weights come from; None where the networks are written without.
+
+    A supernet that lies beside the table is taken unasked if its images need no files. Of other images it is said that
+    they are needed.
+    """
+    from search.training.loading import NAMED
+    from search.training.one_shot import SUPERNET
+
+    place = args.weights or folder
+    path = place / SUPERNET if place.is_dir() else place
+    data = args.data
+    if data is None and path.exists():
+        settings = choices.table.provenance.get("settings")
+        identity = str(settings.get("data")) if isinstance(settings, dict) else ""
+        data = next((name for name in NAMED if identity.startswith(f"{name} ")), None)
+        if data is None and not (args.weights or args.fine_tune):
+            print(f"{path}: its weights are written with --data, the images that it was trained with", file=sys.stderr)
+    if data is None and (args.weights or args.fine_tune):
+        raise ArchitectureError("--weights and --fine-tune: found no images, expected --data")
+    return None if data is None else _Trained(args, choices, path, data)
 
 
 class _Trained:
     """The weights of chosen networks: those that they have in a supernet, or what training makes of these."""
 
-    def __init__(self, args: argparse.Namespace, choices: TableChoices, folder: Path) -> None:
+    def __init__(self, args: argparse.Namespace, choices: TableChoices, path: Path, data: str) -> None:
         import torch
 
         from search import load_data
         from search.training.inheriting import inheriting_from
         from search.training.loading import NAMED
-        from search.training.one_shot import SUPERNET
 
-        place = args.weights or folder
-        path = place / SUPERNET if place.is_dir() else place
-        named = NAMED.get(args.data)
+        named = NAMED.get(data)
         threads = args.threads or (1 if named else None)
         if threads:
             torch.set_num_threads(threads)
         self.schedule = schedule_of(args, named.schedule if named else None)
-        data = load_data(args.data, choices.space.input_shape)
-        self.trainer = inheriting_from(path, data, self.schedule, args.device)
+        images = load_data(data, choices.space.input_shape)
+        self.trainer = inheriting_from(path, images, self.schedule, args.device)
         if self.trainer.supernet.space != choices.space:
             raise ArchitectureError(
                 f"{path}: a supernet of {self.trainer.supernet.space}, expected one of the table's space, "

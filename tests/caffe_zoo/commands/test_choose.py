@@ -56,7 +56,8 @@ def trained(folder, tmp_path_factory):
     )
     run_ponas(SPACE, load_data("digits", SPACE.input_shape), place, settings)
     (place / "latency.json").write_bytes((folder / "latency.json").read_bytes())
-    table_of().save(place / "accuracy.json")
+    made = AccuracyTable.load(place / "accuracy.json")
+    table_of(made.provenance).save(place / "accuracy.json")
     return place
 
 
@@ -145,7 +146,8 @@ def written_accuracy(folder):
 
 
 def test_weights_are_those_of_the_supernet_and_training_goes_on_from_them(run, trained, tmp_path):
-    words = ["--latency", "0.27", "--data", "digits"]
+    # The table says that its images are the digits, which are always at hand.
+    words = ["--latency", "0.27"]
     run("choose", trained, *words, "--out", tmp_path / "inherited")
     inherited, source = written_accuracy(tmp_path / "inherited")
     assert source == "weights of the supernet, digits 16x16"
@@ -154,12 +156,21 @@ def test_weights_are_those_of_the_supernet_and_training_goes_on_from_them(run, t
     assert (tmp_path / "inherited" / "train_val.prototxt").exists()
 
     table = trained / "accuracy.json"
-    more = ["--table", trained / "latency.json", "--weights", trained / "supernet.pt", "--fine-tune", "--epochs", "3"]
+    more = ["--table", trained / "latency.json", "--weights", trained / "supernet.pt", "--data", "digits"]
+    more += ["--fine-tune", "--epochs", "3"]
     printed = run("choose", table, *words, *more, "--out", tmp_path / "tuned")
     tuned, source = written_accuracy(tmp_path / "tuned")
     assert source == "fine-tuned for 3 epochs, digits 16x16" and f"{tuned:.2%}" in printed
     assert accuracy_of(tmp_path / "tuned") == pytest.approx(tuned, abs=1e-6)
     assert tuned > inherited + 0.1
+
+
+def test_of_other_images_it_is_said_that_they_are_needed(run, trained, tmp_path):
+    (tmp_path / "supernet.pt").write_bytes((trained / "supernet.pt").read_bytes())
+    table_of({"settings": {"data": "folder 16x16 0123456789abcdef"}}).save(tmp_path / "accuracy.json")
+    printed = run("choose", tmp_path, "--out", tmp_path / "net")
+    assert "supernet.pt: its weights are written with --data, the images that it was trained with" in printed
+    assert not (tmp_path / "net" / "weights.caffemodel").exists()
 
 
 def test_a_supernet_of_other_images_or_of_another_space_is_refused(fault, trained, tmp_path):
@@ -188,7 +199,7 @@ def test_a_supernet_of_other_images_or_of_another_space_is_refused(fault, traine
         (["--boundary", "weight"], "cost: found 'weight', expected one of latency"),
         (["--number", "3"], "--number without --boundary"),
         (["--data", "digits"], "weights to write, and no --out"),
-        (["--fine-tune", "--out", "net"], "--weights or --fine-tune without --data"),
+        (["--fine-tune", "--out", "net"], "--weights and --fine-tune: found no images, expected --data"),
         (["--energy-max", "1mJ"], "energy"),
     ],
 )
