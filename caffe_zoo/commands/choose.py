@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,8 +76,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         const="",
         metavar="COST",
-        help="instead: networks for limits all over the space, of latency (default, where there is a table of it), "
-        f"{', '.join(COSTS)}",
+        help="networks for limits all over the space, of latency (default, where there is a table of it), "
+        f"{', '.join(COSTS)}; limits given hold for all of them",
     )
     limits.add_argument("--number", type=count, metavar="N", help="how many limits a --boundary has (default: 200)")
     limits.add_argument(
@@ -141,7 +142,7 @@ def run(args: argparse.Namespace) -> int:
         for remark in latencies.remarks():
             print(f"{path}: {remark}", file=sys.stderr)
     if args.boundary is not None:
-        return _boundary(args, choices)
+        return _boundary(args, choices, path)
     results = _chosen(args, choices, path)
     if args.out:
         results = _written(args, choices, results, source.parent)
@@ -156,10 +157,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _check(args: argparse.Namespace) -> None:
     """ArchitectureError lists the options that say nothing beside the others."""
-    limited = [name for name in ("latency", *(f"{name}-max" for name in COSTS)) if _given(args, name)]
     faults = []
     if args.boundary is not None:
-        faults += [f"--{name} with --boundary, which has limits of its own" for name in limited]
         faults += [f"--{name} with --boundary" for name in ("data", "weights", "fine-tune") if _given(args, name)]
         faults += ["--method with --boundary, which is exact"] if args.method != "exact" else []
     elif args.number:
@@ -217,14 +216,18 @@ def _limits(args: argparse.Namespace, choices: TableChoices, path: Path) -> list
     ]
 
 
-def _boundary(args: argparse.Namespace, choices: TableChoices) -> int:
+def _boundary(args: argparse.Namespace, choices: TableChoices, path: Path) -> int:
     """The networks for limits all over the space, printed and written."""
     from search.report.chosen import Result, chosen_csv, chosen_table, draw_chosen, limit_words
     from search.study.folder import make_folder
 
     cost = args.boundary or ("latency" if choices.latency_table is not None else "multiply-adds")
-    found = choices.boundary(cost, args.number or 200)
-    results = [Result(chosen, limit_words({cost: chosen.costs[cost]})) for chosen in found]
+    limits, *more = _limits(args, choices, path)
+    if more:
+        raise ArchitectureError(f"--boundary: found {1 + len(more)} limits of a kind, expected one of each")
+    others = {name: most for name, most in limits.items() if name != cost}
+    found = choices.boundary(cost, args.number or 200, others, most=limits.get(cost, math.inf))
+    results = [Result(chosen, limit_words({cost: chosen.costs[cost], **others})) for chosen in found]
     print(chosen_table(results))
     if args.out:
         make_folder(args.out)

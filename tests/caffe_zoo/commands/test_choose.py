@@ -2,10 +2,13 @@
 
 import csv
 import re
+import shlex
+from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from caffe_zoo.cli import _parser
 from converters import load_weights, to_torch
 from prototxt_gen import generate, parse_architecture, read_prototxt, summarize, to_text
 from search import LatencyTable, choose, load_data, parse_space, read_known
@@ -14,6 +17,7 @@ from search.latency.predicting import space_parts
 from search.strategies.accuracy_table import AccuracyTable, named_rows
 from search.training.training import evaluate
 
+ROOT = Path(__file__).resolve().parents[3]
 CODE = "m8_i8e1_i12e1-2_i16e1-2k3-5_h32_c10_i3x16x16"
 SPACE = parse_space(CODE)
 CODES = [[str(unit) for unit in SPACE.layers[layer].candidates] for layer in SPACE.rows]
@@ -103,6 +107,12 @@ def test_a_boundary_is_printed_and_written(run, folder, tmp_path):
     assert (tmp_path / "out" / "boundary.png").stat().st_size > 1000
     assert run("choose", folder / "accuracy.json", "--boundary") != printed
     assert len(rows_of(run("choose", folder, "--boundary", "parameters", "--number", "2"))) == 2
+    within = rows_of(run("choose", folder, "--boundary", "--parameters-max", "3k", "--latency", "0.28"))
+    assert (
+        within
+        and within != rows_of(printed)
+        and within[-1] == expected_rows(folder, [{"latency": 0.28, "parameters": 3000}])[0]
+    )
 
 
 def test_networks_are_written_one_into_the_folder_several_below_it(run, folder, tmp_path):
@@ -172,7 +182,8 @@ def test_a_supernet_of_other_images_or_of_another_space_is_refused(fault, traine
         (["--latency", "1us", "0.4"], "latency: found at most 0.001 ms, but the least of the space is 0."),
         (["--latency", "1us", "2us"], "at most 0.001 ms, .*at most 0.002 ms, "),
         (["--latency", "1", "2", "--parameters-max", "1k", "2k", "3k"], "found 2 of latency, 3 of parameters"),
-        (["--boundary", "--latency", "1"], "--latency with --boundary"),
+        (["--boundary", "--parameters-max", "1k", "2k"], "--boundary: found 2 limits of a kind"),
+        (["--boundary", "--parameters-max", "1k"], "parameters: found at most 1,000, but the least"),
         (["--boundary", "--method", "greedy", "--data", "digits"], "--data with --boundary; --method with"),
         (["--boundary", "weight"], "cost: found 'weight', expected one of latency"),
         (["--number", "3"], "--number without --boundary"),
@@ -195,3 +206,33 @@ def test_a_table_that_lacks_parts_says_how_they_are_added(fault, folder, tmp_pat
     table.save(tmp_path / "latency.json")
     said = fault("choose", folder, "--table", tmp_path / "latency.json", "--latency", "1")
     assert f"dongfeng profile measure --space {CODE}" in said
+
+
+def test_what_is_chosen_begins_a_search(run, folder, tmp_path):
+    pytest.importorskip("sklearn")
+    run("choose", folder, "--latency", "0.25", "0.3", "--out", tmp_path / "nets")
+    known = read_known(tmp_path / "nets" / "chosen.csv")
+    words = ["--space", CODE, "--table", folder / "latency.json", "--trials", "1", "--epochs", "1", "--margin", "0"]
+    printed = run(
+        "search", "--data", "digits", *words, "--known", tmp_path / "nets" / "chosen.csv", "--out", tmp_path / "run"
+    )
+    assert len(known) == 2 and all(one.architecture in printed for one in known)
+
+
+def commands_of_the_page():
+    page = (ROOT / "docs" / "ponas.md").read_text("utf-8")
+    fenced = "\n".join(re.findall(r"```sh\n(.*?)```", page, re.DOTALL))
+    return [shlex.split(line, comments=True)[1:] for line in fenced.splitlines() if line.startswith("dongfeng choose")]
+
+
+@pytest.mark.parametrize("words", commands_of_the_page(), ids=" ".join)
+def test_commands_of_the_page_are_commands(words):
+    assert _parser("choose").parse_args(words).accuracies
+
+
+def test_the_pages_python_runs(folder, monkeypatch, capsys):
+    page = (ROOT / "docs" / "ponas.md").read_text("utf-8")
+    (code,) = [code for code in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "choose(" in code]
+    monkeypatch.chdir(folder)
+    exec(code, {})  # noqa: S102
+    assert capsys.readouterr().out.count("m8_i8e1") > 2
