@@ -32,6 +32,7 @@ COMMANDS = {
     "upgrade": "rewrite networks, weights and solvers of Caffe's older formats in the current one",
     "profile": "make, check and use tables of latency on your own device",
     "search": "search for networks that are fast on this machine and accurate on your images",
+    "choose": "read networks off a table of accuracies, for any limits, and write them with their weights",
     "report": "write a page that shows a search: its boundary, its course, its networks; while it runs, too",
 }
 

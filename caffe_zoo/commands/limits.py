@@ -28,8 +28,8 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         help="the most that a network may take: 2ms, 1500us, 0.002s, 2 (ms), or a share of a network's latency, "
         "'80%% of resnet18', by its name in the zoo or its code; or an interval: 1ms..2ms",
     )
-    parser.add_argument("--latency-min", type=_limit, metavar="LIMIT", help="leave out networks that are faster")
-    parser.add_argument("--latency-max", type=_limit, metavar="LIMIT", help="leave out networks that are slower")
+    parser.add_argument("--latency-min", type=latency_limit, metavar="LIMIT", help="leave out networks that are faster")
+    parser.add_argument("--latency-max", type=latency_limit, metavar="LIMIT", help="leave out networks that are slower")
 
 
 def asked_interval(args: argparse.Namespace) -> Interval:
@@ -81,7 +81,8 @@ def latency_by(table: LatencyTable, space: Space, path: Path, engine: Engine | N
     return latency_of
 
 
-def _limit(text: str) -> Limit:
+def latency_limit(text: str) -> Limit:
+    """The type of an option that is one limit of latency."""
     from search.latency.limits import parse_limit
 
     try:

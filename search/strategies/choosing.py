@@ -80,14 +80,21 @@ def choose(
 
 
 def chosen_boundary(
-    table: AccuracyTable, latency_table: LatencyTable | None = None, cost: str = LATENCY, number: int = 200
+    table: AccuracyTable,
+    latency_table: LatencyTable | None = None,
+    cost: str = LATENCY,
+    number: int = 200,
+    limits: Mapping[str, float | str] | None = None,
 ) -> list[Chosen]:
     """The networks that `choose` gives under `number` limits of one cost, each once, those that cost least first.
 
     The limits are evenly spaced from the least to the most that a network of the space has. Each network loses less
-    than those before it. Errors as `choose`.
+    than those before it. `limits`, as of `choose`, are the same for all; one of the `cost` itself is the most. Errors
+    as `choose`.
     """
-    return TableChoices(table, latency_table).boundary(cost, number)
+    others = dict(limits or {})
+    most = others.pop(cost, math.inf)
+    return TableChoices(table, latency_table).boundary(cost, number, others, most=most)
 
 
 class _Problem(NamedTuple):
@@ -128,19 +135,34 @@ class TableChoices:
         choices, gap = found
         return self._chosen(choices, gap)
 
-    def boundary(self, cost: str = LATENCY, number: int = 200) -> list[Chosen]:
-        """As the function `chosen_boundary`."""
+    def boundary(
+        self,
+        cost: str = LATENCY,
+        number: int = 200,
+        limits: Mapping[str, float | str] | None = None,
+        *,
+        least: float = 0.0,
+        most: float | str = math.inf,
+    ) -> list[Chosen]:
+        """As the function `chosen_boundary`, for limits of the cost of at least `least` and at most `most`."""
         if cost not in (LATENCY, *LIMITED):
             raise ArchitectureError(f"cost: found {cost!r}, expected one of {', '.join((LATENCY, *LIMITED))}")
         if number < 2:
             raise ArchitectureError(f"number: found {number}, expected at least 2 limits")
-        least, most = self.ends(cost)
+        own = self._limits({**(limits or {}), cost: most})
+        highest = min(own.pop(cost, math.inf), self.ends(cost)[1])
+        bounds = {name: self._most(name, limit) for name, limit in own.items()}
+        first = self._least(cost, bounds)
+        if first is None or first > highest:
+            asked = {**own, cost: highest} if first is not None else own
+            raise ArchitectureError(self._impossible(asked, {name: self._most(name, asked[name]) for name in asked}))
+        lowest = min(max(least, first), highest)
         found: list[Chosen] = []
         # The same networks are those of smaller limits, down to what they cost.
-        for limit in np.linspace(most, least, number).tolist():
+        for limit in np.linspace(highest, lowest, number).tolist():
             if not found or limit < found[-1].costs[cost]:
                 # Rounding must not put the last one below the least.
-                found.append(self.choose({cost: max(limit, least)}))
+                found.append(self.choose({**own, cost: max(limit, lowest)}))
         found.reverse()
         # Where sums of losses are equal but for their rounding, the cheapest is enough.
         best = [np.inf, *np.minimum.accumulate([one.loss for one in found]).tolist()]
@@ -264,7 +286,7 @@ class TableChoices:
             raise ArchitectureError(f"limit: {'; '.join(faults)}")
         return found
 
-    def _impossible(self, limits: Mapping[str, float], bounds: Mapping[str, int], method: Method) -> str:
+    def _impossible(self, limits: Mapping[str, float], bounds: Mapping[str, int], method: Method = "exact") -> str:
         """Why nothing was found within limits: for each that is below it, the least; or the least under the others."""
         ends = {name: self.ends(name)[0] for name in limits}
         faults = [

@@ -74,21 +74,11 @@ class ReadOff(Chooser):
         """
         whole = self.whole
         assert isinstance(whole, SpaceCandidates)
-        chooser = TableChoices(self.accuracies, whole.table)
+        choices = TableChoices(self.accuracies, whole.table)
         most = {name: limit[1] for name, limit in whole.limits.items()}
-        overview = whole.overview
-        least = max(whole.interval[0], overview.fastest.ms)
-        longest = min(whole.interval[1], overview.slowest.ms)
-        found: dict[bytes, Vectors] = {}
-        for limit in np.linspace(least, longest, LIMITS).tolist():
-            try:
-                architecture = chooser.choose({LATENCY: limit, **most}).architecture
-            except ArchitectureError:
-                # With so little time, another limit leaves none.
-                continue
-            vector = whole.space.encode(architecture)
-            found[vector.tobytes()] = vector
-        vectors = np.array(list(found.values()), dtype=np.uint8).reshape(-1, whole.length)
+        least, longest = whole.interval
+        found = choices.boundary(LATENCY, LIMITS, most, least=least, most=longest)
+        vectors = np.array([whole.space.encode(one.architecture) for one in found], dtype=np.uint8)
         vectors = vectors[whole.contains(vectors)]
         if not len(vectors):
             raise ArchitectureError(

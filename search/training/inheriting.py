@@ -10,17 +10,19 @@ from typing import Any
 
 from torch import Tensor
 
+from converters.pytorch.module import to_torch
+from converters.weights import Weights
 from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError
 from prototxt_gen.proto import NetParameter
 from search.spaces import PonasSpace, Space
 from search.training.dataset import Dataset
-from search.training.one_shot import SUPERNET, OneShot, load_supernet, statistics_of
+from search.training.one_shot import SUPERNET, OneShot, load_supernet, load_trained, statistics_of
 from search.training.paths import inherited
 from search.training.schedule import Schedule
 from search.training.supernet import Supernet
 from search.training.trainer import Report, Training, mean_of
-from search.training.training import check_device, train
+from search.training.training import check_device, evaluate, train
 
 
 class InheritingTrainer:
@@ -66,12 +68,22 @@ class InheritingTrainer:
 
         ArchitectureError for any other network.
         """
-        choices = self.supernet.space.choices_of(parse_architecture(net.name))
-        begin = inherited(self.supernet, choices, self._statistics)
+        begin = self.weights_of(net)
         weights, accuracy = train(
             net, self.data, self.schedule, self.device, report, seed=seed, looks=self.looks, begin=begin
         )
         return Training(accuracy, weights)
+
+    def weights_of(self, net: NetParameter) -> Weights:
+        """The weights that a network begins with. ArchitectureError for one that is not of the supernet's space."""
+        choices = self.supernet.space.choices_of(parse_architecture(net.name))
+        return inherited(self.supernet, choices, self._statistics)
+
+    def untrained(self, net: NetParameter) -> Training:
+        """These weights and the accuracy that the network has with them on the held-out images. Errors as there."""
+        weights = self.weights_of(net)
+        module = to_torch(net, weights).to(self.device)
+        return Training(evaluate(module, self.data.held_out, self.device), weights)
 
 
 def inheriting(
@@ -98,10 +110,23 @@ def inheriting(
     return InheritingTrainer(supernet, data.with_mean(mean_of(space)), settings_from(one_shot), schedule, device, looks)
 
 
+def inheriting_from(path: Path, data: Dataset, schedule: Schedule, device: str = "cpu") -> InheritingTrainer:
+    """The trainer with the supernet in a file of its training, which says its settings, too.
+
+    FormatError for a file of another kind, and where the supernet was trained with other images.
+    """
+    supernet, begun = load_trained(path)
+    if begun.get("data") != data.identity:
+        raise FormatError(f"{path}: a supernet trained with {begun.get('data')}, found {data.identity}")
+    return InheritingTrainer(supernet, data.with_mean(mean_of(supernet.space)), settings_from(begun), schedule, device)
+
+
 def settings_from(stored: Mapping[str, Any]) -> OneShot:
-    """The settings that `OneShot.settings` gave."""
-    own = {name: value for name, value in stored.items() if name in OneShot.__dataclass_fields__}
-    schedule = {name: value for name, value in stored.items() if name not in own}
+    """The settings that `OneShot.settings` gave; what else is there is left alone."""
+    own, schedule = (
+        {name: value for name, value in stored.items() if name in kind.__dataclass_fields__}
+        for kind in (OneShot, Schedule)
+    )
     return OneShot(Schedule(**schedule), **own)
 
 

@@ -179,13 +179,18 @@ def inherited_weights(
 
 def load_supernet(path: str | os.PathLike[str]) -> Supernet:
     """The supernet in a file that `train_one_shot` wrote, on the CPU. FormatError for any other file."""
+    return load_trained(path)[0]
+
+
+def load_trained(path: str | os.PathLike[str]) -> tuple[Supernet, dict[str, Any]]:
+    """As `load_supernet`, and what its training was begun with: space, data, mean, settings, as JSON values."""
     found = read_kept(path, _SUPERNET)
     space = parse_space(str(found["settings"].get("space")))
     if not isinstance(space, PonasSpace):
         raise FormatError(f"{os.fspath(path)}: found a supernet of {space}, expected a space of PONAS")
     supernet = Supernet(space).eval()
     _load(supernet, found, Path(path))
-    return supernet
+    return supernet, found["settings"]
 
 
 class _Split(NamedTuple):

@@ -214,7 +214,9 @@ def test_an_interruption_ends_it(python, tmp_path):
     write_prototxt(NET, tmp_path / "net.prototxt")
     save_weights(fill_weights(NET), tmp_path / "net.caffemodel", NET)
     program = (
-        "import os, sys; from converters import export_onnx; from prototxt_gen import read_prototxt;"
+        # A shell that runs the tests in the background has them ignore interrupts, and they hand that on.
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler);"
+        "from converters import export_onnx; from prototxt_gen import read_prototxt;"
         "export_onnx(read_prototxt(sys.argv[1]), sys.argv[2], sys.argv[3], backend='caffe2onnx', python=sys.argv[4])"
     )
     files = [

@@ -182,6 +182,36 @@ def test_a_boundary_is_what_each_limit_gives(cost):
         assert given.loss <= best_within({cost: limit}) + 2 * TIE
 
 
+FEWEST = int(ALL["parameters"].min())
+TIME_OF_FEWEST = float(ALL["latency"][ALL["parameters"] == FEWEST].min())
+
+
+def test_a_boundary_within_other_limits():
+    others = {"memory": int(ALL["memory"].min()), "parameters": int(np.quantile(ALL["parameters"], 0.6))}
+    inside = np.all([ALL[name] <= most for name, most in others.items()], axis=0)
+    assert 0 < inside.sum() < len(inside)
+    least, most = ALL["latency"][inside].min(), np.quantile(ALL["latency"], 0.7)
+    found = chosen_boundary(TABLE, LATENCY, number=300, limits={**others, "latency": most})
+    assert found[0].costs["latency"] == least < found[-1].costs["latency"] <= most
+    for limit in np.linspace(least, most, 300).tolist():
+        given = [one for one in found if one.costs["latency"] <= max(limit, least)][-1]
+        assert given.loss <= best_within({**others, "latency": max(limit, least)}) + 2 * TIE
+        assert all(given.costs[name] <= other for name, other in others.items())
+
+
+@pytest.mark.parametrize(
+    ("limits", "told"),
+    [
+        ({"latency": 0.001}, "latency: found at most 0.001 ms, but the least of the space is"),
+        ({"memory": 1}, "memory: found at most 1 bytes, but"),
+        ({"parameters": FEWEST, "latency": float(np.nextafter(TIME_OF_FEWEST, 0))}, "no network has"),
+    ],
+)
+def test_a_boundary_within_limits_that_are_not_met_is_refused(limits, told):
+    with pytest.raises(ArchitectureError, match=told):
+        chosen_boundary(TABLE, LATENCY, limits=limits)
+
+
 def test_a_boundary_of_no_cost_or_of_no_limits_is_refused():
     with pytest.raises(ArchitectureError, match="cost: found 'weight'"):
         chosen_boundary(TABLE, LATENCY, "weight")
