@@ -60,7 +60,7 @@ def train_drawn(path: Path, number: int, seeds: list[int], processes: int) -> No
     for place in random.Random(0).sample(range(SPACE.count()), number):
         code = str(SPACE.at(place))
         rows.setdefault(code, {"code": code, GROUP: DRAWN})
-    train_missing(path, rows, seeds, processes)
+    train_missing(path, rows, DRAWN, seeds, processes)
 
 
 def train_chosen(path: Path, run: Path, seeds: list[int], processes: int) -> None:
@@ -73,12 +73,13 @@ def train_chosen(path: Path, run: Path, seeds: list[int], processes: int) -> Non
         found = choose(AccuracyTable.load(run / ACCURACIES), latencies, limit)
         code = str(found.architecture)
         rows.setdefault(code, {"code": code, GROUP: CHOSEN, LATENCY: f"{found.costs['latency']:.6f}"})
-    train_missing(path, rows, seeds, processes)
+    train_missing(path, rows, CHOSEN, seeds, processes)
 
 
-def train_missing(path: Path, rows: Rows, seeds: list[int], processes: int) -> None:
-    left = [(code, seed) for seed in seeds for code in rows if not rows[code].get(accuracy_column(seed))]
-    print(f"{SPACE}: {len(rows)} networks, {len(left)} trainings to do", flush=True)
+def train_missing(path: Path, rows: Rows, group: str, seeds: list[int], processes: int) -> None:
+    codes = [code for code, row in rows.items() if row[GROUP] == group]
+    left = [(code, seed) for seed in seeds for code in codes if not rows[code].get(accuracy_column(seed))]
+    print(f"{SPACE}: {len(codes)} networks {group}, {len(left)} trainings to do", flush=True)
     write(path, rows)
     train_left(rows, left, SPACE.input_shape, processes, lambda: write(path, rows), SCHEDULE)
 

@@ -14,8 +14,8 @@ from caffe_zoo.commands.search import add_arguments, run
 from converters import load_weights, to_torch
 from prototxt_gen import read_prototxt
 from prototxt_gen.errors import ArchitectureError, FormatError
-from search.strategies.accuracy_table import AccuracyTable
 from search.spaces import parse_space
+from search.strategies.accuracy_table import AccuracyTable
 from search.strategies.ponas import Estimate, Keep
 from tests.search.study.quick import table
 
