@@ -270,7 +270,7 @@ def test_a_worker_with_another_supernet_is_refused(finished, tmp_path):
     supernet = torch.load(folder / SUPERNET, weights_only=True)
     next(iter(supernet["weights"].values())).add_(1)
     torch.save(supernet, tmp_path / SUPERNET)
-    with pytest.raises(FormatError, match="begun with other settings: supernet: was [0-9a-f]{16}, is [0-9a-f]{16}$"):
+    with pytest.raises(FormatError, match=r"begun with other settings: supernet: was [0-9a-f]{16}, is [0-9a-f]{16}$"):
         run_worker(folder / "study.db", DATA, tmp_path)
 
 
@@ -279,7 +279,9 @@ def test_another_table_in_the_folder_is_refused_by_a_digest(finished, with_table
     (with_table / "study.db").write_bytes((finished[0] / "study.db").read_bytes())
     table = AccuracyTable.load(with_table / "accuracy.json")
     replace(table, best=table.best / 2).save(with_table / "accuracy.json")
-    with pytest.raises(FormatError, match=r"accuracy table: was one of \d+ characters, SHA-256 \w+, is one of") as found:
+    with pytest.raises(
+        FormatError, match=r"accuracy table: was one of \d+ characters, SHA-256 \w+, is one of"
+    ) as found:
         search_in(with_table)
     assert len(str(found.value)) < 600
 
