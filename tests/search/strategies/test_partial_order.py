@@ -203,8 +203,8 @@ def test_a_candidate_is_told_once_for_each_seed_and_failures_are_not_asked_for_a
         search.tell(one, 0.5, seed=3)
     with pytest.raises(ArchitectureError, match=f"{other}: its accuracy was told before"):
         search.tell(other, 0.5)
-    ((architecture, _, accuracy, expected, runs),) = search.trained()
-    assert (architecture, accuracy, expected, runs) == (one, 0.625, None, 2)
+    (trained,) = search.trained()
+    assert (trained.architecture, trained.accuracy, trained.expected, trained.runs) == (one, 0.625, None, 2)
     assert search.counts() == {"space": 41, "in_interval": 41, "trained": 1, "pruned": 0, "failed": 1}
     left = search.ask(100)
     assert third in left and not {one, other} & set(left) and len(left) == 39
