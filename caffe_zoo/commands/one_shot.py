@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from caffe_zoo.commands.options import count
+from caffe_zoo.commands.options import count, number
 from prototxt_gen.errors import ArchitectureError
 
 if TYPE_CHECKING:
@@ -29,14 +28,14 @@ def add_one_shot(parser: argparse.ArgumentParser) -> None:
     for name, kind, words in (
         ("supernet-epochs", count, "how often it sees all images in meta training (default: 8)"),
         ("supernet-batch-size", count, "images of a step, in which one path is trained (default: 64)"),
-        ("supernet-lr", _number, "highest learning rate of meta training (default: 0.1)"),
+        ("supernet-lr", number, "highest learning rate of meta training (default: 0.1)"),
         (
             "first-epochs",
-            _number,
+            number,
             "how long one path is trained before, which all blocks begin as parts of (default: 1)",
         ),
-        ("row-epochs", _number, "how long it trains before each row of the table, in epochs (default: 0.5)"),
-        ("row-lr", _number, "highest learning rate there (default: 0.02)"),
+        ("row-epochs", number, "how long it trains before each row of the table, in epochs (default: 0.5)"),
+        ("row-lr", number, "highest learning rate there (default: 0.02)"),
         ("suffixes", count, "networks that each candidate of a row is evaluated in (default: 3)"),
         ("table-images", count, "images to train on that are held out for the table (default: 2000)"),
         ("statistics-images", count, "images that batch norm's statistics are taken from (default: 1024)"),
@@ -82,13 +81,3 @@ def check_unused(args: argparse.Namespace) -> None:
     given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) is not None]
     if given:
         raise ArchitectureError(f"{', '.join(given)}: found without --method ponas, which alone trains a supernet")
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number")
-    return value

@@ -152,6 +152,17 @@ def input_shape(text: str) -> tuple[int, ...]:
     return shape
 
 
+def number(text: str) -> float:
+    """The value of an option that is a finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number")
+    return value
+
+
 def count(text: str) -> int:
     """The type of an option that is a whole number of at least 1."""
     if not (text.isascii() and text.isdecimal()) or int(text) < 1:

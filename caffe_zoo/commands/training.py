@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import math
 from typing import TYPE_CHECKING, Any
 
-from caffe_zoo.commands.options import count
+from caffe_zoo.commands.options import count, number
 
 if TYPE_CHECKING:
     from search import Schedule
@@ -24,12 +23,10 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--batch-size", type=count, metavar="N", help="images of a training step (default: 32; 64 for glyphs)"
     )
+    group.add_argument("--lr", type=number, metavar="RATE", help="highest learning rate, of SGD (default: 0.05)")
+    group.add_argument("--weight-decay", type=number, metavar="N", help="default: 0.0001, the DF authors' advice")
     group.add_argument(
-        "--lr", type=_number, metavar="RATE", help="highest learning rate, of SGD (default: 0.05; 0.1 for glyphs)"
-    )
-    group.add_argument("--weight-decay", type=_number, metavar="N", help="default: 0.0001, the DF authors' advice")
-    group.add_argument(
-        "--label-smoothing", type=_number, metavar="SHARE", help="of a label, spread over all classes, such as 0.1"
+        "--label-smoothing", type=number, metavar="SHARE", help="of a label, spread over all classes, such as 0.1"
     )
     group.add_argument(
         "--mixed",
@@ -41,19 +38,19 @@ def add_training(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--ema",
-        type=_number,
+        type=number,
         metavar="DECAY",
         help="hand out a moving average of the weights, such as 0.999 for thousands of steps, 0.99 for hundreds",
     )
     group.add_argument(
         "--crop-area",
-        type=_number,
+        type=number,
         metavar="SHARE",
         help="random crops that show at least this share of an image, 0.08 as usual for long trainings; default: crops "
         "of one size, 7/8 of the fitted image",
     )
     group.add_argument(
-        "--jitter", type=_number, metavar="SHARE", help="change brightness, contrast and saturation by up to so much"
+        "--jitter", type=number, metavar="SHARE", help="change brightness, contrast and saturation by up to so much"
     )
     group.add_argument("--no-mirror", action="store_true", help="do not mirror images at random")
     group.add_argument(
@@ -98,18 +95,8 @@ def schedule_of(args: argparse.Namespace, usual: Schedule | None = None) -> Sche
     return replace(usual or Schedule(), **given, seed=args.seed)
 
 
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"found {text!r}, expected a number")
-    return value
-
-
 def _scales(text: str) -> tuple[float, float]:
-    numbers = [_number(part) for part in text.split(",")]
+    numbers = [number(part) for part in text.split(",")]
     if len(numbers) != 2:
         raise argparse.ArgumentTypeError(f"found {text!r}, expected two numbers such as 0.5,2")
     return numbers[0], numbers[1]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_zoo.commands.options import add_space, percent, size
-from caffe_zoo.commands.profile.fit import errors_line, read_measured, read_numbers
+from caffe_zoo.commands.options import add_space
+from caffe_zoo.commands.profile.fit import add_fitting, errors_line, read_measured, read_numbers
 from prototxt_gen.errors import FormatError
 from prototxt_gen.files import read_bytes
 
@@ -28,16 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="the latency table of that device")
     add_space(parser, "of whole networks: hold all parts of this space, those that no network had, too")
-    parser.add_argument(
-        "--input-size", type=size, metavar="HxW", help="size of the images; default: the space's, or the networks' own"
-    )
-    parser.add_argument(
-        "--limit",
-        type=percent,
-        default=0.05,
-        metavar="PERCENT",
-        help="the largest mean error in cross-validation that is good enough (default: 5%%)",
-    )
+    add_fitting(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table with energies")
 
 

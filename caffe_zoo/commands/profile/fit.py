@@ -46,11 +46,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "`architecture,ms`; lines without milliseconds are left out",
     )
     add_space(parser, "hold all parts of this space, those that no network timed has, too")
+    parser.add_argument("--device-name", required=True, metavar="NAME", help="what the times were measured on")
+    parser.add_argument("--precision", metavar="TYPE", help="the type of the numbers there: float16, int8, ...")
+    add_fitting(parser)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table")
+
+
+def add_fitting(parser: argparse.ArgumentParser) -> None:
+    """Of whole networks: --input-size, theirs, and --limit, how far a fit may be off."""
     parser.add_argument(
         "--input-size", type=size, metavar="HxW", help="size of the images; default: the space's, or the networks' own"
     )
-    parser.add_argument("--device-name", required=True, metavar="NAME", help="what the times were measured on")
-    parser.add_argument("--precision", metavar="TYPE", help="the type of the numbers there: float16, int8, ...")
     parser.add_argument(
         "--limit",
         type=percent,
@@ -58,7 +64,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PERCENT",
         help="the largest mean error in cross-validation that is good enough (default: 5%%)",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table")
 
 
 def run(args: argparse.Namespace) -> int:
