@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             nargs="+",
             action="extend",
             metavar="N",
-            help=f"the most {what} that it may need, such as {example}",
+            help=f"what a network may need at most: {what}, such as {example}",
         )
     limits.add_argument(
         "--boundary",
