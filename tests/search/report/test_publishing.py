@@ -6,6 +6,8 @@ import csv
 import json
 import re
 import shutil
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -14,10 +16,10 @@ from prototxt_gen import parse_architecture
 from prototxt_gen.errors import FormatError
 from search.report.boundary import write_report
 from search.report.publishing import PAGE, PICTURE, TABLE, measure_of, publish
-from search.report.reading import provenance, read_search
+from search.report.reading import Reading, provenance, read_search
 from search.spaces import DecoderSpace
 from search.study.following import Follower
-from search.study.storage import join_study
+from search.study.storage import Claim, StoredStudy, join_study
 from search.study.trainings import Key
 from tests.search.report.test_page import data_of
 from tests.search.study.small_search import SPACE, search_in
@@ -60,14 +62,31 @@ def test_the_command_writes_page_table_and_picture(searched, capsys):
     assert (folder / PICTURE).read_bytes().startswith(b"\x89PNG")
 
 
-def test_a_search_that_runs_can_be_looked_at(searched, tmp_path):
+class Begun(NamedTuple):
+    """A search in which one more training has begun, of the candidate `waiting`; and how it was read before."""
+
+    folder: Path
+    study: StoredStudy
+    before: Reading
+    waiting: str
+    claim: Claim
+
+
+@pytest.fixture
+def begun(searched, tmp_path):
     folder = tmp_path / "run"
     shutil.copytree(searched[0], folder)
     study = join_study(folder / "study.db")
-    reading = read_search(folder)
-    waiting = next(one for one in map(str, reading.search.space) if one not in {row.code for row in reading.rows})
-    assert study.claim(Key(waiting, 0), study.read(), grace=60) is not None
-    study.close()
+    before = read_search(folder)
+    waiting = next(one for one in map(str, before.search.space) if one not in {row.code for row in before.rows})
+    claim = study.claim(Key(waiting, 0), study.read(), grace=60)
+    assert claim is not None
+    return Begun(folder, study, before, waiting, claim)
+
+
+def test_a_search_that_runs_can_be_looked_at(begun):
+    folder = begun.folder
+    begun.study.close()
     assert read_search(folder).running == 1
     publish(folder)
     assert "1 in training" in (folder / PAGE).read_text()
@@ -105,13 +124,8 @@ def test_where_a_search_comes_from_is_said_in_words(tmp_path):
     assert max(map(len, said.values())) < 300
 
 
-def test_a_failed_training_says_why(searched, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(searched[0], folder)
-    study = join_study(folder / "study.db")
-    before = read_search(folder)
-    waiting = next(one for one in map(str, before.search.space) if one not in {row.code for row in before.rows})
-    claim = study.claim(Key(waiting, 0), study.read(), grace=60)
+def test_a_failed_training_says_why(begun):
+    folder, study, _, waiting, claim = begun
     assert study.fail(claim, "the loss is nan", "log")
     study.close()
     assert [(row.code, row.fault) for row in read_search(folder).rows if row.fault] == [(waiting, "the loss is nan")]
@@ -131,13 +145,8 @@ def test_a_folder_without_a_study_is_refused(tmp_path, capsys):
     assert re.fullmatch(r"dongfeng report: .*study\.db: found no study.*\n", capsys.readouterr().err)
 
 
-def test_a_training_that_was_ended_early_counts_as_the_search_counts_it(searched, tmp_path):
-    folder = tmp_path / "run"
-    shutil.copytree(searched[0], folder)
-    study = join_study(folder / "study.db")
-    before = read_search(folder)
-    waiting = next(one for one in map(str, before.search.space) if one not in {row.code for row in before.rows})
-    claim = study.claim(Key(waiting, 0), study.read(), grace=60)
+def test_a_training_that_was_ended_early_counts_as_the_search_counts_it(begun):
+    folder, study, before, waiting, claim = begun
     assert study.finish(claim, 1.0, 0.25, None, early=True)
     follower = Follower(lambda: before.question.search(before.search.table), study)
     follower.update()

@@ -15,21 +15,9 @@ from prototxt_gen.text import read_prototxt, write_prototxt
 from search.training.dataset import Dataset, Split
 from search.training.schedule import Schedule
 from search.training.training import check_device, evaluate, train
+from tests.search.training.bars import SHAPE, bars
 
-SHAPE = (1, 3, 16, 16)
 NET = generate("s4-8_b8_c3", input_shape=SHAPE)
-
-
-def bars(count: int, seed: int) -> Split:
-    """Three classes, told by which third of the image is bright."""
-    rng = np.random.default_rng(seed)
-    labels = np.arange(count) % 3
-    images = rng.normal(0, 0.3, (count, *SHAPE[1:])).astype(np.float32)
-    for image, label in zip(images, labels, strict=True):
-        image[:, label * 5 : label * 5 + 5] += 1
-    tensor = torch.from_numpy(images)
-    return Split(torch.from_numpy(labels), lambda indices, rng: tensor[list(indices)])
-
 
 DATA = Dataset("bars", ("0", "1", "2"), bars(96, 0), bars(50, 1))
 SCHEDULE = Schedule(epochs=6, batch_size=16)
