@@ -117,7 +117,7 @@ def run_search(
     folder = Path(out)
     address = storage or folder / STUDY
     address_of(address)
-    _check_limits(limits, space, table, folder, storage, study)
+    check_limits(limits, space, table, folder, storage, study)
     with held(folder):
         with beginning(folder):
             used = table or measured_table(space, engine, folder, storage, study, progress)
@@ -205,7 +205,7 @@ def read_question(storage: str | os.PathLike[str], study: str = NAME, wait: floa
         stored.close()
 
 
-def _check_limits(
+def check_limits(
     limits: Limits | None,
     space: Space,
     table: LatencyTable | None,

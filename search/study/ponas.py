@@ -24,7 +24,7 @@ from converters.engines import Engine
 from prototxt_gen.errors import CaffeError, FileError, FormatError
 from prototxt_gen.files import reason
 from prototxt_gen.version import __version__
-from search.costs import Limits, checked_limits
+from search.costs import Limits
 from search.latency import LatencyTable
 from search.progress import progress_bar
 from search.spaces import PonasSpace
@@ -35,7 +35,7 @@ from search.strategies.space_candidates import SpaceCandidates
 from search.strategies.strategy import Strategy
 from search.study.folder import ACCURACIES, PONAS, PONAS_LOG
 from search.study.lock import beginning, held
-from search.study.loop import measured_table, run_search
+from search.study.loop import check_limits, measured_table, run_search
 from search.study.storage import NAME
 from search.training.checkpoints import Kept, differences
 from search.training.dataset import Dataset
@@ -138,7 +138,7 @@ def search_ponas(
     schedule = schedule or Schedule()
     folder = Path(out)
     storage, study = options.get("storage"), options.get("study", NAME)
-    checked_limits({} if table is None else dict(limits or {}), space, table)
+    check_limits(limits, space, table, folder, storage, study)
     with held(folder), beginning(folder):
         used = table or measured_table(space, engine, folder, storage, study, progress)
     within = interval(used) if callable(interval) else interval
