@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from search.latency.overview import Overview
     from search.report.boundary import boundary_table, counts_line, write_report
     from search.report.publishing import publish
-    from search.spaces import BackboneSpace, DecoderSpace, PonasLayer, PonasSpace, parse_space
+    from search.spaces import BackboneSpace, DecoderSpace, PonasLayer, PonasSpace, TieredSpace, TieredStage, parse_space
     from search.strategies.accuracy_table import AccuracyTable
     from search.strategies.choosing import choose, chosen_boundary
     from search.strategies.ending import Ending
@@ -46,6 +46,8 @@ else:
             "PonasLayer": "search.spaces",
             "PonasSpace": "search.spaces",
             "Schedule": "search.training.schedule",
+            "TieredSpace": "search.spaces",
+            "TieredStage": "search.spaces",
             "Training": "search.training.trainer",
             "boundary_table": "search.report.boundary",
             "choose": "search.strategies.choosing",
@@ -84,6 +86,8 @@ __all__ = [
     "PonasLayer",
     "PonasSpace",
     "Schedule",
+    "TieredSpace",
+    "TieredStage",
     "Training",
     "boundary_table",
     "choose",

@@ -29,7 +29,8 @@ NAMES = {
     """,
     "search": """
         AccuracyTable BackboneSpace Dataset DecoderSpace Ending KnownResult LatencyTable OneShot
-        Overview PartialOrderPruning Ponas PonasLayer PonasSpace Schedule Training boundary_table choose
+        Overview PartialOrderPruning Ponas PonasLayer PonasSpace Schedule TieredSpace TieredStage Training
+        boundary_table choose
         chosen_boundary cityscapes counts_line digits glyphs image_folder load_data next_networks
         parse_space publish read_known read_question run_ponas run_search run_worker search_ponas
         write_report

@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 class Unit(NamedTuple):
     """What can be chosen for a block besides its width, where its kind has the choice.
 
-    `kernel` is that of its spatial convolution. The inner width of an inverted block is either `expansion` times its
-    input channels or `inner` channels; the other one is 0. `squeeze` adds squeeze-and-excitation.
+    `kernel` is that of its spatial convolution. The inner width of an inverted or fused block is either `expansion`
+    times its input channels or `inner` channels; the other one is 0. `squeeze` adds squeeze-and-excitation.
     """
 
     kernel: int = 3
@@ -49,6 +49,8 @@ BLOCK_KINDS = {
     "shuffle": BlockKind("u", lambda width: width),
     # Of MobileNetV2 and what came after it.
     "inverted": BlockKind("i", lambda width: width, frozenset(Unit._fields)),
+    # Of EfficientNetV2 and GPUNet: one kxk convolution in place of an inverted block's first 1x1 and its depthwise one.
+    "fused": BlockKind("f", lambda width: width, frozenset({"kernel", "expansion", "inner"})),
     # One convolution with its ReLU.
     "convolution": BlockKind("k", lambda width: width, frozenset({"kernel"})),
 }

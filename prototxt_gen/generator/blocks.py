@@ -116,6 +116,18 @@ def inverted(block: Block, name: str, bottom: str, writing: Writing) -> list[Lay
     return layers
 
 
+def fused(block: Block, name: str, bottom: str, writing: Writing) -> list[LayerParameter]:
+    """A fused inverted block: kxk with the stride to the inner width, 1x1 without activation.
+
+    The bottom is added where the stride is 1 and the channels stay the same.
+    """
+    layers = conv_relu(f"{name}.expand", bottom, block.inner, block.kernel, block.stride, writing)
+    layers += convolution(f"{name}.project", last_top(layers), block.out_channels, 1, 1, writing)
+    if not block.needs_projection:
+        layers.append(addition(f"{name}.sum", last_top(layers), bottom))
+    return layers
+
+
 def squeeze_excitation(name: str, bottom: str, channels: int, writing: Writing) -> list[LayerParameter]:
     """Every channel times a factor in 0..1, computed from the means of all by way of max(channels // 4, 8) numbers.
 
@@ -143,6 +155,7 @@ BUILDERS: dict[str, Builder] = {
     "resnet_bottleneck": resnet_bottleneck,
     "shuffle": shuffle,
     "inverted": inverted,
+    "fused": fused,
     "convolution": single,
 }
 

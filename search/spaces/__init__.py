@@ -6,6 +6,7 @@ from search.spaces.documents import packaged_names, read_space, write_space
 from search.spaces.ponas import PonasLayer, PonasSpace
 from search.spaces.reading import parse_space
 from search.spaces.space import Architecture, Space
+from search.spaces.tiered import TieredSpace, TieredStage
 
 __all__ = [
     "Architecture",
@@ -14,6 +15,8 @@ __all__ = [
     "PonasLayer",
     "PonasSpace",
     "Space",
+    "TieredSpace",
+    "TieredStage",
     "packaged_names",
     "parse_space",
     "read_space",

@@ -14,6 +14,7 @@ from search.spaces.backbones import BackboneSpace
 from search.spaces.decoders import DecoderSpace, is_trunk_of_space
 from search.spaces.ponas import MOST_CANDIDATES, MOST_LAYERS, PonasLayer, PonasSpace
 from search.spaces.space import Space
+from search.spaces.tiered import TieredSpace, TieredStage
 
 _KINDS = {kind.letter: name for name, kind in BLOCK_KINDS.items()}
 _FAMILIES = {family.letter: name for name, family in FAMILIES.items()}
@@ -36,6 +37,13 @@ _LAYER = re.compile(
 )
 # What no stage of the other spaces looks like.
 _BEGUN_LAYER = re.compile(r"i([12]\.)?[0-9]{1,9}[kehq]")
+
+# A stage of Tiered Pruning: kinds, stride, width, kernels, how many layers; and its inner widths.
+_TIERED_STAGE = re.compile(
+    r"(?P<kinds>[a-z]{1,2})((?P<stride>[12])\.)?(?P<width>[0-9]{1,9})(k(?P<kernels>[0-9]{1,9}(-[0-9]{1,9})*))?"
+    r"(x(?P<least>[0-9]{1,9})(-(?P<most>[0-9]{1,9}))?)?"
+)
+_INNER = re.compile(r"t(?P<granularity>[0-9]{1,9})\.(?P<expansion>[0-9]{1,9})(\.(?P<knots>[0-9]{1,9}))?")
 
 # Codes are short but for those of layers with long lists of candidates.
 _MOST_CHARACTERS = 300_000
@@ -61,6 +69,14 @@ _HEAD = _Part(r"h\d{1,9}", True, "the head's width")
 _OF_BACKBONES = (_STEM, _STAGES, _WIDTHS, _HEAD, _CLASSES, _INPUT)
 _LAYERS = _Part(_LAYER.pattern, False, "a layer with its candidates, such as i24e3-6k3-5q0-1x2", frozenset("i"))
 _OF_PONAS = (_STEM, _LAYERS, _HEAD, _CLASSES, _INPUT)
+_OF_TIERED = (
+    _STEM,
+    _Part(_TIERED_STAGE.pattern, False, "a stage with its kinds of blocks, such as i24k3-5x1-3", frozenset("ifk")),
+    _HEAD,
+    _Part(_INNER.pattern, False, "the inner widths, such as t32.8"),
+    _CLASSES,
+    _INPUT,
+)
 _OF_DECODERS = (
     _Part(_PYRAMID.pattern, False, "the pyramid, such as p128-512"),
     _Part(_CHANNELS.pattern, False, "each map's channels, the deepest first, such as d32-128.19-32.19"),
@@ -80,6 +96,9 @@ def parse_space_code(code: str) -> Space:
     starts = [place for place, word in enumerate(words) if place and _CHANNELS.fullmatch(word)]
     if starts and starts[0] > 1:
         return _decoder_space(code, words, starts[0] - 1)
+    if any(_INNER.fullmatch(word) for word in words[1:]):
+        _check(code, words, _OF_TIERED)
+        return _tiered_space(words)
     if any(_BEGUN_LAYER.match(word) for word in words[1:]):
         _check(code, words, _OF_PONAS)
         return _ponas_space(words)
@@ -154,6 +173,40 @@ def _ponas_space(words: Sequence[str]) -> PonasSpace:
             raise ArchitectureError(f"space: {len(layers)} layers up to part {place}, expected at most {MOST_LAYERS}")
     return PonasSpace(
         tuple(layers), _numbers(words[0][1:]), int(words[-2][1:]), _input(words[-1]), _FAMILIES[words[0][0]], head
+    )
+
+
+def _tiered_space(words: Sequence[str]) -> TieredSpace:
+    """The space of stem, stages, a head if there is one, inner widths, classes and input."""
+    end = len(words) - 3
+    inner = _matched(_INNER, words[end])
+    head = None
+    if words[end - 1][0] == "h":
+        end -= 1
+        head = int(words[end][1:])
+    stages = []
+    for word in words[1:end]:
+        found = _matched(_TIERED_STAGE, word)
+        least = int(found["least"] or 1)
+        stages.append(
+            TieredStage(
+                int(found["width"]),
+                (least, int(found["most"] or least)),
+                int(found["stride"] or 2),
+                tuple(_KINDS.get(letter, letter) for letter in found["kinds"]),
+                _numbers(found["kernels"] or "3"),
+            )
+        )
+    return TieredSpace(
+        tuple(stages),
+        _numbers(words[0][1:]),
+        int(words[-2][1:]),
+        _input(words[-1]),
+        _FAMILIES[words[0][0]],
+        head,
+        int(inner["granularity"]),
+        int(inner["expansion"]),
+        int(inner["knots"]) if inner["knots"] else None,
     )
 
 
