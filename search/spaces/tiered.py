@@ -97,6 +97,11 @@ class TieredLayer(NamedTuple):
         """Whether its blocks add what they take, as inverted and fused ones do at stride 1 and equal channels."""
         return bool(self.widths) and self.stride == 1 and self.in_channels == self.width
 
+    @property
+    def maker(self) -> str:
+        """What makes the map behind it where it is there, as TieredBlock.after says it."""
+        return "Eltwise" if self.adds else "Convolution"
+
 
 @dataclass(frozen=True, order=True)
 class TieredBlock:
@@ -378,7 +383,7 @@ class TieredSpace(Space):
         """The states before each column, by number, and those behind the last one."""
         begin = _State("Convolution", False)
         for number in range(self.columns[0].layer):
-            begin = _State(self._made(number), False)
+            begin = _State(self.layers[number].maker, False)
         found: list[tuple[_State, ...]] = [(begin,)]
         for column in self.columns:
             behind = {
@@ -407,20 +412,16 @@ class TieredSpace(Space):
         after = state.after
         if not ended:
             pieces.append(self._block(column.layer, values, after))
-            after = self._made(column.layer)
+            after = self.layers[column.layer].maker
         number = column.layer + 1
         while number < len(self.layers) and not self._features[number]:
             pieces.append(self._block(number, (), after))
-            after = self._made(number)
+            after = self.layers[number].maker
             number += 1
         if number == len(self.layers):
             return _State(after, False), (*pieces, TieredHead(after))
         goes_on = self.layers[number].position > 0
         return _State(after, ended and goes_on), tuple(pieces)
-
-    def _made(self, number: int) -> str:
-        """What makes the map behind a layer that is there."""
-        return "Eltwise" if self.layers[number].adds else "Convolution"
 
     def _pick(self, number: int, values: Sequence[int]) -> Pick | None:
         """What a layer is by the values of its columns."""
@@ -452,7 +453,7 @@ class TieredSpace(Space):
         after = "Convolution"
         for number in range(self.columns[0].layer):
             pieces.append(self._block(number, (), after))
-            after = self._made(number)
+            after = self.layers[number].maker
         return tuple(pieces)
 
     def pieces(self, column: Any, state: int, value: int) -> tuple[Any, ...]:
@@ -473,7 +474,7 @@ class TieredSpace(Space):
         for number, pick in enumerate(picks):
             if pick is not None:
                 yield self.block(number, pick, after)
-                after = self._made(number)
+                after = self.layers[number].maker
         yield TieredHead(after)
 
     def index_of(self, piece: Any, column: int, vector: Vectors) -> int:
