@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from search.strategies.ending import Ending
     from search.strategies.partial_order import PartialOrderPruning
     from search.strategies.ponas import Ponas
+    from search.strategies.tiered import TieredPruning
     from search.study.known import KnownResult, read_known
     from search.study.loop import read_question, run_search, run_worker
     from search.study.ponas import run_ponas, search_ponas
@@ -46,6 +47,7 @@ else:
             "PonasLayer": "search.spaces",
             "PonasSpace": "search.spaces",
             "Schedule": "search.training.schedule",
+            "TieredPruning": "search.strategies.tiered",
             "TieredSpace": "search.spaces",
             "TieredStage": "search.spaces",
             "Training": "search.training.trainer",
@@ -86,6 +88,7 @@ __all__ = [
     "PonasLayer",
     "PonasSpace",
     "Schedule",
+    "TieredPruning",
     "TieredSpace",
     "TieredStage",
     "Training",

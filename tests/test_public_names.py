@@ -29,11 +29,10 @@ NAMES = {
     """,
     "search": """
         AccuracyTable BackboneSpace Dataset DecoderSpace Ending KnownResult LatencyTable OneShot
-        Overview PartialOrderPruning Ponas PonasLayer PonasSpace Schedule TieredSpace TieredStage Training
-        boundary_table choose
-        chosen_boundary cityscapes counts_line digits glyphs image_folder load_data next_networks
-        parse_space publish read_known read_question run_ponas run_search run_worker search_ponas
-        write_report
+        Overview PartialOrderPruning Ponas PonasLayer PonasSpace Schedule TieredPruning TieredSpace
+        TieredStage Training boundary_table choose chosen_boundary cityscapes counts_line digits glyphs
+        image_folder load_data next_networks parse_space publish read_known read_question run_ponas
+        run_search run_worker search_ponas write_report
     """,
     "caffe_zoo": """
         Card Preprocessing WeightsFile card classify create_model list_models load_network segment

@@ -112,6 +112,11 @@ class TieredLayer(NamedTuple):
         """Whether its blocks add what they take, as inverted and fused ones do at stride 1 and equal channels."""
         return bool(self.widths) and self.stride == 1 and self.in_channels == self.width
 
+    @property
+    def maker(self) -> str:
+        """What makes the map behind it where it is there, as TieredBlock.after says it."""
+        return "Eltwise" if self.adds else "Convolution"
+
 
 @dataclass(frozen=True, order=True)
 class TieredBlock:
@@ -503,7 +508,7 @@ class TieredSpace(Space):
         """The states before each column, by number, and those behind the last one."""
         begin = _State("Convolution", False)
         for number in range(self.columns[0].layer):
-            begin = _State(self._made(number), False)
+            begin = _State(self.layers[number].maker, False)
         found: list[tuple[_State, ...]] = [(begin,)]
         for column in self.columns:
             behind = {
@@ -532,20 +537,16 @@ class TieredSpace(Space):
         after = state.after
         if not ended:
             pieces.append(self._block(column.layer, values, after))
-            after = self._made(column.layer)
+            after = self.layers[column.layer].maker
         number = column.layer + 1
         while number < len(self.layers) and not self._features[number]:
             pieces.append(self._block(number, (), after))
-            after = self._made(number)
+            after = self.layers[number].maker
             number += 1
         if number == len(self.layers):
             return _State(after, False), (*pieces, TieredHead(after))
         goes_on = self.layers[number].stage == self.layers[column.layer].stage
         return _State(after, ended and goes_on), tuple(pieces)
-
-    def _made(self, number: int) -> str:
-        """What makes the map behind a layer that is there."""
-        return "Eltwise" if self.layers[number].adds else "Convolution"
 
     def pick_at(self, number: int, values: Sequence[int]) -> Pick | None:
         """What a layer, counted from 0, is by the values of its coordinates; None where it is left out."""
@@ -577,7 +578,7 @@ class TieredSpace(Space):
         after = "Convolution"
         for number in range(self.columns[0].layer):
             pieces.append(self._block(number, (), after))
-            after = self._made(number)
+            after = self.layers[number].maker
         return tuple(pieces)
 
     def pieces(self, column: Any, state: int, value: int) -> tuple[Any, ...]:
@@ -598,7 +599,7 @@ class TieredSpace(Space):
         for number, pick in enumerate(picks):
             if pick is not None:
                 yield self.block(number, pick, after)
-                after = self._made(number)
+                after = self.layers[number].maker
         yield TieredHead(after)
 
     def through(self, column: int, state: int, value: int) -> Vectors:
@@ -634,7 +635,7 @@ class TieredSpace(Space):
     def _before(self, number: int, picks: Picks) -> str:
         """What makes the map before a layer, counted from 0."""
         there = [place for place in range(number) if picks[place] is not None]
-        return self._made(there[-1]) if there else "Convolution"
+        return self.layers[there[-1]].maker if there else "Convolution"
 
     def index_of(self, piece: Any, column: int, vector: Vectors) -> int:
         """As in `Space`. The parts: stem, blocks, head."""

@@ -10,6 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from converters.pytorch.state_dict import read_saved, write_saved
 from prototxt_gen.errors import FormatError
 from prototxt_gen.files import read_bytes, write_bytes
@@ -62,6 +65,18 @@ def read_kept(path: str | os.PathLike[str], kind: str) -> dict[str, Any]:
     if told != kind or not isinstance(found.get("settings"), dict):
         raise FormatError(f"{source}: found format {told!r}, expected {kind!r} with its settings")
     return dict(found)
+
+
+def take_up(module: nn.Module, found: Mapping[str, Any], path: Path, what: str) -> None:
+    """Gives a module's parameters the numbers of the `weights` in a file; FormatError where they are of another."""
+    weights, own = found.get("weights"), dict(module.named_parameters())
+    if not isinstance(weights, dict) or {name: tensor.shape for name, tensor in weights.items()} != {
+        name: own[name].shape for name in own
+    }:
+        raise FormatError(f"{path}: its weights are not those of {what}")
+    with torch.no_grad():
+        for name, tensor in weights.items():
+            own[name].copy_(tensor)
 
 
 def differences(begun: Mapping[str, Any], asked: Mapping[str, Any]) -> list[str]:

@@ -15,7 +15,7 @@ import math
 import os
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,11 +29,11 @@ from converters.weights import Weights
 from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError
 from search.spaces.ponas import PonasSpace
 from search.spaces.reading import parse_space
-from search.training.checkpoints import Kept, read_kept
+from search.training.checkpoints import Kept, read_kept, take_up
 from search.training.dataset import Dataset, Examples
 from search.training.paths import Images, accuracies, inherited, read_images
-from search.training.pipeline import Order, read_ahead
-from search.training.processes import ALONE, Group
+from search.training.pipeline import read_ahead
+from search.training.processes import ALONE, Group, shared_orders
 from search.training.schedule import Schedule, rate
 from search.training.supernet import Supernet
 from search.training.trainer import mean_of
@@ -189,7 +189,7 @@ def load_trained(path: str | os.PathLike[str]) -> tuple[Supernet, dict[str, Any]
     if not isinstance(space, PonasSpace):
         raise FormatError(f"{os.fspath(path)}: found a supernet of {space}, expected a space of PONAS")
     supernet = Supernet(space).eval()
-    _load(supernet, found, Path(path))
+    take_up(supernet, found, Path(path), f"a supernet of {space}")
     return supernet, found["settings"]
 
 
@@ -228,17 +228,6 @@ def _check(space: PonasSpace, data: Dataset, settings: OneShot, group: Group) ->
 
 def _layout(schedule: Schedule) -> torch.memory_format:
     return torch.channels_last if schedule.channels_last else torch.contiguous_format
-
-
-def _load(supernet: Supernet, found: dict[str, Any], path: Path) -> None:
-    weights, own = found.get("weights"), dict(supernet.named_parameters())
-    if not isinstance(weights, dict) or {name: tensor.shape for name, tensor in weights.items()} != {
-        name: own[name].shape for name in own
-    }:
-        raise FormatError(f"{path}: its weights are not those of a supernet of {supernet.space}")
-    with torch.no_grad():
-        for name, tensor in weights.items():
-            own[name].copy_(tensor)
 
 
 @dataclass
@@ -327,7 +316,13 @@ class _Training:
             run.scaler.load_state_dict(self.place.scaler or {})
         augmentation = self.schedule.augmentation._replace(mirror=self.schedule.mirror and self.mirrored)
         pinned = torch.device(self.device).type == "cuda"
-        orders = self._orders(stage, range(self.place.step, steps))
+        orders = shared_orders(
+            f"{self.schedule.seed} {stage}",
+            len(self.split.train),
+            self.schedule.batch_size,
+            range(self.place.step, steps),
+            self.group,
+        )
         with closing(read_ahead(self.split.train, orders, augmentation, self.readers, pinned)) as batches:
             for step, batch in enumerate(batches, self.place.step):
                 path = [*prefix, *self._drawn(stage, step)[len(prefix) :]]
@@ -374,21 +369,6 @@ class _Training:
         )
         return statistics, table
 
-    def _orders(self, stage: int, steps: range) -> Iterator[Order]:
-        """The share of a stage's batches that this process has. They follow from the seed and the step alone."""
-        count = len(self.split.train)
-        size = min(self.schedule.batch_size, count)
-        per_epoch = max(1, count // self.schedule.batch_size)
-        name = f"{self.schedule.seed} {stage}"
-        epoch, order = -1, list[int]()
-        for step in steps:
-            if step // per_epoch != epoch:
-                epoch = step // per_epoch
-                order = random.Random(f"{name} epoch {epoch}").sample(range(count), count)
-            start = step % per_epoch * size
-            chunk = order[start : start + size][self.group.rank :: self.group.size]
-            yield chunk, random.Random(f"{name} step {step} process {self.group.rank}")
-
     def _drawn(self, stage: int, step: int) -> list[int]:
         """The path of a step; it follows from the seed and the step alone."""
         name = f"{self.schedule.seed} {stage} path"
@@ -424,7 +404,7 @@ class _Training:
 
     def _take_up(self, state: dict[str, Any], path: Path) -> None:
         try:
-            _load(self.supernet, state, path)
+            take_up(self.supernet, state, path, f"a supernet of {self.space}")
             self.place = _Place(**{name: state[name] for name in vars(_Place())})
         except (KeyError, TypeError, AttributeError) as fault:
             raise FormatError(f"{path}: {type(fault).__name__}: {fault}: not what a training wrote") from fault

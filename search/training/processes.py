@@ -8,6 +8,7 @@ them; here only those that the step used are exchanged.
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from prototxt_gen.errors import CaffeError
+from search.training.pipeline import Order
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,23 @@ class Group:
 
 
 ALONE = Group()
+
+
+def shared_orders(name: str, count: int, batch_size: int, steps: range, group: Group) -> Iterator[Order]:
+    """The share that a process has of the batches of these steps, of `count` images, drawn epoch by epoch.
+
+    They follow from the name and the step alone, so that a training goes on anywhere.
+    """
+    size = min(batch_size, count)
+    per_epoch = max(1, count // batch_size)
+    epoch, order = -1, list[int]()
+    for step in steps:
+        if step // per_epoch != epoch:
+            epoch = step // per_epoch
+            order = random.Random(f"{name} epoch {epoch}").sample(range(count), count)
+        start = step % per_epoch * size
+        chunk = order[start : start + size][group.rank :: group.size]
+        yield chunk, random.Random(f"{name} step {step} process {group.rank}")
 
 
 @contextmanager

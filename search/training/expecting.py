@@ -1,0 +1,89 @@
+"""The latency that is expected of a network when its paths are drawn, with gradients for their probabilities."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from search.latency.curves import Curve
+from search.training.shares import Places, Shares
+
+
+class LayerTimes(Protocol):
+    """Nanoseconds of a layer's blocks; see LayerLatencies."""
+
+    @property
+    def maker(self) -> str: ...
+
+    @property
+    def blocks(self) -> Mapping[str, Sequence[Any]]: ...
+
+
+class Times(Protocol):
+    """Nanoseconds of all that networks of a space are made of; see Latencies."""
+
+    @property
+    def base(self) -> int: ...
+
+    @property
+    def layers(self) -> Sequence[LayerTimes]: ...
+
+    @property
+    def heads(self) -> Mapping[str, int]: ...
+
+    @property
+    def curve(self) -> Curve | None: ...
+
+
+def expected_latency(times: Times, places: Places, shares: Shares) -> Tensor:
+    """The latency in ms (), in double precision, of the mean network: each layer, candidate and width by its share.
+
+    What made the input of a block decides what it takes, too; that, and with it the whole sum, is an expectation over
+    layers drawn independently of each other. The table's curve, if it has one, is that of the expected sum. Shares of
+    one network give what the table predicts of it.
+    """
+    after: dict[str, Any] = {"Convolution": 1.0}
+    total: Any = float(times.base)
+    for layer, left in enumerate(places.widths):
+        if not left:
+            continue
+        there = 1 - shares.bypass[layer] if places.bypass[layer] else 1.0
+        found = times.layers[layer]
+        for maker, probability in after.items():
+            block: Any = 0.0
+            for candidate, (small, large) in left.items():
+                taken = found.blocks[maker][candidate]
+                share = shares.large[layer, candidate]
+                ms = (
+                    float(taken[large])
+                    if small == large
+                    else (1 - share) * float(taken[small]) + share * float(taken[large])
+                )
+                block = block + shares.candidates[layer, candidate] * ms
+            total = total + there * probability * block
+        if places.bypass[layer]:
+            after = {maker: probability * shares.bypass[layer] for maker, probability in after.items()}
+            after[found.maker] = after.get(found.maker, 0.0) + there
+        else:
+            after = {found.maker: 1.0}
+    for maker, probability in after.items():
+        total = total + probability * float(times.heads[maker])
+    return _along(times.curve, torch.as_tensor(total, dtype=torch.float64) / 1e6)
+
+
+def _along(curve: Curve | None, total: Tensor) -> Tensor:
+    """The time of a sum by a curve, as Curve.times_of has it."""
+    if curve is None:
+        return total
+    sums, value = np.asarray(curve.sums), float(total.detach())
+    if value < sums[0]:
+        return total * (curve.times[0] / curve.sums[0])
+    if value > sums[-1]:
+        return total * (curve.times[-1] / curve.sums[-1])
+    place = int(np.clip(np.searchsorted(sums, value, side="right") - 1, 0, len(sums) - 2))
+    slope = (curve.times[place + 1] - curve.times[place]) / (curve.sums[place + 1] - curve.sums[place])
+    return curve.times[place] + (total - curve.sums[place]) * slope
