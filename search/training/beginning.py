@@ -65,9 +65,8 @@ class BegunTrainer:
     def weights_of(self, net: NetParameter) -> Weights:
         """The weights that a network begins with. ArchitectureError for one that has none."""
         if net.name not in self.files:
-            raise ArchitectureError(
-                f"network {net.name}: has no weights to begin with, as {', '.join(self.files)} have"
-            )
+            others = ", ".join(self.files)
+            raise ArchitectureError(f"network {net.name}: has no weights to begin with, as {others} have")
         return load_weights(self.files[net.name])
 
     def untrained(self, net: NetParameter) -> Training:
