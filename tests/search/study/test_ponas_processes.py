@@ -19,6 +19,7 @@ import pytest
 from prototxt_gen.errors import CaffeError, FileError
 from search.strategies.accuracy_table import AccuracyTable
 from search.study import ponas, working
+from search.study.database import Database, address_of
 from search.study.ponas import search_ponas
 from search.study.storage import join_study
 from search.study.trainings import TRAINED, TRAINING
@@ -74,6 +75,8 @@ def evaluated(folder: Path) -> list[list[Any]]:
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("finished") / "run"
+    # What a database needs is imported once, not in every process.
+    Database(address_of(folder.parent / "other.db")).close()
     assert by_two(folder) == [0, 0]
     return folder
 
