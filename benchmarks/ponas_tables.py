@@ -7,7 +7,7 @@ is by how much another network within the limit is more accurate, in points. The
 power that is found; the most accurate of as many networks drawn at random; tables fitted to all networks of the file;
 and the sum that is best by its regret itself, as far as climbing finds it, for what sums over rows can tell at all.
 
-Run: python benchmarks/ponas_tables.py nas_bench_macro.csv.gz [--repeats 50] [--shuffle]
+Run: python benchmarks/ponas_tables.py nas_bench_macro.csv.gz [--repeats 50] [--shuffle] [--means]
 The file is as in strategies.py. Where it lacks combinations of choices, no stage can be run on it: then tables are
 fitted to networks drawn at random, and choose among those of the file. NAS-Bench-Macro's is at
 https://github.com/xiusu/NAS-Bench-Macro (Apache-2.0), as a JSON file to be written as CSV.
@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -50,8 +50,9 @@ STEPS = 20_000
 class Truth:
     """All networks of a table: what is seen of them, and the regret of chosen ones."""
 
-    def __init__(self, table: NetworkTable) -> None:
-        self.table = table
+    def __init__(self, table: NetworkTable, means: bool) -> None:
+        """With `means`, an evaluation shows the mean of a network's runs, in place of one of them."""
+        self.table, self.means = table, means
         # Choices that no network has leave no gap.
         self.vectors = np.column_stack([np.unique(column, return_inverse=True)[1] for column in table.vectors.T])
         self.vectors = self.vectors[:, self.vectors.max(axis=0) > 0].astype(np.int64)
@@ -63,6 +64,8 @@ class Truth:
         self.within = [np.flatnonzero(self.costs <= limit) for limit in limits]
 
     def seen(self, place: int, rng: random.Random) -> float:
+        if self.means:
+            return float(self.truth[place])
         runs = self.table.runs[place]
         return float(rng.choice(runs[np.isfinite(runs)].tolist()))
 
@@ -155,12 +158,33 @@ def climbed(truth: Truth, seed: int) -> tuple[int, list[float]]:
     return len(order), truth.judged(-sums)
 
 
-def line(name: str, number: object, columns: NDArray[np.float64]) -> str:
+def lines(truth: Truth, repeats: int, shuffle: bool) -> Iterator[tuple[str, list[tuple[int, list[float]]]]]:
+    """The name of each line, and its number of networks and figures in every repeat."""
+    every, seeds = len(truth.vectors), range(repeats)
+    if truth.whole:
+        for keep, estimate, suffixes in VARIANTS:
+            found = [filled(truth, keep, estimate, suffixes, seed, shuffle) for seed in seeds]
+            yield f"{keep}, {estimate}, {suffixes}", found
+        for number in (60, 120):
+            yield f"best of {number} drawn at random", [drawn(truth, number, seed) for seed in seeds]
+    else:
+        for number in (100, 200):
+            for estimate in FITS:
+                yield f"{estimate}, drawn at random", [fitted(truth, estimate, number, seed) for seed in seeds]
+    for estimate in FITS:
+        yield f"{estimate}, all networks", [fitted(truth, estimate, every, 0)]
+    if truth.whole:
+        yield "the best sum found by climbing", [climbed(truth, seed) for seed in range(3)]
+
+
+def line(name: str, found: list[tuple[int, list[float]]]) -> str:
     """Medians over the repeats, with quartiles."""
-    (low, middle, high) = np.quantile(columns, (0.25, 0.5, 0.75), axis=0)
-    tau = "" if np.isnan(middle[0]) else f"{middle[0]:.3f} ({low[0]:.3f} to {high[0]:.3f})"
-    regrets = " | ".join(f"{middle[place]:.2f} ({low[place]:.2f} to {high[place]:.2f})" for place in (1, 2))
-    return f"| {name} | {number} | {tau} | {regrets} |"
+    low, middle, high = np.quantile([judged for _, judged in found], (0.25, 0.5, 0.75), axis=0)
+    figures = [
+        "" if np.isnan(middle[at]) else f"{middle[at]:.{digits}f} ({low[at]:.{digits}f} to {high[at]:.{digits}f})"
+        for at, digits in enumerate((3, 2, 2))
+    ]
+    return f"| {name} | {max(number for number, _ in found):,} | {' | '.join(figures)} |"
 
 
 def main() -> int:
@@ -168,37 +192,20 @@ def main() -> int:
     parser.add_argument("tables", type=Path, nargs="+", metavar="TABLE.csv")
     parser.add_argument("--cost", metavar="COLUMN", help="the cost, where a file has several")
     parser.add_argument("--repeats", type=int, default=50, metavar="N", help="default: 50")
+    parser.add_argument("--means", action="store_true", help="evaluations show the mean of a network's runs")
     parser.add_argument("--shuffle", action="store_true", help="rows in another order in every repeat")
     args = parser.parse_args()
     try:
-        truths = [Truth(read_table(path, cost=args.cost)) for path in args.tables]
+        truths = [Truth(read_table(path, cost=args.cost), args.means) for path in args.tables]
     except CaffeError as fault:
         print(fault, file=sys.stderr)
         return 2
     for truth in truths:
-        every = len(truth.vectors)
-        print(f"\n**{truth.table.name}**, {every:,} networks; {'; '.join(truth.table.notes)}\n")
+        print(f"\n**{truth.table.name}**, {len(truth.vectors):,} networks; {'; '.join(truth.table.notes)}\n")
         print("| kept, estimate, suffixes | networks | tau | median regret | worst regret |")
         print("|---|---:|---|---|---|")
-        rows: dict[str, list[tuple[int, list[float]]]] = {}
-        repeats = range(args.repeats)
-        if truth.whole:
-            for keep, estimate, suffixes in VARIANTS:
-                name = f"{keep}, {estimate}, {suffixes}"
-                rows[name] = [filled(truth, keep, estimate, suffixes, seed, args.shuffle) for seed in repeats]
-            for number in (60, 120):
-                rows[f"best of {number}"] = [drawn(truth, number, seed) for seed in repeats]
-        else:
-            for number in (100, 200):
-                for estimate in FITS:
-                    name = f"{estimate}, networks drawn at random, {number}"
-                    rows[name] = [fitted(truth, estimate, number, seed) for seed in repeats]
-        for estimate in FITS:
-            rows[f"{estimate}, all networks"] = [fitted(truth, estimate, every, 0)]
-        if truth.whole:
-            rows["the best sum found by climbing"] = [climbed(truth, seed) for seed in range(3)]
-        for name, found in rows.items():
-            print(line(name, max(number for number, _ in found), np.array([judged for _, judged in found])))
+        for name, found in lines(truth, args.repeats, args.shuffle):
+            print(line(name, found), flush=True)
     return 0
 
 
