@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import signal
 import sys
@@ -21,27 +20,26 @@ from search.strategies.accuracy_table import AccuracyTable
 from search.study import ponas
 from search.study.known import read_known
 from search.study.loop import run_search, run_worker
-from search.study.ponas import run_ponas, search_ponas
+from search.study.ponas import run_ponas
 from search.study.storage import join_study
 from search.training import inheriting
 from search.training.dataset import Dataset
 from search.training.one_shot import EVALUATIONS, SUPERNET
-from search.training.schedule import Schedule
 from tests.search.study import quick
+from tests.search.study.small_ponas_search import (
+    NETWORKS,
+    SCHEDULE,
+    TABLE,
+    at_the_table,
+    entries,
+    in_network,
+    in_stage,
+    search_in,
+    told,
+)
 from tests.search.training.small_ponas import DATA, SETTINGS, SPACE, bars
 
-SCHEDULE = Schedule(epochs=1, batch_size=16, base_lr=0.01)
-TABLE = quick.table(SPACE)
-NETWORKS = 2
-
 forked = pytest.mark.skipif(sys.platform != "linux", reason="the processes are forked")
-
-
-def search_in(folder: Path, **changes: Any) -> Any:
-    # Sums in another number of threads round otherwise.
-    torch.set_num_threads(1)
-    arguments = {"one_shot": SETTINGS, "schedule": SCHEDULE, "table": TABLE, "trials": NETWORKS} | changes
-    return search_ponas(SPACE, DATA, folder, **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -59,17 +57,6 @@ def with_table(finished, tmp_path) -> Path:
     for name in ("accuracy.json", "ponas.json", SUPERNET, EVALUATIONS):
         (folder / name).write_bytes((finished[0] / name).read_bytes())
     return folder
-
-
-def told(folder: Path) -> dict[str, float]:
-    study = join_study(folder / "study.db")
-    rows = study.read().rows
-    study.close()
-    return {row.architecture: row.accuracy for row in rows}
-
-
-def entries(folder: Path) -> AccuracyTable:
-    return replace(AccuracyTable.load(folder / "accuracy.json"), provenance={})
 
 
 def test_the_table_and_where_it_is_from(finished):
@@ -148,10 +135,6 @@ def test_limits_that_no_network_meets_are_told_before_anything_is_trained(tmp_pa
     assert not (tmp_path / SUPERNET).exists() and not (tmp_path / "ponas.json").exists()
 
 
-def kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
-
-
 def dies(folder: Path, arm: Callable[[], None]) -> int:
     """Runs the search in a process of its own, which something kills; its exit status."""
 
@@ -164,43 +147,6 @@ def dies(folder: Path, arm: Callable[[], None]) -> int:
     process.join()
     assert process.exitcode is not None
     return process.exitcode
-
-
-def in_stage(stage: str, share: float) -> Callable[[], None]:
-    """Kills as the supernet's training reports that share of a stage, a file being written every step."""
-
-    def arm() -> None:
-        reported, trained = ponas._Run.report, ponas.train_one_shot
-
-        def report(run: Any, now: str, done: float) -> None:
-            reported(run, now, done)
-            if now == stage and done >= share:
-                kill()
-
-        ponas._Run.report = report  # type: ignore[method-assign]
-        ponas.train_one_shot = lambda *words, **how: trained(*words, **(how | {"every": 0}))
-
-    return arm
-
-
-def at_the_table() -> None:
-    ponas.AccuracyTable.save = lambda table, path: kill()  # type: ignore[method-assign]
-
-
-def in_network(number: int) -> Callable[[], None]:
-    """Kills in the midst of that network's training, counted from 1."""
-
-    def arm() -> None:
-        called, count = inheriting.InheritingTrainer.__call__, 0
-
-        def call(self: Any, net: Any, seed: int, report: Any) -> Any:
-            nonlocal count
-            count += 1
-            return called(self, net, seed, report if count < number else lambda *now: kill())
-
-        inheriting.InheritingTrainer.__call__ = call  # type: ignore[method-assign]
-
-    return arm
 
 
 @forked
