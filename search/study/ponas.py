@@ -28,7 +28,7 @@ from search.costs import Limits
 from search.latency import LatencyTable
 from search.progress import progress_bar
 from search.spaces import PonasSpace
-from search.strategies.accuracy_table import AccuracyTable, Scale, named_rows
+from search.strategies.accuracy_table import AccuracyTable, named_rows
 from search.strategies.ponas import Estimate, Keep, Ponas
 from search.strategies.read_off import ReadOff
 from search.strategies.space_candidates import SpaceCandidates
@@ -226,7 +226,7 @@ def _table_of_study(storage: str, study: str) -> AccuracyTable:
 def _table(
     space: PonasSpace, rows: Ponas, begun: dict[str, Any], seconds: float, device: str, group: Group
 ) -> AccuracyTable:
-    entries, best = rows.entries()
+    entries, best, power = rows.entries()
     names = [f"layer {layer + 1}" for layer in space.rows]
     codes = [[str(unit) for unit in space.layers[layer].candidates] for layer in space.rows]
     provenance = {
@@ -243,9 +243,7 @@ def _table(
             "python": platform.python_version(),
         },
     }
-    # Where logarithms of errors were fitted, these are what add up.
-    scale: Scale = "log error" if rows.estimate == "fit" else "accuracy"
-    return AccuracyTable(str(space), named_rows(names, codes, entries), best, scale, provenance)
+    return AccuracyTable(str(space), named_rows(names, codes, entries), best, power, provenance)
 
 
 class _Run:
