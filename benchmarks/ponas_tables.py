@@ -80,7 +80,7 @@ def filled(truth: Truth, keep: str, estimate: str, suffixes: int, seed: int) -> 
     codes = [[str(number) for number in range(row)] for row in truth.rows]
     scale = "log error" if estimate == "fit" else "accuracy"
     table = AccuracyTable(truth.table.name, named_rows(names, codes, entries), best, scale)  # type: ignore[arg-type]
-    return len(stage.told), truth.judged(table.loss(truth.vectors))
+    return len({choices for _, choices in stage.told}), truth.judged(table.loss(truth.vectors))
 
 
 def drawn(truth: Truth, number: int, seed: int) -> tuple[int, list[float]]:

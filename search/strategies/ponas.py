@@ -22,6 +22,9 @@ from search.strategies.accuracy_table import LEAST_ERROR, log_errors
 #: (n, rows): the number of the candidate of each row.
 Choices: TypeAlias = NDArray[np.int64]
 
+#: A network as it was seen: the row in progress then, and the number of the candidate of each row.
+Seen: TypeAlias = tuple[int, tuple[int, ...]]
+
 #: Which candidate of a row stays for the rows behind: the most accurate one, the one in the middle, or any.
 Keep: TypeAlias = Literal["best", "median", "random"]
 #: An entry is the mean of what was seen with it in its row; or it explains, with the others, all logarithms of errors.
@@ -65,7 +68,7 @@ class Ponas:
         self._behind = np.array([_spread(row, suffixes, rng) for row in self.rows], dtype=np.int64).T
         self._drawn = random.Random(f"{seed} kept")
         self._kept: list[int] = []
-        self._told: dict[tuple[int, ...], float] = {}
+        self._told: dict[Seen, float] = {}
         self._means: list[NDArray[np.float64]] = []
 
     @property
@@ -84,8 +87,12 @@ class Ponas:
         return self.row == len(self.rows)
 
     def ask(self) -> Choices:
-        """What is still to be evaluated for the row in progress, each network once; (0, rows) at the end."""
-        wanted = [] if self.done else [one for one in self._wanted() if one not in self._told]
+        """What is still to be evaluated for the row in progress, each network once; (0, rows) at the end.
+
+        Networks of rows before are among it: these were trained since, and only what was seen of the same training can
+        be compared.
+        """
+        wanted = [] if self.done else [one for one in self._wanted() if (self.row, one) not in self._told]
         return np.array(list(dict.fromkeys(wanted)), dtype=np.int64).reshape(-1, len(self.rows))
 
     def tell(self, choices: Choices, accuracies: Sequence[float]) -> None:
@@ -100,34 +107,38 @@ class Ponas:
                     f"progressive stage: row {self.row}: found {choice} with accuracy {accuracy}, expected one of "
                     "those asked for, with an accuracy in 0 to 1"
                 )
-            self._told[tuple(choice)] = float(accuracy)
+            self._told[self.row, tuple(choice)] = float(accuracy)
         while not self.done and not len(self.ask()):
             self._close()
 
     @property
-    def told(self) -> dict[tuple[int, ...], float]:
+    def told(self) -> dict[Seen, float]:
         """All that was told, in that order."""
         return dict(self._told)
 
     def entries(self) -> tuple[list[list[float]], float]:
         """The rows' accuracies in 0..1, and what is expected of the best candidates together; the rows must be whole.
 
-        In "fit" an entry is what is expected of a network with this candidate and otherwise average rows.
+        In "fit" an entry is what is expected of a network with this candidate and otherwise average rows, as trained as
+        for the last row.
         """
         if not self.done:
             raise ArchitectureError(f"progressive stage: row {self.row} of {len(self.rows)} is not whole")
         if self.estimate == "mean":
             return [means.tolist() for means in self._means], float(self._means[-1].max())
-        starts = np.cumsum([0, *self.rows])
+        # Behind the candidates of all rows there is one effect for each row in which networks were seen: they are
+        # trained on from row to row, and those with the kept blocks are seen last.
+        starts = np.cumsum([0, *self.rows, len(self.rows)])
         seen = np.zeros((len(self._told), starts[-1]))
-        for number, choice in enumerate(self._told):
-            seen[number, starts[:-1] + np.array(choice)] = 1
+        for number, (row, choice) in enumerate(self._told):
+            seen[number, starts[:-1] + np.array([*choice, row])] = 1
         errors = log_errors(np.array(list(self._told.values())))
         level = float(errors.mean())
         # Every two candidates of a row stand before the same networks, so their difference follows from what was told.
         # By how much the rows' means differ does not, nor does it matter: of all solutions this is the smallest.
         effects = np.linalg.lstsq(seen, errors - level, rcond=None)[0]
-        cut = [effects[start:end] for start, end in pairwise(starts)]
+        level += float(effects[-1])
+        cut = [effects[start:end] for start, end in pairwise(starts[:-1])]
         centre = level + sum(float(one.mean()) for one in cut)
         entries = [_accuracies(centre + one - one.mean()) for one in cut]
         best = _accuracies(np.array([level + sum(float(one.min()) for one in cut)]))
@@ -142,7 +153,9 @@ class Ponas:
         return found
 
     def _close(self) -> None:
-        seen = np.array([self._told[one] for one in self._wanted()]).reshape(self.rows[self.row], self.suffixes)
+        seen = np.array([self._told[self.row, one] for one in self._wanted()]).reshape(
+            self.rows[self.row], self.suffixes
+        )
         means = seen.mean(axis=1)
         self._means.append(means)
         order = np.argsort(-means, kind="stable")
