@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prototxt_gen.errors import ArchitectureError
-from search.strategies.accuracy_table import LEAST_ERROR, log_errors
+from search.strategies.additive_fit import POWERS, Entries, fit_rows
 
 #: (n, rows): the number of the candidate of each row.
 Choices: TypeAlias = NDArray[np.int64]
@@ -27,7 +26,7 @@ Seen: TypeAlias = tuple[int, tuple[int, ...]]
 
 #: Which candidate of a row stays for the rows behind: the most accurate one, the one in the middle, or any.
 Keep: TypeAlias = Literal["best", "median", "random"]
-#: An entry is the mean of what was seen with it in its row; or it explains, with the others, all logarithms of errors.
+#: An entry is the mean of what was seen with it in its row; or it explains, with the others, all that was seen.
 Estimate: TypeAlias = Literal["mean", "fit"]
 
 
@@ -45,7 +44,7 @@ class Ponas:
         self,
         rows: Sequence[int],
         *,
-        suffixes: int = 4,
+        suffixes: int,
         seed: int = 0,
         keep: Keep = "median",
         estimate: Estimate = "fit",
@@ -116,33 +115,24 @@ class Ponas:
         """All that was told, in that order."""
         return dict(self._told)
 
-    def entries(self) -> tuple[list[list[float]], float]:
-        """The rows' accuracies in 0..1, and what is expected of the best candidates together; the rows must be whole.
+    def entries(self) -> Entries:
+        """What the table is made of; the rows must be whole, else ArchitectureError.
 
-        In "fit" an entry is what is expected of a network with this candidate and otherwise average rows, as trained as
-        for the last row.
+        In "mean" an entry is the mean of what was seen with it in its row, in "fit" it is as in `fit_rows`.
         """
         if not self.done:
             raise ArchitectureError(f"progressive stage: row {self.row} of {len(self.rows)} is not whole")
         if self.estimate == "mean":
-            return [means.tolist() for means in self._means], float(self._means[-1].max())
-        # Behind the candidates of all rows there is one effect for each row in which networks were seen: they are
-        # trained on from row to row, and those with the kept blocks are seen last.
-        starts = np.cumsum([0, *self.rows, len(self.rows)])
-        seen = np.zeros((len(self._told), starts[-1]))
-        for number, (row, choice) in enumerate(self._told):
-            seen[number, starts[:-1] + np.array([*choice, row])] = 1
-        errors = log_errors(np.array(list(self._told.values())))
-        level = float(errors.mean())
-        # Every two candidates of a row stand before the same networks, so their difference follows from what was told.
-        # By how much the rows' means differ does not, nor does it matter: of all solutions this is the smallest.
-        effects = np.linalg.lstsq(seen, errors - level, rcond=None)[0]
-        level += float(effects[-1])
-        cut = [effects[start:end] for start, end in pairwise(starts[:-1])]
-        centre = level + sum(float(one.mean()) for one in cut)
-        entries = [_accuracies(centre + one - one.mean()) for one in cut]
-        best = _accuracies(np.array([level + sum(float(one.min()) for one in cut)]))
-        return [one.tolist() for one in entries], float(best[0])
+            return Entries([means.tolist() for means in self._means], float(self._means[-1].max()), 1.0)
+        return self.fitted()
+
+    def fitted(self, powers: Sequence[float] = POWERS) -> Entries:
+        """The entries that `fit_rows` finds with one of these powers for all that was told.
+
+        Every two candidates of a row stand before the same networks, so their difference follows from what was told.
+        """
+        stages, choices = (np.array(one, dtype=np.int64) for one in zip(*self._told, strict=True))
+        return fit_rows(self.rows, choices, np.array(list(self._told.values())), powers, stages)
 
     def _wanted(self) -> list[tuple[int, ...]]:
         return [(*self._kept, candidate, *behind) for candidate in range(self.rows[self.row]) for behind in self._after]
@@ -171,7 +161,3 @@ def _spread(candidates: int, number: int, rng: random.Random) -> list[int]:
     found = found[:number]
     rng.shuffle(found)
     return found
-
-
-def _accuracies(errors: NDArray[Any]) -> NDArray[np.float64]:
-    return 1 - np.clip(np.exp(errors), LEAST_ERROR, 1.0)
