@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from prototxt_gen.architectures import Decoder
+from prototxt_gen.architectures import BLOCK_KINDS, Decoder
 from prototxt_gen.architectures.backbones import check_length
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.arguments import Form
@@ -94,7 +94,7 @@ class Texts:
         self._last = [_Stage((_BEGIN, [-1]), "", b"", _BEGIN)] * len(self._slices)
         trunk = space.backbone if isinstance(space, DecoderSpace) else space
         # The top of an inverted block is named by what it ends in, which depends on the width before it.
-        self._tells = isinstance(trunk, BackboneSpace) and "inverted" in trunk.kinds
+        self._tells = isinstance(trunk, BackboneSpace) and any(BLOCK_KINDS[kind].add_at_most for kind in trunk.kinds)
         self._blocks: dict[Hashable, bytes] = {}
         self._codes: dict[Hashable, str] = {}
         self._start, self._end, self._prefix = b"", b"", ""
