@@ -53,7 +53,8 @@ def test_measuring_some_widths_tells_all(tmp_path, run):
 
 
 def test_some_widths_are_exported(tmp_path, run):
-    run("profile", "export", "--space", SPACE, "--knots", 3, "--tool", "caffe", "--files", "caffe", "--out", tmp_path)
+    options = ["--tool", "caffe", "--files", "caffe", "--out", tmp_path]
+    run("profile", "export", "--space", SPACE, "--knots", 3, *options)
     parts = [network.key for network in read_export(tmp_path).networks if network.kind == "part"]
     assert set(parts) == space_parts(KNOTS).keys()
 
