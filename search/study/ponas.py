@@ -28,15 +28,16 @@ from search.costs import Limits
 from search.latency import LatencyTable
 from search.progress import progress_bar
 from search.spaces import PonasSpace
-from search.strategies.accuracy_table import AccuracyTable, Scale, named_rows
+from search.strategies.accuracy_table import AccuracyTable, named_rows
 from search.strategies.ponas import Estimate, Keep, Ponas
 from search.strategies.read_off import ReadOff
 from search.strategies.space_candidates import SpaceCandidates
 from search.strategies.strategy import Strategy
+from search.study.database import address_of, shown
 from search.study.folder import ACCURACIES, PONAS, PONAS_LOG
 from search.study.lock import beginning, held
-from search.study.loop import check_limits, measured_table, run_search
-from search.study.storage import NAME
+from search.study.loop import check_limits, measured_table, read_question, run_search
+from search.study.storage import NAME, has_study
 from search.training.checkpoints import Kept, differences
 from search.training.dataset import Dataset
 from search.training.inheriting import inheriting
@@ -44,6 +45,7 @@ from search.training.one_shot import OneShot, train_one_shot
 from search.training.processes import Group, joined
 from search.training.schedule import Schedule
 from search.training.trainer import mean_of
+from search.training.training import check_device
 
 _RUN = "dongfeng ponas run 1"
 
@@ -77,7 +79,8 @@ def run_ponas(
     networks were evaluated, the seconds of all calls together, versions and device.
 
     FormatError lists what differs from what the run was begun with: space, images, settings, rule, number of processes.
-    FileError when the folder cannot be written, or the disk is full. TrainingError when a loss is no number.
+    FileError when the folder cannot be written, or the disk is full. UnsupportedError when PyTorch cannot train on the
+    device. TrainingError when a loss is no number, or another process has ended.
     """
     settings = settings or OneShot()
     data = data.with_mean(mean_of(space))
@@ -91,6 +94,7 @@ def run_ponas(
         "estimate": estimate,
     }
     with joined(device) as (group, own), held(folder), beginning(folder) if group.first else nullcontext():
+        check_device(own)
         there = group.told(_finished(folder, begun, group))
         if there is not None:
             return there
@@ -132,20 +136,26 @@ def search_ponas(
     then, before any training.
 
     Ended at any point, the same call goes on. Workers may join when the study is there (see `run_worker`); processes of
-    a torchrun train the supernet together, and are workers of one study then. Errors as `run_ponas` and `run_search`.
+    a torchrun train the supernet together, and are workers of one study then. Where `storage` has the study already and
+    the folder no table, it was begun in another folder: the table is read from the study, and a copy of the supernet's
+    file must be here; FileError without. Errors as `run_ponas` and `run_search`.
     """
     settings = one_shot or OneShot()
     schedule = schedule or Schedule()
     folder = Path(out)
     storage, study = options.get("storage"), options.get("study", NAME)
     check_limits(limits, space, table, folder, storage, study)
-    with held(folder), beginning(folder):
-        used = table or measured_table(space, engine, folder, storage, study, progress)
-    within = interval(used) if callable(interval) else interval
-    SpaceCandidates(space, used, within, limits)
-    accuracies = run_ponas(
-        space, data, folder, settings, keep=keep_block, estimate=estimate, device=device, progress=progress
-    )
+    with joined(device) as (group, own):
+        check_device(own)
+        with held(folder), beginning(folder):
+            used = table or measured_table(space, engine, folder, storage, study, progress)
+        within = interval(used) if callable(interval) else interval
+        SpaceCandidates(space, used, within, limits)
+        # All have their latencies before the first one holds the folder's beginning again.
+        group.total([0.0], own)
+        accuracies = _begun_elsewhere(folder, storage, study, group) or run_ponas(
+            space, data, folder, settings, keep=keep_block, estimate=estimate, device=device, progress=progress
+        )
     ending = options.get("ending")
     trainer = inheriting(space, data, folder, settings.settings(), schedule, device, ending.looks if ending else ())
     return run_search(
@@ -186,10 +196,37 @@ def _finished(folder: Path, begun: dict[str, Any], group: Group) -> AccuracyTabl
     return table
 
 
+def _begun_elsewhere(folder: Path, storage: str | None, study: str, group: Group) -> AccuracyTable | None:
+    """The table of a study that was begun in another folder; None where there is no such study.
+
+    FormatError for a study that goes by no table of accuracies.
+    """
+    if storage is None or (folder / ACCURACIES).exists():
+        return None
+    told: AccuracyTable | CaffeError | None = None
+    if group.first:
+        try:
+            told = _table_of_study(storage, study) if has_study(storage, study) else None
+        except CaffeError as fault:
+            told = fault
+    there: AccuracyTable | None = group.told(told)
+    return there
+
+
+def _table_of_study(storage: str, study: str) -> AccuracyTable:
+    question = read_question(storage, study)
+    if question.accuracies is None:
+        raise FormatError(
+            f"{shown(address_of(storage))}: study {study!r}: found the strategy {question.strategy}, expected that of "
+            f"PONAS; choose another name"
+        )
+    return question.accuracies
+
+
 def _table(
     space: PonasSpace, rows: Ponas, begun: dict[str, Any], seconds: float, device: str, group: Group
 ) -> AccuracyTable:
-    entries, best = rows.entries()
+    entries, best, power = rows.entries()
     names = [f"layer {layer + 1}" for layer in space.rows]
     codes = [[str(unit) for unit in space.layers[layer].candidates] for layer in space.rows]
     provenance = {
@@ -206,9 +243,7 @@ def _table(
             "python": platform.python_version(),
         },
     }
-    # Where logarithms of errors were fitted, these are what add up.
-    scale: Scale = "log error" if rows.estimate == "fit" else "accuracy"
-    return AccuracyTable(str(space), named_rows(names, codes, entries), best, scale, provenance)
+    return AccuracyTable(str(space), named_rows(names, codes, entries), best, power, provenance)
 
 
 class _Run:

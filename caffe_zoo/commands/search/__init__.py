@@ -145,6 +145,7 @@ def run(args: argparse.Namespace) -> int:
     from search.study.folder import LATENCY_TABLE, STUDY
     from search.study.storage import known_sources
     from search.training.loading import NAMED, is_scenes
+    from search.training.processes import is_first
 
     known = known_results(args.known)
     asked = asked_interval(args)
@@ -184,12 +185,15 @@ def run(args: argparse.Namespace) -> int:
         table = LatencyTable.load(args.table)
         check_space(space, table, args.table)
         target, origin = table.target, f"as {args.table} has it"
-    print(f"{data.identity}: {len(data.train):,} images to train on, {len(data.held_out):,} held out")
-    print(f"{space}: {space.count():,} architectures")
-    print(f"latency of {target_words(target)}, {origin}", flush=True)
+    # Of the processes of a torchrun one alone talks and reports.
+    first = is_first()
+    if first:
+        print(f"{data.identity}: {len(data.train):,} images to train on, {len(data.held_out):,} held out")
+        print(f"{space}: {space.count():,} architectures")
+        print(f"latency of {target_words(target)}, {origin}", flush=True)
 
     def interval_of(table: LatencyTable) -> tuple[float, float]:
-        for remark in table.remarks():
+        for remark in table.remarks() if first else ():
             print(f"{args.table or args.out / LATENCY_TABLE}: {remark}", file=sys.stderr)
         interval, shares = asked.resolved(latency_by(table, space, args.table or args.out / LATENCY_TABLE, engine))
         overview = Overview(space, table)
@@ -197,7 +201,8 @@ def run(args: argparse.Namespace) -> int:
         if not overview.within(interval).most:
             raise ArchitectureError("; ".join([*shares, verdict]))
         limited = SpaceCandidates(space, table, interval, limits).verdicts() if limits else []
-        print("\n".join([*shares, verdict, *limited]), flush=True)
+        if first:
+            print("\n".join([*shares, verdict, *limited]), flush=True)
         return interval
 
     try:
@@ -210,7 +215,7 @@ def run(args: argparse.Namespace) -> int:
                 "schedule": schedule,
                 "device": args.device,
                 "keep": args.keep,
-                "progress": True,
+                "progress": first,
                 "seeds": args.seeds,
                 "confirm": args.confirm,
                 "known": known,
@@ -227,6 +232,8 @@ def run(args: argparse.Namespace) -> int:
             else:
                 how |= {"strategy": args.strategy or "additive", "margin": args.margin}
                 search = run_search(space, data, args.out, engine, **how)
+            if not first:
+                return 0
             sources = known_sources(args.storage or args.out / STUDY, args.study)
             found = write_report(search, args.out, engine, data, schedule, sources=sources)
             paths, no_picture = publish(args.out, args.storage, args.study)
