@@ -93,8 +93,10 @@ def filled(truth: Truth, keep: str, estimate: str, suffixes: int, seed: int, shu
         stage.tell(asked, [truth.seen(truth.places[tuple(choice)], rng) for choice in asked[:, place].tolist()])
     entries = stage.entries()
     if estimate == "logarithm":
-        entries = fit_rows(rows, np.array(list(stage.told)), np.array(list(stage.told.values())), FITS[estimate])
-    return len(stage.told), truth.judged(loss(rows, entries, truth.vectors[:, np.argsort(place)]))
+        entries = stage.fitted(FITS[estimate])
+    return len({choices for _, choices in stage.told}), truth.judged(
+        loss(rows, entries, truth.vectors[:, np.argsort(place)])
+    )
 
 
 def loss(rows: Sequence[int], entries: Entries, choices: NDArray[np.int64]) -> NDArray[np.float64]:

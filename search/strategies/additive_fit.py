@@ -37,16 +37,22 @@ def fit_rows(
     choices: NDArray[np.int64],
     accuracies: NDArray[np.float64],
     powers: Sequence[float] = POWERS,
+    stages: NDArray[np.int64] | None = None,
 ) -> Entries:
     """The entries of rows of so many candidates each that explain accuracies in 0..1 (n,) of networks (n, rows).
 
     An entry is what is expected of a network with this candidate and otherwise the best ones. Where the networks are
     too few to tell powers apart, it is the first of `powers`.
+
+    Networks of one supernet become more accurate while it is trained. `stages` (n,) tells when each was seen, counted
+    from 0: what was seen at the same time has an effect in common, and entries are those of the last stage.
     """
-    starts = np.cumsum([0, *rows])
-    has = np.zeros((len(choices), starts[-1]))
+    given = choices if stages is None else np.column_stack([choices, stages])
+    counts = rows if stages is None else [*rows, int(stages.max()) + 1]
+    starts = np.cumsum([0, *counts])
+    has = np.zeros((len(given), starts[-1]))
     for row, start in enumerate(starts[:-1]):
-        has[np.arange(len(has)), start + choices[:, row]] = 1
+        has[np.arange(len(has)), start + given[:, row]] = 1
     errors = np.maximum(1 - accuracies, LEAST_ERROR)
     # Divided by their geometric mean, errors leave residuals that are compared as they are: the likelihood of a power
     # is the higher the smaller their squares.
@@ -61,7 +67,9 @@ def fit_rows(
         rest = max(squares, _ROUNDING * float(np.square(values - mean).sum())) if rank < len(has) else 0.0
         if rest < least:
             least, power, level, effects = rest, one, mean, found
-    cut = [effects[start:end] for start, end in pairwise(starts)]
+    if stages is not None:
+        level += float(effects[-1])
+    cut = [effects[start:end] for start, end in pairwise(starts[: len(rows) + 1])]
     best = middle * unadded(np.array([level + sum(float(one.min()) for one in cut)]), power)[0]
     error = float(np.clip(best, LEAST_ERROR, 1.0))
     # In units of the best network's errors; see `AccuracyTable.losses`.

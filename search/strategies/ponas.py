@@ -16,10 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prototxt_gen.errors import ArchitectureError
-from search.strategies.additive_fit import Entries, fit_rows
+from search.strategies.additive_fit import POWERS, Entries, fit_rows
 
 #: (n, rows): the number of the candidate of each row.
 Choices: TypeAlias = NDArray[np.int64]
+
+#: A network as it was seen: the row in progress then, and the number of the candidate of each row.
+Seen: TypeAlias = tuple[int, tuple[int, ...]]
 
 #: Which candidate of a row stays for the rows behind: the most accurate one, the one in the middle, or any.
 Keep: TypeAlias = Literal["best", "median", "random"]
@@ -64,7 +67,7 @@ class Ponas:
         self._behind = np.array([_spread(row, suffixes, rng) for row in self.rows], dtype=np.int64).T
         self._drawn = random.Random(f"{seed} kept")
         self._kept: list[int] = []
-        self._told: dict[tuple[int, ...], float] = {}
+        self._told: dict[Seen, float] = {}
         self._means: list[NDArray[np.float64]] = []
 
     @property
@@ -83,8 +86,12 @@ class Ponas:
         return self.row == len(self.rows)
 
     def ask(self) -> Choices:
-        """What is still to be evaluated for the row in progress, each network once; (0, rows) at the end."""
-        wanted = [] if self.done else [one for one in self._wanted() if one not in self._told]
+        """What is still to be evaluated for the row in progress, each network once; (0, rows) at the end.
+
+        Networks of rows before are among it: these were trained since, and only what was seen of the same training can
+        be compared.
+        """
+        wanted = [] if self.done else [one for one in self._wanted() if (self.row, one) not in self._told]
         return np.array(list(dict.fromkeys(wanted)), dtype=np.int64).reshape(-1, len(self.rows))
 
     def tell(self, choices: Choices, accuracies: Sequence[float]) -> None:
@@ -99,12 +106,12 @@ class Ponas:
                     f"progressive stage: row {self.row}: found {choice} with accuracy {accuracy}, expected one of "
                     "those asked for, with an accuracy in 0 to 1"
                 )
-            self._told[tuple(choice)] = float(accuracy)
+            self._told[self.row, tuple(choice)] = float(accuracy)
         while not self.done and not len(self.ask()):
             self._close()
 
     @property
-    def told(self) -> dict[tuple[int, ...], float]:
+    def told(self) -> dict[Seen, float]:
         """All that was told, in that order."""
         return dict(self._told)
 
@@ -117,8 +124,15 @@ class Ponas:
             raise ArchitectureError(f"progressive stage: row {self.row} of {len(self.rows)} is not whole")
         if self.estimate == "mean":
             return Entries([means.tolist() for means in self._means], float(self._means[-1].max()), 1.0)
-        # Every two candidates of a row stand before the same networks, so their difference follows from what was told.
-        return fit_rows(self.rows, np.array(list(self._told)), np.array(list(self._told.values())))
+        return self.fitted()
+
+    def fitted(self, powers: Sequence[float] = POWERS) -> Entries:
+        """The entries that `fit_rows` finds with one of these powers for all that was told.
+
+        Every two candidates of a row stand before the same networks, so their difference follows from what was told.
+        """
+        stages, choices = (np.array(one, dtype=np.int64) for one in zip(*self._told, strict=True))
+        return fit_rows(self.rows, choices, np.array(list(self._told.values())), powers, stages)
 
     def _wanted(self) -> list[tuple[int, ...]]:
         return [(*self._kept, candidate, *behind) for candidate in range(self.rows[self.row]) for behind in self._after]
@@ -129,7 +143,9 @@ class Ponas:
         return found
 
     def _close(self) -> None:
-        seen = np.array([self._told[one] for one in self._wanted()]).reshape(self.rows[self.row], self.suffixes)
+        seen = np.array([self._told[self.row, one] for one in self._wanted()]).reshape(
+            self.rows[self.row], self.suffixes
+        )
         means = seen.mean(axis=1)
         self._means.append(means)
         order = np.argsort(-means, kind="stable")

@@ -40,7 +40,7 @@ def test_every_candidate_of_a_row_stands_before_the_same_suffixes_and_behind_wha
     for row, candidates in enumerate(ROWS):
         prefix, wanted = stage.prefix, set()
         assert stage.row == row and len(prefix) == row
-        seen = [*stage.told, *map(tuple, stage.ask().tolist())]
+        seen = list(map(tuple, stage.ask().tolist()))
         for candidate in range(candidates):
             behind = {one[row + 1 :] for one in seen if one[: row + 1] == (*prefix, candidate)}
             wanted.add(frozenset(behind))
@@ -49,10 +49,27 @@ def test_every_candidate_of_a_row_stands_before_the_same_suffixes_and_behind_wha
     assert stage.done and not len(stage.ask())
 
 
-def test_no_network_is_asked_for_twice():
+def test_a_network_is_asked_for_once_in_a_row_and_again_in_the_next():
     stage = Ponas(ROWS, suffixes=3)
-    asked = [tuple(choice) for row in filled(stage, additive(EFFECTS)) for choice in row.tolist()]
-    assert len(set(asked)) == len(asked) == len(stage.told)
+    rows = [[tuple(choice) for choice in row.tolist()] for row in filled(stage, additive(EFFECTS))]
+    assert all(len(set(row)) == len(row) for row in rows)
+    assert list(stage.told) == [(number, choice) for number, row in enumerate(rows) for choice in row]
+    # What was kept, with the suffixes that it was seen with.
+    assert all(set(row) & set(after) for row, after in itertools.pairwise(rows))
+
+
+@given(st.integers(0, 2**32), st.lists(st.floats(0.5, 2.0), min_size=3, max_size=3))
+def test_that_all_networks_get_better_from_row_to_row_is_not_taken_for_the_kept_blocks(seed, factors):
+    """As those of a supernet do, which is trained before each row."""
+    stage = Ponas(ROWS, suffixes=2, seed=seed)
+    while not stage.done:
+        errors = [1 - additive(EFFECTS)(choice) for choice in stage.ask()]
+        stage.tell(stage.ask(), [1 - error * factors[stage.row] for error in errors])
+    table = table_of(stage)
+    assert table.power == 0
+    for row, losses in zip(EFFECTS, table.losses, strict=True):
+        assert losses / (1 - table.best) == pytest.approx(np.array(row) - min(row), abs=1e-9)
+    assert 1 - table.best == pytest.approx(factors[-1] * 0.1 * np.exp(sum(map(min, EFFECTS))))
 
 
 @pytest.mark.parametrize(("keep", "kept"), [("best", (2, 0, 1)), ("median", (1, 0, 3))])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import resource
 import signal
 import sys
@@ -67,7 +68,7 @@ def test_the_table_and_where_it_is_from(finished):
     assert [row.candidates for row in table.rows] == [("e3", "k5e3"), ("e2", "e2q"), ("e3", "k5e3")]
     evaluated = json.loads((folder / EVALUATIONS).read_text())["told"]
     own = table.provenance
-    assert own["networks evaluated"] == len(evaluated) == len({tuple(choices) for choices, _ in evaluated})
+    assert own["networks evaluated"] == len(evaluated)
     assert (own["processes"], own["device"], own["seconds"] > 0) == (1, "cpu", True)
     assert own["settings"]["data"] == "bars" and own["settings"]["mean"] == [104.0, 117.0, 123.0]
     assert own["settings"].items() >= SETTINGS.settings().items()
@@ -286,7 +287,9 @@ def test_another_table_in_the_folder_is_refused_by_a_digest(finished, with_table
 def test_its_networks_are_known_results_for_a_search_by_pruning(finished, tmp_path):
     folder, search = finished
     known = read_known(folder)
-    seeded = run_search(SPACE, DATA, tmp_path, table=TABLE, schedule=SCHEDULE, trials=NETWORKS + 1, known=known)
+    # A margin that prunes none, whatever the two came to.
+    options = {"table": TABLE, "schedule": SCHEDULE, "margin": math.inf}
+    seeded = run_search(SPACE, DATA, tmp_path, trials=1, known=known, **options)
     seen = {one.architecture: one.accuracy for one in seeded.trained()}
     assert seen.items() >= {(one.architecture, one.accuracy) for one in search.trained()}
     assert len(seen) == NETWORKS + 1
