@@ -159,10 +159,7 @@ class TieredCourse:
     def size_words(self) -> str:
         """How much smaller and faster the supernet became."""
         first, last = self.decisions[0], self.decisions[-1]
-        told = [
-            f"from {first[name]:,} to {last[name]:,} {SIZES[name]}"
-            for name in ("parameters", "multiply_adds")
-        ]
+        told = [f"from {first[name]:,} to {last[name]:,} {SIZES[name]}" for name in ("parameters", "multiply_adds")]
         times = [line["step_ms"] for line in self.decisions if line["step_ms"] is not None]
         if times:
             told.append(f"from up to {max(times):.3g} to {times[-1]:.3g} ms a step")
@@ -173,7 +170,10 @@ class TieredCourse:
         names = ("step", "progress", "seconds", "temperature", "latency", "loss", *SIZES)
         return _csv(
             (*names, "events"),
-            ([*("" if line[name] is None else line[name] for name in names), len(line["events"])] for line in self.decisions),
+            (
+                [*("" if line[name] is None else line[name] for name in names), len(line["events"])]
+                for line in self.decisions
+            ),
         )
 
     def layers_csv(self) -> str:
