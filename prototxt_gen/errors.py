@@ -35,7 +35,7 @@ class WeightsError(CaffeError, ValueError):
 
 
 class TrainingError(CaffeError, ArithmeticError):
-    """A training that came to no accuracy: its loss is no number any more, or what it gave is none."""
+    """A training that came to no accuracy: its loss is no number, or what it gave is none, or its processes ended."""
 
 
 class NotInstalledError(CaffeError, ImportError):

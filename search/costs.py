@@ -21,7 +21,8 @@ from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import ArchitectureError, UnsupportedError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.generator.parts import Part
-from prototxt_gen.summary import summarize
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.summary import Summary, summarize
 from search.decoder_memory import decoder_memory_graph
 from search.latency import LatencyTable
 from search.latency.energy import Energy
@@ -45,12 +46,18 @@ class Cost(NamedTuple):
 
     def of_part(self, part: Part) -> int:
         """The figure of a part, a network of its own."""
-        return int(getattr(summarize(part.net), self.figure))
+        return int(getattr(_summary_of(part.net.SerializeToString()), self.figure))
 
     def of(self, architecture: Backbone | Decoder, input_shape: Sequence[int]) -> int:
         """The figure of a whole network."""
         net = generate(architecture, input_shape=input_shape, merged=self.merged)
         return int(getattr(summarize(net), self.figure))
+
+
+# Several figures are asked for, each of all parts of a space.
+@lru_cache(maxsize=1024)
+def _summary_of(binary: bytes) -> Summary:
+    return summarize(NetParameter.FromString(binary))
 
 
 COSTS = {

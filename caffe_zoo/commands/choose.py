@@ -30,6 +30,11 @@ COSTS = {
     "memory": (byte_count, "memory for activations, at its peak, in float32 with batch norm merged", "20MB"),
     "energy": (millijoules, "energy a run, as a --table with energies tells", "5mJ"),
 }
+# The options of `add_training`.
+TRAINING = (
+    *("epochs", "batch-size", "lr", "weight-decay", "label-smoothing", "mixed", "channels-last"),
+    *("ema", "crop-area", "jitter", "no-mirror", "scales"),
+)
 CHOSEN, BOUNDARY, PICTURE = "chosen.csv", "boundary.csv", "boundary.png"
 
 
@@ -136,6 +141,11 @@ def run(args: argparse.Namespace) -> int:
     # Beside a table that was named itself, nothing is taken unasked.
     if args.table or (args.accuracies.is_dir() and path.exists()):
         latencies = LatencyTable.load(path)
+    if latencies is None:
+        asked = [f"--{name}" for name in ("latency", "energy-max") if _given(args, name)]
+        asked += [f"--boundary {args.boundary}"] if args.boundary in ("latency", "energy") else []
+        if asked:
+            raise ArchitectureError(f"{' and '.join(asked)}: found no table of latencies, expected one: --table FILE")
     choices = TableChoices(accuracies, latencies)
     if latencies is not None:
         check_space(choices.space, latencies, path)
@@ -159,12 +169,16 @@ def _check(args: argparse.Namespace) -> None:
     """ArchitectureError lists the options that say nothing beside the others."""
     faults = []
     if args.boundary is not None:
-        faults += [f"--{name} with --boundary" for name in ("data", "weights", "fine-tune") if _given(args, name)]
+        for name in ("data", "weights", "fine-tune", *TRAINING):
+            faults += [f"--{name} with --boundary"] if _given(args, name) else []
         faults += ["--method with --boundary, which is exact"] if args.method != "exact" else []
     elif args.number:
         faults.append("--number without --boundary")
     if (args.data or args.weights or args.fine_tune) and not args.out:
         faults.append("weights to write, and no --out")
+    elif not args.out and args.boundary is None:
+        # With --out, the solver of Caffe is written by them, too.
+        faults += [f"--{name}, an option of training, and no --out" for name in TRAINING if _given(args, name)]
     if faults:
         raise ArchitectureError(f"found {'; '.join(faults)}")
 
@@ -196,8 +210,7 @@ def _limits(args: argparse.Namespace, choices: TableChoices, path: Path) -> list
     given: dict[str, list[Any]] = {}
     if args.latency:
         table = choices.latency_table
-        if table is None:
-            raise ArchitectureError("--latency: found no table of latencies, expected one: --table FILE")
+        assert table is not None  # or `run` had refused it
         known = [limit.resolved(latency_by(table, choices.space, path)) for limit in args.latency]
         shares = [one.source for one, limit in zip(known, args.latency, strict=True) if limit.network]
         print("".join(f"{share}\n" for share in shares), end="")
@@ -279,6 +292,8 @@ def _trained(args: argparse.Namespace, choices: TableChoices, folder: Path) -> _
     place = args.weights or folder
     path = place / SUPERNET if place.is_dir() else place
     data = args.data
+    if (data or args.weights or args.fine_tune) and not path.exists():
+        raise ArchitectureError(f"{path}: found no supernet, expected one there or at --weights PATH")
     if data is None and path.exists():
         settings = choices.table.provenance.get("settings")
         identity = str(settings.get("data")) if isinstance(settings, dict) else ""

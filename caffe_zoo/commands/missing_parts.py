@@ -19,14 +19,31 @@ def check_space(space: Space, table: LatencyTable, path: Path) -> None:
     """UnsupportedError where the table, which lies at `path`, lacks parts of a space."""
     from search.latency.predicting import space_parts
 
-    check_parts(space_parts(space).values(), "the space", f"--space {space}", table, path)
+    otherwise = _by_neighbours(space, table, path)
+    check_parts(space_parts(space).values(), "the space", f"--space {space}", table, path, otherwise)
 
 
-def check_parts(needed: Collection[Part], subject: str, option: str, table: LatencyTable, path: Path) -> None:
+def _by_neighbours(space: Space, table: LatencyTable, path: Path) -> str:
+    """What tells all that the table lacks without another measurement; nothing where nothing does."""
+    from search import TieredSpace
+
+    if not isinstance(space, TieredSpace):
+        return ""
+    try:
+        table.interpolated(space)
+    except UnsupportedError:
+        return ""
+    file = shlex.quote(str(path))
+    return f", or `dongfeng profile interpolate {file} --space {space} -o {file}` tells them by their neighbours"
+
+
+def check_parts(
+    needed: Collection[Part], subject: str, option: str, table: LatencyTable, path: Path, otherwise: str = ""
+) -> None:
     """UnsupportedError where the table, which lies at `path`, lacks some of the parts `needed`.
 
     It says how many, what to do, and which. `subject` is what messages call their network or space, `option` what
-    names it on a command line: "--space CODE", "--network NAME --input-size HxW".
+    names it on a command line: "--space CODE", "--network NAME --input-size HxW". `otherwise` is what else may be done.
     """
     from search.latency.measuring import input_shapes
 
@@ -39,7 +56,7 @@ def check_parts(needed: Collection[Part], subject: str, option: str, table: Late
         size = f", which was made for inputs of {made}" if made and not known else ""
         raise UnsupportedError(
             f"{path}: {len(missing)} of the {len({part.key for part in needed})} parts of {subject} are not in the "
-            f"table{size}; {how_to_add(option, table, path)}; {'; '.join(missing)}"
+            f"table{size}; {how_to_add(option, table, path)}{otherwise}; {'; '.join(missing)}"
         )
 
 

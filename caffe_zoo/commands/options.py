@@ -6,14 +6,18 @@ import argparse
 import math
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from prototxt_gen.errors import CaffeError
 from prototxt_gen.passes.phase import PHASES
 
 if TYPE_CHECKING:
     from converters.engines import Engine
+    from search import TieredSpace
+    from search.spaces import Space
 
 
 def add_input_shapes(parser: argparse.ArgumentParser) -> None:
@@ -134,6 +138,29 @@ def add_space(parser: argparse._ActionsContainer, purpose: str, required: bool =
         help=f"{purpose}: a code such as s8-16_b1-3_b1-3_w8-16-32_c10_i3x32x32, the name of a space in the package, or "
         "a YAML file (see docs/spaces.md)",
     )
+
+
+def add_knots(parser: argparse.ArgumentParser, then: str) -> None:
+    """--knots; `then` says what becomes of the other widths. `with_knots` makes the space that is meant."""
+    parser.add_argument(
+        "--knots",
+        type=count,
+        metavar="N",
+        help=f"of a space of Tiered Pruning: only N inner widths of each block, from the least to the most; {then}",
+    )
+
+
+def with_knots(space: Space | None, knots: int) -> TieredSpace:
+    """The space with only so many inner widths of each block. CaffeError for no space, and where there are none."""
+    from search import TieredSpace
+
+    if space is None:
+        raise CaffeError("--knots is for --space: a network has the inner widths that it has")
+    if not isinstance(space, TieredSpace):
+        raise CaffeError(f"--knots: found the space {space}, expected one of Tiered Pruning, which has inner widths")
+    if space.knots is not None:
+        raise CaffeError(f"--knots: the space {space} has {space.knots} already: give it whole")
+    return replace(space, knots=knots)
 
 
 def add_output(parser: argparse.ArgumentParser, purpose: str) -> None:

@@ -29,13 +29,15 @@ class BlockKind(NamedTuple):
 
     `chooses` are the fields of Unit that its blocks have. A block has layers on its second branch too
     (`needs_projection`) where its stride is 2 or where `project_when` names something that changes: the block's width,
-    or its channels.
+    or its channels. Blocks that `add_at_most` have no second branch there: they end in a sum where they need no
+    projection and in a convolution where they do, while the others all end alike.
     """
 
     letter: str
     out_channels: Callable[[int], int]
     chooses: frozenset[str] = frozenset()
     project_when: Literal["width changes", "channels change"] = "channels change"
+    add_at_most: bool = False
 
 
 BLOCK_KINDS = {
@@ -48,9 +50,9 @@ BLOCK_KINDS = {
     # Of ShuffleNetV2.
     "shuffle": BlockKind("u", lambda width: width),
     # Of MobileNetV2 and what came after it.
-    "inverted": BlockKind("i", lambda width: width, frozenset(Unit._fields)),
+    "inverted": BlockKind("i", lambda width: width, frozenset(Unit._fields), add_at_most=True),
     # Of EfficientNetV2 and GPUNet: one kxk convolution in place of an inverted block's first 1x1 and its depthwise one.
-    "fused": BlockKind("f", lambda width: width, frozenset({"kernel", "expansion", "inner"})),
+    "fused": BlockKind("f", lambda width: width, frozenset({"kernel", "expansion", "inner"}), add_at_most=True),
     # One convolution with its ReLU.
     "convolution": BlockKind("k", lambda width: width, frozenset({"kernel"})),
 }

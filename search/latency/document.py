@@ -13,6 +13,7 @@ from search.latency.correcting import Correction
 from search.latency.curves import Curve, is_curve
 from search.latency.energy import Energy, read_energy
 from search.latency.fitting.estimates import Estimates, read_estimates
+from search.latency.interpolating import is_record
 from search.latency.levelling import Level
 from search.latency.measuring import Entry
 
@@ -233,5 +234,13 @@ _ORIGIN: dict[str, tuple[Callable[[Any], bool], str]] = {
     "asked": (_is_asked, "an object with subject, spread and budget"),
     "options": (_is_options, "an object with threads, device, precision and batch"),
     "walks": (_is_walks, "an object of parts and networks, each its time and the places of its parts"),
+    "interpolated": (
+        lambda value: (
+            isinstance(value, dict)
+            and all(space.isprintable() for space in value)
+            and all(map(is_record, value.values()))
+        ),
+        "an object of spaces, each with how its parts were interpolated",
+    ),
     "drift": (_is_drift, "an object with longer, slow_rounds and fast_rounds, or null"),
 }

@@ -15,9 +15,6 @@ from search.latency.graphs import Graph, Layer
 from search.spaces import Space
 from search.spaces.vectors import Vectors
 
-# Networks whose parts are kept while those of a space are cut: one may have many that are wanted.
-_KEPT = 256
-
 
 class Choice(NamedTuple):
     """A choice in a column of a space's vectors: in which state, which value."""
@@ -86,19 +83,22 @@ def placed_parts(space: Space, merged: bool = True) -> dict[Any, Part]:
 # A space of thousands of pieces takes seconds, and every cost of it asks for them.
 @lru_cache(maxsize=8)
 def _placed_parts(space: Space, merged: bool) -> dict[Any, Part]:
-    @lru_cache(maxsize=_KEPT)
-    def cut(vector: bytes) -> list[Part]:
-        return parts(space.decode(np.frombuffer(vector, np.uint8)), space.input_shape, merged)
-
     first = space.vector_at(0)
-    found = {piece: cut(first.tobytes())[space.index_of(piece, 0, first)] for piece in space.common}
+    # Of each network to be cut, by its vector, the pieces that are met in it, with the column that brings each.
+    wanted: dict[bytes, list[tuple[Any, int]]] = {first.tobytes(): [(piece, 0) for piece in space.common]}
+    met = set(space.common)
     for choice in choices(space):
         pieces = space.pieces(space.columns[choice.column], choice.state, choice.value)
-        missing = [piece for piece in pieces if piece not in found]
+        missing = [piece for piece in pieces if piece not in met]
         if missing:
-            vector = space.through(*choice)
-            network = cut(vector.tobytes())
-            found.update((piece, network[space.index_of(piece, choice.column, vector)]) for piece in missing)
+            met.update(missing)
+            here = wanted.setdefault(space.through(*choice).tobytes(), [])
+            here += [(piece, choice.column) for piece in missing]
+    found: dict[Any, Part] = {}
+    for code, brought in wanted.items():
+        vector = np.frombuffer(code, np.uint8)
+        network = parts(space.decode(vector), space.input_shape, merged)
+        found.update((piece, network[space.index_of(piece, column, vector)]) for piece, column in brought)
     kinds: dict[type, list[Any]] = {}
     for piece in found:
         kinds.setdefault(type(piece), []).append(piece)

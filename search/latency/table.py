@@ -30,13 +30,14 @@ from search.latency.document import Contents, parse_table, table_text
 from search.latency.energy import Energy
 from search.latency.fitting import fit_networks, fit_remarks
 from search.latency.fitting.estimates import Estimates
+from search.latency.interpolating import interpolate, interpolation_remarks
 from search.latency.levelling import NOISE_LIMIT, Level, fit_level, read_walks, written_walks
 from search.latency.measuring import Entry, input_shapes
 from search.latency.predicting import predictor, space_parts
 from search.latency.surveying import DRIFT_LIMIT, Survey, is_done
 from search.latency.targets import target_differences
 from search.progress import progress_bar
-from search.spaces import Space
+from search.spaces import Space, TieredSpace
 from search.spaces.vectors import Vectors
 
 #: A part is measured until the standard error of its median is this share of it ...
@@ -126,7 +127,9 @@ class LatencyTable:
         stays = self.origin.get("finished", True) and not more
 
         def is_open(entry: Entry | None) -> bool:
-            return entry is None or (not stays and bool(entry.rounds) and not is_done(entry, spread, engine))
+            if entry is None or self._is_interpolated(entry):
+                return True
+            return not stays and bool(entry.rounds) and not is_done(entry, spread, engine)
 
         return [key for key in course.parts if is_open(self.entries.get(key))]
 
@@ -142,6 +145,9 @@ class LatencyTable:
         seed: int,
         meanwhile: Callable[[], object] | None,
     ) -> None:
+        # What lies between times that may change is to be interpolated anew.
+        self.entries = {key: entry for key, entry in self.entries.items() if not self._is_interpolated(entry)}
+        self.origin.pop("interpolated", None)
         earlier = {key: self.origin.get(key, nothing) for key, nothing in (("rounds", 0), ("seconds", 0.0))}
         if self.origin.get("asked", {}).get("subject") != course.subject:
             earlier["seconds"] = 0.0
@@ -221,13 +227,16 @@ class LatencyTable:
         return found
 
     def remarks(self) -> list[str]:
-        """The faults, a machine that was not quiet, and the parts whose spread is wider than was asked for."""
+        """The faults, a machine that was not quiet, how far off interpolated parts are, and the parts whose spread is
+        wider than was asked for.
+        """
         found = self.faults()
         if self.level is not None and self.level.noise > NOISE_LIMIT:
             found.append(
                 f"the machine was not quiet: half of the networks walked were more than {self.level.noise:.1%} off "
                 f"the table, {NOISE_LIMIT:.0%} is the limit: measure for longer, or when less else runs"
             )
+        found += interpolation_remarks(self.origin)
         found += self.energy.remarks() if self.energy else []
         asked = self.origin.get("asked", {}).get("spread")
         wide = [entry for entry in self.entries.values() if entry.rounds and asked and entry.spread > asked]
@@ -293,6 +302,30 @@ class LatencyTable:
             curve=found.curve,
             estimates=found.estimates,
         )
+
+    def interpolated(self, space: TieredSpace) -> LatencyTable:
+        """The table with all parts of a space, those of inner widths that were not measured by those that were.
+
+        Enough is measured where for every block the least and the most inner width are, as are those of
+        `replace(space, knots=9)`. What was measured stays as it is; the others have 0 samples, `is_estimated` tells
+        them, and `remarks` how far off they may be (see interpolating.py). Measuring goes on without them.
+        UnsupportedError lists the parts that lie outside of the measured widths; for a table made by `fit`, too, which
+        tells all widths itself.
+        """
+        if self.estimates is not None:
+            raise UnsupportedError(
+                "interpolated: found a table fitted to whole networks, expected measured parts: `fit` with the whole "
+                "space tells its parts"
+            )
+        found = interpolate(space, self.entries, self.call_ms, self.origin.get("failed", {}))
+        if not found.entries:
+            return self
+        records = self.origin.get("interpolated", {}) | {str(space): found.record}
+        changed = {"entries": self.entries | found.entries, "origin": self.origin | {"interpolated": records}}
+        return LatencyTable(**vars(self) | changed)
+
+    def _is_interpolated(self, entry: Entry) -> bool:
+        return not entry.samples and "interpolated" in self.origin
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> LatencyTable:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from converters.weights import Weights, save_weights
 from prototxt_gen.architectures import Backbone
@@ -20,8 +21,10 @@ from search.costs import ENERGY, in_words
 from search.report.networks import write_network
 from search.strategies.choosing import LATENCY, Chosen
 from search.study.folder import DEPLOY, MERGED, MERGED_WEIGHTS, WEIGHTS, make_folder
-from search.training.dataset import Dataset
-from search.training.schedule import Schedule
+
+if TYPE_CHECKING:  # torch takes seconds to import, and choosing needs none
+    from search.training.dataset import Dataset
+    from search.training.schedule import Schedule
 
 #: Where accuracies are from if nothing was measured.
 EXPECTED = "expected by the table"
@@ -101,7 +104,8 @@ def _names(results: Sequence[Result]) -> list[str]:
 def limit_words(limits: Mapping[str, float]) -> str:
     """Limits in words: "at most 5 ms, at most 300,000,000 multiply-adds"."""
     shown = {"multiply-adds": " multiply-adds", "parameters": " parameters"}
-    return ", ".join(f"{in_words(name, 0, most)}{shown.get(name, '')}" for name, most in limits.items()) or "none"
+    finite = {name: most for name, most in limits.items() if math.isfinite(most)}
+    return ", ".join(f"{in_words(name, 0, most)}{shown.get(name, '')}" for name, most in finite.items()) or "none"
 
 
 def draw_chosen(found: Sequence[Chosen], cost: str, path: str | os.PathLike[str]) -> None:

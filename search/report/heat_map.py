@@ -18,7 +18,7 @@ import numpy as np
 from prototxt_gen.errors import NotInstalledError
 from prototxt_gen.files import replacing
 from search.spaces import Architecture
-from search.strategies.accuracy_table import AccuracyTable
+from search.strategies.accuracy_table import LEAST_ERROR, AccuracyTable
 from search.strategies.choosing import space_of
 
 # So many chosen networks have dots of their own; of more, some that are spread over them.
@@ -29,7 +29,7 @@ _COLOURS = ("#1b6ca8", "#2a9d8f", "#e0a100", "#8a5fb0", "#30363c", "#d45087")
 
 @dataclass(frozen=True)
 class Cell:
-    """A candidate of a row: its code, accuracy in 0..1, loss in the table's scale and in words.
+    """A candidate of a row: its code, accuracy in 0..1, loss, and that in words.
 
     `share` is its loss by the largest of the table, in 0..1. `networks` are the places of the chosen networks that have
     it, as `HeatMap.networks` has them.
@@ -86,15 +86,17 @@ def heat_map(table: AccuracyTable, networks: Sequence[tuple[Architecture, float]
     choices = [space.choices_of(architecture) for architecture, _ in ranked]
     kept = table.provenance.get("kept")
     most = max((float(losses.max()) for losses in table.losses), default=0.0) or 1.0
-    logarithms = table.scale == "log error"
+    points = table.power == 1
+    least = max(1 - table.best, LEAST_ERROR)
     layers = {}
     for number, (row, losses) in enumerate(zip(table.rows, table.losses, strict=True)):
+        more = losses if points else (1 - table.expected(losses)) / least - 1
         layers[row.layer] = [
             Cell(
                 code,
                 accuracy,
                 float(loss),
-                f"{100 * (np.expm1(loss) if logarithms else loss):.{0 if logarithms else 1}f}",
+                f"{100 * more[place]:.{1 if points else 0}f}",
                 float(loss) / most,
                 isinstance(kept, list) and len(kept) == len(table.rows) and kept[number] == place,
                 tuple(network for network, choice in enumerate(choices) if choice[number] == place),
@@ -102,7 +104,7 @@ def heat_map(table: AccuracyTable, networks: Sequence[tuple[Architecture, float]
             for place, (code, accuracy, loss) in enumerate(zip(row.candidates, row.accuracies, losses, strict=True))
         ]
     columns = tuple(dict.fromkeys(code for row in table.rows for code in row.candidates))
-    unit = "% more errors than with the row's best" if logarithms else "points less than with the row's best"
+    unit = "points less than with the row's best" if points else "% more errors than with the row's best"
     return HeatMap(layers, columns, tuple(f"{latency:.4g} ms" for _, latency in ranked), unit)
 
 

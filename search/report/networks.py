@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from converters.weights import load_weights, save_weights
 from converters.weights.merge import merge_batchnorm
@@ -12,8 +13,10 @@ from prototxt_gen.generator.solver import solver
 from prototxt_gen.text import write_prototxt
 from search.spaces import Architecture
 from search.study.folder import DEPLOY, MERGED, MERGED_WEIGHTS, SOLVER, TRAIN_VAL
-from search.training.dataset import Dataset
-from search.training.schedule import Schedule
+
+if TYPE_CHECKING:  # torch takes seconds to import, and prototxts need none
+    from search.training.dataset import Dataset
+    from search.training.schedule import Schedule
 
 
 def write_network(

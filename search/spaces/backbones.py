@@ -230,13 +230,13 @@ class BackboneSpace(Space):
     @property
     def _tells_sums(self) -> bool:
         """Whether some stage's blocks end in a sum or not, as their place has it: a device may fuse the one."""
-        return "inverted" in self.kinds
+        return any(BLOCK_KINDS[kind].add_at_most for kind in self.kinds)
 
     def _sums(self, stage: int) -> NDArray[np.bool_]:
         """Whether a block ends in a sum: (within the stage, width index before, width index)."""
         choices = len(self.widths) + 1
         found = np.zeros((2, choices, choices), dtype=bool)
-        if self.kinds[stage] == "inverted":
+        if BLOCK_KINDS[self.kinds[stage]].add_at_most:
             for before in range(choices):
                 # As Backbone.blocks tells which blocks need no projection.
                 channels = self._channels(stage - 1, before) if before else self.stem[-1]

@@ -40,7 +40,7 @@ _BEGUN_LAYER = re.compile(r"i([12]\.)?[0-9]{1,9}[kehq]")
 
 # A stage of Tiered Pruning: kinds, stride, width, kernels, how many layers; and its inner widths.
 _TIERED_STAGE = re.compile(
-    r"(?P<kinds>[a-z]{1,2})((?P<stride>[12])\.)?(?P<width>[0-9]{1,9})(k(?P<kernels>[0-9]{1,9}(-[0-9]{1,9})*))?"
+    r"(?P<kinds>if|[ifk])((?P<stride>[12])\.)?(?P<width>[0-9]{1,9})(k(?P<kernels>[0-9]{1,9}(-[0-9]{1,9})*))?"
     r"(x(?P<least>[0-9]{1,9})(-(?P<most>[0-9]{1,9}))?)?"
 )
 _INNER = re.compile(r"t(?P<granularity>[0-9]{1,9})\.(?P<expansion>[0-9]{1,9})(\.(?P<knots>[0-9]{1,9}))?")
@@ -90,7 +90,8 @@ def parse_space_code(code: str) -> Space:
     """The space of a line such as "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32". ArchitectureError otherwise.
 
     Stem; then a stage each, a block's letter with its fewest and most blocks; widths; classes; input. Or stem; then
-    PONAS's layers with their candidates; head; classes; input. docs/spaces.md has the whole grammar.
+    PONAS's layers with their candidates; head; classes; input. Or stem; Tiered Pruning's stages; head; inner widths;
+    classes; input. docs/spaces.md has the whole grammar.
     """
     words = code.split("_") if len(code) < _MOST_CHARACTERS else []
     starts = [place for place, word in enumerate(words) if place and _CHANNELS.fullmatch(word)]
@@ -193,7 +194,7 @@ def _tiered_space(words: Sequence[str]) -> TieredSpace:
                 int(found["width"]),
                 (least, int(found["most"] or least)),
                 int(found["stride"] or 2),
-                tuple(_KINDS.get(letter, letter) for letter in found["kinds"]),
+                tuple(_KINDS[letter] for letter in found["kinds"]),
                 _numbers(found["kernels"] or "3"),
             )
         )
@@ -266,12 +267,15 @@ def _check(code: str, words: Sequence[str], parts: Sequence[_Part], before: int 
     """ArchitectureError with the first part that does not fit; `before` parts of the code stand before these."""
     fault = _fault(words, parts, before)
     if fault:
-        expected = (
-            "stem, layers with their candidates, a head if there is one, classes, input, such as "
-            "m16_i24e3-6k3-5q0-1x2_h128_c10_i3x32x32"
-            if parts is _OF_PONAS
-            else "stem, stages with their depths, widths, classes, input, such as "
-            "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32"
+        expected = {
+            _OF_PONAS: "stem, layers with their candidates, a head if there is one, classes, input, such as "
+            "m16_i24e3-6k3-5q0-1x2_h128_c10_i3x32x32",
+            _OF_TIERED: "stem, stages with their kinds of blocks, a head if there is one, inner widths, classes, "
+            "input, such as g16_if24k3-5x1-2_i48k3-5x1-3_h128_t8.6_c10_i3x32x32",
+        }.get(
+            tuple(parts),
+            "stem, stages with their depths, widths, classes, input, such as "
+            "s8-16_b1-3_b1-3_b1-3_w8-16-32-64-128_c10_i3x32x32",
         )
         raise ArchitectureError(f"space {code[:80]!r}: {fault}expected {expected}")
 

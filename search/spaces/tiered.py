@@ -7,16 +7,27 @@ multiples of 32 up to 8 times a block's input. `TieredSpace()` is our reading of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice, pairwise
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from prototxt_gen.architectures import BLOCK_KINDS, FAMILIES, Backbone, Stage, Unit, sizes_of
-from prototxt_gen.architectures.limits import whole_number
+from prototxt_gen.architectures import (
+    BLOCK_KINDS,
+    FAMILIES,
+    MAX_BLOCKS,
+    MAX_CODE,
+    Backbone,
+    Block,
+    Stage,
+    Unit,
+    sizes_of,
+)
+from prototxt_gen.architectures.limits import MAX_KERNEL, MAX_WIDTH, short, whole_number, whole_numbers
 from prototxt_gen.errors import ArchitectureError
 from search.spaces.backbones import Stem
 from search.spaces.space import Space
@@ -24,11 +35,15 @@ from search.spaces.vectors import Vectors, least_first, with_absent
 from search.spaces.ways import NONE, Integers
 
 # A vector's values are bytes, and 0 may stand for a layer that is not there.
-MOST_WIDTHS = 255
+MOST_WIDTHS = 254
+# As many layers as a network may have blocks.
+MOST_LAYERS = MAX_BLOCKS
 
 #: The blocks whose inner width is searched; more multiply-adds come later.
 INNER_KINDS = ("inverted", "fused")
 CONVOLUTION = "convolution"
+#: What a stage's layers may be.
+_KINDS = (("convolution",), ("inverted",), ("fused",), ("inverted", "fused"))
 
 Feature: TypeAlias = Literal["inner", "kernel", "kind"]
 
@@ -179,58 +194,152 @@ class TieredSpace(Space):
     knots: int | None = None
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "stages", tuple(self.stages))
-        for name in ("granularity", "expansion") + (("knots",) if self.knots is not None else ()):
-            whole_number(f"TieredSpace {name}", getattr(self, name), 4096, 2 if name == "knots" else 1)
-        if self.family in FAMILIES and FAMILIES[self.family].stem == "pooled":
-            raise ArchitectureError(
-                f"TieredSpace family: found {self.family}, expected one without pooling in its stem"
-            )
-        self._check()
+        self._check_fields()
+        self._check_stages()
+        self._check_widths()
         if not self.columns:
             raise ArchitectureError("TieredSpace stages: no layer leaves a choice, expected at least one")
-        # The rules of whole networks are their own: every candidate stands in one of these.
-        for number in range(max(len(layer.candidates) for layer in self.layers)):
-            made = self.of_picks(
-                [Pick(number % len(layer.candidates), layer.widths[-1] if layer.widths else 0) for layer in self.layers]
-            )
+        # The rules of whole networks are their own.
+        made = self.of_picks([Pick(0, layer.widths[-1] if layer.widths else 0) for layer in self.layers])
         sizes_of(made, *self.input_shape[2:])
-        object.__setattr__(self, "stem", made.stem)
+        try:
+            self.of_picks(self._longest())
+        except ArchitectureError as fault:
+            raise ArchitectureError(f"TieredSpace stages: {fault}") from None
 
-    def _check(self) -> None:
+    def _check_fields(self) -> None:
+        """ArchitectureError with all fields, each by itself, that are wrong; numbers and tuples become plain ones."""
+        faults: list[str] = []
+
+        def checked(name: str, read: Any) -> None:
+            try:
+                object.__setattr__(self, name, read(getattr(self, name)))
+            except ArchitectureError as fault:
+                faults.append(str(fault))
+
+        checked("stages", _stages)
+        checked("stem", lambda found: whole_numbers("stem", found, MAX_WIDTH))
+        checked("input_shape", _shape)
+        checked("family", _family)
+        # The same as those of every Backbone, which names them.
+        kernel = Stage("convolution", (MAX_WIDTH,), (Unit(),), 1)
+        checked("classes", lambda found: Backbone((kernel,), classes=found).classes)
+        checked("head", lambda found: Backbone((kernel,), head=found).head)
+        checked("granularity", lambda found: whole_number("granularity", found, MAX_WIDTH))
+        checked("expansion", lambda found: whole_number("expansion", found, MAX_WIDTH))
+        checked("knots", lambda found: None if found is None else whole_number("knots", found, MOST_WIDTHS, 2))
+        if faults:
+            raise ArchitectureError(f"TieredSpace: {'; '.join(faults)}")
+
+    def _check_stages(self) -> None:
+        """ArchitectureError where stages do not fit those before them."""
         faults = []
-        if not self.stages:
-            faults.append("found none, expected at least one")
+        channels = self.stem[-1]
+        # The kinds of the stages that may come directly before, where these have this stage's width.
+        before: set[str] = set()
         for number, stage in enumerate(self.stages, 1):
-            found = tuple(kind for kind in (*INNER_KINDS, CONVOLUTION) if kind in stage.kinds)
-            if not found or found != tuple(stage.kinds) or (CONVOLUTION in found and len(found) > 1):
+            widens = stage.width != channels
+            if stage.depths[0] == 0 and (stage.stride == 2 or widens):
                 faults.append(
-                    f"stage {number}: kinds {stage.kinds}, expected ('convolution',), or one or both of {INNER_KINDS} "
-                    "in this order"
+                    f"stage {number}: may be left out with stride {stage.stride} and {channels} to {stage.width} "
+                    "channels, expected stride 1 and equal channels, or a depth of at least 1"
                 )
-            least, most = stage.depths
-            if not 0 <= least <= most or most < 1:
-                faults.append(f"stage {number}: depths {stage.depths}, expected least and most, at least 0 and 1")
-            if list(stage.kernels) != sorted(set(stage.kernels)) or not stage.kernels:
-                faults.append(f"stage {number}: kernels {stage.kernels}, expected different ones, ascending")
+            if number > 1 and stage.width < channels:
+                faults.append(f"stage {number}: width {stage.width}, expected at least {channels}, that before it")
+            if stage.stride == 1 and not widens and before & set(stage.kinds):
+                faults.append(f"stage {number}: goes on as one before it does, expected one stage of both")
+            # A block of one input channel, or of a 1x1 kernel, may cost more where it is not fused.
+            if len(stage.kinds) > 1 and (stage.kernels[0] < 3 or channels < 2):
+                faults.append(
+                    f"stage {number}: both kinds with kernel {stage.kernels[0]} on {channels} channels, "
+                    "expected kernels from 3 on and at least 2 channels: fused blocks cost more then"
+                )
+            before = set(stage.kinds) | (before if stage.depths[0] == 0 else set())
+            channels = stage.width
         if faults:
             raise ArchitectureError(f"TieredSpace stages: {'; '.join(faults)}")
-        channels, before = self.stem[-1], None
+
+    def _check_widths(self) -> None:
+        """ArchitectureError where a layer has no inner width, too many, or too large ones."""
+        faults: dict[int, str] = {}
+        channels = self.stem[-1]
         for number, stage in enumerate(self.stages, 1):
-            if stage.depths[0] == 0 and (stage.stride == 2 or stage.width != channels):
-                faults.append(f"stage {number}: may be left out, expected stride 1 and {channels} channels for that")
-            if before and stage.stride == 1 and stage.width == channels and set(before.kinds) & set(stage.kinds):
-                faults.append(f"stage {number}: goes on as stage {number - 1} does, expected one stage of both")
-            channels, before = stage.width, stage
-        for layer in self.layers:
-            if layer.candidates[0].kind != CONVOLUTION and not 1 <= len(layer.widths) < MOST_WIDTHS:
-                faults.append(
-                    f"stage {layer.stage + 1}: {len(layer.widths)} inner widths, expected 1 to {MOST_WIDTHS - 1}; "
-                    "a coarser granularity or a smaller expansion gives fewer"
-                )
+            taken = (channels, stage.width)[: stage.depths[1]] if stage.kinds != (CONVOLUTION,) else ()
+            for inputs in taken:
+                largest = self.expansion * inputs // self.granularity * self.granularity
+                widths = self._widths(inputs) if largest <= MAX_WIDTH else ()
+                if largest > MAX_WIDTH:
+                    told = f"inner widths up to {largest}, expected at most {MAX_WIDTH}"
+                elif not widths:
+                    told = (
+                        f"no inner width in multiples of {self.granularity} up to {self.expansion} times {inputs} "
+                        f"channels, without {inputs}; expected at least one"
+                    )
+                elif len(widths) > MOST_WIDTHS:
+                    told = (
+                        f"{len(widths)} inner widths, expected at most {MOST_WIDTHS}; "
+                        "a coarser granularity, a smaller expansion, or knots give fewer"
+                    )
+                else:
+                    continue
+                faults.setdefault(number, told)
+            channels = stage.width
+        if faults:
+            told = "; ".join(f"stage {number}: {fault}" for number, fault in faults.items())
+            raise ArchitectureError(f"TieredSpace stages: {told}")
+
+    def _longest(self) -> list[Pick]:
+        """The picks of the network with the longest code: if it may have that, all may.
+
+        Equal blocks in a row are spelled once, so a longest one changes them wherever it can. Of three that are spelled
+        longest one differs from both neighbours, so that no others need be looked at.
+        """
+        # By the last pick and how often it stands there in a row: the length of what is spelled, and the picks, the
+        # last one beside those before it.
+        best: dict[tuple[Pick | None, int], tuple[int, Any]] = {(None, 0): (0, None)}
+        for number, layer in enumerate(self.layers):
+            found: dict[tuple[Pick | None, int], tuple[int, Any]] = {}
+            for pick in self._spelled_longest(layer):
+                candidate = layer.candidates[pick.candidate]
+                unit = _unit(layer, pick)
+                for (last, times), (length, picks) in best.items():
+                    goes_on = layer.position > 0 and last is not None
+                    if goes_on and last == pick:
+                        state, more = (pick, times + 1), _spelled(times + 1) - _spelled(times)
+                    elif goes_on and last is not None and layer.candidates[last.candidate].kind == candidate.kind:
+                        # A width that is alone is spelled again.
+                        state, more = (pick, 1), 1 + len(unit or str(layer.width))
+                    else:
+                        begun = f"_{BLOCK_KINDS[candidate.kind].letter}1.{layer.width}{unit}"
+                        state, more = (pick, 1), len(begun)
+                    if state not in found or length + more > found[state][0]:
+                        found[state] = length + more, (pick, picks)
+            best = found
+            longest, picks = max(best.values(), key=lambda option: option[0])
+            if longest > MAX_CODE:
+                rest = [Pick(0, layer.widths[-1] if layer.widths else 0) for layer in self.layers[number + 1 :]]
                 break
-        if faults:
-            raise ArchitectureError(f"TieredSpace stages: {'; '.join(faults)}")
+        else:
+            rest = []
+        turned = []
+        while picks:
+            pick, picks = picks
+            turned.append(pick)
+        return [*turned[::-1], *rest]
+
+    @staticmethod
+    def _spelled_longest(layer: TieredLayer) -> list[Pick]:
+        """Of each kind the three picks of a layer with the longest spelling, or all where there are fewer."""
+        chosen = []
+        for kind in dict.fromkeys(candidate.kind for candidate in layer.candidates):
+            picks = [
+                Pick(number, inner)
+                for number, candidate in enumerate(layer.candidates)
+                if candidate.kind == kind
+                for inner in layer.widths[-3:] or (0,)
+            ]
+            chosen += sorted(picks, key=lambda pick: -len(_unit(layer, pick) or str(layer.width)))[:3]
+        return chosen
 
     def __str__(self) -> str:
         """The space's code, which `parse_space` reads: stem, stages, head, inner widths, classes, input."""
@@ -262,11 +371,16 @@ class TieredSpace(Space):
         return tuple(found)
 
     def _widths(self, channels: int) -> tuple[int, ...]:
-        all_of_them = range(self.granularity, self.expansion * channels + 1, self.granularity)
-        widths = [width for width in all_of_them if width != channels]
+        """The inner widths of a layer that takes so many channels."""
+        widths = [
+            width
+            for width in range(self.granularity, self.expansion * channels + 1, self.granularity)
+            if width != channels
+        ]
         if self.knots is not None and self.knots < len(widths):
-            wanted = np.geomspace(widths[0], widths[-1], self.knots)
-            kept = {int(np.argmin([abs(np.log(width / one)) for width in widths])) for one in wanted}
+            logs = np.log(widths)
+            wanted = np.linspace(logs[0], logs[-1], self.knots)
+            kept = {int(np.abs(logs - one).argmin()) for one in wanted}
             # Where the least ones are closer together than the multiples, the gap is filled from below.
             kept |= set(sorted(set(range(len(widths))) - kept)[: self.knots - len(kept)])
             widths = [widths[place] for place in sorted(kept)]
@@ -288,7 +402,11 @@ class TieredSpace(Space):
                     raise ArchitectureError(f"picks: layer {number} is left out, expected one of its blocks")
                 continue
             if not 0 <= pick.candidate < len(layer.candidates) or pick.inner not in (layer.widths or (0,)):
-                raise ArchitectureError(f"picks: layer {number} has no {tuple(pick)}: {layer}")
+                raise ArchitectureError(
+                    f"picks: layer {number} has no candidate {pick.candidate} of inner width {pick.inner}, expected 0 "
+                    f"to {len(layer.candidates) - 1} ({', '.join(map(str, layer.candidates))}) of "
+                    f"{short(layer.widths) if layer.widths else '0, as convolutions have none'}"
+                )
             candidate = layer.candidates[pick.candidate]
             unit = Unit(candidate.kernel, inner=pick.inner)
             if begun == (layer.stage, candidate.kind):
@@ -306,23 +424,30 @@ class TieredSpace(Space):
         """
         if not isinstance(architecture, Backbone):
             raise ArchitectureError(f"architecture: found {architecture!r}, expected a Backbone")
+        found = (architecture.family, architecture.stem, architecture.head, architecture.classes)
+        expected = (self.family, self.stem, self.head, self.classes)
+        if found != expected:
+            raise ArchitectureError(
+                f"{architecture}: family, stem, head, classes are {found}, this space has {expected}"
+            )
         picks: list[Pick | None] = []
         blocks = list(architecture.blocks())
         place = 0
-        for layer in self.layers:
+        for number, layer in enumerate(self.layers, 1):
             block = blocks[place] if place < len(blocks) else None
-            found = None
             gone = layer.position > 0 and picks[-1] is None
-            if block is not None and not gone and (block.width, block.stride) == (layer.width, layer.stride):
-                candidate = Candidate(block.kind, block.kernel)
-                if candidate in layer.candidates and block.inner in (layer.widths or (0,)):
-                    found = Pick(layer.candidates.index(candidate), block.inner)
-            if found is None and not layer.optional:
-                break
-            place += found is not None
-            picks.append(found)
-        if len(picks) < len(self.layers) or str(self.of_picks(picks)) != str(architecture):
-            raise ArchitectureError(f"{architecture}: not in the space {self}")
+            pick = None if gone else _pick_of(layer, block)
+            if pick is None and not layer.optional:
+                raise ArchitectureError(
+                    f"{architecture}: found {_told(block)} for layer {number}, expected {_expected(layer)}"
+                )
+            place += pick is not None
+            picks.append(pick)
+        if place < len(blocks):
+            raise ArchitectureError(f"{architecture}: found {_told(blocks[place])}, expected no such block there")
+        own = self.of_picks(picks)
+        if own != architecture:
+            raise ArchitectureError(f"{architecture}: this space has the same blocks spelled as {own}")
         return tuple(picks)
 
     @cached_property
@@ -420,11 +545,11 @@ class TieredSpace(Space):
             number += 1
         if number == len(self.layers):
             return _State(after, False), (*pieces, TieredHead(after))
-        goes_on = self.layers[number].position > 0
+        goes_on = self.layers[number].stage == self.layers[column.layer].stage
         return _State(after, ended and goes_on), tuple(pieces)
 
-    def _pick(self, number: int, values: Sequence[int]) -> Pick | None:
-        """What a layer is by the values of its columns."""
+    def pick_at(self, number: int, values: Sequence[int]) -> Pick | None:
+        """What a layer, counted from 0, is by the values of its coordinates; None where it is left out."""
         features = self._features[number]
         if features and self._tells(Column(number, features[0])):
             if values[0] == 0:
@@ -436,7 +561,7 @@ class TieredSpace(Space):
         return Pick(candidate, layer.widths[told.get("inner", 0)] if layer.widths else 0)
 
     def _block(self, number: int, values: Sequence[int], after: str) -> TieredBlock:
-        pick = self._pick(number, values)
+        pick = self.pick_at(number, values)
         assert pick is not None
         return self.block(number, pick, after)
 
@@ -477,21 +602,70 @@ class TieredSpace(Space):
                 after = self.layers[number].maker
         yield TieredHead(after)
 
+    def through(self, column: int, state: int, value: int) -> Vectors:
+        """As in `Space`. The layers have the inner width and the candidate of the same number, as far as they can.
+
+        So one network has many pieces that are wanted. The pieces of a stage's fourth layer, and of those behind it,
+        are those of its third: they are the least.
+        """
+        here = self._states[column][state]
+        number = self.columns[column].layer
+        features = self._features[number]
+        values = (*here.values, value)
+        pick = self.pick_at(number, values) if len(values) == len(features) else None
+        if pick is None or here.ended:
+            return super().through(column, state, value)
+        inner = self.layers[number].widths.index(pick.inner) if pick.inner else 0
+        picks: list[Pick] = []
+        for layer in self.layers:
+            index = (pick.candidate, inner) if layer.position < 3 else (0, 0)
+            width = layer.widths[index[1] % len(layer.widths)] if layer.widths else 0
+            picks.append(Pick(index[0] % len(layer.candidates), width))
+        picks[number] = pick
+        # What makes its input may be another layer where those that may be left out are.
+        short = [
+            None if layer.optional and (layer.stage != self.layers[number].stage or place > number) else own
+            for place, (layer, own) in enumerate(zip(self.layers, picks, strict=True))
+        ]
+        for made in (picks, short):
+            if self._before(number, made) == here.after:
+                return self._vector(made)
+        return super().through(column, state, value)
+
+    def _before(self, number: int, picks: Picks) -> str:
+        """What makes the map before a layer, counted from 0."""
+        there = [place for place in range(number) if picks[place] is not None]
+        return self.layers[there[-1]].maker if there else "Convolution"
+
     def index_of(self, piece: Any, column: int, vector: Vectors) -> int:
         """As in `Space`. The parts: stem, blocks, head."""
         return self.pieces_of(self.picks_at(vector)).index(piece)
 
     def picks_at(self, vector: Vectors) -> tuple[Pick | None, ...]:
         """The picks of a vector (length,) of the space."""
-        values = iter(vector.tolist())
-        return tuple(
-            self._pick(number, [next(values) for _ in features]) for number, features in enumerate(self._features)
-        )
+        values = vector.tolist()
+        return tuple(self.pick_at(number, values[slice(*part)]) for number, part in enumerate(self.slices))
+
+    @cached_property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """The layers of each of `stages`: from, to (excluded)."""
+        ends = np.cumsum([0, *(stage.depths[1] for stage in self.stages)]).tolist()
+        return tuple(pairwise(ends))
+
+    @cached_property
+    def slices(self) -> tuple[tuple[int, int], ...]:
+        """For each layer where its coordinates stand in a vector: from, to (excluded); none of a layer of no choice."""
+        ends = np.cumsum([0, *map(len, self._features)]).tolist()
+        return tuple(pairwise(ends))
 
     def encode(self, architecture: object) -> Vectors:
         """The vector of an architecture. ArchitectureError when it is not in the space."""
+        return self._vector(self.picks_of(architecture))
+
+    def _vector(self, picks: Picks) -> Vectors:
+        """The vector (length,) of picks whose layers that are there stand first in their stage."""
         vector: list[int] = []
-        for number, pick in enumerate(self.picks_of(architecture)):
+        for number, pick in enumerate(picks):
             features = self._features[number]
             if pick is None:
                 vector += [0] * len(features)
@@ -505,3 +679,110 @@ class TieredSpace(Space):
     def decode(self, vector: Vectors) -> Backbone:
         """The architecture of a vector of the space."""
         return self.of_picks(self.picks_at(vector))
+
+
+def _unit(layer: TieredLayer, pick: Pick) -> str:
+    """How a code spells what is chosen for a layer besides its kind."""
+    return str(Unit(layer.candidates[pick.candidate].kernel, inner=pick.inner))
+
+
+def _spelled(times: int) -> int:
+    """How long it is to say that a block stands so many times in a row."""
+    return len(f"x{times}") if times > 1 else 0
+
+
+def _pick_of(layer: TieredLayer, block: Block | None) -> Pick | None:
+    """The pick by which a layer is this block, if there is one."""
+    if block is None or (block.width, block.stride) != (layer.width, layer.stride):
+        return None
+    candidate = Candidate(block.kind, block.kernel)
+    if candidate not in layer.candidates or block.inner not in (layer.widths or (0,)) or block.squeeze:
+        return None
+    return Pick(layer.candidates.index(candidate), block.inner)
+
+
+def _told(block: Block | None) -> str:
+    if block is None:
+        return "no more blocks"
+    inner = f" of inner width {block.inner}" if block.inner else ""
+    kernel = f"{block.kernel}x{block.kernel}"
+    return f"{block.name}, {block.kind} {kernel}{inner}, {block.width} wide at stride {block.stride},"
+
+
+def _expected(layer: TieredLayer) -> str:
+    blocks = " or ".join(f"{kind} {kernel}x{kernel}" for kind, kernel in layer.candidates)
+    inner = f" of inner widths {short(layer.widths)}" if layer.widths else ""
+    return f"{blocks}{inner}, {layer.width} wide at stride {layer.stride}"
+
+
+def _stages(found: Any) -> tuple[TieredStage, ...]:
+    """The stages with plain numbers and tuples. ArchitectureError with all that break a rule of their own."""
+    try:
+        stages = tuple(islice(found, MOST_LAYERS + 1))
+    except TypeError:
+        raise ArchitectureError(f"stages: found {short(found)}, expected a tuple of TieredStage") from None
+    if not 1 <= len(stages) <= MOST_LAYERS:
+        raise ArchitectureError(f"stages: found {len(stages) or 'none'}, expected 1 to {MOST_LAYERS}")
+    faults: list[str] = []
+    made = [_stage(f"stage {number}", stage, faults) for number, stage in enumerate(stages, 1)]
+    if not faults and (layers := sum(stage.depths[1] for stage in made)) > MOST_LAYERS:
+        faults.append(f"found up to {layers} layers, expected at most {MOST_LAYERS}")
+    if faults:
+        raise ArchitectureError(f"stages: {'; '.join(faults)}")
+    return tuple(made)
+
+
+def _stage(where: str, stage: Any, faults: list[str]) -> TieredStage:
+    """A stage with plain numbers and tuples; what is wrong with it is added to `faults`."""
+    if not isinstance(stage, TieredStage):
+        faults.append(f"{where}: found {short(stage)}, expected a TieredStage")
+        return TieredStage(1)
+
+    def number(name: str, value: Any, most: int, least: int = 1) -> int:
+        try:
+            return whole_number(f"{where}: {name}", value, most, least)
+        except ArchitectureError as fault:
+            faults.append(str(fault))
+            return least
+
+    def items(name: str, value: Any) -> tuple[Any, ...]:
+        # A text is one name, not its letters.
+        if isinstance(value, Iterable) and not isinstance(value, str) and 1 <= len(found := tuple(value)) <= MAX_KERNEL:
+            return found
+        faults.append(f"{where}: {name}: found {short(value)}, expected a tuple")
+        return ()
+
+    width, stride = number("width", stage.width, MAX_WIDTH), number("stride", stage.stride, 2)
+    before = len(faults)
+    depths = tuple(number("depths", depth, MOST_LAYERS, 0) for depth in items("depths", stage.depths))
+    if len(faults) == before and (len(depths) != 2 or not depths[0] <= depths[1] or depths[1] < 1):
+        faults.append(f"{where}: depths: found {short(depths)}, expected (least, most) with least <= most, most >= 1")
+    kinds = items("kinds", stage.kinds)
+    if kinds and kinds not in _KINDS:
+        faults.append(f"{where}: kinds: found {short(kinds)}, expected one of {', '.join(map(str, _KINDS))}")
+    before = len(faults)
+    kernels = tuple(number("kernels", kernel, MAX_KERNEL) for kernel in items("kernels", stage.kernels))
+    ascend = all(narrow < wide for narrow, wide in pairwise(kernels))
+    if len(faults) == before and not (ascend and all(kernel % 2 for kernel in kernels)):
+        faults.append(f"{where}: kernels: found {short(kernels)}, expected odd numbers, ascending")
+    return TieredStage(width, (depths[0], depths[-1]) if depths else (1, 1), stride, kinds, kernels)
+
+
+def _shape(found: Any) -> tuple[int, int, int, int]:
+    try:
+        one, channels, height, width = (whole_number("input_shape", size, 2**31 - 1) for size in found)
+    except (TypeError, ValueError):
+        one, channels, height, width = 0, 0, 0, 0
+    if one != 1:
+        raise ArchitectureError(
+            f"input_shape: found {short(found)}, expected (1, channels, height, width), whole numbers from 1 on: "
+            "latency is at batch 1"
+        )
+    return one, channels, height, width
+
+
+def _family(found: Any) -> str:
+    known = [name for name, family in FAMILIES.items() if family.stem != "pooled"]
+    if not isinstance(found, str) or found not in known:
+        raise ArchitectureError(f"family: found {short(found)}, expected one of {', '.join(known)}")
+    return found

@@ -12,7 +12,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,10 @@ from prototxt_gen.files import read_bytes, write_bytes
 
 FORMAT = "dongfeng accuracy table 1"
 
-#: In which numbers losses of layers add up: differences of accuracy, as in the paper, or of the logarithm of the error.
-Scale: TypeAlias = Literal["accuracy", "log error"]
-
 # No accuracy on a few hundred images says that a network errs less often than this.
 LEAST_ERROR = 1e-4
+# Far beyond what any fit finds; still, a power of LEAST_ERROR is a number.
+_LEAST_POWER = -10.0
 
 
 class Row(NamedTuple):
@@ -42,25 +41,26 @@ class AccuracyTable:
     """Accuracies of every candidate in every layer.
 
     An entry is the accuracy of networks with this candidate, all else equal within its row; entries of other rows say
-    nothing about each other. `scale` says in which numbers the differences within rows add up over the rows. `best` is
-    the accuracy that the table expects of the network with the best candidate of each row. `space` is the code of the
-    space, whose `rows` these are, in order. `provenance` says where the table is from, as JSON values.
+    nothing about each other. `best` is the accuracy that the table expects of the network with the best candidate of
+    each row. What adds up over the rows are differences of errors, 1 - accuracy, raised to `power`: 1 for accuracies as
+    in the paper, 0 for logarithms of errors. `space` is the code of the space, whose `rows` these are, in order.
+    `provenance` says where the table is from, as JSON values.
 
-    FormatError for a table without rows, accuracies outside 0..1, or another scale.
+    FormatError for a table without rows, accuracies outside 0..1, or a power outside -10..1.
     """
 
     space: str
     rows: tuple[Row, ...]
     best: float
-    scale: Scale = "accuracy"
+    power: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         faults = []
         if not self.rows:
             faults.append("rows: found none, expected at least one")
-        if self.scale not in get_args(Scale):
-            faults.append(f"scale: found {self.scale!r}, expected one of {', '.join(get_args(Scale))}")
+        if not _LEAST_POWER <= self.power <= 1:
+            faults.append(f"power: found {self.power}, expected {_LEAST_POWER:g} to 1")
         if not 0 <= self.best <= 1:
             faults.append(f"best: found {self.best}, expected 0 to 1")
         for row in self.rows:
@@ -75,11 +75,14 @@ class AccuracyTable:
 
     @cached_property
     def losses(self) -> tuple[NDArray[np.float64], ...]:
-        """For each row what each of its candidates (candidates,) loses against the row's best one, at least 0."""
+        """For each row what each of its candidates (candidates,) loses against the row's best one, at least 0.
+
+        Losses are in accuracy: small ones are by how much less accurate the network with the best candidates becomes.
+        """
         found = []
         for row in self.rows:
-            values = _scaled(np.array(row.accuracies), self.scale)
-            found.append(values.max() - values)
+            values = added(np.maximum(1 - np.array(row.accuracies), LEAST_ERROR) / self._error, self.power)
+            found.append(self._error * (values - values.min()))
         return tuple(found)
 
     def loss(self, choices: NDArray[np.integer[Any]]) -> NDArray[np.float64]:
@@ -88,9 +91,12 @@ class AccuracyTable:
 
     def expected(self, loss: NDArray[np.float64]) -> NDArray[np.float64]:
         """The accuracies in 0..1 that the table expects of networks with these summed losses."""
-        if self.scale == "accuracy":
-            return np.clip(self.best - loss, 0.0, 1.0)
-        return np.asarray(np.clip(1 - (1 - self.best) * np.exp(loss), 0.0, 1.0))
+        errors = self._error * unadded(np.asarray(loss) / self._error, self.power)
+        return np.asarray(np.clip(self.best + (self._error - errors), 0.0, 1.0))
+
+    @property
+    def _error(self) -> float:
+        return max(1 - self.best, LEAST_ERROR)
 
     def text(self) -> str:
         """The table as JSON."""
@@ -101,7 +107,7 @@ class AccuracyTable:
         document = {
             "format": FORMAT,
             "space": self.space,
-            "scale": self.scale,
+            "power": self.power,
             "best": self.best,
             "rows": rows,
             "provenance": self.provenance,
@@ -129,7 +135,7 @@ class AccuracyTable:
             raise FormatError(f"{source}: format: found {found!r}, expected {FORMAT!r}")
         try:
             rows = tuple(_row(row) for row in document["rows"])
-            made = (str(document["space"]), rows, _number(document["best"]), document["scale"])
+            made = (str(document["space"]), rows, _number(document["best"]), _number(document["power"]))
             return cls(*made, dict(document.get("provenance", {})))
         except FormatError as fault:
             raise FormatError(f"{source}: {fault}") from None
@@ -137,13 +143,19 @@ class AccuracyTable:
             raise FormatError(f"{source}: not an accuracy table: {type(fault).__name__}: {fault}") from fault
 
 
-def log_errors(accuracies: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The logarithms of the errors of accuracies in 0..1, any shape; of none at all, that of LEAST_ERROR."""
-    return np.log(np.maximum(1 - accuracies, LEAST_ERROR))
+def added(errors: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+    """The numbers that add up, of errors above 0 of any shape: (errors^power - 1) / power, for 0 their logarithms.
+
+    This is the transformation of Box and Cox (1964); near errors of 1 it is errors - 1, whatever the power.
+    """
+    logarithms = np.log(errors)
+    return np.asarray(np.expm1(power * logarithms) / power if power else logarithms)
 
 
-def _scaled(accuracies: NDArray[np.float64], scale: Scale) -> NDArray[np.float64]:
-    return accuracies if scale == "accuracy" else -log_errors(accuracies)
+def unadded(numbers: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+    """The errors of such numbers, in 0..inf: no power of an error is below 0, so with sums beyond it is at its end."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.exp(np.log1p(np.maximum(power * numbers, -1.0)) / power if power else numbers))
 
 
 def _row(document: Any) -> Row:

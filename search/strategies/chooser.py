@@ -6,6 +6,7 @@ A new strategy is a file with a class of this kind and a line in `search/strateg
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -89,10 +90,17 @@ class Chooser(ABC):
         self.results = Results(candidates.length)
 
     @classmethod
-    def of(cls, candidates: Candidates, seed: int, accuracies: AccuracyTable | None) -> Chooser:
-        """The strategy, with a table of accuracies if there is one. ArchitectureError for one that it cannot use."""
+    def of(
+        cls, candidates: Candidates, seed: int, accuracies: AccuracyTable | None, networks: Sequence[str] = ()
+    ) -> Chooser:
+        """The strategy, with a table of accuracies or a list of networks' codes, if there is one.
+
+        ArchitectureError for one that it does not read, or cannot use.
+        """
         if accuracies is not None:
             raise ArchitectureError(f"strategy {cls.name}: found a table of accuracies, which it does not read")
+        if networks:
+            raise ArchitectureError(f"strategy {cls.name}: found a list of networks, which it does not read")
         return cls(candidates, seed)
 
     def tell(self, vector: Vectors, accuracy: float | None) -> None:

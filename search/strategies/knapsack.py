@@ -1,40 +1,54 @@
 """One candidate of each row, with the least summed loss, within limits of summed costs: a multiple-choice knapsack.
 
-Solved exactly. For each cost, dynamic programming over its rounded values says what the rows behind lose at least with
-what is left of the limit (costs are rounded down, so that it is a bound). Then partial choices are followed row by row,
-and those are dropped that cannot be better any more than a choice which is known, or that another one beats. The bounds
-are tight, so few are left. No resolution of costs or losses decides what comes out, but one: see `TIE`.
+Solved exactly. Prices of the limits (see prices.py) bound what any choice loses, and leave out candidates with which it
+loses more than a choice that is known. For each cost, and for their sum at these prices, dynamic programming over
+rounded values says what the rows behind lose at least with what is left of the limits (costs are rounded down, so that
+it is a bound). Then partial choices are followed row by row, and those are dropped that cannot be better any more than
+the known choice, or that another one beats: first only the few that promise most, which finds a better known choice,
+then as many as it takes. No resolution of costs or losses decides what comes out, but one: see `TIE`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prototxt_gen.errors import UnsupportedError
-
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from search.strategies.prices import Floats, Integers, Prices, Remaining, priced, remaining
 
 #: Of choices whose losses are equal the one is taken that costs less, in shares of what the costs range over. So a loss
 #: may be this much above the least: accuracies of so many images there are none.
 TIE = 1e-9
-# So many steps, at most, from 0 to what a limit leaves above the cheapest choice, and at least half of them.
-CELLS = 8192
 # Partial choices that are followed at most. If there are more, the answer says by how much it may be off.
 MOST_LABELS = 20_000
 # Losses that differ by less are equal: sums of them are rounded.
 _EQUAL = 1e-13
-# What the whole of a limit costs, in the largest loss that there can be, where a choice is looked for in a hurry.
-_PRICES = (0.0, 0.1, 0.3, 1.0, 3.0, 100.0)
 # Where costs are weighed against each other: the bits of a limit that count, and of a whole one that is weighed.
 _BITS, _ONE = 20, 2**40
 # Of so many labels at a time it is asked which of them others beat, where there are several costs.
 _PAIRS = 512
+
+
+class _Round(NamedTuple):
+    """How hard a better choice is looked for.
+
+    So many partial choices (labels) are followed at a time. From 0 to what a limit leaves there are at most so many
+    `cells`, and at least half of them. Costs are summed at the prices, and with one after another's times each of
+    `tilts`.
+    """
+
+    labels: int
+    cells: int
+    tilts: tuple[float, ...]
+
+
+# The rounds before that of all labels: each finds a better known choice, so that the next ones follow fewer.
+_FEWER = (_Round(32, 2048, ()), _Round(1000, 2048, ()))
+_CELLS, _TILTS = 16_384, (0.8, 1.2)
 
 
 class Solution(NamedTuple):
@@ -60,13 +74,12 @@ class _Direction(NamedTuple):
     size: int
 
     def cells(self, amounts: Integers) -> Integers:
-        """How many cells amounts (n, costs) are, (n,); so many that are more than any limit are some that are more."""
+        """How many cells amounts (n, costs) are, (n,); none of them may be above a limit."""
         total = np.zeros(len(amounts), dtype=np.int64)
         for cost, (cut, weight) in enumerate(zip(self.cuts, self.weights, strict=True)):
             if weight:
-                # Where one cost is beyond any limit, the sum is; it has to fit 64 bits.
-                total += np.minimum(amounts[:, cost] >> cut, (CELLS << self.size) // weight + 1) * weight
-        return np.minimum(total >> self.size, CELLS)
+                total += (amounts[:, cost] >> cut) * weight
+        return total >> self.size
 
 
 class Knapsack:
@@ -87,9 +100,11 @@ class Knapsack:
         part = TIE / max(len(self.least), 1) / np.maximum(self.most - self.least, 1)
         settled = [loss + cost @ part for loss, cost in zip(self.losses, above, strict=True)]
         self._kept = [_unbeaten(loss, cost) for loss, cost in zip(settled, above, strict=True)]
-        self._losses = [loss[kept] for loss, kept in zip(settled, self._kept, strict=True)]
-        self._costs = [cost[kept] for cost, kept in zip(above, self._kept, strict=True)]
-        self._bound = lru_cache(maxsize=32)(self._bound_of)
+        # Rows of one length: behind a row's last candidate losses are infinite.
+        shape = len(given), max(map(len, self._kept))
+        self._losses, self._costs = np.full(shape, np.inf), np.zeros((*shape, len(self.least)), dtype=np.int64)
+        for row, kept in enumerate(self._kept):
+            self._losses[row, : len(kept)], self._costs[row, : len(kept)] = settled[row][kept], above[row][kept]
 
     def loss(self, choices: Sequence[int]) -> float:
         """The summed loss of a choice."""
@@ -115,91 +130,125 @@ class Knapsack:
         UnsupportedError where several limits leave so little that neither a choice is found nor shown to be none.
         """
         left = np.minimum(np.asarray(limits, dtype=np.int64), self.most) - self.least
-        if (left < 0).any():
+        problem = remaining(self._losses, self._costs, left) if (left >= 0).all() else None
+        if problem is None:
             return None
-        directions = _directions(left)
-        bounds = [self._bound(direction) for direction in directions]
-
-        def behind(row: int, left: Integers) -> Floats:
-            """What the rows from this one on lose at least (n,) with what is left of each cost (n, costs)."""
-            if not bounds:
-                return np.full(len(left), sum(float(losses.min()) for losses in self._losses[row:]))
-            cells = (direction.cells(left) for direction in directions)
-            return np.maximum.reduce([bound[row][one] for bound, one in zip(bounds, cells, strict=True)])
-
-        return self._improved(behind, left, *self._descended(behind, left))
-
-    def _bound_of(self, direction: _Direction) -> list[Floats]:
-        """For each row, and the end, what it and those behind lose at least, by how many cells are left."""
-        found = [np.zeros(CELLS)]
-        for losses, costs in zip(reversed(self._losses), reversed(self._costs), strict=True):
-            after, here = found[-1], np.full(CELLS, np.inf)
-            for loss, cells in zip(losses.tolist(), direction.cells(costs).tolist(), strict=True):
-                np.minimum(here[cells:], after[: CELLS - cells] + loss, out=here[cells:])
-            found.append(here)
-        return found[::-1]
-
-    def _descended(self, behind: Any, left: Integers) -> tuple[tuple[int, ...], float]:
-        """The best of some choices within the limits; (), infinity where none was found, which is no proof of anything.
-
-        In each row the candidate is taken that is best by the bound of what is behind, and by what it costs, too, at
-        several prices: with several limits, what is best for one of them may leave too little of another.
-        """
-        return min((self._at_price(behind, left, price) for price in _PRICES), key=lambda found: found[1])
-
-    def _at_price(self, behind: Any, left: Integers, price: float) -> tuple[tuple[int, ...], float]:
-        choices, total = [], 0.0
-        share = price * sum(float(np.ptp(losses)) for losses in self._losses) / np.maximum(left, 1)
-        for row, (losses, costs) in enumerate(zip(self._losses, self._costs, strict=True)):
-            rest = left - costs
-            fits = np.flatnonzero((rest >= 0).all(axis=1))
-            if not len(fits):
-                return (), np.inf
-            best = int(fits[(losses[fits] + behind(row + 1, rest[fits]) + (costs[fits] * share).sum(axis=1)).argmin()])
-            choices.append(best)
-            left, total = rest[best], total + float(losses[best])
-        return tuple(choices), total
-
-    def _improved(self, behind: Any, left: Integers, choices: tuple[int, ...], best: float) -> Solution | None:
-        """The best choice there is: the known one, unless a better one is found by following all that may be better."""
-        labels = np.zeros(1)  # what the rows so far have lost
-        rest = left[None]
-        steps: list[tuple[Integers, Integers]] = []  # for each row the labels' origins and candidates
-        missed = best  # what was dropped unfinished loses at least so much
-        for row, (losses, costs) in enumerate(zip(self._losses, self._costs, strict=True)):
-            count = len(losses)
-            after = (rest[:, None] - costs).reshape(len(labels) * count, costs.shape[1])
-            lost = (labels[:, None] + losses).ravel()
-            taken = np.flatnonzero((after >= 0).all(axis=1))
-            at_least = lost[taken] + behind(row + 1, after[taken])
-            open_ = at_least < best - _EQUAL
-            taken, at_least = taken[open_], at_least[open_]
-            if len(taken) > MOST_LABELS:
-                order = np.argsort(at_least, kind="stable")
-                missed = min(missed, float(at_least[order[MOST_LABELS]]))
-                taken = taken[order[:MOST_LABELS]]
-            taken = taken[_unbeaten(lost[taken], -after[taken])]
-            if not len(taken):
+        known, missed = Prices(np.zeros(len(left)), -np.inf, np.inf, None), np.inf
+        last = _Round(MOST_LABELS, _CELLS, _TILTS)
+        for search in (*(few for few in _FEWER if few.labels < last.labels), last):
+            prices = priced(problem, known)
+            if prices is None:
+                return None
+            known = prices
+            rows = _open(problem, known)
+            if not all(map(len, rows)):
+                missed = known.loss
                 break
-            steps.append((taken // count, taken % count))
-            labels, rest = lost[taken], after[taken]
-        else:
-            place = int(labels.argmin())
-            best = float(labels[place])
-            found = []
-            for origins, numbers in reversed(steps):
-                found.append(int(numbers[place]))
-                place = int(origins[place])
-            choices = tuple(reversed(found))
-        if not choices:
+            found = _followed(problem, known, rows, search)
+            missed = found.missed
+            if found.choices is not None:
+                known = known._replace(loss=found.loss, choices=found.choices)
+            if missed >= known.loss - _EQUAL:
+                break
+        if known.choices is None:
             if missed < np.inf:
                 raise UnsupportedError(
                     f"limits of {len(left)} costs: found no choice among the {MOST_LABELS:,} that were followed"
                 )
             return None
-        chosen = tuple(int(kept[number]) for kept, number in zip(self._kept, choices, strict=True))
+        chosen = tuple(int(kept[number]) for kept, number in zip(self._kept, known.choices, strict=True))
         # What settles ties is no gap.
-        return Solution(chosen, self.loss(chosen), best - missed if best - missed > TIE else 0.0)
+        gap = known.loss - missed
+        return Solution(chosen, self.loss(chosen), gap if gap > TIE else 0.0)
+
+
+class _Followed(NamedTuple):
+    """The best choice, None where none is better than the known one, and its loss or that one's.
+
+    What was dropped unfinished loses at least `missed`.
+    """
+
+    choices: NDArray[np.intp] | None
+    loss: float
+    missed: float
+
+
+def _open(problem: Remaining, prices: Prices) -> list[NDArray[np.intp]]:
+    """Of each row the candidates with which a choice may lose less than the known one."""
+    reduced = problem.losses + problem.shares() @ prices.prices
+    least = reduced.min(axis=1)
+    at_least = least.sum() - prices.prices.sum() + (reduced - least[:, None])
+    return [np.flatnonzero(row) for row in np.isfinite(reduced) & (at_least < prices.loss - _EQUAL)]
+
+
+def _followed(problem: Remaining, prices: Prices, rows: Sequence[NDArray[np.intp]], search: _Round) -> _Followed:
+    """The best choice of some candidates of each row that loses less than the known one."""
+    best = prices.loss
+    all_losses = [losses[row] for losses, row in zip(problem.losses, rows, strict=True)]
+    all_costs = [costs[row] for costs, row in zip(problem.costs, rows, strict=True)]
+    behind = _behind(all_losses, all_costs, problem.left, prices.prices, search)
+    labels = np.zeros(1)  # what the rows so far have lost
+    rest = problem.left[None]
+    steps: list[tuple[Integers, Integers]] = []  # for each row the labels' origins and candidates
+    missed = np.inf
+    for row, (losses, costs) in enumerate(zip(all_losses, all_costs, strict=True)):
+        count = len(losses)
+        after = (rest[:, None] - costs).reshape(len(labels) * count, costs.shape[1])
+        lost = (labels[:, None] + losses).ravel()
+        taken = np.flatnonzero((after >= 0).all(axis=1))
+        at_least = lost[taken] + behind(row + 1, after[taken])
+        open_ = at_least < best - _EQUAL
+        taken, at_least = taken[open_], at_least[open_]
+        if len(taken) > search.labels:
+            order = np.argsort(at_least, kind="stable")
+            missed = min(missed, float(at_least[order[search.labels]]))
+            taken = taken[order[: search.labels]]
+        taken = taken[_unbeaten(lost[taken], -after[taken])]
+        if not len(taken):
+            return _Followed(None, best, min(missed, best))
+        steps.append((taken // count, taken % count))
+        labels, rest = lost[taken], after[taken]
+    place = labels.argmin()
+    choices = np.zeros(len(rows), dtype=np.intp)
+    loss = float(labels[place])
+    for row in reversed(range(len(rows))):
+        origins, numbers = steps[row]
+        choices[row] = rows[row][numbers[place]]
+        place = origins[place]
+    return _Followed(choices, loss, min(missed, loss))
+
+
+def _behind(
+    losses: Sequence[Floats], costs: Sequence[Integers], left: Integers, prices: Floats, search: _Round
+) -> Callable[[int, Integers], Floats]:
+    """A function: what the rows from this one on lose at least (n,) with what is left of each cost (n, costs).
+
+    By `prices` for the limits `left` (costs,), and by dynamic programming for each cost and for sums of all.
+    """
+    units = prices / np.maximum(left, 1)
+    paid = [float((loss + cost @ units).min()) for loss, cost in zip(losses, costs, strict=True)]
+    at_prices = np.cumsum([0.0, *paid[::-1]])[::-1]
+    directions = _directions(left, prices, search)
+    bounds = [_bound_of(losses, costs, direction, search.cells) for direction in directions]
+
+    def behind(row: int, rest: Integers) -> Floats:
+        found = at_prices[row] - rest @ units
+        for direction, bound in zip(directions, bounds, strict=True):
+            np.maximum(found, bound[row][direction.cells(rest)], out=found)
+        return found
+
+    return behind
+
+
+def _bound_of(losses: Sequence[Floats], costs: Sequence[Integers], direction: _Direction, count: int) -> list[Floats]:
+    """For each row, and the end, what it and those behind lose at least, by how many cells are left."""
+    found = [np.zeros(count)]
+    for row_losses, row_costs in zip(reversed(losses), reversed(costs), strict=True):
+        after, here = found[-1], np.full(count, np.inf)
+        for loss, cells in zip(row_losses.tolist(), direction.cells(row_costs).tolist(), strict=True):
+            np.minimum(here[cells:], after[: count - cells] + loss, out=here[cells:])
+        found.append(here)
+    return found[::-1]
 
 
 def _unbeaten(losses: Floats, costs: Integers) -> Integers:
@@ -225,27 +274,25 @@ def _unbeaten(losses: Floats, costs: Integers) -> Integers:
     return np.sort(np.concatenate(found)) if found else order
 
 
-def _directions(left: Integers) -> list[_Direction]:
-    """In what costs are bounded, where so much is `left` of each (costs,): each by itself, and sums of all.
+def _directions(left: Integers, prices: Floats, search: _Round) -> list[_Direction]:
+    """In what costs are bounded, where so much is `left` of each (costs,): each by itself, and their sum at prices.
 
-    Where several limits bind, their sums, each in shares of what is left, bind more than any one of them.
+    Where several limits bind, their sum, each in shares of what is left, binds more than any one of them.
     """
     amounts = left.tolist()
-    cuts = tuple(max(0, amount.bit_length() - _BITS) for amount in amounts)
     none = (0,) * len(amounts)
     found = [(none, tuple(int(cost == own) for cost in range(len(amounts)))) for own in range(len(amounts))]
-    if len(amounts) > 1:
-        for weighed in _weights(len(amounts)):
-            whole = zip(weighed, amounts, cuts, strict=True)
+    binding = np.flatnonzero(prices).tolist()
+    if len(binding) > 1:
+        cuts = tuple(max(0, amount.bit_length() - _BITS) for amount in amounts)
+        for cost, tilt in ((0, 1.0), *product(binding, search.tilts)):
+            tilted = prices.copy()
+            tilted[cost] *= tilt
+            whole = zip((tilted / tilted.max()).tolist(), amounts, cuts, strict=True)
             found.append((cuts, tuple(int(weight * _ONE) // max(amount >> cut, 1) for weight, amount, cut in whole)))
     directions = []
     for own_cuts, weights in found:
         most = sum((amount >> cut) * weight for amount, cut, weight in zip(amounts, own_cuts, weights, strict=True))
-        # A power of two, so that limits of about the same size share their bounds.
-        directions.append(_Direction(own_cuts, weights, max(0, most.bit_length() - CELLS.bit_length() + 1)))
+        # A power of two, so that no rounding is needed but that of a shift.
+        directions.append(_Direction(own_cuts, weights, max(0, most.bit_length() - search.cells.bit_length() + 1)))
     return directions
-
-
-def _weights(limits: int) -> list[list[float]]:
-    """How several limits are weighed against each other: evenly, and each one more than the others."""
-    return [[1.0] * limits, *([1.0 if place == first else 0.3 for place in range(limits)] for first in range(limits))]

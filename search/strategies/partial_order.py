@@ -36,7 +36,8 @@ class PartialOrderPruning:
 
     `limits` leave out more, by cost: the most that a candidate may have, or (least, most); see search/costs.py.
     `strategy` chooses among the candidates that are not pruned; `margin` is that of `Pruning`: 0 is the paper's rule,
-    None a measured margin, infinity prunes nothing. `accuracies` is the table that the strategy "ponas" reads.
+    None a measured margin, infinity prunes nothing. `accuracies` is the table that the strategy "ponas" reads,
+    `networks` are the codes that "listed" trains.
 
     `ask()` gives the next candidate; `tell()` takes its accuracy. What `ask` gives depends only on `seed`, on what was
     told and on what is in training, so a search that is told the same results again goes on as before.
@@ -55,6 +56,7 @@ class PartialOrderPruning:
         strategy: str = "uniform",
         margin: float | None = 0.0,
         accuracies: AccuracyTable | None = None,
+        networks: Sequence[str] = (),
     ) -> None:
         self.space = space
         self.table = table
@@ -64,7 +66,7 @@ class PartialOrderPruning:
         self.limits = self.candidates.limits
         self.pruning = Pruning(self.candidates, margin)
         self.unpruned = Unpruned(self.candidates, self.pruning)
-        self.chooser = kind.of(self.unpruned, seed, accuracies)
+        self.chooser = kind.of(self.unpruned, seed, accuracies, networks)
         self.results = self.chooser.results
         self.name = "partial order pruning"
         if (strategy, margin) != ("uniform", 0.0):

@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from prototxt_gen.errors import ArchitectureError
-from search.strategies.accuracy_table import LEAST_ERROR, log_errors
+from search.strategies.additive_fit import POWERS, Entries, fit_rows
 
 #: (n, rows): the number of the candidate of each row.
 Choices: TypeAlias = NDArray[np.int64]
 
+#: A network as it was seen: the row in progress then, and the number of the candidate of each row.
+Seen: TypeAlias = tuple[int, tuple[int, ...]]
+
 #: Which candidate of a row stays for the rows behind: the most accurate one, the one in the middle, or any.
 Keep: TypeAlias = Literal["best", "median", "random"]
-#: An entry is the mean of what was seen with it in its row; or it explains, with the others, all logarithms of errors.
+#: An entry is the mean of what was seen with it in its row; or it explains, with the others, all that was seen.
 Estimate: TypeAlias = Literal["mean", "fit"]
 
 
@@ -42,7 +44,7 @@ class Ponas:
         self,
         rows: Sequence[int],
         *,
-        suffixes: int = 4,
+        suffixes: int,
         seed: int = 0,
         keep: Keep = "median",
         estimate: Estimate = "fit",
@@ -65,7 +67,7 @@ class Ponas:
         self._behind = np.array([_spread(row, suffixes, rng) for row in self.rows], dtype=np.int64).T
         self._drawn = random.Random(f"{seed} kept")
         self._kept: list[int] = []
-        self._told: dict[tuple[int, ...], float] = {}
+        self._told: dict[Seen, float] = {}
         self._means: list[NDArray[np.float64]] = []
 
     @property
@@ -84,8 +86,12 @@ class Ponas:
         return self.row == len(self.rows)
 
     def ask(self) -> Choices:
-        """What is still to be evaluated for the row in progress, each network once; (0, rows) at the end."""
-        wanted = [] if self.done else [one for one in self._wanted() if one not in self._told]
+        """What is still to be evaluated for the row in progress, each network once; (0, rows) at the end.
+
+        Networks of rows before are among it: these were trained since, and only what was seen of the same training can
+        be compared.
+        """
+        wanted = [] if self.done else [one for one in self._wanted() if (self.row, one) not in self._told]
         return np.array(list(dict.fromkeys(wanted)), dtype=np.int64).reshape(-1, len(self.rows))
 
     def tell(self, choices: Choices, accuracies: Sequence[float]) -> None:
@@ -100,38 +106,33 @@ class Ponas:
                     f"progressive stage: row {self.row}: found {choice} with accuracy {accuracy}, expected one of "
                     "those asked for, with an accuracy in 0 to 1"
                 )
-            self._told[tuple(choice)] = float(accuracy)
+            self._told[self.row, tuple(choice)] = float(accuracy)
         while not self.done and not len(self.ask()):
             self._close()
 
     @property
-    def told(self) -> dict[tuple[int, ...], float]:
+    def told(self) -> dict[Seen, float]:
         """All that was told, in that order."""
         return dict(self._told)
 
-    def entries(self) -> tuple[list[list[float]], float]:
-        """The rows' accuracies in 0..1, and what is expected of the best candidates together; the rows must be whole.
+    def entries(self) -> Entries:
+        """What the table is made of; the rows must be whole, else ArchitectureError.
 
-        In "fit" an entry is what is expected of a network with this candidate and otherwise average rows.
+        In "mean" an entry is the mean of what was seen with it in its row, in "fit" it is as in `fit_rows`.
         """
         if not self.done:
             raise ArchitectureError(f"progressive stage: row {self.row} of {len(self.rows)} is not whole")
         if self.estimate == "mean":
-            return [means.tolist() for means in self._means], float(self._means[-1].max())
-        starts = np.cumsum([0, *self.rows])
-        seen = np.zeros((len(self._told), starts[-1]))
-        for number, choice in enumerate(self._told):
-            seen[number, starts[:-1] + np.array(choice)] = 1
-        errors = log_errors(np.array(list(self._told.values())))
-        level = float(errors.mean())
-        # Every two candidates of a row stand before the same networks, so their difference follows from what was told.
-        # By how much the rows' means differ does not, nor does it matter: of all solutions this is the smallest.
-        effects = np.linalg.lstsq(seen, errors - level, rcond=None)[0]
-        cut = [effects[start:end] for start, end in pairwise(starts)]
-        centre = level + sum(float(one.mean()) for one in cut)
-        entries = [_accuracies(centre + one - one.mean()) for one in cut]
-        best = _accuracies(np.array([level + sum(float(one.min()) for one in cut)]))
-        return [one.tolist() for one in entries], float(best[0])
+            return Entries([means.tolist() for means in self._means], float(self._means[-1].max()), 1.0)
+        return self.fitted()
+
+    def fitted(self, powers: Sequence[float] = POWERS) -> Entries:
+        """The entries that `fit_rows` finds with one of these powers for all that was told.
+
+        Every two candidates of a row stand before the same networks, so their difference follows from what was told.
+        """
+        stages, choices = (np.array(one, dtype=np.int64) for one in zip(*self._told, strict=True))
+        return fit_rows(self.rows, choices, np.array(list(self._told.values())), powers, stages)
 
     def _wanted(self) -> list[tuple[int, ...]]:
         return [(*self._kept, candidate, *behind) for candidate in range(self.rows[self.row]) for behind in self._after]
@@ -142,7 +143,9 @@ class Ponas:
         return found
 
     def _close(self) -> None:
-        seen = np.array([self._told[one] for one in self._wanted()]).reshape(self.rows[self.row], self.suffixes)
+        seen = np.array([self._told[self.row, one] for one in self._wanted()]).reshape(
+            self.rows[self.row], self.suffixes
+        )
         means = seen.mean(axis=1)
         self._means.append(means)
         order = np.argsort(-means, kind="stable")
@@ -158,7 +161,3 @@ def _spread(candidates: int, number: int, rng: random.Random) -> list[int]:
     found = found[:number]
     rng.shuffle(found)
     return found
-
-
-def _accuracies(errors: NDArray[Any]) -> NDArray[np.float64]:
-    return 1 - np.clip(np.exp(errors), LEAST_ERROR, 1.0)

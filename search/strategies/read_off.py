@@ -5,6 +5,7 @@ Nothing is learnt from results: which networks there are, and in which order, fo
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cached_property
 
 import numpy as np
@@ -47,7 +48,11 @@ class ReadOff(Chooser):
         self.accuracies = accuracies
 
     @classmethod
-    def of(cls, candidates: Candidates, seed: int, accuracies: AccuracyTable | None) -> ReadOff:
+    def of(
+        cls, candidates: Candidates, seed: int, accuracies: AccuracyTable | None, networks: Sequence[str] = ()
+    ) -> ReadOff:
+        if networks:
+            raise ArchitectureError(f"strategy {cls.name}: found a list of networks, which it does not read")
         return cls(candidates, seed, accuracies)
 
     def ask(self, number: int, training: Vectors) -> Vectors:

@@ -10,6 +10,7 @@ from search.strategies.chooser import Chooser
 #: Module and class of each strategy.
 CHOOSERS = {
     "additive": ("search.strategies.additive", "Additive"),
+    "listed": ("search.strategies.listed", "Listed"),
     "ponas": ("search.strategies.read_off", "ReadOff"),
     "uniform": ("search.strategies.uniform", "Uniform"),
 }

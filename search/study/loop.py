@@ -37,6 +37,7 @@ from search.study.stopping import Stops
 from search.study.storage import NAME, StoredStudy, has_study, join_study, open_study
 from search.study.trainings import Known
 from search.study.working import Worker
+from search.training.beginning import begun_trainer
 from search.training.checkpoints import differences
 from search.training.dataset import Dataset
 from search.training.inheriting import inheriting
@@ -73,6 +74,7 @@ def run_search(
     keep: Keep = "boundary",
     ending: Ending | None = None,
     accuracies: AccuracyTable | None = None,
+    networks: Sequence[str] = (),
 ) -> Strategy:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
@@ -89,9 +91,10 @@ def run_search(
     with so many `seeds`, and counts with the mean. `known` are results to begin with (see search/study/known.py); those
     that are no candidates of this search are left out. `strategy` and `margin`: which candidate is next, and which need
     no training (see search/strategies/partial_order.py); "uniform" with margin 0 is the paper's algorithm. "ponas"
-    takes those that the table `accuracies` chooses, which no other reads (see search/study/ponas.py). A training
-    that fails is entered as failed, and the search goes on; TrainingError when many in a row fail. With `ending`,
-    trainings that cannot reach the boundary any more end early (see search/strategies/ending.py); the candidate then
+    takes those that the table `accuracies` chooses, which no other reads (see search/study/ponas.py), "listed" the
+    `networks`, codes in the order in which they are trained. A training that fails is entered as failed, and the search
+    goes on; TrainingError when many in a row fail. With `ending`, trainings that cannot reach the boundary any more end
+    early (see search/strategies/ending.py); the candidate then
     counts with what it was expected to come to. The trainer must report accuracies on the way: ours does.
 
     The end. `trials` counts candidates of all runs and workers; more may be asked for later. None sets no number.
@@ -125,7 +128,15 @@ def run_search(
 
             def make() -> PartialOrderPruning:
                 return PartialOrderPruning(
-                    space, used, within, schedule.seed, limits, strategy=strategy, margin=margin, accuracies=accuracies
+                    space,
+                    used,
+                    within,
+                    schedule.seed,
+                    limits,
+                    strategy=strategy,
+                    margin=margin,
+                    accuracies=accuracies,
+                    networks=networks,
                 )
 
             search = make()
@@ -139,6 +150,7 @@ def run_search(
                 seeds=seeds,
                 ending=ending,
                 accuracies=accuracies,
+                networks=networks,
             )
             stored = open_study(address, study, settings, used.text())
             if table is not None or not (folder / LATENCY_TABLE).exists():
@@ -176,6 +188,8 @@ def run_worker(
     trainer: Trainer
     if question.supernet is not None and isinstance(data, Dataset):
         trainer = inheriting(question.space, data, folder, question.one_shot or {}, question.schedule, device, looks)
+    elif question.begun is not None and isinstance(data, Dataset):
+        trainer = begun_trainer(question.space, data, folder, tuple(question.begun), question.schedule, device, looks)
     else:
         trainer = trainer_for(question.space, data, question.schedule, device, looks)
     own = trainer.settings

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
@@ -24,6 +25,8 @@ from search.training.trainer import Trainer
 FIRST = "dongfeng study 1"
 #: Settings of a search that goes by a table of accuracies, and of networks that inherit a supernet's weights.
 ACCURACIES, SUPERNET, ONE_SHOT = "accuracy table", "supernet", "one-shot"
+#: Of a search that trains the networks of a list; and of networks that begin with weights in files.
+NETWORKS, BEGUN = "networks", "begun"
 
 # JSON has no infinity; and in a list of differences, words are clearer than None.
 _MARGINS: dict[float | None, str] = {None: "measured", math.inf: "infinite"}
@@ -41,11 +44,13 @@ def settings_of(
     seeds: int,
     ending: Ending | None = None,
     accuracies: AccuracyTable | None = None,
+    networks: Sequence[str] = (),
 ) -> dict[str, Any]:
     """As JSON values: the strategy and its margin, the space, latency and limits, the training, seeds a candidate.
 
     The latency table is represented by a digest of what it predicts the space with. Limits are there if there are any,
-    the rule that ends trainings early, and the text of a table of accuracies, without where that is from.
+    the rule that ends trainings early, the text of a table of accuracies, without where that is from, and a list of
+    networks.
     """
     return {
         "strategy": strategy,
@@ -56,6 +61,7 @@ def settings_of(
         **({"limits": {name: plain(limit) for name, limit in search.limits.items()}} if search.limits else {}),
         **({"ending": ending.settings()} if ending is not None else {}),
         **({ACCURACIES: replace(accuracies, provenance={}).text()} if accuracies is not None else {}),
+        **({NETWORKS: list(networks)} if networks else {}),
         "seed": seed,
         **trainer.settings,
         "latency table": _digest(_predicting(search)),
@@ -77,7 +83,8 @@ class Question:
     """What a study was asked, read back: enough to search as whoever began it does. `interval` is in ms.
 
     `supernet` says which one the candidates inherit their weights from, if they do: a digest of its weights;
-    `one_shot` are its settings.
+    `one_shot` are its settings. `networks` are those that it trains, where it has a list of them; `begun` the digests
+    of the weights that each begins with, by code.
     """
 
     space: Space
@@ -92,6 +99,8 @@ class Question:
     accuracies: AccuracyTable | None = None
     supernet: str | None = None
     one_shot: dict[str, Any] | None = None
+    networks: tuple[str, ...] = ()
+    begun: dict[str, str] | None = None
 
     @classmethod
     def of(cls, settings: dict[str, Any], source: str) -> Question:
@@ -111,6 +120,8 @@ class Question:
                 accuracies=_accuracies(settings.get(ACCURACIES), source),
                 supernet=settings.get(SUPERNET),
                 one_shot=settings.get(ONE_SHOT),
+                networks=tuple(map(str, settings.get(NETWORKS, ()))),
+                begun=settings.get(BEGUN),
             )
         except (KeyError, TypeError, ValueError) as fault:
             raise FormatError(f"{source}: settings: {type(fault).__name__}: {fault}: not those of a search") from fault
@@ -126,6 +137,7 @@ class Question:
             strategy=self.strategy,
             margin=self.margin,
             accuracies=self.accuracies,
+            networks=self.networks,
         )
 
 

@@ -18,13 +18,16 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from prototxt_gen.errors import CaffeError
+from prototxt_gen.errors import CaffeError, TrainingError, UnsupportedError
 from search.training.pipeline import Order
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes of a training: this one's number, and how many there are. One alone exchanges nothing."""
+    """The processes of a training: this one's number, and how many there are. One alone exchanges nothing.
+
+    TrainingError where the others cannot be reached any more: one of them has ended, and says why itself.
+    """
 
     rank: int = 0
     size: int = 1
@@ -44,7 +47,8 @@ class Group:
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
         # One message for all: what a small network's many messages would cost is mostly their number.
         flat = torch.cat([*(gradient.reshape(-1) for gradient in gradients), loss.detach().reshape(1)])
-        dist.all_reduce(flat)
+        with self._exchanging():
+            dist.all_reduce(flat)
         flat /= self.size
         *means, loss = flat.split([*(gradient.numel() for gradient in gradients), 1])
         for gradient, mean in zip(gradients, means, strict=True):
@@ -56,18 +60,32 @@ class Group:
         if self.size == 1:
             return list(numbers)
         sums = torch.tensor(numbers, dtype=torch.float64, device=device)
-        dist.all_reduce(sums)
+        with self._exchanging():
+            dist.all_reduce(sums)
         return [float(number) for number in sums.tolist()]
 
     def told(self, word: Any) -> Any:
         """What the first process says; a CaffeError that it says is raised by all."""
         if self.size > 1:
             said = [word]
-            dist.broadcast_object_list(said)
+            with self._exchanging():
+                dist.broadcast_object_list(said)
             word = said[0]
         if isinstance(word, CaffeError):
             raise word
         return word
+
+    @contextmanager
+    def _exchanging(self) -> Iterator[None]:
+        try:
+            yield
+        except torch.cuda.OutOfMemoryError:
+            raise
+        except RuntimeError as fault:
+            raise TrainingError(
+                f"process {self.rank + 1} of {self.size}: found no answer of the others, one of which has ended: "
+                f"{_shortly(fault)}"
+            ) from fault
 
 
 ALONE = Group()
@@ -90,26 +108,48 @@ def shared_orders(name: str, count: int, batch_size: int, steps: range, group: G
         yield chunk, random.Random(f"{name} step {step} process {group.rank}")
 
 
+def is_first() -> bool:
+    """Whether this process is alone, or the first of those that torchrun started."""
+    return not _started() or os.environ["RANK"] == "0"
+
+
 @contextmanager
 def joined(device: str = "cpu") -> Iterator[tuple[Group, str]]:
     """The processes that torchrun started this one with, and this one's device; without torchrun it is alone.
 
     On a GPU each process of a machine has its own, and they speak by NCCL; otherwise by gloo. A process group that
-    is there already is used as it is.
+    is there already is used as it is. UnsupportedError for a process without a GPU of its own, TrainingError where the
+    others do not come.
     """
     here = torch.device(device)
-    started = "RANK" in os.environ and "WORLD_SIZE" in os.environ
-    if not dist.is_available() or not (dist.is_initialized() or started):
+    if not dist.is_available() or not (dist.is_initialized() or _started()):
         yield ALONE, device
         return
     if here.type == "cuda" and here.index is None:
-        device = f"cuda:{os.environ.get('LOCAL_RANK', 0)}"
+        number, gpus = int(os.environ.get("LOCAL_RANK", 0)), torch.cuda.device_count()
+        if number >= gpus:
+            raise UnsupportedError(
+                f"device {device!r}: found {gpus} GPUs for process {number + 1} of this machine, expected one for each"
+            )
+        device = f"cuda:{number}"
         torch.cuda.set_device(device)
     begun = not dist.is_initialized()
     if begun:
-        dist.init_process_group("nccl" if here.type == "cuda" else "gloo")
+        try:
+            dist.init_process_group("nccl" if here.type == "cuda" else "gloo")
+        except (RuntimeError, ValueError) as fault:
+            raise TrainingError(f"the processes of torchrun have not found each other: {_shortly(fault)}") from fault
     try:
         yield Group(dist.get_rank(), dist.get_world_size()), device
     finally:
         if begun:
             dist.destroy_process_group()
+
+
+def _started() -> bool:
+    return "RANK" in os.environ and "WORLD_SIZE" in os.environ
+
+
+def _shortly(fault: Exception) -> str:
+    """The first sentence; behind it comes advice."""
+    return (str(fault).splitlines() or [""])[0].partition(". ")[0]

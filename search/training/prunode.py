@@ -35,18 +35,15 @@ class Prunode(nn.Module):
 
     `part` is an inverted or fused block at the largest of its inner widths, or a convolution, which has none. `block`
     is its module as `to_torch` makes it, new weights by torch's random numbers. A width has the first inner channels.
-    `small` and `large` are the two widths; equal: there is one. `inner` is the width that there is memory for; all are
-    0 for a convolution.
+    `inner` is the width that there is memory for, `small` and `large` are the two widths; equal: there is one, as at
+    first. All are 0 for a convolution.
 
     No training moves the running statistics of batch norm; see averaging.take_statistics.
     """
 
-    def __init__(self, part: Part, small: int = 0, large: int = 0) -> None:
+    def __init__(self, part: Part) -> None:
         super().__init__()
         self._take(part)
-        self.small = self.large = self.inner
-        if large:
-            self.set_widths(small, large)
 
     def _take(self, part: Part, weights: Weights | None = None) -> None:
         self.part, self.block = part, to_torch(part.net, weights)
@@ -67,6 +64,7 @@ class Prunode(nn.Module):
         convolutions = [path for path, _ in self._row if isinstance(self.block.get_submodule(path), nn.Conv2d)]
         self._last = convolutions[-1] if len(convolutions) > 1 else ""
         self.inner: int = self.block.get_submodule(self._last).in_channels if self._last else 0  # type: ignore[assignment]
+        self.small = self.large = self.inner
 
     def set_widths(self, small: int, large: int) -> None:
         """ArchitectureError unless they ascend, and `inner` is at least as large."""
@@ -80,22 +78,27 @@ class Prunode(nn.Module):
         `share` (), 0 to 1, is that of the large width, the small one has the rest. At a number 0 nothing else but the
         small one is computed.
         """
-        width, mask = self.large, None
-        if self.small != self.large:
-            if isinstance(share, Tensor) or 0 < share < 1:
-                mask = torch.ones(self.large, dtype=torch.float32, device=x.device)
-                mask[self.small :] = share
-            elif share == 0:
-                width = self.small
+        if self.small == self.large:
+            return self.at(x, self.large)
+        if not isinstance(share, Tensor) and share in (0, 1):
+            return self.at(x, self.large if share else self.small)
+        mask = torch.ones(self.large, device=x.device)
+        mask[self.small :] = share
+        return self.at(x, self.large, mask)
+
+    def at(self, x: Tensor, width: int, mask: Tensor | None = None) -> Tensor:
+        """What the block of an inner width, 0 for a convolution, makes of x (n, channels, height, width).
+
+        `mask` (width,) is what the last convolution's input channels are multiplied by.
+        """
         y = x
         for path, joins in self._row:
             layer = self.block.get_submodule(path)
             if joins:
                 y = layer(y, x)
             elif isinstance(layer, nn.Conv2d):
-                y = _convolved(
-                    layer, y, None if path == self._last else width or None, mask if path == self._last else None
-                )
+                last = path == self._last
+                y = _convolved(layer, y, None if last else width or None, mask if last else None)
             elif isinstance(layer, nn.modules.batchnorm._BatchNorm) and y.shape[1] < layer.num_features:
                 y = functional_call(layer, dict(_first(layer, y.shape[1])), (y,))
             else:
@@ -125,7 +128,6 @@ class Prunode(nn.Module):
         trained, some = self.training, next(iter(before.values()))
         self._take(part, weights)
         self.block.to(some.device)
-        self.small = self.large = self.inner
         moved = []
         for name, new in self.block.named_parameters():
             old = before[name]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import cached_property
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -14,10 +13,11 @@ from converters.weights import Weights
 from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.generator.parts import Part, parts
 from prototxt_gen.summary import summarize
-from search.spaces.tiered import Pick, Picks, TieredSpace
+from search.spaces.tiered import Pick, Picks, TieredLayer, TieredSpace
 from search.training.expecting import Times, expected_latency
 from search.training.prunode import Moved, Prunode
 from search.training.shares import LayerProbabilities, Left, Logits, Places, Shares, layer_probabilities, places_of
+from search.training.supernet import fit, norms_of
 from search.training.training import own_random_numbers
 
 
@@ -46,41 +46,43 @@ class StochasticSupernet(nn.Module):
     one path alone compute what `to_torch(generate(space.of_picks(picks)), weights)` does with `weights_of(picks)`.
 
     `logits` are the parameters of the architecture; they are not among the module's `parameters()`, which are the
-    weights. At first all is open, and blocks have the largest two of their widths; `follow` brings it to what a search
-    has left.
+    weights. At first all is open, and each block has its largest width alone; `follow` brings it to what a search has
+    left.
 
-    New weights follow from `seed` and from where a block stands, whatever other candidates there are. State-dict keys
-    name the layer, counted from 1, and the candidate: `layers.3.ik5.block.convolution1.weight`.
+    New weights follow from `seed` and from where a block stands. Blocks of one kind in a layer begin alike, but for the
+    rims of larger kernels, so that none of them leads from the start. State-dict keys name the layer, counted from 1,
+    and the candidate: `layers.3.ik5.block.convolution1.weight`.
     """
 
     def __init__(self, space: TieredSpace, seed: int = 0) -> None:
         super().__init__()
         self.space = space
         most = max(len(layer.candidates) for layer in space.layers)
-        self.logits = Logits(len(space.layers), most)
-        found: list[dict[str, nn.Module]] = [{} for _ in space.layers]
+        layers: list[dict[str, Prunode]] = [{} for _ in space.layers]
         for number in range(most):
-            first, *blocks, last = _parts(space, [_widest(space, layer, number) for layer in range(len(space.layers))])
+            first, *blocks, last = _parts(space, _widest(space, number))
             for place, (layer, part) in enumerate(zip(space.layers, blocks, strict=True)):
                 if number < len(layer.candidates):
                     code = str(layer.candidates[number])
                     with own_random_numbers(f"{seed} {place + 1} {code}", "cpu"):
-                        found[place][code] = Prunode(part, *layer.widths[-2:][:1], *layer.widths[-1:])
+                        layers[place][code] = Prunode(part)
         with own_random_numbers(f"{seed} stem", "cpu"):
             self.stem = to_torch(first.net)
-        self.layers = nn.ModuleDict({str(place): nn.ModuleDict(blocks) for place, blocks in enumerate(found, 1)})
+        self.layers = nn.ModuleDict({str(place): nn.ModuleDict(dict(found)) for place, found in enumerate(layers, 1)})
         with own_random_numbers(f"{seed} head", "cpu"):
             self.head = to_torch(last.net)
-        for piece in (self.stem, self.head):
-            for norm in piece.modules():
-                if isinstance(norm, nn.modules.batchnorm._BatchNorm):
-                    norm.momentum = 0.0
+        for norm in norms_of(self):
+            # What a step would move is nobody's; with 0 it stays as it is.
+            norm.momentum = 0.0
+        for layer, found in zip(space.layers, layers, strict=True):
+            _begin_alike(layer, found)
+        self._ends = summarize(first.net).multiply_adds + summarize(last.net).multiply_adds
+        self.logits = Logits(len(space.layers), most)
+        largest = [max(0, len(layer.widths) - 1) for layer in space.layers]
         self.places = Places(
             tuple(
-                dict.fromkeys(
-                    range(len(layer.candidates)), (max(0, len(layer.widths) - 2), max(0, len(layer.widths) - 1))
-                )
-                for layer in space.layers
+                dict.fromkeys(range(len(layer.candidates)), (index, index))
+                for layer, index in zip(space.layers, largest, strict=True)
             ),
             tuple(layer.optional for layer in space.layers),
             most,
@@ -99,23 +101,23 @@ class StochasticSupernet(nn.Module):
         Paths whose share is 0 are not computed, unless gradients of the shares are asked for.
         """
         trained = shares.trained
-        numbers = [tensor.detach().tolist() for tensor in shares]
-        given = [tensor.to(images.device, torch.float32) for tensor in shares] if trained else numbers
+        candidates, larges, bypasses = (tensor.detach().tolist() for tensor in shares)
+        given: Any = (candidates, larges, bypasses)
+        if trained:
+            one, two, three = (tensor.to(images.device, torch.float32) for tensor in shares)
+            given = [row.unbind() for row in one.unbind()], [row.unbind() for row in two.unbind()], three.unbind()
         x = self.stem(images)
         for layer, left in enumerate(self.places.widths):
-            if not left or (numbers[2][layer] == 1 and not trained):
+            if not left or (bypasses[layer] == 1 and not trained):
                 continue
             total = None
             for candidate in left:
-                if numbers[0][layer][candidate] == 0 and not trained:
-                    continue
-                y = self.prunode(layer, candidate)(x, given[1][layer][candidate])
-                if len(left) > 1 and (trained or numbers[0][layer][candidate] != 1):
-                    total = _added(total, y, given[0][layer][candidate])
-                else:
-                    total = y
+                if trained or candidates[layer][candidate] != 0:
+                    y = self.prunode(layer, candidate)(x, given[1][layer][candidate])
+                    alone = len(left) == 1 or (candidates[layer][candidate] == 1 and not trained)
+                    total = y if alone else _added(total, y, given[0][layer][candidate])
             assert total is not None
-            if self.places.bypass[layer] and (trained or numbers[2][layer] != 0):
+            if self.places.bypass[layer] and (trained or bypasses[layer] != 0):
                 total = _added(total * (1 - given[2][layer]), x, given[2][layer])
             x = total
         return self.head(x)
@@ -161,6 +163,19 @@ class StochasticSupernet(nn.Module):
             large[number, pick.candidate] = float(pick.inner == block.large)
         return Shares(candidates, large, bypass)
 
+    def path(self, picks: Picks) -> nn.Module:
+        """The network of these picks, from images to (n, classes); parameters and statistics are the supernet's own.
+
+        Widths and errors are as in `weights_of`.
+        """
+        self.space.of_picks(picks)
+        blocks = [
+            _At(self.prunode(number, pick.candidate), pick.inner)
+            for number, pick in enumerate(picks)
+            if pick is not None
+        ]
+        return nn.Sequential(self.stem, *blocks, self.head)
+
     def weights_of(self, picks: Picks) -> Weights:
         """The blobs of `generate(space.of_picks(picks))` by its layers' names, float32, as they are now.
 
@@ -187,6 +202,8 @@ class StochasticSupernet(nn.Module):
         Tells what became of the parameters, for optimizers (see `carry`). ArchitectureError where something is there
         again that was gone.
         """
+        if len(layers) != len(self.places.widths):
+            raise ArchitectureError(f"supernet: found {len(layers)} layers, expected {len(self.places.widths)}")
         places = places_of(layers, self.places.most)
         faults = [
             f"layer {layer + 1}: candidates {sorted(left)}, was {sorted(before)}"
@@ -219,27 +236,23 @@ class StochasticSupernet(nn.Module):
 
     def _part(self, layer: int, pick: Pick) -> Part:
         """The part of a layer's block."""
-        picks = [_widest(self.space, number, 0) for number in range(len(self.space.layers))]
+        picks = _widest(self.space)
         picks[layer] = pick
         return _parts(self.space, picks)[1 + layer]
 
     def size(self) -> Size:
         """What is left of it; blocks count as wide as the larger of their two widths."""
-        adds = sum(self._adds)
-        for layer, left in enumerate(self.places.widths):
-            for candidate in left:
-                adds += summarize(
-                    self._part(layer, Pick(candidate, self.prunode(layer, candidate).large)).net
-                ).multiply_adds
+        adds = self._ends
+        uncounted = {layer: list(left) for layer, left in enumerate(self.places.widths)}
+        while any(uncounted.values()):
+            # As many as stand in one network: to cut it takes longer than to count its parts.
+            picks = _widest(self.space)
+            counted = [(layer, left.pop()) for layer, left in uncounted.items() if left]
+            for layer, candidate in counted:
+                picks[layer] = Pick(candidate, self.prunode(layer, candidate).large)
+            cut = _parts(self.space, picks)
+            adds += sum(summarize(cut[1 + layer].net).multiply_adds for layer, _ in counted)
         return Size(sum(parameter.numel() for parameter in self.parameters()), adds)
-
-    @cached_property
-    def _adds(self) -> tuple[int, int]:
-        """The multiply-adds of stem and head."""
-        first, *_, last = _parts(
-            self.space, [_widest(self.space, number, 0) for number in range(len(self.space.layers))]
-        )
-        return summarize(first.net).multiply_adds, summarize(last.net).multiply_adds
 
 
 def carry(optimizer: torch.optim.Optimizer, followed: Followed, logits: Logits | None = None) -> None:
@@ -271,10 +284,37 @@ def _added(total: Tensor | None, y: Tensor, share: Tensor | float) -> Tensor:
     return y * share if total is None else total + y * share
 
 
-def _widest(space: TieredSpace, layer: int, candidate: int) -> Pick:
-    """A layer's candidate, or its last one, with its largest inner width."""
-    found = space.layers[layer]
-    return Pick(min(candidate, len(found.candidates) - 1), found.widths[-1] if found.widths else 0)
+class _At(nn.Module):
+    """A block at one of its inner widths."""
+
+    def __init__(self, prunode: Prunode, width: int) -> None:
+        super().__init__()
+        self.prunode, self.width = prunode, width
+        if width > prunode.inner:
+            raise ArchitectureError(
+                f"{prunode.part.label}: found width {width}, expected up to {prunode.inner}, the width that is left"
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: (n, channels, height, width)."""
+        return self.prunode.at(x, self.width)
+
+
+@torch.no_grad()
+def _begin_alike(layer: TieredLayer, blocks: Mapping[str, Prunode]) -> None:
+    """Gives the blocks of each kind the weights of that with the largest kernel, as far as they have a place."""
+    for kind in {candidate.kind for candidate in layer.candidates}:
+        *others, largest = (blocks[str(one)] for one in layer.candidates if one.kind == kind)
+        for block in others:
+            for given, parameter in zip(largest.parameters(), block.parameters(), strict=True):
+                fit(given, parameter)
+
+
+def _widest(space: TieredSpace, number: int = 0) -> list[Pick | None]:
+    """Every layer with the candidate of that number, or its last one, and the largest inner width."""
+    return [
+        Pick(min(number, len(layer.candidates) - 1), layer.widths[-1] if layer.widths else 0) for layer in space.layers
+    ]
 
 
 def _parts(space: TieredSpace, picks: Picks) -> list[Part]:

@@ -116,7 +116,7 @@ class Supernet(nn.Module):
                         ordered = given[name][order] if outputs else given[name]
                         if ordered.dim() > 1 and ordered.shape[1] == inner and not name[0].endswith("expand"):
                             ordered = ordered[:, order]
-                        _fit(ordered, parameter)
+                        fit(ordered, parameter)
 
     def _parameters_of(self, piece: nn.Module) -> list[tuple[tuple[str, str], nn.Parameter]]:
         """The parameters of a piece by the name of the network's layer and their own."""
@@ -144,7 +144,7 @@ def _size(module: nn.Module) -> int:
     return sum(parameter.numel() for parameter in module.parameters())
 
 
-def _fit(given: Tensor, parameter: nn.Parameter) -> None:
+def fit(given: Tensor, parameter: nn.Parameter) -> None:
     """Copies what fits: the first channels, and of kernels the middle."""
     common = [min(sizes) for sizes in zip(given.shape, parameter.shape, strict=True)]
     places = [

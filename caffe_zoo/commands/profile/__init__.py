@@ -18,6 +18,7 @@ SUBCOMMANDS = {
     "zoo": "time the networks of the zoo on this machine, beside what is published of them",
     "export": "write a space's parts and a script that times them on a device without Python",
     "import": "make a table of what that script wrote",
+    "interpolate": "tell blocks between measured inner widths by their neighbours",
     "log": "make a table of a log of caffe time, trtexec or TensorRT 3",
     "next": "choose and write the whole networks to time next, for `profile fit`",
     "fit": "make a table of the times of whole networks",

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from caffe_zoo.commands.networks import resolve_architecture
-from caffe_zoo.commands.options import add_space, count, size
+from caffe_zoo.commands.options import add_knots, add_space, count, size, with_knots
 from prototxt_gen.errors import CaffeError
 
 EXAMPLE = (
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     subject.add_argument(
         "--network", nargs="+", metavar="NAME|CODE", help="networks of the zoo, or architectures' codes"
     )
+    add_knots(parser, "`dongfeng profile interpolate` then tells the others from the imported table")
     parser.add_argument("--input-size", type=size, metavar="HxW", help="size of the images, with --network")
     parser.add_argument("--tool", required=True, choices=[*PROGRAMS, "own"], help="what times them on the device")
     parser.add_argument(
@@ -84,10 +85,12 @@ def run(args: argparse.Namespace) -> int:
 
     if args.space and args.input_size:
         raise CaffeError("--input-size is for --network alone: a space's code has its size")
+    space = parse_space(args.space) if args.space else None
+    space = space if args.knots is None else with_knots(space, args.knots)
     shape = (1, 3, *args.input_size) if args.input_size else None
     planned = plan(
-        parse_space(args.space)
-        if args.space
+        space
+        if space is not None
         else [(resolve_architecture(text), generated_shape(shape, text).get("input_shape")) for text in args.network],
         _tool(args),
         Options(args.threads or 0, args.engine_device or _DEVICES.get(args.tool, "cpu"), args.precision),

@@ -8,8 +8,18 @@ import sys
 from pathlib import Path
 
 from caffe_zoo.commands.networks import by_shape
-from caffe_zoo.commands.options import add_batch, add_engine, add_space, count, engine_of, percent, size
-from prototxt_gen.errors import CaffeError
+from caffe_zoo.commands.options import (
+    add_batch,
+    add_engine,
+    add_knots,
+    add_space,
+    count,
+    engine_of,
+    percent,
+    size,
+    with_knots,
+)
+from prototxt_gen.errors import CaffeError, UnsupportedError
 
 EXAMPLE = "dongfeng profile measure --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 -o latency.json"
 
@@ -44,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="then measure N whole networks (of --network: all, at most N) and keep a correction of sums for the rest",
     )
+    add_knots(parser, "the table has the others interpolated, marked as that, and says how far off they may be")
     parser.add_argument(
         "--seed", type=int, default=0, help="start of the random numbers that draw networks to run (default: 0)"
     )
@@ -53,12 +64,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Measures, says what was written and what went wrong; the status is 1 where something did."""
-    from search import LatencyTable, parse_space
+    from search import LatencyTable, TieredSpace, parse_space
     from search.latency.checking import telling_networks
 
     if args.space is not None and args.input_size is not None:
         raise CaffeError("--input-size is for --network: a space states its own size")
-    space = None if args.space is None else parse_space(args.space)
+    whole = None if args.space is None else parse_space(args.space)
+    space = whole if args.knots is None else with_knots(whole, args.knots)
     subjects = by_shape(args.network, args.input_size) if space is None else [(space.input_shape, space)]
     if args.correct is not None and len(subjects) > 1:
         raise CaffeError(f"--correct is for networks of one size of input, found {len(subjects)}: give --input-size")
@@ -87,9 +99,20 @@ def run(args: argparse.Namespace) -> int:
     print(f"{args.output}: {len(table.entries)} parts" + ("" if spread is None else f", spread at most {spread:.2%}"))
     if args.correct is not None:
         print(correction.words())
-    for remark in table.remarks():
+    untold = None
+    if args.knots is not None:
+        assert isinstance(whole, TieredSpace)
+        try:
+            table = table.interpolated(whole)
+        except UnsupportedError as fault:
+            # Time may have been too short for all; what was measured is in the file.
+            untold = str(fault)
+        else:
+            table.save(args.output)
+            print(f"{args.output}: {len(table.entries)} parts with the interpolated ones")
+    for remark in [*table.remarks(), *([untold] if untold else [])]:
         print(f"{args.output}: {remark}", file=sys.stderr)
-    return 1 if table.faults() else 0
+    return 1 if untold or table.faults() else 0
 
 
 def _minutes(text: str) -> float:

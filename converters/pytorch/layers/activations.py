@@ -94,7 +94,9 @@ def clip(row: Row) -> nn.Module:
 
 
 def _clip(x: Tensor, min: float, max: float) -> Tensor:  # noqa: A002
-    return x.clamp(min=min, max=max) if min <= max else x.clamp(max=max).clamp(min=min)
+    # The gradient of clamp takes a CPU nine times as long. This one is 0 where x is exactly a limit, as that of ReLU6
+    # is; Caffe's is the top's there.
+    return F.hardtanh(x, min, max) if min < max else x.clamp(max=max).clamp(min=min)
 
 
 @BUILDERS.register("Threshold")

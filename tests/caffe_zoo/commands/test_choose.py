@@ -3,6 +3,8 @@
 import csv
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -165,12 +167,14 @@ def test_weights_are_those_of_the_supernet_and_training_goes_on_from_them(run, t
     assert tuned > inherited + 0.1
 
 
-def test_of_other_images_it_is_said_that_they_are_needed(run, trained, tmp_path):
+def test_of_other_images_it_is_said_that_they_are_needed(run, fault, trained, tmp_path):
     (tmp_path / "supernet.pt").write_bytes((trained / "supernet.pt").read_bytes())
     table_of({"settings": {"data": "folder 16x16 0123456789abcdef"}}).save(tmp_path / "accuracy.json")
     printed = run("choose", tmp_path, "--out", tmp_path / "net")
     assert "supernet.pt: its weights are written with --data, the images that it was trained with" in printed
     assert not (tmp_path / "net" / "weights.caffemodel").exists()
+    said = fault("choose", tmp_path, "--fine-tune", "--out", tmp_path / "net")
+    assert "--weights and --fine-tune: found no images, expected --data" in said
 
 
 def test_a_supernet_of_other_images_or_of_another_space_is_refused(fault, trained, tmp_path):
@@ -199,16 +203,32 @@ def test_a_supernet_of_other_images_or_of_another_space_is_refused(fault, traine
         (["--boundary", "weight"], "cost: found 'weight', expected one of latency"),
         (["--number", "3"], "--number without --boundary"),
         (["--data", "digits"], "weights to write, and no --out"),
-        (["--fine-tune", "--out", "net"], "--weights and --fine-tune: found no images, expected --data"),
-        (["--energy-max", "1mJ"], "energy"),
+        (["--fine-tune", "--out", "net"], "supernet.pt: found no supernet, "),
+        (["--energy-max", "1mJ"], "energy: the latency table has none: "),
+        (["--epochs", "3"], "--epochs, an option of training, and no --out"),
+        (["--boundary", "--lr", "0.1"], "--lr with --boundary"),
+        (["--data", "digits", "--out", "net"], "supernet.pt: found no supernet, expected one there or at --weights"),
     ],
 )
 def test_what_makes_no_sense_is_refused_in_one_line(fault, folder, words, told):
     assert re.search(told, fault("choose", folder, *words))
 
 
-def test_a_limit_of_latency_without_a_table_says_which_option_brings_one(fault, folder):
-    assert "expected one: --table FILE" in fault("choose", folder / "accuracy.json", "--latency", "1")
+@pytest.mark.parametrize("words", ["--latency 1", "--energy-max 1mJ", "--boundary latency", "--boundary energy"])
+def test_a_limit_of_latency_without_a_table_says_which_option_brings_one(fault, folder, words):
+    said = fault("choose", folder / "accuracy.json", *words.split())
+    assert "found no table of latencies, expected one: --table FILE" in said and words.split()[0] in said
+
+
+def test_a_limit_of_infinity_is_none(run, folder):
+    assert run("choose", folder, "--latency", "inf") == run("choose", folder)
+
+
+def test_choosing_takes_no_torch(folder):
+    """Importing it takes longer than all the rest."""
+    words = ["choose", str(folder), "--latency", "0.3"]
+    code = f"import sys; from caffe_zoo.cli import main; main({words!r}); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True).returncode == 0
 
 
 def test_a_table_that_lacks_parts_says_how_they_are_added(fault, folder, tmp_path):

@@ -86,6 +86,7 @@ def test_blocks_not_measured_are_all_listed():
                 "asked": {"subject": "df1", "spread": 0.01},
                 "options": {"threads": 1, "batch": 1, "device": "cpu"},
                 "drift": {"longer": 0.2, "slow_rounds": [1, 2]},
+                "interpolated": {"space": {"parts": 3}},
                 "walks": {"parts": ["a"], "networks": [[1.0, 0], [2.0, 1]]},
             }.items()
         ),

@@ -24,23 +24,23 @@ CODES = [["e1", "e3"], ["e3", "k5e3"]]
 ENTRIES = [[0.70, 0.75], [0.80, 0.60]]
 
 
-def table(scale="accuracy", **provenance) -> AccuracyTable:
-    return AccuracyTable(str(SPACE), named_rows(["one", "two"], CODES, ENTRIES), 0.8, scale, provenance)
+def table(power=1.0, **provenance) -> AccuracyTable:
+    return AccuracyTable(str(SPACE), named_rows(["one", "two"], CODES, ENTRIES), 0.8, power, provenance)
 
 
 NETWORKS = [(SPACE.of_choices([1, 0]), 2.0), (SPACE.of_choices([0, 0]), 1.0)]
 
 
 @pytest.mark.parametrize(
-    ("scale", "words"),
+    ("power", "words"),
     [
-        ("accuracy", [["5.0", "0.0"], ["0.0", "20.0"]]),
+        (1.0, [["5.0", "0.0"], ["0.0", "20.0"]]),
         # 30 % of errors are 20 % more than 25 %, 40 % are twice as many as 20 %.
-        ("log error", [["20", "0"], ["0", "100"]]),
+        (0.0, [["20", "0"], ["0", "100"]]),
     ],
 )
-def test_what_each_candidate_loses(scale, words):
-    found = heat_map(table(scale), NETWORKS)
+def test_what_each_candidate_loses(power, words):
+    found = heat_map(table(power), NETWORKS)
     assert [[cell.words for cell in cells] for cells in found.layers.values()] == words
     shares = [[cell.share for cell in cells] for cells in found.layers.values()]
     assert shares[1][1] == 1.0 and shares[0][1] == shares[1][0] == 0.0

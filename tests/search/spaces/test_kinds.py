@@ -12,6 +12,7 @@ from search.latency import space_parts
 from search.latency.predicting import choices, predictor
 from search.spaces import BackboneSpace, parse_space
 from search.spaces.ponas import PonasLayer, PonasSpace, candidates_of
+from search.spaces.tiered import TieredSpace, TieredStage
 
 SHAPE = (1, 3, 64, 64)
 PONAS = [
@@ -39,6 +40,42 @@ PONAS = [
         None,
     ),
 ]
+TIERED = [
+    # Layers of no choice at the beginning, within a stage that follows an optional layer, and at the end.
+    TieredSpace(
+        (
+            TieredStage(4, (1, 1), 1, ("convolution",), (3,)),
+            TieredStage(6, (1, 3), 2, ("inverted",), (3,)),
+            TieredStage(8, (1, 2), 1, ("inverted", "fused"), (3, 5)),
+            TieredStage(8, (2, 3), 2, ("convolution",), (3,)),
+            TieredStage(12, (1, 1), 2, ("convolution",), (5,)),
+        ),
+        (4,),
+        10,
+        SHAPE,
+        head=16,
+        granularity=6,
+        expansion=2,
+    ),
+    # Stages that may be left out whole, after each other and at the beginning; sizes that are odd.
+    TieredSpace(
+        (
+            TieredStage(4, (0, 2), 1, ("fused",), (3,)),
+            TieredStage(6, (1, 1), 2, ("convolution",), (1, 3)),
+            TieredStage(6, (0, 1), 1, ("inverted",), (3, 5)),
+            TieredStage(6, (0, 2), 1, ("fused",), (3,)),
+            TieredStage(12, (1, 2), 1, ("inverted",), (3,)),
+        ),
+        (3, 4),
+        5,
+        (1, 1, 45, 38),
+        "pl1a",
+        None,
+        10,
+        3,
+        2,
+    ),
+]
 SPACES = [
     BackboneSpace(((1, 2), (2, 2), (1, 3)), (8, 16, 24), ("shuffle",) * 3, (4, 8), 10, SHAPE, family="pl1a"),
     BackboneSpace(
@@ -57,6 +94,10 @@ SPACES = [
         (Unit(5), Unit(3, 2), Unit(5, 0, 24, True)),
     ),
     *PONAS,
+    *TIERED,
+    BackboneSpace(
+        ((1, 2), (1, 2)), (8, 12), ("fused",) * 2, (8,), 10, SHAPE, "gpunet", None, (2, 1), (Unit(5, 2), Unit(3, 0, 24))
+    ),
     BackboneSpace(
         ((1, 2), (1, 2), (1, 2)),
         (8, 16, 32, 64),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
+import math
 import resource
 import signal
 import sys
@@ -16,32 +16,31 @@ from typing import Any
 import pytest
 import torch
 
-from prototxt_gen.errors import ArchitectureError, FileError, FormatError
+from prototxt_gen.errors import ArchitectureError, FileError, FormatError, UnsupportedError
 from search.strategies.accuracy_table import AccuracyTable
 from search.study import ponas
 from search.study.known import read_known
-from search.study.loop import run_search, run_worker
-from search.study.ponas import run_ponas, search_ponas
+from search.study.loop import read_question, run_search, run_worker
+from search.study.ponas import run_ponas
 from search.study.storage import join_study
 from search.training import inheriting
 from search.training.dataset import Dataset
 from search.training.one_shot import EVALUATIONS, SUPERNET
-from search.training.schedule import Schedule
 from tests.search.study import quick
+from tests.search.study.small_ponas_search import (
+    NETWORKS,
+    SCHEDULE,
+    TABLE,
+    at_the_table,
+    entries,
+    in_network,
+    in_stage,
+    search_in,
+    told,
+)
 from tests.search.training.small_ponas import DATA, SETTINGS, SPACE, bars
 
-SCHEDULE = Schedule(epochs=1, batch_size=16, base_lr=0.01)
-TABLE = quick.table(SPACE)
-NETWORKS = 2
-
 forked = pytest.mark.skipif(sys.platform != "linux", reason="the processes are forked")
-
-
-def search_in(folder: Path, **changes: Any) -> Any:
-    # Sums in another number of threads round otherwise.
-    torch.set_num_threads(1)
-    arguments = {"one_shot": SETTINGS, "schedule": SCHEDULE, "table": TABLE, "trials": NETWORKS} | changes
-    return search_ponas(SPACE, DATA, folder, **arguments)
 
 
 @pytest.fixture(scope="module")
@@ -61,17 +60,6 @@ def with_table(finished, tmp_path) -> Path:
     return folder
 
 
-def told(folder: Path) -> dict[str, float]:
-    study = join_study(folder / "study.db")
-    rows = study.read().rows
-    study.close()
-    return {row.architecture: row.accuracy for row in rows}
-
-
-def entries(folder: Path) -> AccuracyTable:
-    return replace(AccuracyTable.load(folder / "accuracy.json"), provenance={})
-
-
 def test_the_table_and_where_it_is_from(finished):
     folder, _ = finished
     table = AccuracyTable.load(folder / "accuracy.json")
@@ -80,7 +68,7 @@ def test_the_table_and_where_it_is_from(finished):
     assert [row.candidates for row in table.rows] == [("e3", "k5e3"), ("e2", "e2q"), ("e3", "k5e3")]
     evaluated = json.loads((folder / EVALUATIONS).read_text())["told"]
     own = table.provenance
-    assert own["networks evaluated"] == len(evaluated) == len({tuple(choices) for choices, _ in evaluated})
+    assert own["networks evaluated"] == len(evaluated)
     assert (own["processes"], own["device"], own["seconds"] > 0) == (1, "cpu", True)
     assert own["settings"]["data"] == "bars" and own["settings"]["mean"] == [104.0, 117.0, 123.0]
     assert own["settings"].items() >= SETTINGS.settings().items()
@@ -140,16 +128,19 @@ def test_what_differs_from_the_beginning_is_told(finished, tmp_path, file, chang
         run_ponas(**{"space": SPACE, "data": DATA, "out": tmp_path, "settings": SETTINGS, **change})
 
 
+@pytest.mark.parametrize("run", [search_in, lambda folder, device: run_ponas(SPACE, DATA, folder, device=device)])
+def test_a_device_that_is_not_there_is_told_first(tmp_path, run):
+    with pytest.raises(UnsupportedError, match="device 'cuda:77': PyTorch cannot train there"):
+        run(tmp_path / "run", device="cuda:77")
+    assert not list(tmp_path.glob("run/*.json"))
+
+
 def test_limits_that_no_network_meets_are_told_before_anything_is_trained(tmp_path):
     with pytest.raises(ArchitectureError, match="no architecture's latency is at most"):
         search_in(tmp_path, interval=(0.0, 1e-6))
     with pytest.raises(ArchitectureError, match="parameters: found at most 7, but the least"):
         search_in(tmp_path, limits={"parameters": 7})
     assert not (tmp_path / SUPERNET).exists() and not (tmp_path / "ponas.json").exists()
-
-
-def kill() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def dies(folder: Path, arm: Callable[[], None]) -> int:
@@ -164,43 +155,6 @@ def dies(folder: Path, arm: Callable[[], None]) -> int:
     process.join()
     assert process.exitcode is not None
     return process.exitcode
-
-
-def in_stage(stage: str, share: float) -> Callable[[], None]:
-    """Kills as the supernet's training reports that share of a stage, a file being written every step."""
-
-    def arm() -> None:
-        reported, trained = ponas._Run.report, ponas.train_one_shot
-
-        def report(run: Any, now: str, done: float) -> None:
-            reported(run, now, done)
-            if now == stage and done >= share:
-                kill()
-
-        ponas._Run.report = report  # type: ignore[method-assign]
-        ponas.train_one_shot = lambda *words, **how: trained(*words, **(how | {"every": 0}))
-
-    return arm
-
-
-def at_the_table() -> None:
-    ponas.AccuracyTable.save = lambda table, path: kill()  # type: ignore[method-assign]
-
-
-def in_network(number: int) -> Callable[[], None]:
-    """Kills in the midst of that network's training, counted from 1."""
-
-    def arm() -> None:
-        called, count = inheriting.InheritingTrainer.__call__, 0
-
-        def call(self: Any, net: Any, seed: int, report: Any) -> Any:
-            nonlocal count
-            count += 1
-            return called(self, net, seed, report if count < number else lambda *now: kill())
-
-        inheriting.InheritingTrainer.__call__ = call  # type: ignore[method-assign]
-
-    return arm
 
 
 @forked
@@ -267,11 +221,56 @@ def test_a_worker_takes_the_supernet_from_its_folder_and_the_table_from_the_stud
 
 def test_a_worker_with_another_supernet_is_refused(finished, tmp_path):
     folder, _ = finished
-    supernet = torch.load(folder / SUPERNET, weights_only=True)
-    next(iter(supernet["weights"].values())).add_(1)
-    torch.save(supernet, tmp_path / SUPERNET)
+    torch.save(others_supernet(folder / SUPERNET), tmp_path / SUPERNET)
     with pytest.raises(FormatError, match=r"begun with other settings: supernet: was [0-9a-f]{16}, is [0-9a-f]{16}$"):
         run_worker(folder / "study.db", DATA, tmp_path)
+
+
+def others_supernet(path: Path) -> dict[str, Any]:
+    """A supernet with other weights than the one in a file."""
+    supernet = torch.load(path, weights_only=True)
+    next(iter(supernet["weights"].values())).add_(1)
+    return supernet
+
+
+def test_machines_that_share_a_server_and_no_disk(postgres, finished, with_table, tmp_path, monkeypatch):
+    """Workers, and the command itself elsewhere: they have the table from the server, the supernet as a file."""
+    _, search = finished
+    storage = postgres.anew()
+    assert search_in(with_table, storage=storage, trials=1).trained() == search.trained()[:1]
+    question = read_question(storage)
+    assert question.accuracies == entries(with_table)
+    study = join_study(storage)
+    study.asked = {"trials": NETWORKS}
+    study.close()
+    monkeypatch.setattr(ponas, "train_one_shot", None)  # and nobody trains a supernet
+    joining = {
+        "worker": lambda folder: run_worker(storage, DATA, folder, keep="all"),
+        "command": lambda folder: search_in(folder, storage=storage, trials=NETWORKS, keep="all"),
+    }
+    for name, join in joining.items():
+        folder = tmp_path / name
+        with pytest.raises(FileError, match=r"supernet\.pt: there is none; it is the file of that name"):
+            join(folder)
+        folder.mkdir(exist_ok=True)
+        torch.save(others_supernet(with_table / SUPERNET), folder / SUPERNET)
+        with pytest.raises(FormatError, match=r"supernet: was [0-9a-f]{16}, is [0-9a-f]{16}"):
+            join(folder)
+        (folder / SUPERNET).write_bytes((with_table / SUPERNET).read_bytes())
+        assert join(folder).trained() == search.trained()
+    # The worker trained what was left, into its own folder; the command found all trained.
+    assert len(list((tmp_path / "worker").glob("networks/*/weights.caffemodel"))) == NETWORKS - 1
+    assert not list((tmp_path / "command").glob("networks/*/weights.caffemodel"))
+    assert {path.name for path in (tmp_path / "worker").iterdir()} == {SUPERNET, "networks", ".lock", ".workers"}
+
+
+def test_a_study_of_another_kind_under_the_name_is_told_before_anything_is_trained(tmp_path, monkeypatch):
+    storage = str(tmp_path / "shared.db")
+    pruning = {"table": TABLE, "schedule": SCHEDULE, "trials": 1, "storage": storage}
+    run_search(SPACE, DATA, tmp_path / "pruning", strategy="uniform", **pruning)
+    monkeypatch.setattr(ponas, "train_one_shot", None)
+    with pytest.raises(FormatError, match=r"shared\.db: study 'search': found the strategy uniform, expected that"):
+        search_in(tmp_path / "ponas", storage=storage)
 
 
 def test_another_table_in_the_folder_is_refused_by_a_digest(finished, with_table):
@@ -288,7 +287,9 @@ def test_another_table_in_the_folder_is_refused_by_a_digest(finished, with_table
 def test_its_networks_are_known_results_for_a_search_by_pruning(finished, tmp_path):
     folder, search = finished
     known = read_known(folder)
-    seeded = run_search(SPACE, DATA, tmp_path, table=TABLE, schedule=SCHEDULE, trials=NETWORKS + 1, known=known)
+    # A margin that prunes none, whatever the two came to.
+    options = {"table": TABLE, "schedule": SCHEDULE, "margin": math.inf}
+    seeded = run_search(SPACE, DATA, tmp_path, trials=1, known=known, **options)
     seen = {one.architecture: one.accuracy for one in seeded.trained()}
     assert seen.items() >= {(one.architecture, one.accuracy) for one in search.trained()}
     assert len(seen) == NETWORKS + 1

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -17,39 +16,31 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from prototxt_gen.errors import ArchitectureError, FormatError
+from prototxt_gen.errors import ArchitectureError, CaffeError, FileError, FormatError, UnsupportedError
 from search.training.one_shot import EVALUATIONS, SUPERNET, load_supernet, train_one_shot
-from search.training.processes import ALONE, Group, joined
+from search.training.processes import ALONE, Group, is_first, joined
 from search.training.supernet import Supernet
 from tests.search.training.small_ponas import DATA, SETTINGS, SHAPE, SPACE, Rows
+from tests.search.training.together import started
 
 PATHS = [(0, 0, 0), (1, 1, 1), (0, 1, 0)]
 
 
 def together(work: Callable[..., Any], *arguments: Any, size: int = 2, ended: int = 0) -> list[Any]:
     """What `work(group, *arguments)` gives in each of so many processes, which all must end so."""
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port = found.getsockname()[1]
-    context = get_context("fork")
-    queue = context.SimpleQueue()
-    started = [
-        context.Process(target=_process, args=(rank, size, port, queue, work, arguments)) for rank in range(size)
-    ]
-    for process in started:
-        process.start()
-    results = dict(queue.get() for _ in started) if not ended else {}
-    for process in started:
+    queue = get_context("fork").SimpleQueue()
+    processes = started(_joined, size, queue, work, arguments, size=size)
+    results = dict(queue.get() for _ in processes) if not ended else {}
+    for process in processes:
         process.join()
         assert process.exitcode == ended
     return [results[rank] for rank in sorted(results)]
 
 
-def _process(rank: int, size: int, port: int, queue: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    torch.set_num_threads(1)
-    os.environ.update(RANK=str(rank), WORLD_SIZE=str(size), MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port))
+def _joined(rank: int, size: int, queue: Any, work: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     with joined("cpu") as (group, device):
         assert (group.rank, group.size, group.first, device) == (rank, size, rank == 0, "cpu")
+        assert is_first() == group.first
         queue.put((rank, work(group, *arguments)))
 
 
@@ -155,6 +146,44 @@ def test_what_the_first_one_refuses_all_refuse(tmp_path):
     assert "processes: was 1, is 2" in first
 
 
+def parted(rank: int, queue: Any, ending: int, exchange: Callable[[Group], Any]) -> None:
+    """The process of that number raises; what each says at its end."""
+    try:
+        with joined("cpu") as (group, _):
+            group.total([1.0])  # all have met
+            if rank == ending:
+                raise FileError("disk full")
+            exchange(group)
+    except CaffeError as said:
+        queue.put((rank, str(said)))
+
+
+@pytest.mark.parametrize("ending", [0, 1])
+@pytest.mark.parametrize(
+    "exchange",
+    [lambda group: group.told(None), lambda group: group.total([1.0]), lambda group: group.average([], torch.ones(()))],
+    ids=["told", "total", "average"],
+)
+def test_when_one_has_ended_the_others_say_so(ending, exchange):
+    queue = get_context("fork").SimpleQueue()
+    processes = started(parted, queue, ending, exchange)
+    said = dict(queue.get() for _ in processes)
+    for process in processes:
+        process.join()
+    assert said.pop(ending) == "disk full"
+    ((other, told),) = said.items()
+    assert told.startswith(f"process {other + 1} of 2: found no answer of the others, one of which has ended: ")
+
+
+def test_a_process_without_a_gpu_of_its_own(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    for name, value in {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}.items():
+        monkeypatch.setenv(name, value)
+    told = "device 'cuda': found 1 GPUs for process 2 of this machine, expected one for each"
+    with pytest.raises(UnsupportedError, match=told), joined("cuda"):
+        pass
+
+
 def test_a_batch_that_cannot_be_shared_evenly():
     with pytest.raises(ArchitectureError, match="batch_size: found 16, expected a multiple of the 3 processes"):
         train_one_shot(SPACE, DATA, Rows(), SETTINGS, group=Group(0, 3))
@@ -162,7 +191,7 @@ def test_a_batch_that_cannot_be_shared_evenly():
 
 def test_without_torchrun_a_process_is_alone():
     with joined("cpu") as found:
-        assert found == (ALONE, "cpu")
+        assert found == (ALONE, "cpu") and is_first()
 
 
 @pytest.mark.slow
