@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from converters import make_engine
 from prototxt_gen.files import write_bytes
@@ -34,14 +34,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--whole", type=Path, help="a table of all widths; goes on from it")
     parser.add_argument("--networks", type=int, default=30, help="so many of each kind")
     parser.add_argument("--correct", type=int, default=20, help="networks of measured widths that correct the table")
+    parser.add_argument("--rounds", type=int, default=24, help="how often each network runs among the others")
     parser.add_argument("--minutes", type=float, default=3.5, help="for each table")
     parser.add_argument("--json", type=Path, help="write each network's figures")
     return parser.parse_args()
 
 
-def row(subject: str, predicted: Sequence[float], measured: Sequence[float]) -> None:
+def row(subject: str, predicted: ArrayLike, measured: ArrayLike) -> None:
     found = agreement(predicted, measured)
-    off = np.abs(np.array(predicted) / np.array(measured) - 1)
+    off = np.abs(np.asarray(predicted, np.float64) / np.asarray(measured, np.float64) - 1)
     print(
         f"{subject:<44} {found.count:>3}  median {np.median(off):.2%}  mean {found.mean_error:.2%}  worst "
         f"{found.worst:+.2%}  bias {found.bias:+.2%}  tau {found.tau:.3f}",
@@ -64,7 +65,7 @@ def main() -> None:
     print(f"{len(space_parts(knots))} of {len(space_parts(space))} parts measured")
     print("\n".join(told.remarks()))
     between, measured = unseen_networks(table, space, args.networks), unseen_networks(table, knots, args.networks)
-    found = check(told, engine, [*between, *measured], space.input_shape, progress=True)
+    found = check(told, engine, [*between, *measured], space.input_shape, rounds=args.rounds, progress=True)
     times = [entry.ms for entry in found.measured]
     row("random networks of all widths", found.predicted[: len(between)], times[: len(between)])
     row("random networks of measured widths", found.predicted[len(between) :], times[len(between) :])
@@ -72,13 +73,21 @@ def main() -> None:
         write_bytes(args.json, (json.dumps(found.document(), indent=1) + "\n").encode())
     if args.whole is not None:
         whole = LatencyTable.measure(space, engine, args.whole, progress=True, budget=60 * args.minutes)
-        again = {key: part for key, part in space_parts(space).items() if whole.entries[key].samples}
-        for subject, wanted in (("parts of interpolated widths", True), ("parts measured, measured again", False)):
-            parts = [part for part in again.values() if told.is_estimated(part) == wanted]
-            row(subject, *([one.plain().part_nanoseconds(part) / 1e6 for part in parts] for one in (told, whole)))
-        whole.correction = table.correction
+        if whole.correction is None:
+            whole.correct(engine, table.correction.networks, space.input_shape, progress=True)
+            whole.save(args.whole)
         predicted = [whole.predict(network, space.input_shape) for network in found.networks]
-        row("random networks of all widths, all measured", predicted[: len(between)], times[: len(between)])
+        row("as the first, all widths measured", predicted[: len(between)], times[: len(between)])
+        plain, again = told.plain(), whole.plain()
+        ratios: dict[bool, list[float]] = {True: [], False: []}
+        for part in space_parts(space).values():
+            if again.part_nanoseconds(part) > 0:
+                ratio = plain.part_nanoseconds(part) / again.part_nanoseconds(part)
+                ratios[told.is_estimated(part)].append(ratio)
+        # Another measurement has another level: what is the same for all parts is no error of theirs.
+        level = float(np.median(ratios[False]))
+        row("parts of measured widths, measured again", np.array(ratios[False]) / level, np.ones(len(ratios[False])))
+        row("parts of interpolated widths", np.array(ratios[True]) / level, np.ones(len(ratios[True])))
 
 
 if __name__ == "__main__":

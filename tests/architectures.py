@@ -38,4 +38,5 @@ SMALL_DECODERS = [
     "r8_w1.8_w16_w16_q8-16_d8x3_c3",
     "m4_i1.4e1_i8e2q_i8k5e2_i1.8e2_i16h9_p4-4_d8-4_u8_c4",
     "g4_k1.4_k8_i8h12_i8h12_p4-4_d8x4_u2_c4",
+    "g4_f1.4h8_f8k5h12_f8e2_p4-4_d8x2_u2_c4",
 ]

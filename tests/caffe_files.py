@@ -183,6 +183,9 @@ WHOLE = {
     # Drawn from the space `ponas-small`, batch norm as it stands and merged.
     "m16_i1.16e1_i24k5e2q-e1q_i48e1-k5e4_i64e1-e2q_h128_c34": (32, 32),
     "m16_i1.16e1_i24e4-k5e2q_i48e2-k5e4q_i64k5e4q-e2q_h128_c34_mergebn": (32, 32),
+    # Drawn from the space `tiered-small`, with fused blocks that add their input and that do not.
+    "g16_f24h24-h32_i48h96-k5h128x2_i64k5h128-k5h312_h128_c34": (32, 32),
+    "g16_i24k5h56_f1.24h64_i48k5h64-k5h152-k5h160_i64h264-h104_h128_c34_mergebn": (32, 32),
 }
 
 

@@ -14,8 +14,9 @@ def test_the_files_are_spaces(tmp_path):
     for text in texts:
         (tmp_path / "space.yaml").write_text(text)
         spaces.append(read_space(tmp_path / "space.yaml"))
-    assert [space.count() > 1000 for space in spaces] == [True, True]
+    assert [space.count() > 1000 for space in spaces] == [True, True, True]
     assert f"The space of the file above is `{spaces[1]}`." in PAGE.read_text()
+    assert f"The space of its file above is `{spaces[2]}`." in PAGE.read_text()
 
 
 def test_codes_of_whole_spaces():
@@ -33,5 +34,5 @@ def test_the_table_of_the_package():
 def test_all_fields_are_told_of():
     told = set(re.findall(r"`(?:…|[a-z_]+\.)?([a-z_]+)`", PAGE.read_text()))
     fields = {*documents._FILE, *documents._BACKBONE, *documents._DECODER, *documents._STAGE, *documents._PYRAMID}
-    fields |= {*documents._PONAS, *documents._LAYER, *documents._COMBINED}
+    fields |= {*documents._PONAS, *documents._LAYER, *documents._COMBINED, *documents._TIERED, *documents._TIERED_STAGE}
     assert fields - told == {"decoder"} - told

@@ -1,8 +1,8 @@
 """Spaces as small YAML files: read with every fault named by line and field, and written.
 
-The fields are those of `BackboneSpace`, `DecoderSpace` and `PonasSpace`; docs/spaces.md lists them. A file has
-`space: 1`, the version of the form; `backbone`, either a mapping or the code of one backbone, with `decoder` where the
-networks are segmentation networks, or else `ponas`; `classes` and `input_shape`.
+The fields are those of `BackboneSpace`, `DecoderSpace`, `PonasSpace` and `TieredSpace`; docs/spaces.md lists them. A
+file has `space: 1`, the version of the form; `backbone`, either a mapping or the code of one backbone, with `decoder`
+where the networks are segmentation networks, or else `ponas` or `tiered`; `classes` and `input_shape`.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from search.spaces.codes import parse_candidates
 from search.spaces.decoders import DecoderSpace
 from search.spaces.ponas import MOST_CANDIDATES, MOST_LAYERS, PonasLayer, PonasSpace, candidates_of, runs_of
 from search.spaces.space import Space
+from search.spaces.tiered import CONVOLUTION, INNER_KINDS, TieredSpace, TieredStage
 
 _VERSION = 1
 _RELEASED = Path(__file__).parent / "released"
@@ -60,9 +61,11 @@ def space_text(space: Space) -> str:
         return "\n".join([*_lines_of(space), f"classes: {space.classes}", _input_line(space), ""])
     if isinstance(space, PonasSpace):
         return "\n".join([*_lines_of_ponas(space), f"classes: {space.classes}", _input_line(space), ""])
+    if isinstance(space, TieredSpace):
+        return "\n".join([*_lines_of_tiered(space), f"classes: {space.classes}", _input_line(space), ""])
     if not isinstance(space, DecoderSpace):
         raise ArchitectureError(
-            f"space: found {type(space).__name__}, expected a BackboneSpace, DecoderSpace or PonasSpace"
+            f"space: found {type(space).__name__}, expected a BackboneSpace, DecoderSpace, PonasSpace or TieredSpace"
         )
     backbone = space.backbone
     lines = _lines_of(backbone) if isinstance(backbone, BackboneSpace) else _head_lines(f" {backbone}")
@@ -121,6 +124,26 @@ def _lines_of_ponas(space: PonasSpace) -> list[str]:
         fields |= {"stride": 2} if layer.stride == 2 else {}
         fields |= {"times": times} if times > 1 else {}
         fields |= {} if layer.candidates == shared else {"candidates": _candidates_text(layer.candidates)}
+        lines.append(f"    - {{{', '.join(f'{name}: {value}' for name, value in fields.items())}}}")
+    return lines + ([] if space.head is None else [f"  head: {space.head}"])
+
+
+def _lines_of_tiered(space: TieredSpace) -> list[str]:
+    lines = [
+        f"space: {_VERSION}",
+        "tiered:",
+        f"  family: {space.family}",
+        f"  stem: {list(space.stem)}",
+        f"  granularity: {space.granularity}",
+        f"  expansion: {space.expansion}",
+        *([] if space.knots is None else [f"  knots: {space.knots}"]),
+        "  stages:",
+    ]
+    for stage in space.stages:
+        fields: dict[str, object] = {"blocks": f"[{', '.join(stage.kinds)}]", "width": stage.width}
+        fields |= {} if stage.depths == (1, 1) else {"depth": list(stage.depths)}
+        fields |= {"stride": 1} if stage.stride == 1 else {}
+        fields |= {"kernels": list(stage.kernels)}
         lines.append(f"    - {{{', '.join(f'{name}: {value}' for name, value in fields.items())}}}")
     return lines + ([] if space.head is None else [f"  head: {space.head}"])
 
@@ -373,6 +396,34 @@ _PONAS = {
 }
 
 
+def _kinds(reader: _Reader, node: Any, path: str) -> Any:
+    return reader.items(node, path, _one_of(dict.fromkeys((CONVOLUTION, *INNER_KINDS))))
+
+
+_TIERED_STAGE = {
+    "blocks": _Field(_kinds, required=True),
+    "width": _Field(_whole, required=True),
+    "depth": _Field(_count_of(2, "the fewest and the most layers, such as [1, 3]")),
+    "stride": _Field(_whole),
+    "kernels": _Field(_numbers),
+}
+
+_TIERED = {
+    "family": _Field(_one_of(FAMILIES)),
+    "stem": _Field(_numbers, required=True),
+    "granularity": _Field(_whole),
+    "expansion": _Field(_whole),
+    "knots": _Field(_whole),
+    "stages": _Field(
+        lambda reader, node, path: reader.items(
+            node, path, lambda reader, item, at: reader.mapping(item, at, _TIERED_STAGE)
+        ),
+        required=True,
+    ),
+    "head": _Field(_whole),
+}
+
+
 def _version(reader: _Reader, node: Any, path: str) -> Any:
     value = reader.scalar(node, path, int, f"{_VERSION}, the version of this form")
     if value not in (None, _VERSION):
@@ -385,6 +436,7 @@ _FILE = {
     "backbone": _Field(_backbone),
     "decoder": _Field(lambda reader, node, path: reader.mapping(node, path, _DECODER)),
     "ponas": _Field(lambda reader, node, path: reader.mapping(node, path, _PONAS)),
+    "tiered": _Field(lambda reader, node, path: reader.mapping(node, path, _TIERED)),
     "classes": _Field(_whole, required=True),
     "input_shape": _Field(_count_of(3, "channels, height, width, such as [3, 224, 224]"), required=True),
 }
@@ -408,11 +460,11 @@ def _read(text: bytes, source: str) -> Space:
     reader = _Reader(source, loader, yaml)
     found = reader.mapping(node, "", _FILE)
     if isinstance(node, yaml.MappingNode):
-        kinds = [name for name in ("backbone", "ponas") if name in found]
+        kinds = [name for name in ("backbone", "ponas", "tiered") if name in found]
         if not kinds:
-            reader.fault(node, "the file", "has no backbone and no ponas, expected one of them")
-        elif "ponas" in found and len(found.keys() & {"backbone", "decoder", "ponas"}) > 1:
-            reader.fault(node, "ponas", "is there with another space's backbone or decoder, expected it alone")
+            reader.fault(node, "the file", "has no backbone, no ponas and no tiered, expected one of them")
+        elif kinds[-1] != "backbone" and len(found.keys() & {"backbone", "decoder", "ponas", "tiered"}) > 1:
+            reader.fault(node, kinds[-1], "is there with another space's fields, expected it alone")
     if "decoder" not in found and isinstance(found.get("backbone"), Backbone):
         reader.fault(node, "backbone", f"is one architecture, expected {', '.join(_BACKBONE)}; or a decoder beside it")
     reader.check()
@@ -428,6 +480,8 @@ def _space(found: dict[str, Any]) -> Space:
     common = {"classes": found["classes"], "input_shape": (1, channels, height, width)}
     if "ponas" in found:
         return _ponas_space(found["ponas"], common)
+    if "tiered" in found:
+        return _tiered_space(found["tiered"], common)
     backbone = found["backbone"]
     if isinstance(backbone, dict):
         backbone = _backbone_space(backbone, common if "decoder" not in found else {})
@@ -465,3 +519,20 @@ def _ponas_space(fields: dict[str, Any], common: dict[str, Any]) -> PonasSpace:
         layers += [first, *[first._replace(stride=1)] * (layer.get("times", 1) - 1)]
     given = {"head": None} | {name: fields[name] for name in ("family", "head") if name in fields}
     return PonasSpace(tuple(layers), fields["stem"], **given, **common)
+
+
+def _tiered_space(fields: dict[str, Any], common: dict[str, Any]) -> TieredSpace:
+    stages = [
+        TieredStage(
+            stage["width"],
+            **{own: stage[name] for name, own in _STAGE_FIELDS.items() if name in stage},
+        )
+        for stage in fields["stages"]
+    ]
+    names = ("family", "head", "granularity", "expansion", "knots")
+    given = {"head": None} | {name: fields[name] for name in names if name in fields}
+    return TieredSpace(tuple(stages), fields["stem"], **given, **common)
+
+
+# The fields of a stage in a file, besides its width, and those of TieredStage.
+_STAGE_FIELDS = {"blocks": "kinds", "depth": "depths", "stride": "stride", "kernels": "kernels"}

@@ -21,6 +21,7 @@ from search.spaces.backbones import BackboneSpace, Column
 from search.spaces.decoders import DecoderSpace
 from search.spaces.ponas import PonasSpace
 from search.spaces.space import Space
+from search.spaces.tiered import TieredSpace
 from search.spaces.vectors import Vectors
 
 # So many texts of blocks, of about 2 kB, are kept, and as many codes of stages.
@@ -35,7 +36,10 @@ class Network(NamedTuple):
 
 
 class _End(NamedTuple):
-    """What a stage hands on: its last width, its depth, and the width before the last one where that matters."""
+    """What a stage hands on: its last width, its depth, and the width before the last one where that matters.
+
+    In a space of Tiered Pruning: the network's last stage, its depth, and what it ends in.
+    """
 
     width: int = 0
     depth: int = 0
@@ -64,15 +68,16 @@ class Texts:
     def __init__(self, space: Space, form: Form = "deploy", merged: bool = False) -> None:
         if form == "release":
             raise ArchitectureError("form is 'release', expected deploy or train_val: it is for released networks")
-        if not isinstance(space, BackboneSpace | DecoderSpace | PonasSpace):
+        if not isinstance(space, BackboneSpace | DecoderSpace | PonasSpace | TieredSpace):
             raise ArchitectureError(
-                f"space: found {type(space).__name__}, expected a BackboneSpace, DecoderSpace or PonasSpace"
+                f"space: found {type(space).__name__}, expected a BackboneSpace, DecoderSpace, PonasSpace or "
+                "TieredSpace"
             )
         self._space, self._form, self._merged = space, form, merged
         # By stage, the columns of its blocks; and the columns of channels, the shallowest map's first.
         slices: dict[int, list[int]] = {}
         self._channels: list[int] = []
-        for index, column in enumerate(space.columns if not isinstance(space, PonasSpace) else ()):
+        for index, column in enumerate(space.columns if not isinstance(space, PonasSpace | TieredSpace) else ()):
             if isinstance(column, Column):
                 slices.setdefault(column.stage, []).append(index)
             else:
@@ -80,9 +85,10 @@ class Texts:
         self._slices = [(columns[0], columns[-1] + 1) for columns in slices.values()]
         #: By stage the layers, where those are given, each with its part of the stage's columns.
         self._layers: list[list[tuple[int, slice]]] = []
-        if isinstance(space, PonasSpace):
-            self._slices = [(space.slices[first][0], space.slices[end - 1][1]) for first, end in space.stages]
-            for (first, end), (begin, _) in zip(space.stages, self._slices, strict=True):
+        if isinstance(space, PonasSpace | TieredSpace):
+            stages = space.stages if isinstance(space, PonasSpace) else space.spans
+            self._slices = [(space.slices[first][0], space.slices[end - 1][1]) for first, end in stages]
+            for (first, end), (begin, _) in zip(stages, self._slices, strict=True):
                 parts = [slice(start - begin, stop - begin) for start, stop in space.slices[first:end]]
                 self._layers.append(list(zip(range(first, end), parts, strict=True)))
         #: The stage whose map each channel takes, where the backbone is chosen, too.
@@ -143,6 +149,8 @@ class Texts:
 
         The first block takes a top that is named by the depth of the stage before.
         """
+        if isinstance(self._space, TieredSpace):
+            return self._layer_keys(self._space, stage, before, values)
         if self._layers:
             # What a layer takes from the one before is the same whatever candidates they are.
             return [(layer, *values[part]) for layer, part in self._layers[stage]], _BEGIN
@@ -153,6 +161,30 @@ class Texts:
                 keys.append((stage, len(keys), width, value, depth, former))
                 width, depth, former = value, 0, width if self._tells else 0
         return keys, _End(width, len(keys), former)
+
+    def _layer_keys(
+        self, space: TieredSpace, stage: int, before: _End, values: Sequence[int]
+    ) -> tuple[list[Hashable], _End]:
+        """`_block_keys` where layers may be left out, and another kind of block begins a stage of the network.
+
+        Blocks are named by the network's stage, which `_End.width` counts, and their place there. What a block takes is
+        named like this, too, and by what that one ends in.
+        """
+        keys: list[Hashable] = []
+        here, kind = before, ""
+        for number, part in self._layers[stage]:
+            pick = space.pick_at(number, values[part])
+            if pick is None:
+                continue
+            layer = space.layers[number]
+            candidate = layer.candidates[pick.candidate]
+            taken, begins = here, candidate.kind != kind
+            kind = candidate.kind
+            # A sum, the convolution of a block that adds nothing, or a convolution alone.
+            ends_in = 2 * layer.adds + (not layer.widths)
+            here = _End(taken.width + begins, 1 if begins else taken.depth + 1, ends_in)
+            keys.append((number, *values[part], taken, here))
+        return keys, here
 
     def _tail_key(self, values: list[int]) -> Hashable:
         """What a code's end depends on."""
@@ -184,8 +216,11 @@ class Texts:
         keys: list[Hashable] = []
         before, ends = _BEGIN, []
         for stage, (first, end) in enumerate(self._slices):
-            self._codes[stage, tuple(values[first:end])] = f"_{words[1 + stage]}"
-            found, before = self._block_keys(stage, before, values[first:end])
+            found, after = self._block_keys(stage, before, values[first:end])
+            # Where kinds are chosen, a stage of the space is any number of the network's stages.
+            own = slice(before.width, after.width) if isinstance(space, TieredSpace) else slice(stage, stage + 1)
+            self._codes[stage, tuple(values[first:end])] = "".join(f"_{word}" for word in words[1:][own])
+            before = after
             keys += found
             ends.append(before)
         self._prefix = words[0] if self._slices else trunk

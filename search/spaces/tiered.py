@@ -647,6 +647,12 @@ class TieredSpace(Space):
         return tuple(self.pick_at(number, values[slice(*part)]) for number, part in enumerate(self.slices))
 
     @cached_property
+    def spans(self) -> tuple[tuple[int, int], ...]:
+        """The layers of each of `stages`: from, to (excluded)."""
+        ends = np.cumsum([0, *(stage.depths[1] for stage in self.stages)]).tolist()
+        return tuple(pairwise(ends))
+
+    @cached_property
     def slices(self) -> tuple[tuple[int, int], ...]:
         """For each layer where its coordinates stand in a vector: from, to (excluded); none of a layer of no choice."""
         ends = np.cumsum([0, *map(len, self._features)]).tolist()

@@ -27,33 +27,41 @@ class Rules:
     1 - `decay` of them. A new Prunode has its two paths at the shares `start` of its widths.
 
     A path leads when its averaged probability is larger than the other's by `lead`. Then both widths move that way, by
-    a velocity: each such decision adds `rate` times the gap to `momentum` times what it was. When the direction flips,
-    the gap is multiplied by `narrowing`, the leading path stays, and the velocity is 0 again. Against an edge, the
-    other path comes nearer. After `rest` decisions within one granule, at a gap of one, the leader is frozen. A
-    gap is at most the share (1 - progress / `closed`) ** `closing` of the widths; where it is more it is narrowed
-    from both sides, more from that of the less probable path. At progress `closed` all Prunodes are frozen.
+    a velocity: each such decision adds `rate` times the gap to `momentum` times what it was. Against an edge, the one
+    behind comes nearer. When the direction flips, the gap is multiplied by `narrowing`: the more probable path stays,
+    the other comes nearer, and the velocity is 0 again. So it is, too, whenever the gap is more than the share
+    (1 - progress / `closed`) ** `closing` of the widths. A gap of one stays; after `rest` decisions with it that did
+    not move on in one direction, and at progress `closed` at the latest, the more probable path is frozen.
 
-    A block goes when its averaged probability is the least of its layer and below a threshold, which rises with
-    progress from the first to the second of `block_thresholds`; one at a time. A layer goes, or stays for good, when
-    its bypass led or trailed by `bypass_lead` in `bypass_rest` decisions in a row.
+    A block goes when its averaged probability is the least of its layer's and below a threshold, which rises with
+    progress from the first to the second of `block_thresholds`; one at a time. A layer goes when the averaged
+    probability that it is not bypassed was below a threshold in `layer_rest` decisions in a row, by
+    `layer_thresholds`; it stays for good when that of its bypass was.
+
+    The defaults were chosen by simulating logits under Adam (rates 0.02 and 0.05) with a known best of 12, 50 or
+    176 widths (benchmarks/tiered_rules.py). Without noise 12, 22 and 31 decisions find it. Where a step's noise is
+    0.3 times the loss across the widths, the median error is 3 to 5 % of the range after 60 decisions and 3 to 5 %
+    after 150; at 1 it is 6 to 7 % and 5 %. There a smaller `lead`, a faster `rate` and a stronger `narrowing` lost
+    more; to let blocks go only after their widths had settled gained little, and kept 9 of 10 blocks on average
+    instead of 6.
     """
 
     every: int = 10
     decay: float = 0.9
-    start: tuple[float, float] = (0.25, 0.75)
-    lead: float = 0.1
+    start: tuple[float, float] = (0.2, 0.8)
+    lead: float = 0.4
     momentum: float = 0.5
-    rate: float = 0.5
-    narrowing: float = 0.5
+    rate: float = 0.25
+    narrowing: float = 0.75
     rest: int = 4
     closing: float = 1.0
     closed: float = 0.9
-    block_thresholds: tuple[float, float] = (0.1, 0.5)
-    bypass_lead: float = 0.2
-    bypass_rest: int = 5
+    block_thresholds: tuple[float, float] = (0.05, 0.5)
+    layer_thresholds: tuple[float, float] = (0.1, 0.5)
+    layer_rest: int = 5
 
     def __post_init__(self) -> None:
-        for name in ("start", "block_thresholds"):
+        for name in ("start", "block_thresholds", "layer_thresholds"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         rules = {
             "every": (self.every >= 1, "at least 1"),
@@ -66,12 +74,14 @@ class Rules:
             "rest": (self.rest >= 1, "at least 1"),
             "closing": (0 < self.closing < math.inf, "more than 0"),
             "closed": (0 < self.closed <= 1, "more than 0, at most 1"),
-            "block_thresholds": (
-                len(self.block_thresholds) == 2 and 0 <= self.block_thresholds[0] <= self.block_thresholds[1] <= 1,
-                "two ascending probabilities in 0..1",
-            ),
-            "bypass_lead": (0 <= self.bypass_lead < 1, "0 or more, less than 1"),
-            "bypass_rest": (self.bypass_rest >= 1, "at least 1"),
+            **{
+                name: (
+                    len(getattr(self, name)) == 2 and 0 <= getattr(self, name)[0] <= getattr(self, name)[1] <= most,
+                    f"two probabilities in 0..{most}, the second not below the first",
+                )
+                for name, most in (("block_thresholds", 1), ("layer_thresholds", 0.5))
+            },
+            "layer_rest": (self.layer_rest >= 1, "at least 1"),
         }
         faults = [
             f"{name}: found {getattr(self, name)}, expected {rule}" for name, (met, rule) in rules.items() if not met
@@ -82,6 +92,12 @@ class Rules:
     def settings(self) -> dict[str, Any]:
         """The fields by name as JSON values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    @staticmethod
+    def threshold(thresholds: tuple[float, float], progress: float) -> float:
+        """What a probability must not be below at this progress."""
+        first, last = thresholds
+        return first + (last - first) * progress
 
     def most(self, progress: float, widths: int) -> int:
         """The largest gap, in granules, that a Prunode of so many widths may have; 0 when it must be frozen."""
@@ -132,8 +148,8 @@ class Prunode:
     """A block whose inner width is searched with two paths, the first `small` and the first `large` of `widths`.
 
     Both are indices; they are equal once it is frozen, and where there is no choice of width. `probability` is the
-    averaged one of the large path. `velocity` is in granules a decision. `anchor` is where the small path was when it
-    last went farther than a granule, and `rested` for how many decisions it did not.
+    averaged one of the large path. `velocity` is in granules a decision. `rested`: in how many decisions in a row, at a
+    gap of one, it did not go on in one direction.
     """
 
     widths: tuple[int, ...]
@@ -141,7 +157,6 @@ class Prunode:
     large: int
     probability: float = 0.5
     velocity: float = 0.0
-    anchor: int = 0
     rested: int = 0
 
     @property
@@ -205,7 +220,8 @@ class TieredPruning:
     `observe` what the supernet holds after each architecture step, `decide` after every `rules.every` of them, `finish`
     at the end. `layers` may be read, not written. Decisions follow from what was observed alone: there is no chance.
 
-    ArchitectureError for layers without candidates, and for widths that do not ascend.
+    ArchitectureError for layers without candidates, with so many that equal ones would be removed, and for widths that
+    do not ascend.
     """
 
     def __init__(self, layers: Sequence[LayerChoices], rules: Rules | None = None) -> None:
@@ -217,6 +233,11 @@ class TieredPruning:
                 faults.append(f"layer {number}: found {choices.candidates} candidates, expected at least 1")
             if list(choices.widths) != sorted(set(choices.widths)) or min(choices.widths, default=1) < 1:
                 faults.append(f"layer {number}: found widths {choices.widths}, expected ascending ones")
+            if choices.candidates > 1 and self.rules.block_thresholds[0] >= 1 / choices.candidates:
+                faults.append(
+                    f"layer {number}: found {choices.candidates} candidates, expected fewer: with equal probabilities "
+                    f"they are below the first of block_thresholds, {self.rules.block_thresholds[0]}"
+                )
         if faults:
             raise ArchitectureError(f"Tiered Pruning: {'; '.join(faults)}")
         self.layers = [self._new(choices) for choices in self.choices]
@@ -225,7 +246,7 @@ class TieredPruning:
         prunodes = {}
         for number in range(choices.candidates):
             small, large = self._start(len(choices.widths))
-            prunodes[number] = Prunode(choices.widths, small, large, anchor=small)
+            prunodes[number] = Prunode(choices.widths, small, large)
         return LayerState(prunodes, choices.optional, probabilities=dict.fromkeys(prunodes, 1 / choices.candidates))
 
     def _start(self, widths: int) -> tuple[int, int]:
@@ -307,7 +328,7 @@ class TieredPruning:
         events: list[Event] = []
         for number, layer in enumerate(self.layers):
             if not layer.gone:
-                events += self._bypass(number, layer)
+                events += self._bypass(number, layer, progress)
             if not layer.gone:
                 events += self._blocks(number, layer, progress)
                 events += self._widths(number, layer, progress)
@@ -328,16 +349,17 @@ class TieredPruning:
                 events.append(self._freeze(number, kept, layer.prunodes[kept]))
         return events
 
-    def _bypass(self, number: int, layer: LayerState) -> Iterator[Event]:
+    def _bypass(self, number: int, layer: LayerState, progress: float) -> Iterator[Event]:
         if not layer.bypass:
             return
-        lead = 2 * layer.bypass_probability - 1
-        if abs(lead) < self.rules.bypass_lead or lead == 0:
+        won = layer.bypass_probability > 0.5
+        least = min(layer.bypass_probability, 1 - layer.bypass_probability)
+        if least >= self.rules.threshold(self.rules.layer_thresholds, progress):
             layer.bypass_won = 0
             return
-        layer.bypass_won = max(layer.bypass_won, 0) + 1 if lead > 0 else min(layer.bypass_won, 0) - 1
-        if abs(layer.bypass_won) >= self.rules.bypass_rest:
-            yield self._close(number, layer, lead > 0)
+        layer.bypass_won = max(layer.bypass_won, 0) + 1 if won else min(layer.bypass_won, 0) - 1
+        if abs(layer.bypass_won) >= self.rules.layer_rest:
+            yield self._close(number, layer, won)
 
     def _close(self, number: int, layer: LayerState, gone: bool) -> Event:
         layer.bypass, layer.gone = False, gone
@@ -348,9 +370,9 @@ class TieredPruning:
 
     def _blocks(self, number: int, layer: LayerState, progress: float) -> Iterator[Event]:
         """One at a time: what is left shares out its probability, and may so be above the threshold again."""
-        first, last = self.rules.block_thresholds
         least = min(layer.probabilities, key=lambda one: (layer.probabilities[one], -one))
-        if len(layer.prunodes) > 1 and layer.probabilities[least] < first + (last - first) * progress:
+        threshold = self.rules.threshold(self.rules.block_thresholds, progress)
+        if len(layer.prunodes) > 1 and layer.probabilities[least] < threshold:
             yield self._remove(number, layer, least)
 
     def _remove(self, number: int, layer: LayerState, candidate: int) -> Event:
@@ -383,22 +405,22 @@ class TieredPruning:
         small, large = prunode.small, prunode.large
         lead = 2 * prunode.probability - 1
         direction = 0 if abs(lead) < self.rules.lead or lead == 0 else 1 if lead > 0 else -1
-        if direction and prunode.velocity * direction < 0 and prunode.gap > 1:
-            self._keep(prunode, direction, max(1, math.floor(self.rules.narrowing * prunode.gap)))
-            prunode.velocity = 0.0
+        narrower = max(1, math.floor(self.rules.narrowing * prunode.gap))
+        onwards = prunode.velocity * direction > 0
+        if prunode.gap > most or (prunode.gap > 1 and prunode.velocity * direction < 0):
+            self._narrow(prunode, min(narrower, most))
         elif direction:
             self._move(prunode, direction)
-        if prunode.gap > most:
-            self._narrow(prunode, most)
-        if prunode.gap > 1 or abs(prunode.small - prunode.anchor) > 1:
-            prunode.anchor, prunode.rested = prunode.small, 0
+        moved = (prunode.small, prunode.large) != (small, large)
+        if large - small > 1 or (onwards and moved):
+            prunode.rested = 0
         else:
             prunode.rested += 1
             if prunode.rested >= self.rules.rest:
                 # Who leads was seen between the widths before, which stay.
                 prunode.small, prunode.large = small, large
                 return "frozen"
-        if (prunode.small, prunode.large) == (small, large):
+        if not moved:
             return None
         return "narrowed" if prunode.gap < large - small else "moved"
 
@@ -415,17 +437,15 @@ class TieredPruning:
             prunode.small = max(prunode.small - step, 0)
             prunode.large = max(prunode.large - step, prunode.small + 1)
 
-    def _keep(self, prunode: Prunode, direction: int, gap: int) -> None:
-        """The path ahead stays, the other comes nearer."""
-        if direction > 0:
-            prunode.small = prunode.large - gap
-        else:
-            prunode.large = prunode.small + gap
-
     def _narrow(self, prunode: Prunode, gap: int) -> None:
-        """From both sides, more from that of the less probable path."""
-        prunode.small += round((prunode.gap - gap) * prunode.probability)
-        prunode.large = prunode.small + gap
+        """The leading path stays, the other comes nearer; of equal ones both come nearer. Then it is at rest."""
+        prunode.velocity = 0.0
+        if prunode.probability < 0.5:
+            prunode.large = prunode.small + gap
+        else:
+            less = prunode.gap - gap
+            prunode.small += less if prunode.probability > 0.5 else less // 2
+            prunode.large = prunode.small + gap
 
     def state(self) -> dict[str, Any]:
         """All that the future depends on, as JSON values."""
@@ -466,8 +486,12 @@ class TieredPruning:
             small, large = prunodes[number].small, prunodes[number].large
             if not (0 <= number < choices.candidates and 0 <= small <= large < max(1, len(choices.widths))):
                 raise ValueError(f"candidate {number} with widths {small} and {large}")
-        if (values["bypass"] and not choices.optional) or bool(values["gone"]) == bool(prunodes):
-            raise ValueError("a layer without blocks")
+        if len(prunodes) < len(values["candidates"]):
+            raise ValueError("a candidate stands there twice")
+        if not choices.optional and (values["bypass"] or values["gone"]):
+            raise ValueError("a layer is optional or gone that must be there")
+        if bool(values["gone"]) == bool(prunodes):
+            raise ValueError("a layer without blocks is not gone, or one with blocks is")
         return LayerState(
             prunodes,
             values["bypass"],
@@ -478,4 +502,4 @@ class TieredPruning:
         )
 
 
-_PRUNODE = ("small", "large", "probability", "velocity", "anchor", "rested")
+_PRUNODE = ("small", "large", "probability", "velocity", "rested")

@@ -166,6 +166,19 @@ def test_a_device_from_the_export_to_the_table(section, folder, capsys):
         assert boundary["latency_target"] == target
 
 
+def test_inner_widths_between_those_that_a_phone_timed(folder, capsys):
+    """The stand-in takes a nanosecond for a byte, so what lies between is told almost exactly."""
+    said = [run(line, capsys) for line in BLOCKS["Any inner width"][0].splitlines()]
+    table = LatencyTable.load("all-widths.json")
+    ((code, record),) = table.origin["interpolated"].items()
+    space = parse_space(code)
+    assert table.predictor(space)(next(space.vectors(0, 9))).min() > 0
+    measured = [entry.samples > 0 for entry in table.entries.values()]
+    assert f"{len(measured)} parts, {sum(measured)} of them measured" in said[-1]
+    assert f"{record['parts']} parts of {code} are interpolated" in said[-1]
+    assert record["parts"] == len(measured) - sum(measured) > 0 and record["largest"] < 0.01
+
+
 def test_a_log_that_is_there(tmp_path, monkeypatch, capsys):
     pytest.importorskip("onnxruntime")
     monkeypatch.chdir(tmp_path)

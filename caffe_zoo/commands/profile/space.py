@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -48,11 +49,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints what the space holds; returns 0, or 1 when no network lies in the interval."""
     from search import LatencyTable, parse_space
+    from search.latency.interpolating import interpolation_remarks
     from search.latency.overview import Overview
 
     limits = asked_interval(args)
     space, table = parse_space(args.space), LatencyTable.load(args.table)
     check_space(space, table, args.table)
+    for remark in interpolation_remarks(table.origin):
+        print(f"{args.table}: {remark}", file=sys.stderr)
     overview = Overview(space, table)
     interval, shares = limits.resolved(latency_by(table, space, args.table))
     rows = overview.histogram()

@@ -64,6 +64,7 @@ def test_whole_networks_give_caffes_numbers(name):
 CODES = (
     "s8-16_b16x2_n16-32_c10",
     "m16_i1.16e1_i24k5e3q-e6_h64_c10",
+    "g16_f1.16h32_f24k5h40-h72_h64_c10",
     "t8-24_u48x2_u96x2_u192x2_q48-192_e192-96-48_u2_c19",
 )
 

@@ -46,7 +46,14 @@ def test_released_networks(name):
     assert relative(after, before) <= 1e-4
 
 
-@pytest.mark.parametrize("code", ["s8-16_b16x2_n16-32_c10", "m8_i1.8e1_i12e1-k5e3q-e2_i1.16k7h30_i24e2q_h32_c10"])
+@pytest.mark.parametrize(
+    "code",
+    [
+        "s8-16_b16x2_n16-32_c10",
+        "m8_i1.8e1_i12e1-k5e3q-e2_i1.16k7h30_i24e2q_h32_c10",
+        "g8_f1.8h12_f12h20-k5h30_i1.12h20_c10",
+    ],
+)
 def test_equals_the_generated_merged_network(code):
     merged, _ = merge_batchnorm(generate(code), random_weights(generate(code)))
     assert fingerprint(merged) == fingerprint(generate(code, merged=True))

@@ -21,6 +21,10 @@ UNITS = {
         st.builds(Unit, st.sampled_from([3, 5, 7]), st.integers(1, 6), st.just(0), st.booleans()),
         st.builds(Unit, st.sampled_from([3, 5, 7]), st.just(0), st.integers(1, 512), st.booleans()),
     ),
+    "fused": st.one_of(
+        st.builds(Unit, st.sampled_from([1, 3, 5]), st.integers(1, 6), st.just(0), st.just(False)),
+        st.builds(Unit, st.sampled_from([1, 3, 5]), st.just(0), st.integers(1, 512), st.just(False)),
+    ),
 }
 
 
@@ -109,6 +113,9 @@ def test_the_stem_is_free_of_the_rule_of_widths():
         (lambda: Stage("inverted", (8,), (6,)), "units has 6, expected one Unit a block"),
         (lambda: Stage("inverted", (8,)), "inverted with expansion 0 and inner 0, expected one of the two above 0"),
         (lambda: Stage("inverted", (8,), (Unit(3, 6, 48),)), "expansion 6 and inner 48"),
+        (lambda: Stage("fused", (8,)), "fused with expansion 0 and inner 0, expected one of the two above 0"),
+        (lambda: Stage("fused", (8,), (Unit(3, 6, 48),)), "fused with expansion 6 and inner 48"),
+        (lambda: Stage("fused", (8,), (Unit(3, 6, 0, True),)), "fused with squeeze, expected "),
         (lambda: Stage("inverted", (8,), (Unit(4, 6),)), "kernel has 4, expected an odd number"),
         (lambda: Stage("inverted", (8,), (Unit(3, 6, 0, 1),)), "squeeze is 1, expected True or False"),
         (lambda: Stage("convolution", (8,), (Unit(3, 6),)), "convolution with expansion, expected kernel alone"),

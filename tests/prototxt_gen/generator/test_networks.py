@@ -37,6 +37,7 @@ DECODERS = [
     "r8_w1.8_w16_w16_q8-16_d8x3_c3",
     "m4_i1.4e1_i8e2q_i8k5e2_i1.8e2_i16h9_p4-4_d8-4_u8_c4",
     "g4_k1.4_k8_i8h12_i8h12_p4-4_d8x4_u2_c4",
+    "g4_f1.4h8_f8k5h12_f8e2_p4-4_d8x2_u2_c4",
 ]
 DF1_SEG = "s32-64_b64x3_b128x3_b256x3-512_p128-512_d128-32-19_u8_c19"
 TRAIN, TEST = 0, 1  # Phase in caffe.proto
@@ -44,7 +45,15 @@ SMALL = "s4-8_b8x2_n8-16_c10"
 PONAS = "m8_i1.8e1_i12e1-k5e3q-e2_i1.16k7h30_i24e2q_h32_c10"
 
 architectures = st.sampled_from(
-    [SMALL, PONAS, "s8_b8_c2", "s8-16-32_n8_b16_n16x2_b32_c5", "s3_b1x3_b2_b3_b4_b5_c4", *CODES.values()]
+    [
+        SMALL,
+        PONAS,
+        "g8_f1.8h12_f12h20-k5h30_i1.12h20_c10",
+        "s8_b8_c2",
+        "s8-16-32_n8_b16_n16x2_b32_c5",
+        "s3_b1x3_b2_b3_b4_b5_c4",
+        *CODES.values(),
+    ]
 )
 shapes = st.tuples(*[st.integers(1, 5), st.sampled_from([1, 3]), *[st.integers(1, 300)] * 2])
 

@@ -71,6 +71,8 @@ def test_a_part_knows_what_made_its_inputs():
         ("inverted", "Eltwise"),
         ("head", "Eltwise"),
     ]
+    fused = parts("g32_f1.16h24_f24h96x3_c10")
+    assert [next(iter(part.makers.values())) for part in fused[2:]] == [*["Convolution"] * 2, *["Eltwise"] * 2]
     assert found[3].key == found[4].key
     assert found[3].joined_key == f"{found[3].key} after Convolution"
     assert found[4].joined_key == f"{found[4].key} after Eltwise"
@@ -93,6 +95,8 @@ def test_where_a_part_stands_does_not_change_its_key():
         ("m40_i1.40e1-e6_c10", "m40_i1.40e1-e6q_c10"),
         ("m40_i1.40e1-e6_c10", "g40_i1.40e1-e6_c10"),  # min(max(x, 0), 6) or max(x, 0)
         ("g40_k1.40x2_c10", "g40_k1.40-k5_c10"),
+        ("g40_f1.40h80x2_c10", "g40_f1.40h80-h96_c10"),
+        ("g40_f1.40h80x2_c10", "g40_f1.40h80-k5h80_c10"),
         ("s8-8_n1.256x2_c10", "s8-8_n1.256-512_c10"),
     ],
 )
@@ -116,6 +120,8 @@ def test_labels_are_for_readers():
         "bottleneck 1024-512-1024 s1 4x3",
         "head 1024-10 4x3",
     ]
+    labels = [part.label for part in parts("g8_f12h20-k5h30_c10", (1, 3, 64, 48))]
+    assert labels[1:3] == ["fused 8-20-12 s2 32x24", "fused 12-30k5-12 s1 16x12"]
     labels = [part.label for part in parts(CARDS["ponas_a"].architecture)]
     assert labels[8] == "inverted 40-240k7-80q s2 28x28"
     assert labels[-1] == "head 320-1280-1000 7x7"

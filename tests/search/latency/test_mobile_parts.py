@@ -83,6 +83,7 @@ def test_other_texts_are_no_keys(text):
     ("architecture", "index", "reason"),
     [
         ("s32_b64_c10", 1, "the form has inverted blocks alone"),
+        ("m32_f40h96_c10", 1, "the form has inverted blocks alone"),
         ("s32_b64_c10", 0, "is 3x3 with ReLU6"),
         ("s32_b64_c10", 2, "the form has inverted blocks alone"),
         ("g32_k64_h128_c10", -1, "has ReLU6"),

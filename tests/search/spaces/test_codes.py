@@ -1,12 +1,12 @@
 """The one-line codes of spaces: there and back, and what is no code."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from prototxt_gen.architectures import FAMILIES, Unit
 from prototxt_gen.errors import ArchitectureError
-from search.spaces import BackboneSpace, PonasLayer, PonasSpace, parse_space
+from search.spaces import BackboneSpace, PonasLayer, PonasSpace, TieredSpace, TieredStage, parse_space
 from search.spaces.codes import parse_candidates
 from search.spaces.ponas import candidates_of, spell_candidates
 
@@ -63,6 +63,60 @@ def test_codes_and_places_of_ponas_round_trip(layers, stem, head, family, data):
     assert space.rank(architecture) == place and space.of_choices(space.choices_of(architecture)) == architecture
 
 
+KINDS = st.sampled_from([("convolution",), ("inverted",), ("fused",), ("inverted", "fused")])
+
+
+@given(
+    stages=st.lists(
+        st.builds(
+            TieredStage,
+            st.integers(1, 12),
+            st.tuples(st.integers(1, 3), st.integers(0, 2)).map(lambda depth: (depth[0], sum(depth))),
+            st.sampled_from((1, 2)),
+            KINDS,
+            st.sampled_from([(3,), (5,), (3, 5), (3, 7, 31)]),
+        ),
+        min_size=1,
+        max_size=3,
+    ),
+    stem=st.lists(st.integers(2, 16), min_size=1, max_size=2),
+    head=st.none() | st.integers(1, 99),
+    family=st.sampled_from([name for name in FAMILIES if name != "resnet"]),
+    inner=st.tuples(st.integers(3, 9), st.integers(10, 11), st.none() | st.integers(2, 20)),
+    data=st.data(),
+)
+def test_codes_and_places_of_tiered_pruning_round_trip(stages, stem, head, family, inner, data):
+    width, made = stem[-1], []
+    for stage in stages:
+        # Always wider: a stage that goes on as the one before it does would be one with it.
+        width += stage.width
+        made.append(stage._replace(width=width))
+    # A layer with a choice, which may be left out.
+    made.append(TieredStage(width + 1, (1, 2), 2, ("convolution",), (3,)))
+    space = TieredSpace(tuple(made), tuple(stem), 10, (1, 3, 64, 32), family, head, *inner)
+    assert parse_space(str(space)) == space and str(parse_space(str(space))) == str(space)
+    place = data.draw(st.integers(0, space.count() - 1))
+    architecture = space.at(place)
+    assert space.rank(architecture) == place and space.of_picks(space.picks_of(architecture)) == architecture
+
+
+GOOD = "g16_k1.16k3-5_if24k3-5x1-2_i48x2-3_h128_t8.6.9_c10_i3x32x32"
+
+
+@given(st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 2), st.text("gifkhtcx_.-0123459", max_size=3))))
+@settings(max_examples=150)
+def test_any_change_of_a_code_is_a_space_or_a_fault(changes):
+    """A space that is read has a code of its own, which is read as the same."""
+    code = GOOD
+    for place, removed, put in changes[:4]:
+        code = code[:place] + put + code[place + removed :]
+    try:
+        space = parse_space(code)
+    except ArchitectureError:
+        return
+    assert parse_space(str(space)) == space and str(parse_space(str(space))) == str(space)
+
+
 @pytest.mark.parametrize(
     ("candidates", "text"),
     [
@@ -96,6 +150,19 @@ def test_no_code_of_a_space(code):
         ("s8-16_b1-2_w8_c10_i32x32", "part 5, 'i32x32', is not the input's channels, height and width"),
         ("s8-16_b1-2_w8_c10", "ends before the input's channels"),
         ("s8-16_b1-2_w8_c10_i3x32x32_m", "part 6, 'm', is not expected"),
+        ("g8_z24_t8.6_c10_i3x32x32", "part 2, 'z24', is not a stage with its kinds of blocks, such as i24k3-5x1-3"),
+        ("g8_fi24_t8.6_c10_i3x32x32", "part 2, 'fi24', is not a stage with its kinds of blocks"),
+        ("g8_i24_i24x_t8.6_c10_i3x32x32", "part 3, 'i24x', is not a stage with its kinds of blocks"),
+        ("g8_i24_t8.6_t8.6_c10_i3x32x32", "part 4, 't8.6', is not the number of classes"),
+        ("g8_i24_h8_h8_t8.6_c10_i3x32x32", "part 4, 'h8', is not the inner widths, such as t32.8"),
+        ("g8_i24_t8.6_i3x32x32", "part 4, 'i3x32x32', is not the number of classes"),
+        (
+            "g8_i24_t8.6",
+            "ends before the number of classes, such as c10; expected stem, stages with their kinds of blocks",
+        ),
+        ("g8_i24k4_t8.6_c10_i3x32x32", "stage 1: kernels: found (4,), expected odd numbers, ascending"),
+        ("g8_i24x3-1_t8.6_c10_i3x32x32", "stage 1: depths: found (3, 1)"),
+        ("g8_i999999999x999999999_t8.6_c10_i3x32x32", "stage 1: width has 999999999"),
         ("8_i24e1-2_c10_i3x32x32", "part 1, '8', is not the stem's widths"),
         ("m8_i16_i24e1-2_c10_i3x32x32", "part 2, 'i16', is not a layer with its candidates"),
         ("m8_i24e1-2_i40z_c10_i3x32x32", "part 3, 'i40z', is not a layer with its candidates"),

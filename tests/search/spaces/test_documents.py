@@ -1,5 +1,7 @@
 """Spaces in YAML files: those of the package, there and back, and every fault with its line and field."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -7,7 +9,16 @@ from hypothesis import strategies as st
 from caffe_zoo.cards import card
 from prototxt_gen.architectures import Unit
 from prototxt_gen.errors import ArchitectureError, CaffeError, FileError, FormatError
-from search.spaces import PonasLayer, PonasSpace, packaged_names, parse_space, read_space, write_space
+from search.spaces import (
+    PonasLayer,
+    PonasSpace,
+    TieredSpace,
+    TieredStage,
+    packaged_names,
+    parse_space,
+    read_space,
+    write_space,
+)
 from search.spaces.ponas import candidates_of
 from tests.search.spaces.test_decoders import SPACES as WITH_DECODERS
 from tests.search.spaces.test_kinds import SPACES
@@ -23,6 +34,8 @@ HOLDS = {
     "pl1a-seg": ("pl1a_seg",),
     "ponas": ("ponas_a", "ponas_b", "ponas_c"),
     "ponas-small": (),
+    "tiered": ("gpunet_p0", "gpunet_p1"),
+    "tiered-small": (),
 }
 
 GOOD = """\
@@ -46,6 +59,20 @@ ponas:
     - {width: 8, candidates: [e1]}
     - {width: 16, stride: 2, times: 2, candidates: {expansion: [2, 4], squeeze: [true, false]}}
     - {width: 24}
+classes: 10
+input_shape: [3, 64, 64]
+"""
+
+
+TIERED = """\
+space: 1
+tiered:
+  stem: [8]
+  granularity: 4
+  expansion: 3
+  stages:
+    - {blocks: [inverted, fused], width: 12, depth: [1, 2], stride: 1, kernels: [3, 5]}
+    - {blocks: [convolution], width: 16}
 classes: 10
 input_shape: [3, 64, 64]
 """
@@ -86,7 +113,7 @@ def test_any_space_is_written_and_read(space, tmp_path):
         (
             "classes: 10",
             "clases: 10",
-            "line 9: clases: is no field, expected one of space, backbone, decoder, ponas, classes",
+            "line 9: clases: is no field, expected one of space, backbone, decoder, ponas, tiered, classes",
         ),
         ("space: 1", "space: 2", "line 1: space: found 2, expected 1, the version of this form"),
         ("family: df", "family: fd", "line 3: backbone.family: found 'fd', expected one of df, pl1a"),
@@ -138,9 +165,9 @@ def test_faults_name_file_line_and_field(tmp_path, old, new, said):
             str([*range(1, 200)]),
             r"line 6: ponas.layers\[1\].candidates: found 398 candidates, expected at most",
         ),
-        ("classes: 10", "backbone: s8_b8\nclasses: 10", "ponas: is there with another space's backbone or decoder"),
+        ("classes: 10", "backbone: s8_b8\nclasses: 10", "ponas: is there with another space's fields"),
         ("classes: 10", "decoder: {channels: [[8]]}\nclasses: 10", "ponas: is there with another space's"),
-        ("ponas:\n", "pons:\n", "the file: has no backbone and no ponas"),
+        ("ponas:\n", "pons:\n", "the file: has no backbone, no ponas and no tiered"),
     ],
 )
 def test_faults_of_ponas_name_line_and_field(tmp_path, old, new, said):
@@ -149,6 +176,50 @@ def test_faults_of_ponas_name_line_and_field(tmp_path, old, new, said):
     path.write_text(PONAS.replace(old, new))
     with pytest.raises(FormatError, match=f"own.yaml: not a space: .*{said}"):
         parse_space(str(path))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("  stem: [8]\n", "", "line 3: tiered: has no stem"),
+        ("width: 16", "wide: 16", r"line 8: tiered.stages\[1\].wide: is no field, .* tiered.stages\[1\]: has no width"),
+        (
+            "blocks: [convolution]",
+            "blocks: convolution",
+            r"line 8: tiered.stages\[1\].blocks: found 'convolution', exp",
+        ),
+        ("[convolution]", "[basic]", r"line 8: tiered.stages\[1\].blocks\[0\]: found 'basic', expected one of"),
+        ("depth: [1, 2]", "depth: 2", r"line 7: tiered.stages\[0\].depth: found '2', expected a list"),
+        ("depth: [1, 2]", "depth: [2]", r"line 7: tiered.stages\[0\].depth: found 1 numbers, expected the fewest"),
+        ("kernels: [3, 5]", "kernel: 3", r"tiered.stages\[0\].kernel: is no field, expected one of blocks, width, dep"),
+        ("kernels: [3, 5]", "kernels: [3, five]", r"line 7: tiered.stages\[0\].kernels\[1\]: found 'five'"),
+        ("granularity: 4", "granularity: fine", "line 4: tiered.granularity: found 'fine', expected a whole number"),
+        ("expansion: 3", "expansion: 1.5", "line 5: tiered.expansion: found '1.5'"),
+        ("expansion: 3", "expansion: 3\n  knots: [2]", "line 6: tiered.knots: found a list"),
+        ("classes: 10", "ponas: {}\nclasses: 10", "tiered: is there with another space's fields, expected it alone"),
+        ("classes: 10", "decoder: {channels: [[8]]}\nclasses: 10", "tiered: is there with another space's fields"),
+    ],
+)
+def test_faults_of_tiered_pruning_name_line_and_field(tmp_path, old, new, said):
+    path = tmp_path / "own.yaml"
+    assert old in TIERED
+    path.write_text(TIERED.replace(old, new))
+    with pytest.raises(FormatError, match=f"own.yaml: not a space: .*{said}"):
+        parse_space(str(path))
+
+
+def test_stages_of_tiered_pruning(tmp_path):
+    path = tmp_path / "own.yaml"
+    path.write_text(TIERED)
+    stages = (
+        TieredStage(12, (1, 2), 1, ("inverted", "fused"), (3, 5)),
+        # What a file leaves out.
+        TieredStage(16, (1, 1), 2, ("convolution",), (3, 5)),
+    )
+    expected = TieredSpace(stages, (8,), 10, (1, 3, 64, 64), "gpunet", None, 4, 3)
+    assert read_space(path) == expected
+    path.write_text(TIERED.replace("expansion: 3", "expansion: 3\n  knots: 4\n  head: 9\n  family: ponas"))
+    assert read_space(path) == replace(expected, knots=4, head=9, family="ponas")
 
 
 def test_layers_of_ponas(tmp_path):
@@ -170,8 +241,9 @@ def test_layers_of_ponas(tmp_path):
     )
 
 
-def test_the_paper_s_space_is_that_of_no_arguments():
+def test_the_papers_spaces_are_those_of_no_arguments():
     assert parse_space("ponas") == PonasSpace()
+    assert parse_space("tiered") == TieredSpace()
 
 
 def test_all_faults_are_told_at_once(tmp_path):
@@ -192,6 +264,9 @@ def test_all_faults_are_told_at_once(tmp_path):
         ("block: basic, depth: [1, 2]", "block: basic, depth: [1, 2], kernel: 5", "units"),
         (GOOD, PONAS.replace("[e1]", "[e1, h8]"), "layers: layer 1: e1 and h8 are the same on 8 channels"),
         (GOOD, PONAS.replace("[2, 4]", "[2, 0]"), "layers: layer 2: stage: inverted with expansion 0 and inner 0"),
+        (GOOD, TIERED.replace("[3, 5]", "[3, 4]"), "stages: stage 1: kernels: found .3, 4., expected odd numbers"),
+        (GOOD, TIERED.replace("width: 16", "width: 8"), "stages: stage 2: width 8, expected at least 12"),
+        (GOOD, TIERED.replace("expansion: 3", "knots: 1"), "TieredSpace: knots has 1, expected a whole number in 2"),
         (GOOD, PONAS.replace("width: 24", "width: 8"), "layers: layer 4: width 8, expected at least 16"),
     ],
 )

@@ -12,7 +12,10 @@ from search.spaces.texts import Texts
 from tests.search.spaces.test_decoders import SPACES as WITH_DECODERS
 from tests.search.spaces.test_kinds import SPACES
 
-LARGE = [parse_space(name) for name in ("df", "df-bottleneck", "df-seg", "pl1a", "pl1a-seg", "ponas")]
+LARGE = [
+    parse_space(name)
+    for name in ("df", "df-bottleneck", "df-seg", "pl1a", "pl1a-seg", "ponas", "tiered", "tiered-small")
+]
 
 
 @pytest.mark.parametrize("space", [*SPACES, *WITH_DECODERS, *LARGE], ids=str)

@@ -11,13 +11,13 @@ from search.spaces.tiered import Pick, TieredSpace, TieredStage
 SPACE = TieredSpace(
     (
         TieredStage(8, (1, 1), 2, ("convolution",)),
-        TieredStage(8, (0, 2), 1, ("inverted", "fused")),
-        TieredStage(16, (1, 3), 2, ("inverted", "fused"), (3, 5)),
+        TieredStage(8, (0, 2), 1, ("inverted", "fused"), (3,)),
+        TieredStage(16, (1, 2), 2, ("inverted", "fused")),
         TieredStage(16, (1, 1), 2, ("inverted",), (5,)),
     ),
     stem=(8,),
     classes=5,
-    input_shape=(1, 3, 24, 24),
+    input_shape=(1, 3, 16, 16),
     head=16,
     granularity=4,
     expansion=4,
