@@ -22,10 +22,8 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 import numpy as np
 import torch
 
-from converters.weights import Weights
 from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError, TrainingError
-from search.spaces.tiered import Picks, TieredSpace
-from search.training.averaging import take_statistics
+from search.spaces.tiered import TieredSpace
 from search.training.checkpoints import Kept, take_up
 from search.training.dataset import Batch, Dataset, Examples, on_device
 from search.training.expecting import Times, latency_range
@@ -217,15 +215,6 @@ def statistics_of(
     """The images that networks of a training with these settings take batch norm's statistics from."""
     schedule, data = settings.schedule, data.with_mean(mean_of(space))
     return read_images(split(data, settings).statistics, schedule.batch_size, device, layout_of(schedule), readers)
-
-
-def sliced_weights(supernet: StochasticSupernet, picks: Picks, statistics: Sequence[torch.Tensor]) -> Weights:
-    """The weights of `generate(space.of_picks(picks))` in a supernet, with batch norm's statistics of these batches.
-
-    Inner widths may be any up to those that are left. ArchitectureError for a wider block, or one that is gone.
-    """
-    take_statistics(supernet.path(picks), statistics)
-    return supernet.weights_of(picks)
 
 
 class Split(NamedTuple):

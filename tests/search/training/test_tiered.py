@@ -23,13 +23,13 @@ import torch
 from converters.pytorch.module import to_torch
 from prototxt_gen.errors import ArchitectureError, CaffeError, FileError, FormatError, TrainingError
 from prototxt_gen.generator.networks import generate
+from search.training.averaging import take_statistics
 from search.training.dataset import Dataset
 from search.training.schedule import Schedule
 from search.training.tiered import (
     HISTORY,
     STOCHASTIC,
     Tiered,
-    sliced_weights,
     split,
     statistics_of,
 )
@@ -90,10 +90,9 @@ def test_it_ends_with_one_network(alone):
 
 def test_the_network_computes_what_the_supernet_does(alone):
     net, structure, _, _ = alone
-    picks, statistics = picks_of(structure), statistics_of(SPACE, DATA, SETTINGS).batches
-    network = to_torch(
-        generate(SPACE.of_picks(picks), input_shape=SPACE.input_shape), sliced_weights(net, picks, statistics)
-    )
+    picks = picks_of(structure)
+    take_statistics(net.path(picks), statistics_of(SPACE, DATA, SETTINGS).batches)
+    network = to_torch(generate(SPACE.of_picks(picks), input_shape=SPACE.input_shape), net.weights_of(picks))
     images = DATA.held_out.images(range(50), None)
     with torch.inference_mode():
         assert torch.allclose(network.eval()(images), net(images, net.shares_of(picks)), rtol=0, atol=1e-5)
