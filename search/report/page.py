@@ -68,12 +68,14 @@ def page(
     measure: str = "accuracy",
     pruned_words: str = "",
     heat: Mapping[str, Any] | None = None,
+    tiered: Sequence[Mapping[str, Any]] = (),
 ) -> str:
     """The page of a search, HTML.
 
     `pruned` tells how many candidates were pruned after each training that came to an accuracy, None where that is not
     known; `measure` is what the accuracy is; `facts` are a few numbers by their names, `provenance` all that the search
-    was made with; `heat` is the heat map of a table of accuracies, if the search goes by one (see heat_map.py).
+    was made with; `heat` is the heat map of a table of accuracies, if the search goes by one (see heat_map.py),
+    `tiered` are the searches by Tiered Pruning whose networks are trained (see tiered_history.py).
     """
     trained = [row for row in rows if row.accuracy is not None]
     widths = [width for row in rows for stage in row.stages for width in stage["widths"]]
@@ -112,6 +114,7 @@ def page(
         "provenance": list(provenance.items()),
         "csv": table_csv(rows),
         "heat": heat,
+        "tiered": list(tiered),
     }
     template = (files("search.report") / "page.html").read_text(encoding="utf-8")
     return template.replace(_PLACE, _embedded(document))

@@ -14,6 +14,8 @@ BOUNDARY = "boundary.json"
 # Of a run of PONAS: its table, what it was begun with, its log.
 ACCURACIES = "accuracy.json"
 PONAS, PONAS_LOG = "ponas.json", "ponas.log"
+# Of a run of Tiered Pruning: what it was begun with, its log.
+TIERED, TIERED_LOG = "tiered.json", "tiered.log"
 # Of processes, not of people: who uses the folder, who begins the search, which workers live.
 LOCK = ".lock"
 BEGINNING = ".beginning"

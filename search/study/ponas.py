@@ -10,10 +10,8 @@ from __future__ import annotations
 import math
 import os
 import platform
-import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +19,10 @@ import numpy as np
 import torch
 
 from converters.engines import Engine
-from prototxt_gen.errors import CaffeError, FileError, FormatError
-from prototxt_gen.files import reason
+from prototxt_gen.errors import CaffeError, FormatError
 from prototxt_gen.version import __version__
 from search.costs import Limits
 from search.latency import LatencyTable
-from search.progress import progress_bar
 from search.spaces import PonasSpace
 from search.strategies.accuracy_table import AccuracyTable, named_rows
 from search.strategies.ponas import Estimate, Keep, Ponas
@@ -37,8 +33,9 @@ from search.study.database import address_of, shown
 from search.study.folder import ACCURACIES, PONAS, PONAS_LOG
 from search.study.lock import beginning, held
 from search.study.loop import check_limits, measured_table, read_question, run_search
+from search.study.notes import Notes
 from search.study.storage import NAME, has_study
-from search.training.checkpoints import Kept, differences
+from search.training.checkpoints import differences
 from search.training.dataset import Dataset
 from search.training.inheriting import inheriting
 from search.training.one_shot import OneShot, train_one_shot
@@ -48,11 +45,6 @@ from search.training.trainer import mean_of
 from search.training.training import check_device
 
 _RUN = "dongfeng ponas run 1"
-
-# Seconds between two notes of how far a run is.
-_NOTES = 5.0
-# Steps of the bar for each stage of the training.
-_PARTS = 100
 
 
 def run_ponas(
@@ -98,13 +90,15 @@ def run_ponas(
         there = group.told(_finished(folder, begun, group))
         if there is not None:
             return there
-        run = _Run(folder, begun, group, len(space.rows), progress)
+        words = f"{begun['space']}, {begun['data']}"
+        stages = 2 + 2 * len(space.rows)
+        run = Notes(folder / PONAS, folder / PONAS_LOG, _RUN, begun, words, stages, group, progress)
         rows = _rows(space, settings, keep, estimate)
         train_one_shot(space, data, rows, settings, folder, own, run.report, group=group, readers=readers, every=every)
         table = _table(space, rows, begun, run.seconds(), own, group)
         if group.first:
             table.save(folder / ACCURACIES)
-            run.end(table, len(rows.told))
+            _end(run, table, len(rows.told))
         # All wait until the files are there.
         group.told(None)
         return table
@@ -246,64 +240,10 @@ def _table(
     return AccuracyTable(str(space), named_rows(names, codes, entries), best, power, provenance)
 
 
-class _Run:
-    """What a run says of itself: how far it is, in a file, in a log and on a bar."""
-
-    def __init__(self, folder: Path, begun: dict[str, Any], group: Group, rows: int, progress: bool) -> None:
-        """FormatError where the folder is that of a run with other settings; all processes raise it."""
-        self.folder, self.group = folder, group
-        self.kept = Kept(folder / PONAS, _RUN, begun)
-        self.before, self.begin = 0.0, time.monotonic()
-        self.noted, self.stage, self.quarter = 0.0, "", 0
-        found: Any = None
-        if group.first:
-            try:
-                found = self.kept.read()
-                self.before = float(found["seconds"]) if found else 0.0
-                self._log(
-                    f"goes on after {self.before:.0f} s" if found else f"begins: {begun['space']}, {begun['data']}"
-                )
-                self.kept.write(seconds=self.before, stage="", share=0.0)
-            except CaffeError as fault:
-                found = fault
-        group.told(found if isinstance(found, CaffeError) else None)
-        self.bar = progress_bar(_PARTS * (2 + 2 * rows), "supernet", "%", progress and group.first)
-        self.done = 0.0
-
-    def seconds(self) -> float:
-        """How long this call and those before it have taken."""
-        return self.before + time.monotonic() - self.begin
-
-    def report(self, stage: str, share: float) -> None:
-        """Takes down how much of a stage is done, in 0..1."""
-        if not self.group.first:
-            return
-        new = stage != self.stage
-        if new:
-            self.stage, self.quarter, self.done = stage, 0, 0.0
-            self.bar.set_description(stage)
-        self.bar.update(_PARTS * max(0.0, share - self.done))
-        self.done = max(self.done, share)
-        if (quarter := int(4 * share)) > self.quarter:
-            self.quarter = quarter
-            self._log(f"{stage}: {25 * quarter} %")
-        if new or time.monotonic() - self.noted >= _NOTES:
-            self.kept.write(seconds=self.seconds(), stage=stage, share=share)
-            self.noted = time.monotonic()
-
-    def end(self, table: AccuracyTable, evaluated: int) -> None:
-        """Takes down what came out."""
-        self.bar.close()
-        for row in table.rows:
-            best, worst = (pick(zip(row.accuracies, row.candidates, strict=True)) for pick in (max, min))
-            self._log(f"{row.layer}: from {worst[1]} {worst[0]:.2%} to {best[1]} {best[0]:.2%}")
-        self._log(f"{ACCURACIES} after {self.seconds():.0f} s, from {evaluated:,} networks evaluated")
-        self.kept.write(seconds=self.seconds(), stage="done", share=1.0)
-
-    def _log(self, words: str) -> None:
-        path = self.folder / PONAS_LOG
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(f"{datetime.now(timezone.utc):%Y-%m-%d %H:%M:%S} UTC  {words}\n")
-        except OSError as fault:
-            raise FileError(f"{path}: cannot be written: {reason(fault)}") from fault
+def _end(run: Notes, table: AccuracyTable, evaluated: int) -> None:
+    """Takes down what came out."""
+    for row in table.rows:
+        best, worst = (pick(zip(row.accuracies, row.candidates, strict=True)) for pick in (max, min))
+        run.log(f"{row.layer}: from {worst[1]} {worst[0]:.2%} to {best[1]} {best[0]:.2%}")
+    run.log(f"{ACCURACIES} after {run.seconds():.0f} s, from {evaluated:,} networks evaluated")
+    run.end()

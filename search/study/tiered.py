@@ -1,0 +1,397 @@
+"""Tiered Pruning in a folder: for each goal a supernet searches one network, which is then trained as in any study.
+
+In the folder lie `tiered.json`, what the run was begun with and how far it is, `tiered.log` for people, and for each
+goal a folder `tiered/<goal>ms` with the files of that search (see search/training/tiered.py) and at the end
+`found.json`, the network. The weights that the networks begin with lie in `beginnings`. What comes behind that is a
+study like any other (see loop.py), in the same folder.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from converters.engines import Engine, as_engine
+from converters.pytorch.module import to_torch, weights_of
+from converters.weights import save_weights
+from prototxt_gen.architectures import Backbone, parse_architecture
+from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError
+from prototxt_gen.files import read_bytes, write_bytes
+from prototxt_gen.generator.networks import generate
+from prototxt_gen.json_files import parse_json
+from search.latency import LatencyTable
+from search.latency.layer_latencies import Latencies, layer_latencies
+from search.latency.measuring import measure
+from search.latency.overview import Overview
+from search.latency.predicting import space_parts
+from search.spaces.tiered import Pick, Picks, TieredSpace
+from search.strategies.landing import land
+from search.strategies.listed import Listed
+from search.strategies.strategy import Strategy
+from search.strategies.tiered import LayerChoices, Rules, TieredPruning
+from search.study.folder import TIERED, TIERED_LOG, make_folder
+from search.study.lock import beginning, held
+from search.study.loop import measured_table, run_search
+from search.study.notes import Notes
+from search.study.storage import NAME
+from search.training.averaging import take_statistics
+from search.training.beginning import beginning_file, begun_trainer
+from search.training.checkpoints import differences
+from search.training.dataset import Dataset
+from search.training.paths import read_images
+from search.training.processes import joined
+from search.training.resizing import resized
+from search.training.schedule import Schedule
+from search.training.stochastic import StochasticSupernet
+from search.training.tiered import Tiered, layout_of, split, train_tiered
+from search.training.trainer import mean_of, trainer_for
+from search.training.training import check_device
+
+_RUN = "dongfeng tiered run 1"
+_FOUND = "dongfeng tiered network 1"
+
+#: In the folder of a search: a folder for each goal; in that, the network that was found.
+GOALS, FOUND = "tiered", "found.json"
+#: By how much, as a share of the goal, a measured latency may miss it.
+TOLERANCE = 0.03
+#: How many inner widths of each layer are measured; the others are interpolated.
+KNOTS = 9
+# A network lands within this share below what is aimed at, so that the tolerance is left for the table's errors.
+_LANDING = 0.005
+# So often a network is measured and lands again.
+_LANDINGS = 4
+
+
+class FoundNetwork(NamedTuple):
+    """The network that a search came to, for one goal; latencies are in ms.
+
+    `searched` is the code of what the supernet ended with, `architecture` that of the same with other inner widths,
+    as little as it took to be at the goal: so it is `predicted`, and so it was `measured`, None where nothing was.
+    `remark` says what is wrong with it: that it misses the goal, and why; empty where nothing is.
+    """
+
+    goal: float
+    searched: str
+    architecture: str
+    predicted: float
+    measured: float | None
+    remark: str
+
+
+def goal_folder(folder: Path, goal: float) -> Path:
+    """Where the files of the search for a goal lie."""
+    return folder / GOALS / f"{goal:.6g}ms"
+
+
+def run_tiered(
+    space: TieredSpace,
+    data: Dataset,
+    out: str | os.PathLike[str],
+    table: LatencyTable,
+    goals: Sequence[float],
+    settings: Tiered | None = None,
+    rules: Rules | None = None,
+    *,
+    engine: Engine | None = None,
+    tolerance: float = TOLERANCE,
+    device: str = "cpu",
+    progress: bool = False,
+    readers: int | None = None,
+    every: float = 60.0,
+) -> list[FoundNetwork]:
+    """A network of the space for each of the `goals`, in ms by the `table`, searched on `data` in the folder `out`.
+
+    Each goal has a search of its own (see `train_tiered`), with `settings` and `rules`. Its network is brought to the
+    goal by its inner widths (see `land`). With an `engine`, that of the table, it is measured whole; where that misses
+    the goal by more than the share `tolerance`, the network is brought to another goal by what it was off, and measured
+    again, a few times; the nearest stays. A goal that no inner widths of the layers found meet is told in `remark`.
+    The weights that a network has in its supernet, with batch norm's statistics of its own, go into `beginnings`.
+
+    `device`, `readers` and `every` are as in `train_tiered`, and so are the processes of a torchrun: all of them call
+    this. Other processes that use the folder wait for it. Ended at any point, the same call goes on from there.
+
+    ArchitectureError for goals that no network of the space is at. FormatError lists what differs from what the run was
+    begun with. FileError when the folder cannot be written, or the disk is full. TrainingError when a loss is no
+    number. UnsupportedError where the table lacks parts of the space.
+    """
+    settings, rules = settings or Tiered(), rules or Rules()
+    data = data.with_mean(mean_of(space))
+    folder = Path(out)
+    _check_goals(space, table, goals, tolerance)
+    latencies = layer_latencies(space, table)
+    begun = {
+        "space": str(space),
+        "data": data.identity,
+        "mean": list(data.train.mean),
+        "goals": [float(goal) for goal in goals],
+        "tolerance": tolerance,
+        **settings.settings(),
+        "rules": rules.settings(),
+    }
+    found = []
+    with joined(device) as (group, own), held(folder), beginning(folder) if group.first else nullcontext():
+        check_device(own)
+        words = f"{begun['space']}, {begun['data']}, goals of {', '.join(f'{goal:.6g}' for goal in goals)} ms"
+        notes = Notes(folder / TIERED, folder / TIERED_LOG, _RUN, begun, words, len(goals), group, progress)
+        for goal in goals:
+            target = goal_folder(folder, goal)
+            one = group.told(_there(target / FOUND, folder, begun) if group.first else None)
+            if one is None:
+                if group.first:
+                    make_folder(target)
+                group.told(None)
+                pruning = new_pruning(space, rules)
+                supernet = train_tiered(
+                    space,
+                    data,
+                    pruning,
+                    latencies,
+                    goal,
+                    settings,
+                    target,
+                    own,
+                    _of(notes, goal),
+                    group=group,
+                    readers=readers,
+                    every=every,
+                )
+                picks = [None if pick is None else Pick(*pick) for pick in pruning.picks()]
+                told = _landed(space, table, latencies, picks, goal, tolerance, engine) if group.first else None
+                one, landed = group.told(told)
+                if group.first:
+                    _hand_out(space, supernet, picks, landed, data, settings, own, readers, folder)
+                    text = json.dumps({"format": _FOUND, "settings": begun, **one._asdict()}, indent=1)
+                    write_bytes(target / FOUND, text.encode())
+                    notes.log(_words(one))
+                # All wait until the files are there.
+                group.told(None)
+            found.append(one)
+        if group.first:
+            notes.end()
+        group.told(None)
+    return found
+
+
+def search_tiered(
+    space: TieredSpace,
+    data: Dataset,
+    out: str | os.PathLike[str],
+    engine: Engine | str | None = None,
+    *,
+    goals: Sequence[float] | Callable[[LatencyTable], Sequence[float]],
+    tiered: Tiered | None = None,
+    rules: Rules | None = None,
+    knots: int = KNOTS,
+    tolerance: float = TOLERANCE,
+    scratch: bool = False,
+    schedule: Schedule | None = None,
+    table: LatencyTable | None = None,
+    device: str = "cpu",
+    progress: bool = False,
+    **options: Any,
+) -> Strategy:
+    """From nothing to trained networks in the folder `out`: latencies, a search for each of the `goals`, then a study.
+
+    Without a `table`, `knots` inner widths of each layer are measured on the `engine`, and the others interpolated; the
+    table's remarks say how far off these may be. Goals are in ms, or a function gives them for the table. The networks
+    are those of `run_tiered(space, data, out, table, goals, tiered, rules)`, measured on the engine. Then they are
+    trained by `schedule`, on from the weights that they have in their supernets, or from `scratch`, as `run_search`
+    does it with the strategy "listed": `options` are arguments of that, such as `storage` and `seeds`, and all others
+    mean what they mean there.
+
+    Ended at any point, the same call goes on. Workers may join when the study is there (see `run_worker`); processes of
+    a torchrun train the supernets together, and are workers of one study then. Errors as `run_tiered` and `run_search`.
+    """
+    schedule = schedule or Schedule()
+    folder = Path(out)
+    storage, study = options.get("storage"), options.get("study", NAME)
+    runs = None if table is not None and engine is None else as_engine(engine or "torch")
+    with joined(device) as (group, own):
+        check_device(own)
+        with held(folder), beginning(folder):
+            coarse = replace(space, knots=min(knots, space.knots or knots))
+            known = table or measured_table(coarse, runs, folder, storage, study, progress)
+            used = known.interpolated(space) if known.missing(space_parts(space).values()) else known
+        # All have their latencies before the first one holds the folder's beginning again.
+        group.total([0.0], own)
+        wanted = goals(used) if callable(goals) else goals
+        same = runs if runs is not None and runs.target == used.target else None
+        found = run_tiered(
+            space,
+            data,
+            folder,
+            used,
+            wanted,
+            tiered,
+            rules,
+            engine=same,
+            tolerance=tolerance,
+            device=device,
+            progress=progress,
+        )
+    codes = list(dict.fromkeys(one.architecture for one in found))
+    ending = options.get("ending")
+    looks = ending.looks if ending else ()
+    trainer = (
+        trainer_for(space, data, schedule, device, looks)
+        if scratch
+        else begun_trainer(space, data, folder, codes, schedule, device, looks)
+    )
+    return run_search(
+        space,
+        trainer,
+        folder,
+        runs,
+        table=used,
+        schedule=schedule,
+        device=device,
+        progress=progress,
+        strategy=Listed.name,
+        margin=math.inf,
+        networks=codes,
+        **{"trials": len(codes), **options},
+    )
+
+
+def new_pruning(space: TieredSpace, rules: Rules | None = None) -> TieredPruning:
+    """The rules of Tiered Pruning at the beginning of a search in a space."""
+    return TieredPruning(
+        [LayerChoices(len(layer.candidates), layer.widths, layer.optional) for layer in space.layers], rules
+    )
+
+
+def read_found(path: Path) -> FoundNetwork:
+    """The network in a found.json. FormatError for another file."""
+    return _parsed(path)[0]
+
+
+def _parsed(path: Path) -> tuple[FoundNetwork, dict[str, Any]]:
+    document = parse_json(read_bytes(path), str(path), f"a {_FOUND!r}")
+    try:
+        if document["format"] != _FOUND:
+            raise ValueError(f"format {document['format']!r}, expected {_FOUND!r}")
+        return FoundNetwork(**{name: document[name] for name in FoundNetwork._fields}), dict(document["settings"])
+    except (KeyError, TypeError, ValueError) as fault:
+        raise FormatError(
+            f"{path}: {type(fault).__name__}: {fault}: not what a search by Tiered Pruning wrote"
+        ) from None
+
+
+def _there(path: Path, folder: Path, begun: dict[str, Any]) -> FoundNetwork | CaffeError | None:
+    """The network that lies there with its weights; None where there is none yet."""
+    if not path.exists():
+        return None
+    try:
+        found, settings = _parsed(path)
+        if told := differences(settings, begun):
+            raise FormatError(f"{path}: made with other settings: {'; '.join(told)}; choose another folder")
+        return found if beginning_file(folder, found.architecture).exists() else None
+    except CaffeError as fault:
+        return fault
+
+
+def _check_goals(space: TieredSpace, table: LatencyTable, goals: Sequence[float], tolerance: float) -> None:
+    if not goals or not 0 < tolerance < 1:
+        raise ArchitectureError(
+            f"goals {list(goals)}, tolerance {tolerance}: expected goals in ms, and a share in 0..1"
+        )
+    overview = Overview(space, table)
+    fastest, slowest = overview.fastest, overview.slowest
+    if faults := [goal for goal in goals if not fastest.ms <= goal <= slowest.ms]:
+        raise ArchitectureError(
+            f"goals: no network takes {', '.join(f'{goal:.6g}' for goal in faults)} ms: "
+            f"the fastest takes {fastest.ms:.6g} ms, {fastest.architecture}; "
+            f"the slowest {slowest.ms:.6g} ms, {slowest.architecture}"
+        )
+    if len({goal_folder(Path(), goal) for goal in goals}) < len(goals):
+        raise ArchitectureError(f"goals {list(goals)}: some are the same to six digits, expected different ones")
+
+
+def _of(notes: Notes, goal: float) -> Callable[[str, float], None]:
+    return lambda stage, share: notes.report(f"{goal:.6g} ms, {stage}", share)
+
+
+def _landed(
+    space: TieredSpace,
+    table: LatencyTable,
+    latencies: Latencies,
+    picks: Picks,
+    goal: float,
+    tolerance: float,
+    engine: Engine | None,
+) -> tuple[FoundNetwork, Picks] | CaffeError:
+    """The network at the goal, as near as it comes."""
+    searched = str(space.of_picks(picks))
+    tried: list[tuple[float, FoundNetwork, Picks]] = []
+    aim, remark = goal, ""
+    landed: Picks
+    for _ in range(_LANDINGS):
+        try:
+            landed = land(space, table, picks, aim, _LANDING)
+        except ArchitectureError as fault:
+            landed = tuple(picks) if not tried else tried[-1][2]
+            remark = str(fault)
+        predicted = latencies.predict(landed)
+        try:
+            measured = None if engine is None else _measured(space, landed, engine)
+        except CaffeError as fault:
+            return fault
+        off = abs((predicted if measured is None else measured) / goal - 1)
+        architecture = str(space.of_picks(landed))
+        tried.append((off, FoundNetwork(goal, searched, architecture, predicted, measured, ""), landed))
+        if off <= tolerance or remark or measured is None:
+            break
+        aim *= goal / measured
+    off, found, landed = min(tried, key=lambda one: one[0])
+    if off > tolerance:
+        told = f"it misses the goal by {off:.1%}" + (f": {remark}" if remark else "")
+        found = found._replace(remark=told)
+    return found, landed
+
+
+def _measured(space: TieredSpace, picks: Picks, engine: Engine) -> float:
+    net = generate(space.of_picks(picks), input_shape=space.input_shape, merged=True)
+    return float(measure(engine, [net])[0].ms)
+
+
+def _hand_out(
+    space: TieredSpace,
+    supernet: StochasticSupernet,
+    picks: Picks,
+    landed: Picks,
+    data: Dataset,
+    settings: Tiered,
+    device: str,
+    readers: int | None,
+    folder: Path,
+) -> None:
+    """Writes the weights that a network begins with."""
+    before, after = space.of_picks(picks), space.of_picks(landed)
+    net = generate(after, input_shape=space.input_shape)
+    module = to_torch(net, resized(supernet.weights_of(picks), before, after, settings.schedule.seed)).to(device)
+    images = read_images(
+        split(data, settings).statistics,
+        settings.schedule.batch_size,
+        device,
+        layout_of(settings.schedule),
+        readers,
+    )
+    take_statistics(module, images.batches)
+    path = beginning_file(folder, str(after))
+    make_folder(path.parent)
+    save_weights(weights_of(module), path, net)
+
+
+def _words(found: FoundNetwork) -> str:
+    architecture = parse_architecture(found.architecture)
+    assert isinstance(architecture, Backbone)
+    blocks = sum(1 for _ in architecture.blocks())
+    measured = "" if found.measured is None else f", measured {found.measured:.4g} ms"
+    remark = f"; {found.remark}" if found.remark else ""
+    return f"{found.goal:.6g} ms: {architecture}, {blocks} blocks, predicted {found.predicted:.4g} ms{measured}{remark}"
