@@ -79,6 +79,24 @@ def _blocks(times: Times, places: Places, shares: Shares) -> dict[str, Sequence[
     return found
 
 
+def latency_range(times: Times, optional: Sequence[bool]) -> tuple[float, float]:
+    """The latencies in ms of the fastest network and of the slowest one; `optional` are layers that may be left out."""
+    found = []
+    for extreme in (min, max):
+        # The sum up to here, by what made the map: that decides what the next layer takes.
+        sums = {"Convolution": float(times.base)}
+        for layer, may_go in zip(times.layers, optional, strict=True):
+            there = extreme(
+                total + float(extreme(np.concatenate([np.ravel(taken) for taken in layer.blocks[maker]])))
+                for maker, total in sums.items()
+            )
+            sums = dict(sums) if may_go else {}
+            sums[layer.maker] = extreme(there, sums.get(layer.maker, there))
+        found.append(extreme(total + float(times.heads[maker]) for maker, total in sums.items()))
+    least, most = (float(_along(times.curve, torch.tensor(total / 1e6, dtype=torch.float64))) for total in found)
+    return least, most
+
+
 def _along(curve: Curve | None, total: Tensor) -> Tensor:
     """The time of a sum by a curve, as Curve.times_of has it."""
     if curve is None:
