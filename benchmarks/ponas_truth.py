@@ -3,7 +3,8 @@
 `train` trains a sample of the space `ponas-small`, drawn evenly, on the glyphs, and saves every result at once: stopped
 and called again, it goes on. `chosen` does the same with the networks that a run's table chooses under some limits of
 latency, and enters the latencies that the run's latency table predicts. `judge` tells how well the table's sums order
-the sample (Kendall's tau), and each chosen network beside those of the sample that are about as fast.
+the sample (Kendall's tau), and beside them multiply-adds, parameters, and the accuracies that the networks have with
+the weights of the run's supernet; then each chosen network beside those of the sample that are about as fast.
 
 Run: dongfeng search --method ponas --data glyphs --engine onnxruntime --trials 3 --out runs/ponas
      python benchmarks/ponas_truth.py train benchmarks/ponas_small.csv
@@ -20,23 +21,26 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from glyphs_table import LATENCY, accuracy_column, train_left, write
 from numpy.typing import NDArray
 
 from prototxt_gen import generate, parse_architecture, summarize
-from search import LatencyTable, parse_space
+from search import LatencyTable, load_data, parse_space
 from search.latency.agreement import kendall_tau
 from search.spaces import PonasSpace
 from search.strategies.accuracy_table import AccuracyTable
 from search.strategies.choosing import choose
 from search.study.folder import ACCURACIES, LATENCY_TABLE
+from search.training.inheriting import inheriting_from
 from search.training.loading import NAMED
+from search.training.one_shot import SUPERNET
 
 _space = parse_space("ponas-small")
 assert isinstance(_space, PonasSpace)
 SPACE = _space
-# That of the glyphs, for plain residual networks, leaves these at 60 to 85 %, where luck decides for the most part.
-SCHEDULE = replace(NAMED["glyphs"].schedule, batch_size=32, base_lr=0.1)
+# In half as many batches, or of half as many images, a run's luck outweighs what networks differ by.
+SCHEDULE = replace(NAMED["glyphs"].schedule, epochs=2, base_lr=0.1)
 #: Why a network is in the file.
 GROUP, DRAWN, CHOSEN = "group", "drawn", "chosen"
 #: Limits at these shares of the drawn networks, by latency.
@@ -99,10 +103,15 @@ def judge(path: Path, run: Path) -> None:
         f"{len(drawn)} networks drawn, accuracies {100 * truth.min():.2f} to {100 * truth.max():.2f} %, "
         f"standard deviation {100 * truth.std(ddof=1):.2f} points"
     )
+    torch.set_num_threads(1)
     choices = np.array([SPACE.choices_of(parse_architecture(code)) for code in drawn])
-    costs = [summarize(generate(code, input_shape=SPACE.input_shape)) for code in drawn]
+    trainer = inheriting_from(run / SUPERNET, load_data("glyphs", SPACE.input_shape), SCHEDULE)
+    nets = [generate(code, input_shape=SPACE.input_shape) for code in drawn]
+    costs = [summarize(net) for net in nets]
+    inherited = np.array([trainer.untrained(net).accuracy for net in nets])
     orders = {
         "the table's sums": -table.loss(choices),
+        "accuracies with inherited weights": inherited,
         "multiply-adds": np.array([one.multiply_adds for one in costs]),
         "parameters": np.array([one.parameters for one in costs]),
     }
@@ -111,14 +120,17 @@ def judge(path: Path, run: Path) -> None:
         again = [kendall_tau(order[some], truth[some]) for some in rng.integers(len(drawn), size=(500, len(drawn)))]
         low, high = np.quantile(again, (0.05, 0.95))
         print(f"Kendall's tau of {name} with accuracy: {kendall_tau(order, truth):.3f} ({low:.3f} to {high:.3f})")
+    agreement = kendall_tau(-table.loss(choices), inherited)
+    print(f"Kendall's tau of the table's sums with accuracies with inherited weights: {agreement:.3f}")
     both = [[rows[code].get(accuracy_column(seed)) for seed in (0, 1)] for code in drawn]
     twice = [[float(run) for run in runs if run] for runs in both if all(runs)]
     if len(twice) > 1:
         one, other = np.array(twice).T
         noise = float(np.sqrt(((one - other) ** 2).mean() / 2))
+        own = 1 - 2 * noise**2 / float(one.var(ddof=1) + other.var(ddof=1))
         print(
             f"{len(twice)} of them trained twice: a run's standard deviation is {100 * noise:.2f} points, "
-            f"tau of the two runs {kendall_tau(one, other):.3f}"
+            f"{own:.0%} of a run's variance is the network's; tau of the two runs {kendall_tau(one, other):.3f}"
         )
     chosen = sorted((row for row in rows.values() if row[GROUP] == CHOSEN), key=lambda row: float(row[LATENCY]))
     if chosen:
@@ -129,15 +141,17 @@ def judge(path: Path, run: Path) -> None:
 def beside_drawn(chosen: list[dict[str, str]], latencies: NDArray[np.float64], truth: NDArray[np.float64]) -> None:
     print(f"\n| ms | chosen | {NEAREST} drawn ones as fast: mean | best | better than so many |")
     print("|---:|---:|---:|---:|---:|")
-    behind = []
+    behind, ahead = [], []
     for row in chosen:
         ms, own = float(row[LATENCY]), accuracy_of(row)
         assert own is not None
         near = truth[np.argsort(np.abs(latencies - ms))[:NEAREST]]
         behind.append(100 * (near.max() - own))
+        ahead.append(100 * (own - near.mean()))
         figures = f"{100 * own:.2f} | {100 * near.mean():.2f} | {100 * near.max():.2f} | {int((own > near).sum())}"
         print(f"| {ms:.3f} | {figures} of {NEAREST} |")
     print(f"\nregret against the best of {NEAREST}: median {np.median(behind):.2f} points, worst {max(behind):.2f}")
+    print(f"more accurate than the mean of {NEAREST}: by {np.mean(ahead):.2f} points on average")
 
 
 def main() -> None:
@@ -145,7 +159,7 @@ def main() -> None:
     parser.add_argument("command", choices=["train", "chosen", "judge"])
     parser.add_argument("table", type=Path, metavar="TABLE.csv")
     parser.add_argument("--run", type=Path, metavar="FOLDER", help="of a search by PONAS, for its two tables")
-    parser.add_argument("--number", type=int, default=100, metavar="N", help="networks drawn (default: 100)")
+    parser.add_argument("--number", type=int, default=64, metavar="N", help="networks drawn (default: 64)")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0], metavar="N")
     parser.add_argument("--processes", type=int, default=2, metavar="N", help="trainings at a time (default: 2)")
     args = parser.parse_args()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from search.study.known import KnownResult, read_known
     from search.study.loop import read_question, run_search, run_worker
     from search.study.ponas import run_ponas, search_ponas
+    from search.study.tiered import run_tiered, search_tiered
     from search.training.dataset import Dataset
     from search.training.digits import digits
     from search.training.glyphs import glyphs
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from search.training.one_shot import OneShot
     from search.training.scenes import cityscapes
     from search.training.schedule import Schedule
+    from search.training.tiered import Tiered
     from search.training.trainer import Training
 else:
     __getattr__, __dir__ = lazy_names(
@@ -48,6 +50,7 @@ else:
             "PonasSpace": "search.spaces",
             "Schedule": "search.training.schedule",
             "TieredPruning": "search.strategies.tiered",
+            "Tiered": "search.training.tiered",
             "TieredSpace": "search.spaces",
             "TieredStage": "search.spaces",
             "Training": "search.training.trainer",
@@ -67,8 +70,10 @@ else:
             "read_question": "search.study.loop",
             "run_ponas": "search.study.ponas",
             "run_search": "search.study.loop",
+            "run_tiered": "search.study.tiered",
             "run_worker": "search.study.loop",
             "search_ponas": "search.study.ponas",
+            "search_tiered": "search.study.tiered",
             "write_report": "search.report.boundary",
         },
     )
@@ -88,6 +93,7 @@ __all__ = [
     "PonasLayer",
     "PonasSpace",
     "Schedule",
+    "Tiered",
     "TieredPruning",
     "TieredSpace",
     "TieredStage",
@@ -108,7 +114,9 @@ __all__ = [
     "read_question",
     "run_ponas",
     "run_search",
+    "run_tiered",
     "run_worker",
     "search_ponas",
+    "search_tiered",
     "write_report",
 ]

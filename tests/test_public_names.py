@@ -28,11 +28,11 @@ NAMES = {
         upgrade_caffemodel verify weights_of write_mapping write_weights
     """,
     "search": """
-        AccuracyTable BackboneSpace Dataset DecoderSpace Ending KnownResult LatencyTable OneShot
-        Overview PartialOrderPruning Ponas PonasLayer PonasSpace Schedule TieredPruning TieredSpace
+        AccuracyTable BackboneSpace Dataset DecoderSpace Ending KnownResult LatencyTable OneShot Overview
+        PartialOrderPruning Ponas PonasLayer PonasSpace Schedule Tiered TieredPruning TieredSpace
         TieredStage Training boundary_table choose chosen_boundary cityscapes counts_line digits glyphs
         image_folder load_data next_networks parse_space publish read_known read_question run_ponas
-        run_search run_worker search_ponas write_report
+        run_search run_tiered run_worker search_ponas search_tiered write_report
     """,
     "caffe_zoo": """
         Card Preprocessing WeightsFile card classify create_model list_models load_network segment

@@ -19,7 +19,7 @@ from search.latency import Entry, LatencyTable, space_parts
 from search.spaces import BackboneSpace, DecoderSpace
 from search.strategies.drawing import Drawing
 from search.strategies.space_candidates import SpaceCandidates
-from tests.search.spaces.test_kinds import PONAS
+from tests.search.spaces.test_kinds import PONAS, TIERED
 
 SPACES = [
     BackboneSpace(((1, 2), (1, 3)), (8, 16, 256), ("basic", "basic"), (4, 8), 10, (1, 3, 64, 48)),
@@ -28,6 +28,7 @@ SPACES = [
     BackboneSpace(((2, 3), (1, 1), (1, 2)), (4, 8, 400), ("convolution", "shuffle", "basic"), (4,), 2, (1, 1, 31, 65)),
     BackboneSpace(((1, 2), (1, 2)), (8, 128), ("resnet_basic", "resnet_bottleneck"), (4, 8), 3, (1, 3, 32, 32)),
     PONAS[0],
+    TIERED[1],
 ]
 SUMMARIES = {
     "multiply-adds": lambda architecture, shape: summarize(generate(architecture, input_shape=shape)).multiply_adds,

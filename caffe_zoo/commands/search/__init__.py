@@ -10,21 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.missing_parts import check_space
-from caffe_zoo.commands.one_shot import add_one_shot, check_unused, one_shot_of
+from caffe_zoo.commands.one_shot import add_one_shot
 from caffe_zoo.commands.options import add_engine, add_space, amount, byte_count, count, engine_of, millijoules
+from caffe_zoo.commands.search.methods import METHODS, PONAS_TRIALS, TRIALS
 from caffe_zoo.commands.search.studies import (
     add_choosing,
     add_storage,
     known_results,
     stopped_by_term,
 )
+from caffe_zoo.commands.tiered import add_tiered
 from caffe_zoo.commands.training import add_keep, add_training, schedule_of
 from caffe_zoo.parsing import add_command, alternative
 from prototxt_gen.errors import ArchitectureError
 
 if TYPE_CHECKING:
-    from search import Dataset, LatencyTable, PonasSpace
-    from search.spaces import Space
+    from search import LatencyTable
 
 EXAMPLE = "dongfeng search --data glyphs --out runs/glyphs"
 
@@ -38,13 +39,6 @@ COSTS = {
     "energy": (millijoules, "energy a run, as a --table with energies tells (see `dongfeng profile energy`)", "5mJ"),
     "memory": (byte_count, "memory for activations, at its peak, in float32 with batch norm merged", "20MB"),
 }
-# Decoders for DF1; Cityscapes' own size.
-SCENES_SPACE = "df1-seg"
-# With --method ponas: six layers for 32x32, and the paper's space for images of any kind.
-PONAS_SMALL = "ponas-small"
-PONAS_TRIALS = 8
-METHODS = ("pruning", "ponas")
-FOLDER_SPACE = "s16-32_b1-3_b1-4_b1-3_w32-64-128-256-512_c{classes}_i3x128x128"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,18 +60,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--method",
-        choices=METHODS,
+        choices=[*METHODS],
         default="pruning",
         help="pruning (default): candidates are trained one after another, and those pruned that can be of no use any "
         "more; ponas: one supernet is trained, a table of accuracies made with it, and the networks trained on that "
-        "the table chooses (see docs/ponas.md)",
+        "the table chooses (see docs/ponas.md); tiered: a supernet searches inner widths, kernels and depths while it "
+        "is trained, for a goal of latency (see docs/tiered.md)",
     )
     parser.add_argument(
         "--trials",
         type=count,
         metavar="N",
-        help=f"networks to train, over all runs together (default: 32, {PONAS_TRIALS} with --method ponas; with "
-        "--hours or --patience any number)",
+        help=f"networks to train, over all runs together (default: {TRIALS}, {PONAS_TRIALS} with --method "
+        "ponas; with --hours or --patience any number; with --method tiered, --goals says it)",
     )
     add_space(parser, "the networks to choose from, where every dataset has a space of its own without this")
     parser.add_argument(
@@ -113,6 +108,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_choosing(parser)
     add_training(parser)
     add_one_shot(parser)
+    add_tiered(parser)
     add_keep(parser)
     add_storage(parser)
     subparsers = alternative(parser)
@@ -128,14 +124,9 @@ def run(args: argparse.Namespace) -> int:
 
     from search import (
         LatencyTable,
-        PonasSpace,
         boundary_table,
         counts_line,
-        load_data,
-        parse_space,
         publish,
-        run_search,
-        search_ponas,
         write_report,
     )
     from search.latency.overview import Overview
@@ -144,7 +135,7 @@ def run(args: argparse.Namespace) -> int:
     from search.strategies.space_candidates import SpaceCandidates
     from search.study.folder import LATENCY_TABLE, STUDY
     from search.study.storage import known_sources
-    from search.training.loading import NAMED, is_scenes
+    from search.training.loading import NAMED
     from search.training.processes import is_first
 
     known = known_results(args.known)
@@ -157,22 +148,10 @@ def run(args: argparse.Namespace) -> int:
     }
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     named = NAMED.get(args.data)
-    ponas = args.method == "ponas"
-    code = args.space or (named.space if named else SCENES_SPACE if is_scenes(args.data) else None)
-    space: Space
-    if ponas:
-        space, data = _ponas_data(args)
-    elif code is None:
-        data = load_data(args.data, parse_space(FOLDER_SPACE.format(classes=2)).input_shape)
-        space = parse_space(FOLDER_SPACE.format(classes=len(data.classes)))
-    else:
-        space = parse_space(code)
-        data = load_data(args.data, space.input_shape)
+    method = METHODS[args.method]
+    method.check(args, asked)
+    space, data = method.begin(args)
     schedule = schedule_of(args, named.schedule if named else None)
-    if ponas:
-        _check_ponas(args)
-    else:
-        check_unused(args)
     # The networks for digits and glyphs are so small that a second thread costs more than it brings.
     args.threads = args.threads or (1 if named else None)
     if args.threads:
@@ -209,10 +188,8 @@ def run(args: argparse.Namespace) -> int:
         with stopped_by_term():
             how: dict[str, Any] = {
                 "table": table,
-                "trials": args.trials or (None if args.hours or args.patience else PONAS_TRIALS if ponas else 32),
-                "interval": interval_of,
+                "trials": args.trials,
                 "limits": limits,
-                "schedule": schedule,
                 "device": args.device,
                 "keep": args.keep,
                 "progress": first,
@@ -226,12 +203,7 @@ def run(args: argparse.Namespace) -> int:
                 "grace": args.grace,
                 "ending": Ending(risk=args.end_early) if args.end_early else None,
             }
-            if isinstance(space, PonasSpace) and ponas:
-                how |= {"keep_block": args.kept_block or "median", "estimate": args.estimate or "fit"}
-                search = search_ponas(space, data, args.out, engine, one_shot=one_shot_of(args, schedule), **how)
-            else:
-                how |= {"strategy": args.strategy or "additive", "margin": args.margin}
-                search = run_search(space, data, args.out, engine, **how)
+            search = method.search(args, space, data, engine, schedule, interval_of, how)
             if not first:
                 return 0
             sources = known_sources(args.storage or args.out / STUDY, args.study)
@@ -246,29 +218,3 @@ def run(args: argparse.Namespace) -> int:
     written = [path.name for path in paths] + ["boundary.json", "latency.json", "networks/"]
     print(f"{args.out}: {', '.join(written)}")
     return 0
-
-
-def _ponas_data(args: argparse.Namespace) -> tuple[PonasSpace, Dataset]:
-    """The space of a search by PONAS, and the images. ArchitectureError for another kind of space."""
-    from dataclasses import replace
-
-    from search import PonasSpace, load_data, parse_space
-    from search.training.loading import NAMED
-
-    code = args.space or (PONAS_SMALL if args.data in NAMED else None)
-    space = PonasSpace() if code is None else parse_space(code)
-    if not isinstance(space, PonasSpace):
-        raise ArchitectureError(
-            f"--space {args.space}: found no layers with candidates, which --method ponas chooses from"
-        )
-    data = load_data(args.data, space.input_shape)
-    # A space that was not asked for has as many classes as the images.
-    return space if args.space else replace(space, classes=len(data.classes)), data
-
-
-def _check_ponas(args: argparse.Namespace) -> None:
-    """ArchitectureError for options that say how candidates are chosen and pruned, which is the table's business."""
-    given = [name for name in ("strategy", "margin") if getattr(args, name) is not None]
-    if given:
-        options = ", ".join(f"--{name}" for name in given)
-        raise ArchitectureError(f"{options}: found with --method ponas, whose table chooses and which prunes none")

@@ -37,8 +37,10 @@ def test_generate_prints_a_code(capsys, tmp_path):
 CODE = "s4_b1-2_b1-2_w4-8_c3_i1x16x16"
 PONAS = "m4_i4e1_i1.8e1-2q0-1_i8e2k3-5.e3.h9_c3_i1x16x16"
 
+TIERED = "g4_if1.4x0-2_k8k3-5_t6.2_c3_i1x16x16"
 
-@pytest.mark.parametrize(("code", "count"), [(CODE, 16), (PONAS, 16)])
+
+@pytest.mark.parametrize(("code", "count"), [(CODE, 16), (PONAS, 16), (TIERED, 14)])
 def test_all_networks_of_a_space(tmp_path, capsys, code, count):
     assert main(["generate", "--space", code, "--out", str(tmp_path / "all")]) == 0
     assert f"all: {count} networks of" in capsys.readouterr().out
