@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,19 +17,18 @@ from prototxt_gen.errors import ArchitectureError
 def resized(weights: Weights, before: Backbone, after: Backbone, seed: int = 0) -> Weights:
     """The weights of `before`, float32 by its layers' names, for `after`, which differs in inner widths alone.
 
+    These are widths of fused and inverted blocks, the latter without squeeze-and-excitation and with an expansion.
+
     A narrower block keeps its first inner channels. A wider one gets new channels behind them, whose first weights are
     drawn by `seed` and the block's name (normal, variance 2 / fan-in) and which the last convolution takes no notice
     of: the network gives what it gave, and training on may use them (Net2Net, arXiv 1511.05641, widens so, too).
 
     ArchitectureError for networks that differ in more.
     """
-    pairs = list(zip(before.blocks(), after.blocks(), strict=False))
-    if [str(stage.block) for stage in before.stages] != [str(stage.block) for stage in after.stages] or any(
-        one._replace(inner=0) != other._replace(inner=0) for one, other in pairs
-    ):
+    if _but_for_widths(before) != _but_for_widths(after):
         raise ArchitectureError(f"{after}: found more than other inner widths than {before} has")
     found = {name: list(blobs) for name, blobs in weights.items()}
-    for one, other in pairs:
+    for one, other in zip(before.blocks(), after.blocks(), strict=True):
         if one.inner == other.inner:
             continue
         digest = hashlib.sha256(f"{seed} {one.name}".encode()).digest()
@@ -50,6 +50,18 @@ def resized(weights: Weights, before: Backbone, after: Backbone, seed: int = 0) 
         added = np.zeros((last.shape[0], max(0, other.inner - one.inner), *last.shape[2:]), np.float32)
         found[f"{one.name}.project"] = [np.concatenate([last, added], axis=1)[:, : other.inner]]
     return {name: [np.ascontiguousarray(blob) for blob in blobs] for name, blobs in found.items()}
+
+
+def _but_for_widths(architecture: Backbone) -> tuple[Any, ...]:
+    """All that must be the same. An inverted block as wide inside as its input is has a convolution less."""
+    blocks = [
+        block._replace(inner=0)
+        if block.kind == "fused"
+        or (block.kind == "inverted" and not block.squeeze and block.inner != block.in_channels)
+        else block
+        for block in architecture.blocks()
+    ]
+    return architecture.family, architecture.stem, blocks, architecture.head, architecture.classes
 
 
 def _fit(blob: NDArray[np.float32], length: int, fresh: float) -> NDArray[np.float32]:
