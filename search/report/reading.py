@@ -22,7 +22,7 @@ from search.report.page import Row, stages_of
 from search.strategies.accuracy_table import AccuracyTable
 from search.strategies.partial_order import PartialOrderPruning
 from search.study import settings
-from search.study.folder import ACCURACIES, BOUNDARY, DEPLOY, STUDY, network_folder, weights_file
+from search.study.folder import ACCURACIES, BOUNDARY, DEPLOY, STUDY, TIERED, network_folder, weights_file
 from search.study.following import finished_rows, is_told
 from search.study.settings import Question
 from search.study.storage import NAME, StoredStudy, join_study
@@ -191,6 +191,22 @@ def provenance(reading: Reading) -> dict[str, str]:
     if times := ", ".join(f"{name} {words}" for name, words in origin.items() if 0 < len(words) <= _LONGEST):
         found["latency table"] = times
     return found
+
+
+def searched_with(folder: Path) -> dict[str, str]:
+    """What searches by Tiered Pruning in a folder were made with, as a page says it; nothing where there are none."""
+    path = folder / TIERED
+    if not path.exists():
+        return {}
+    found = read_json(path, "the notes of a run")
+    told = found.get("settings") if isinstance(found, dict) else None
+    if not isinstance(told, dict) or "space" not in told:
+        raise FormatError(f"{path}: found no settings, expected the notes of a run of Tiered Pruning")
+    told["goals"] = ", ".join(f"{goal:.6g} ms" for goal in told.get("goals", []))
+    own = {"space": "searched space", "data": "searched on", "goals": "goals"}
+    rest = {name.replace("_", " "): value for name, value in told.items() if name not in own}
+    apart = {words: _words(told[name]) for name, words in own.items() if name in told}
+    return {**apart, "searches": _words(rest)}
 
 
 def _table_words(table: AccuracyTable | None) -> str:

@@ -1,6 +1,6 @@
 """How a search by Tiered Pruning went: widths and probabilities of each block, latency, the supernet; in words, as CSV.
 
-What it wrote down of itself is read (see search/training/tiered_history.py) while it runs, and after. `tiered_plot.py`
+What it wrote down of itself is read (see search/training/tiered_history.py), while it runs and after. `tiered_plot.py`
 draws it as a picture, `page.html` on the page.
 """
 
@@ -18,6 +18,8 @@ import numpy as np
 from prototxt_gen.errors import FormatError
 from search.spaces.reading import parse_space
 from search.spaces.tiered import TieredLayer, TieredSpace
+from search.study.tiered import FOUND, GOALS, FoundNetwork, read_found
+from search.training.tiered import HISTORY
 from search.training.tiered_history import read_history
 
 # So many points of a curve are enough for a picture.
@@ -120,12 +122,17 @@ class LayerCourse:
 
 @dataclass(frozen=True)
 class TieredCourse:
-    """A search for one goal (ms): its decisions as the history has them, and what became of each layer."""
+    """A search for one goal (ms): its decisions as the history has them, and what became of each layer.
 
+    `folder` is where its files lie; `found` its network, None while it is searched.
+    """
+
+    folder: Path
     goal: float
     space: str
     decisions: list[dict[str, Any]]
     layers: list[LayerCourse]
+    found: FoundNetwork | None
 
     @property
     def steps(self) -> list[int]:
@@ -149,7 +156,16 @@ class TieredCourse:
             f"{done}, after {last['step']:,} steps in {last['seconds']:.0f} s.",
             f"Of {sum(len(layer.blocks) for layer in self.layers)} blocks {left} are left, in {len(there)} of "
             f"{len(self.layers)} layers.",
+            *self.found_words(),
         ]
+
+    def found_words(self) -> list[str]:
+        """What is known of the network found."""
+        if self.found is None:
+            return []
+        measured = "" if self.found.measured is None else f", measured whole {self.found.measured:.4g} ms"
+        remark = f" {self.found.remark[:1].upper()}{self.found.remark[1:]}." if self.found.remark else ""
+        return [f"Found: {self.found.architecture}, predicted {self.found.predicted:.4g} ms{measured}.{remark}"]
 
     def latency_words(self) -> str:
         """How near to the goal it came."""
@@ -209,6 +225,7 @@ class TieredCourse:
             "size_words": self.size_words() if lines else "",
             "steps": [line["step"] for line in lines],
             "latency": of([line["latency"] for line in self.decisions]),
+            "found": self.found and {"predicted": self.found.predicted, "measured": self.found.measured},
             "sizes": {words: [line[name] for line in lines] for name, words in SIZES.items()},
             "layers": [
                 {
@@ -237,15 +254,24 @@ class TieredCourse:
         }
 
 
-def tiered_course(path: Path) -> TieredCourse:
-    """The search that a history is of. FormatError for another file, FileError where it cannot be read."""
+def tiered_courses(folder: Path) -> list[TieredCourse]:
+    """The searches by Tiered Pruning in the folder of a run, those of the smallest goals first; none in any other.
+
+    FormatError for damaged files; FileError for those that cannot be read.
+    """
+    return sorted(map(_course, folder.glob(f"{GOALS}/*/{HISTORY}")), key=lambda course: course.goal)
+
+
+def _course(path: Path) -> TieredCourse:
+    found = path.parent / FOUND
     head, lines = read_history(path)
     try:
         space = parse_space(head["space"])
         if not isinstance(space, TieredSpace) or len(space.layers) != len(head["layers"]):
             raise ValueError(f"{space}: not the space of these layers")
         layers = [_layer(number, layer, lines) for number, layer in enumerate(space.layers)]
-        return TieredCourse(float(head["goal"]), head["space"], lines, layers)
+        network = read_found(found) if found.exists() else None
+        return TieredCourse(path.parent, float(head["goal"]), head["space"], lines, layers, network)
     except (KeyError, TypeError, ValueError, IndexError) as fault:
         raise FormatError(f"{path}: {type(fault).__name__}: {fault}: not the history of a search") from fault
 

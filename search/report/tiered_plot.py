@@ -1,4 +1,4 @@
-"""The picture of a search by Tiered Pruning: latency and supernet over time, then a row of small charts for each layer."""
+"""The picture of a search by Tiered Pruning: latency and supernet over time, and for each layer a row of charts."""
 
 from __future__ import annotations
 
@@ -19,15 +19,8 @@ _INK, _SOFT, _EDGE = "#1f2a33", "#5d6b76", "#c8442f"
 _LEFT, _RIGHT, _TOP, _BOTTOM = 0.04, 0.96, 0.30, 0.94
 
 
-def draw_tiered_course(
-    course: TieredCourse,
-    path: str | os.PathLike[str],
-    found: tuple[float, float | None] | None = None,
-) -> None:
-    """Draws a search as PNG; `found` are the predicted and the measured ms of its network.
-
-    NotInstalledError without matplotlib.
-    """
+def draw_tiered_course(course: TieredCourse, path: str | os.PathLike[str]) -> None:
+    """Draws a search as PNG. NotInstalledError without matplotlib."""
     try:
         from matplotlib.figure import Figure
     except ImportError as fault:
@@ -35,25 +28,26 @@ def draw_tiered_course(
     codes = list(dict.fromkeys(block.code for layer in course.layers for block in layer.blocks))
     rows, columns = len(course.layers), 1 + len(codes)
     figure = Figure(figsize=(max(9.0, 1.6 + 1.7 * columns), 3.6 + 0.9 * rows), dpi=120, layout="constrained")
-    top, bottom = figure.subfigures(2, 1, height_ratios=(3.1, 0.5 + 0.9 * rows))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(3.1, 0.5 + 0.9 * rows))
+    top, bottom = parts
     latency, supernet = top.subplots(1, 2)
-    _draw_latency(latency, course, found)
+    _draw_latency(latency, course)
     _draw_supernet(supernet, course)
     axes = bottom.subplots()
     for row, layer in enumerate(course.layers):
         _draw_layer(axes, row, layer, course.steps, codes)
     for column, code in enumerate(codes):
-        axes.text(column + 1.5, -0.08, f"{code}: inner width", ha="center", color=_colour(codes, code), fontsize=9)
-    axes.text(0.5, -0.08, "probabilities", ha="center", color=_INK, fontsize=9)
+        axes.text(column + 1.5, -0.08, code, ha="center", color=_colour(codes, code), fontsize=10)
+    axes.text(0.5, -0.08, "probabilities", ha="center", color=_INK, fontsize=10)
     axes.set(xlim=(0, columns), ylim=(rows, -0.25))
-    axes.set_yticks([row + 0.6 for row in range(rows)], [layer.name for layer in course.layers], fontsize=9)
+    axes.set_yticks([row + 0.6 for row in range(rows)], [_name(layer) for layer in course.layers], fontsize=9)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     axes.set_xlabel(
-        "Each chart goes over the steps of the search. Bands: between the two widths, the line is the expected one; a "
-        "dot: decided; a cross: removed.\nProbabilities: those of the blocks one above the other; dashed, of the "
-        "layer being left out.",
+        "Each chart goes over the steps of the search. Probabilities: those of the blocks one above the other; dashed, "
+        "of the layer being left out.\nBlocks: inner widths from 0 to the layer's largest; the band lies between the "
+        "two widths, the line is the expected one; a dot: decided; a cross: removed.",
         fontsize=8,
         color=_SOFT,
         loc="left",
@@ -63,16 +57,19 @@ def draw_tiered_course(
         figure.savefig(temporary, format="png")
 
 
-def _draw_latency(axes: Any, course: TieredCourse, found: tuple[float, float | None] | None) -> None:
+def _draw_latency(axes: Any, course: TieredCourse) -> None:
     latencies = [line["latency"] for line in course.decisions]
     axes.axhline(course.goal, color=_EDGE, linestyle="--", linewidth=1.2, label="goal")
     axes.plot(course.steps, latencies, color=_COLOURS[0], linewidth=1.8, label="expected")
-    if found is not None:
-        last = course.steps[-1] if course.steps else 0
-        axes.scatter([last], [found[0]], color=_INK, s=28, zorder=4, label="network found, predicted")
-        if found[1] is not None:
-            axes.scatter([last], [found[1]], color=_EDGE, marker="D", s=26, zorder=5, label="measured")
-    axes.set_ylim(0, 1.15 * max([*latencies, course.goal, *(one for one in found or () if one is not None)]))
+    most = max([*latencies, course.goal])
+    if course.found is not None:
+        ends = [("network found, predicted", course.found.predicted, _INK, "o")]
+        if course.found.measured is not None:
+            ends.append(("measured", course.found.measured, _EDGE, "D"))
+        for words, ms, colour, mark in ends:
+            axes.scatter(course.steps[-1:], [ms], color=colour, marker=mark, s=26, zorder=4, label=words)
+            most = max(most, ms)
+    axes.set_ylim(0, 1.15 * most)
     axes.set(xlabel="step", ylabel="latency, ms")
     _bare(axes)
 
@@ -153,6 +150,10 @@ def _across(column: int, steps: Sequence[int], count: int) -> Any:
 def _up(row: int, values: Any) -> Any:
     """Where values in 0..1 are in a row's charts."""
     return row + _BOTTOM - (_BOTTOM - _TOP) * values
+
+
+def _name(layer: LayerCourse) -> str:
+    return f"{layer.name}\nup to {layer.most}" if layer.most else layer.name
 
 
 def _colour(codes: Sequence[str], code: str) -> str:

@@ -21,9 +21,7 @@ _EDGE = 2.0**-53
 
 
 class Paths(Protocol):
-    """The inner widths of a block that are still compared: indices of the widths that it may have; equal once it is
-    frozen.
-    """
+    """Which two inner widths of a block are compared, as indices of those that it may have; equal once it is frozen."""
 
     @property
     def small(self) -> int: ...
@@ -184,7 +182,7 @@ def _softmax(logits: Tensor, temperature: float, hard: bool) -> Tensor:
     if not hard:
         return soft
     one = torch.zeros_like(soft).scatter_(-1, logits.argmax(-1, keepdim=True), 1.0)
-    # The difference is 0 to the last bit only where it is added to nothing else.
+    # The difference first: it is exactly 0, and the share exactly 0 or 1.
     return one + (soft - soft.detach())
 
 

@@ -257,7 +257,7 @@ class StochasticSupernet(nn.Module):
 
 def carry(optimizer: torch.optim.Optimizer, followed: Followed, logits: Logits | None = None) -> None:
     """Goes on with an optimizer after `follow`: parameters that went are dropped, smaller ones keep what it knows of
-    their numbers, such as momentum, and it forgets what it knows of contests that begin anew.
+    their numbers, such as momentum, and it forgets which way contests that begin anew were pulled.
     """
     became = {id(one.old): one.new for one in followed.moved}
     for group in optimizer.param_groups:
@@ -267,10 +267,12 @@ def carry(optimizer: torch.optim.Optimizer, followed: Followed, logits: Logits |
         if new is not None and state is not None:
             optimizer.state[new] = {name: _cut(value, old, new) for name, value in state.items()}
     if logits is not None:
-        for value in optimizer.state.get(logits.large, {}).values():
-            if isinstance(value, Tensor) and value.shape == logits.large.shape:
-                for layer, candidate in followed.begun:
-                    value[layer, candidate] = 0
+        # How large gradients are stays as known: Adam, which counts its steps, would take the first ones many times too
+        # long without that, and few batches would decide the contest.
+        pulled = optimizer.state.get(logits.large, {}).get("exp_avg")
+        if pulled is not None:
+            for layer, candidate in followed.begun:
+                pulled[layer, candidate] = 0
 
 
 def _cut(value: object, old: nn.Parameter, new: nn.Parameter) -> object:

@@ -13,8 +13,8 @@ import hashlib
 import math
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Protocol, get_args
@@ -26,8 +26,10 @@ from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError, Trai
 from search.spaces.tiered import TieredSpace
 from search.training.checkpoints import Kept, take_up
 from search.training.dataset import Batch, Dataset, Examples, on_device
-from search.training.expecting import Times
-from search.training.pipeline import Order, read_ahead
+from search.training.expecting import Times, latency_range
+from search.training.memory import saved_bytes
+from search.training.paths import Images, read_images
+from search.training.pipeline import read_ahead
 from search.training.processes import ALONE, Group, shared_orders
 from search.training.schedule import Schedule, rate
 from search.training.shares import Shares
@@ -38,7 +40,8 @@ from search.training.training import Run, own_random_numbers
 
 #: In the folder of a training: the supernet with what its training knows; and what it said of itself.
 STOCHASTIC, HISTORY = "stochastic.pt", "history.jsonl"
-_STOCHASTIC = "dongfeng stochastic supernet 1"
+_STOCHASTIC, _WARM_UP = "dongfeng stochastic supernet 1", "dongfeng stochastic supernet, warmed up 1"
+_NAME = "stochastic supernet"
 
 #: How the loss of the images, L, and the expected latency as a share of the goal, r, are joined.
 #: "goal": L + weight * |log r| ^ exponent; "sum": L + weight * r ^ exponent; "product": L * r ^ exponent.
@@ -133,7 +136,11 @@ class Tiered:
             "temperatures": (0 < cold <= hot < math.inf, "two above 0, the second not above the first"),
             "joined": (self.joined in get_args(Joined), f"one of {', '.join(get_args(Joined))}"),
             "weight": (0 < self.weight < math.inf, "more than 0"),
-            "exponent": (0 < self.exponent < math.inf, "more than 0"),
+            # The slope of |log r| ^ exponent has no number at the goal itself when the exponent is less than 1.
+            "exponent": (
+                (self.exponent >= 1 if self.joined == "goal" else self.exponent > 0) and self.exponent < math.inf,
+                "at least 1" if self.joined == "goal" else "more than 0",
+            ),
             "statistics_images": (self.statistics_images >= 2, "at least 2"),
         }
         faults = [
@@ -176,6 +183,7 @@ def train_tiered(
     group: Group = ALONE,
     readers: int | None = None,
     every: float = 60.0,
+    warm: Path | None = None,
 ) -> StochasticSupernet:
     """Searches a network of about `goal_ms`; gives the supernet, in eval mode, with one path left of each layer.
 
@@ -183,18 +191,30 @@ def train_tiered(
     the end its picks are the network found, in every process of the `group`. With a `folder`, which must exist, the
     training goes on from what lies there and writes it every so many seconds and at every decision that removes
     something. A training that was ended at any point so comes out as one left alone, to the last bit where the device
-    computes so. HISTORY there has a line for each decision (see tiered_history.py). `report` is called after each step;
-    what it raises ends the training. From the images the mean of the space's family is subtracted.
+    computes so. HISTORY there has a line for each decision (see tiered_history.py). `report` is called after each step
+    with "warm-up" or "search" and the share of all steps that is done; what it raises ends the training. From the
+    images the mean of the space's family is subtracted.
+
+    The warm-up knows neither goal nor latencies. `warm` names a file for its end: a training writes it, and others that
+    differ in these alone begin there, and come out as if they had done it themselves.
 
     FormatError for a folder of another space, other images, settings, rule, latencies, goal or number of processes, and
     for damaged files; TrainingError as soon as a loss is no number; FileError when the disk is full; ArchitectureError
-    for images that do not suit the space or are too few, and for a goal that no network is near.
+    for images that do not suit the space or are too few, and for a goal below the fastest network or above the slowest.
     """
     data = data.with_mean(mean_of(space))
-    with own_random_numbers(f"{settings.schedule.seed} stochastic supernet", device):
+    with own_random_numbers(f"{settings.schedule.seed} {_NAME}", device):
         return _Training(
-            space, data, structure, times, goal_ms, settings, folder, device, report, group, readers, every
+            space, data, structure, times, goal_ms, settings, folder, device, report, group, readers, every, warm
         ).run()
+
+
+def statistics_of(
+    space: TieredSpace, data: Dataset, settings: Tiered, device: str = "cpu", readers: int | None = None
+) -> Images:
+    """The images that networks of a training with these settings take batch norm's statistics from."""
+    schedule, data = settings.schedule, data.with_mean(mean_of(space))
+    return read_images(split(data, settings).statistics, schedule.batch_size, device, layout_of(schedule), readers)
 
 
 class Split(NamedTuple):
@@ -238,14 +258,15 @@ class _Training:
         group: Group,
         readers: int | None,
         every: float,
+        warm: Path | None,
     ) -> None:
-        self.structure, self.times, self.goal_ms = structure, times, goal_ms
+        self.structure, self.times, self.goal_ms = structure, times, float(goal_ms)
         self.settings, self.schedule = settings, settings.schedule
         self.device, self.report, self.group, self.readers, self.every = device, report, group, readers, every
         self.layout, self.split = layout_of(settings.schedule), split(data, settings)
         self.augmentation = settings.schedule.augmentation._replace(mirror=settings.schedule.mirror and data.mirrored)
-        _check(space, data, self.split, settings, goal_ms, group)
-        per_epoch = max(1, len(self.split.weights) // self.schedule.batch_size)
+        _check(space, data, self.split, settings, times, self.goal_ms, group)
+        per_epoch = len(self.split.weights) // self.schedule.batch_size
         self.warm = math.ceil(settings.warm_up * per_epoch)
         self.steps = self.warm + self.schedule.epochs * per_epoch
         self.supernet = StochasticSupernet(space, self.schedule.seed)
@@ -255,15 +276,15 @@ class _Training:
             "data": data.identity,
             "mean": list(data.train.mean),
             "processes": group.size,
-            "goal": goal_ms,
-            "times": _digest(times),
             **settings.settings(),
-            "rules": dict(structure.rules.settings()),
+            **{f"rules: {name}": value for name, value in structure.rules.settings().items()},
         }
-        self.kept = Kept(folder / STOCHASTIC, _STOCHASTIC, begun) if folder else None
+        searched = {"goal": self.goal_ms, "times": _digest(times)}
+        self.kept = Kept(folder / STOCHASTIC, _STOCHASTIC, {**begun, **searched}) if folder else None
+        self.warmed = Kept(warm, _WARM_UP, begun) if warm and self.warm else None
         head = {
             "space": str(space),
-            "goal": goal_ms,
+            "goal": self.goal_ms,
             "layers": [
                 {"candidates": [str(one) for one in layer.candidates], "optional": layer.optional}
                 for layer in space.layers
@@ -272,14 +293,15 @@ class _Training:
         self.history = History(folder / HISTORY if folder and group.first else None, head)
         self.step = 0
         self.written = time.monotonic()
-        # What optimizers know; they are made when the supernet is on its device.
-        self.known: dict[str, Any] = {}
 
     def run(self) -> StochasticSupernet:
-        self._go_on()
+        found: tuple[dict[str, Any], Path] | None = self._by_first(self._found)
+        if found is not None:
+            with _read_from(found[1]):
+                self._take_up(*found)
         self.supernet.to(device=self.device, memory_format=self.layout)  # type: ignore[call-overload]
         self.weights = Run(
-            "stochastic supernet",
+            _NAME,
             self.supernet.train(),
             self.split.weights,
             self.schedule,
@@ -291,54 +313,60 @@ class _Training:
         self.architecture = torch.optim.Adam(
             self.supernet.logits.parameters(), lr=self.settings.architecture_rate, betas=_BETAS
         )
-        if self.known:
-            self.weights.optimizer.load_state_dict(self.known["optimizer"])
-            self.weights.scaler.load_state_dict(self.known["scaler"])
-            self.architecture.load_state_dict(self.known["architecture"])
-        self.history.begin(self.step, self.known.get("seconds", 0.0))
+        if found is not None:
+            state, path = found
+            with _read_from(path):
+                self.weights.optimizer.load_state_dict(state["optimizer"])
+                self.weights.scaler.load_state_dict(state["scaler"])
+                self.architecture.load_state_dict(state["architecture"])
+                self.history.restore(state["history"])
+        self._by_first(lambda: self.history.begin(self.step, self._decisions()))
         if self.step < self.steps:
             self._train()
         self.supernet.eval()
         return self.supernet
 
     def _train(self) -> None:
-        pinned = torch.device(self.device).type == "cuda"
         searched = range(max(self.step, self.warm), self.steps)
-        one = read_ahead(
-            self.split.weights,
-            self._orders("weights", self.split.weights, range(self.step, self.steps)),
-            self.augmentation,
-            self.readers,
-            pinned,
-        )
-        other = read_ahead(
-            self.split.architecture,
-            self._orders("architecture", self.split.architecture, searched),
-            self.augmentation,
-            self.readers,
-            pinned,
-        )
-        with closing(one) as batches, closing(other) as others:
+        with (
+            closing(self._batches("weights", self.split.weights, range(self.step, self.steps))) as batches,
+            closing(self._batches("architecture", self.split.architecture, searched)) as others,
+        ):
             for batch in batches:
                 begun = time.perf_counter()
-                progress = max(0.0, (self.step - self.warm) / (self.steps - self.warm))
-                temperature = self.settings.temperature(progress)
+                temperature = self.settings.temperature(self._progress())
                 with torch.no_grad():
                     shares = self._draw("weights", temperature)
-                with self.history.watched():
+                # The first after each line of the history is looked at closely.
+                with saved_bytes() if self.history.saved_bytes is None else nullcontext() as saved:
                     self.weights.step(batch, self.schedule.base_lr * rate(self.step / self.steps), shares)
-                events: Sequence[Any] = ()
-                if self.step >= self.warm:
+                if saved is not None:
+                    self.history.saved_bytes = saved.total
+                searching = self.step >= self.warm
+                if searching:
                     self._search(next(others), temperature)
                 self.step += 1
                 self.history.took(time.perf_counter() - begun)
-                done = self.step - self.warm
-                if done > 0 and (done % self.structure.rules.every == 0 or self.step == self.steps):
-                    events = self._decide(done / (self.steps - self.warm))
+                events = self._decide() if self._decides(self.step) else ()
+                if self.step == self.warm:
+                    self._write(self.warmed)
                 if self.step == self.steps or time.monotonic() - self.written >= self.every or _removes(events):
-                    self._write()
-                words = "warm-up" if self.step <= self.warm else "search"
-                self.report(words, self.step / self.steps)
+                    self._write(self.kept)
+                    self.written = time.monotonic()
+                self.report("search" if searching else "warm-up", self.step / self.steps)
+
+    def _progress(self) -> float:
+        """That of the search, in 0..1."""
+        return max(0.0, (self.step - self.warm) / (self.steps - self.warm))
+
+    def _decides(self, step: int) -> bool:
+        """Whether something is decided after so many steps."""
+        done = step - self.warm
+        return done > 0 and (done % self.structure.rules.every == 0 or step == self.steps)
+
+    def _decisions(self) -> list[int]:
+        """The steps up to now after which something was decided."""
+        return [step for step in range(self.step + 1) if self._decides(step)]
 
     def _draw(self, purpose: str, temperature: float) -> Shares:
         """The same in all processes, so that all have gradients at the same parameters."""
@@ -349,30 +377,58 @@ class _Training:
         parameters = self.supernet.logits.parameters()
         images = on_device(batch.inputs, self.split.architecture.mean, self.device, self.layout)
         assert isinstance(batch.targets, torch.Tensor)  # those read to train are stacked
+        targets = batch.targets.to(self.device, non_blocking=True)
         with self.weights.cast():
             outputs = self.supernet(images, self._draw("architecture", temperature))
-        targets = batch.targets.to(self.device, non_blocking=True)
         found = self.split.architecture.loss(outputs.float(), targets, self.schedule.label_smoothing)
-        expected = self.supernet.expected_latency(self.times)
-        joined = self.settings.loss(found.cpu().double(), expected / self.goal_ms)
-        gradients = torch.autograd.grad(joined, parameters, allow_unused=True)
-        for parameter, gradient in zip(parameters, gradients, strict=True):
-            parameter.grad = torch.zeros_like(parameter) if gradient is None else gradient
-        loss = self.group.average(parameters, found.detach().cpu().double())
-        if not math.isfinite(float(loss)):
+        joined = self.settings.loss(found.cpu().double(), self._latency() / self.goal_ms)
+        # Scaled as the loss of the weights is: in float16 small gradients would be lost on their way.
+        scale = self.weights.scaler.get_scale()
+        gradients = torch.autograd.grad(joined * scale, parameters, allow_unused=True)
+        flat = torch.cat(
+            [
+                *(
+                    (torch.zeros_like(parameter) if gradient is None else gradient).flatten()
+                    for parameter, gradient in zip(parameters, gradients, strict=True)
+                ),
+                found.detach().cpu().double().reshape(1),
+            ]
+        )
+        # The logits are on the CPU, where some groups exchange nothing.
+        total = torch.tensor(self.group.total(flat.tolist(), self.device), dtype=torch.float64) / self.group.size
+        *means, mean = total.split([*(parameter.numel() for parameter in parameters), 1])
+        if not math.isfinite(loss := float(mean)):
             raise TrainingError(
-                f"stochastic supernet: the loss of the architecture is {float(loss)} at step {self.step + 1}: "
+                f"network {_NAME}: the loss of the architecture is {loss} at step {self.step + 1}: "
                 "the training diverged"
             )
-        self.architecture.step()
-        self.history.losses.append(float(loss))
+        if all(bool(one.isfinite().all()) for one in means):
+            for parameter, one in zip(parameters, means, strict=True):
+                parameter.grad = one.view_as(parameter) / scale
+            self.architecture.step()
+        elif scale == 1:
+            raise TrainingError(
+                f"network {_NAME}: gradients of the architecture are no numbers at step {self.step + 1}: "
+                "the training diverged"
+            )
+        # Else the scale was too large; the steps of the weights lower it.
+        self.history.losses.append(loss)
         self.structure.observe(self.supernet.probabilities())
 
-    def _decide(self, progress: float) -> Sequence[Any]:
+    def _latency(self) -> torch.Tensor:
+        """The expected one in ms, with its gradients."""
+        return self.supernet.expected_latency(self.times)
+
+    def _decide(self) -> Sequence[Any]:
         """What the first process decides is done by all."""
-        events = self.structure.finish() if self.step == self.steps else self.structure.decide(progress)
-        told = self.group.told({"state": self.structure.state()})
-        self.structure.restore(told["state"])
+        progress = self._progress()
+
+        def decided() -> tuple[list[Any], dict[str, Any]]:
+            events = self.structure.finish() if self.step == self.steps else self.structure.decide(progress)
+            return list(events), self.structure.state()
+
+        events, state = self._by_first(decided)
+        self.structure.restore(state)
         followed = self.supernet.follow(self.structure.layers)
         carry(self.weights.optimizer, followed)
         carry(self.architecture, followed, self.supernet.logits)
@@ -383,29 +439,39 @@ class _Training:
                 "step": self.step,
                 "progress": progress,
                 "temperature": self.settings.temperature(progress),
-                "latency": float(self.supernet.expected_latency(self.times).detach()),
+                "latency": float(self._latency().detach()),
                 "layers": state_lines(self.structure.layers),
                 "events": [list(event) for event in events],
                 "parameters": size.parameters,
                 "multiply_adds": size.multiply_adds,
             }
         )
-        return events
+        return list(events)
 
-    def _orders(self, purpose: str, examples: Examples, steps: range) -> Iterator[Order]:
+    def _batches(self, purpose: str, examples: Examples, steps: range) -> Generator[Batch, None, None]:
         """The share of each step's batch that this process has. They follow from the seed and the step alone."""
-        return shared_orders(
-            f"{self.schedule.seed} {purpose}", len(examples), self.schedule.batch_size, steps, self.group
-        )
+        name = f"{self.schedule.seed} {purpose}"
+        orders = shared_orders(name, len(examples), self.schedule.batch_size, steps, self.group)
+        pinned = torch.device(self.device).type == "cuda"
+        return read_ahead(examples, orders, self.augmentation, self.readers, pinned)
 
-    def _write(self) -> None:
+    def _by_first(self, work: Callable[[], Any]) -> Any:
+        """What the first process finds, for all; a CaffeError that it meets is raised by all."""
+        word: Any = None
+        if self.group.first:
+            try:
+                word = work()
+            except CaffeError as fault:
+                word = fault
+        return self.group.told(word)
+
+    def _write(self, kept: Kept | None) -> None:
         """Keeps all that the training goes on from."""
         self.weights.check()
-        self.written = time.monotonic()
-        if self.kept and self.group.first:
-            self.kept.write(
+        if kept and self.group.first and not (kept is self.warmed and kept.path.exists()):
+            kept.write(
                 step=self.step,
-                seconds=self.history.seconds,
+                history=self.history.state(),
                 structure=self.structure.state(),
                 weights={name: parameter.detach() for name, parameter in self.supernet.named_parameters()},
                 logits=self.supernet.logits.state_dict(),
@@ -414,31 +480,39 @@ class _Training:
                 architecture=self.architecture.state_dict(),
             )
 
-    def _go_on(self) -> None:
-        """Takes up what lies in the folder: the first process reads it, and all begin with the same."""
-        found: Any = None
-        if self.kept and self.group.first:
-            try:
-                found = self.kept.read()
-            except CaffeError as fault:
-                found = fault
-        state = self.group.told(found)
-        if state is None or self.kept is None:
-            return
-        try:
-            self.structure.restore(state["structure"])
-            self.supernet.follow(self.structure.layers)
-            self.supernet.logits.load_state_dict(state["logits"])
-            take_up(self.supernet, state, self.kept.path, f"a supernet of {self.supernet.space}")
-            self.step = int(state["step"])
-            self.known = {name: state[name] for name in ("optimizer", "scaler", "architecture", "seconds")}
-        except (KeyError, TypeError, ValueError, AttributeError, ArchitectureError) as fault:
-            raise FormatError(
-                f"{self.kept.path}: {type(fault).__name__}: {fault}: not what a training wrote"
-            ) from fault
+    def _found(self) -> tuple[dict[str, Any], Path] | None:
+        """What lies in the folder, else the end of a warm-up that another training made; and from where."""
+        for kept in (self.kept, self.warmed):
+            state = kept.read() if kept else None
+            if kept and state is not None:
+                return state, kept.path
+        return None
+
+    def _take_up(self, state: Mapping[str, Any], path: Path) -> None:
+        """Goes on from there: all but what optimizers know."""
+        self.structure.restore(state["structure"])
+        self.supernet.follow(self.structure.layers)
+        self.supernet.logits.load_state_dict(state["logits"])
+        take_up(self.supernet, state, path, f"a supernet of {self.supernet.space}")
+        self.step = int(state["step"])
+        if not 0 < self.step <= self.steps:
+            raise ValueError(f"step {self.step} of {self.steps}")
 
 
-def _check(space: TieredSpace, data: Dataset, parts: Split, settings: Tiered, goal_ms: float, group: Group) -> None:
+@contextmanager
+def _read_from(path: Path) -> Iterator[None]:
+    """FormatError, which names the file, for whatever does not fit in what was read from it."""
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError, CaffeError) as fault:
+        if isinstance(fault, FormatError) and str(fault).startswith(str(path)):
+            raise
+        raise FormatError(f"{path}: {type(fault).__name__}: {fault}: not what a training wrote") from fault
+
+
+def _check(
+    space: TieredSpace, data: Dataset, parts: Split, settings: Tiered, times: Times, goal_ms: float, group: Group
+) -> None:
     faults = []
     if space.classes != len(data.classes):
         faults.append(f"space {space}: {space.classes} classes, the images have {len(data.classes)}")
@@ -451,8 +525,9 @@ def _check(space: TieredSpace, data: Dataset, parts: Split, settings: Tiered, go
         faults.append(
             f"batch_size: found {settings.schedule.batch_size}, expected a multiple of the {group.size} processes"
         )
-    if not 0 < goal_ms < math.inf:
-        faults.append(f"goal: found {goal_ms} ms, expected more than 0")
+    least, most = latency_range(times, [layer.optional for layer in space.layers])
+    if not least <= goal_ms <= most:
+        faults.append(f"goal: found {goal_ms:g} ms, expected {least:g} to {most:g}, the fastest network to the slowest")
     if faults:
         raise ArchitectureError(f"tiered training: {'; '.join(faults)}")
 
@@ -461,6 +536,7 @@ def _digest(times: Times) -> str:
     """What tells latencies from others."""
     found = hashlib.sha256(repr((times.base, sorted(times.heads.items()), times.curve)).encode())
     for layer in times.layers:
+        found.update(layer.maker.encode())
         for maker, blocks in sorted(layer.blocks.items()):
             found.update(maker.encode())
             for taken in blocks:

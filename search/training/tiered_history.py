@@ -18,16 +18,16 @@ it is `optional`. Each later line is of one decision:
 from __future__ import annotations
 
 import json
+import os
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from prototxt_gen.errors import FileError, FormatError
-from prototxt_gen.files import reason, write_bytes
+from prototxt_gen.files import read_bytes, reason, write_bytes
+from prototxt_gen.json_files import parse_json
 
 FORMAT = "dongfeng tiered history 1"
 
@@ -38,47 +38,45 @@ class History:
     def __init__(self, path: Path | None, head: Mapping[str, Any]) -> None:
         self.path, self.head = path, {"format": FORMAT, **head}
         self.lines: list[dict[str, Any]] = []
+        #: Since the last line: the losses of the architecture, and what a step kept for its gradients.
         self.losses: list[float] = []
+        self.saved_bytes: int | None = None
         self._seconds = 0.0
         self._steps: list[float] = []
-        self._saved: int | None = None
 
-    def begin(self, step: int, seconds: float) -> None:
-        """Goes on behind this many steps, which took so many seconds: what the file says of later ones is dropped.
+    def begin(self, step: int, decisions: Sequence[int]) -> None:
+        """Goes on behind this many steps; `decisions` are the steps of the lines up to there.
 
-        FormatError for a file of something else.
+        What the file says of later ones is dropped. FormatError for a file of something else, and for one that lacks
+        lines.
         """
-        self._seconds = seconds
         if self.path is None:
             return
-        if step and self.path.exists():
+        # What a writer left behind that was killed.
+        for left in self.path.parent.glob(f".{self.path.name}.*.part"):
+            with suppress(OSError):
+                left.unlink()
+        lines: list[dict[str, Any]] = []
+        if self.path.exists():
             head, lines = read_history(self.path)
             if head != self.head:
-                raise FormatError(f"{self.path}: of another search: found {head.get('space')}, {head.get('goal')} ms")
-            self.lines = [line for line in lines if line["step"] <= step]
+                raise FormatError(f"{self.path}: of another search: found {_told(head)}, expected {_told(self.head)}")
+        self.lines = [line for line in lines if line["step"] <= step]
+        if [line["step"] for line in self.lines] != list(decisions):
+            raise FormatError(
+                f"{self.path}: found {len(self.lines)} decisions up to step {step}, expected {len(decisions)}: "
+                "it is not of the training beside it"
+            )
         write_bytes(self.path, "".join(_line(one) for one in (self.head, *self.lines)).encode())
 
-    @property
-    def seconds(self) -> float:
-        """How long all steps took."""
-        return self._seconds
+    def state(self) -> dict[str, Any]:
+        """What is not written yet, as JSON values."""
+        return {"seconds": self._seconds, "losses": list(self.losses), "saved_bytes": self.saved_bytes}
 
-    @contextmanager
-    def watched(self) -> Iterator[None]:
-        """A step of the weights. The first after each line is looked at closely, for its memory."""
-        if self._saved is not None:
-            yield
-            return
-        seen: dict[int, int] = {}
-
-        def look(tensor: torch.Tensor) -> torch.Tensor:
-            storage = tensor.untyped_storage()
-            seen[storage.data_ptr()] = storage.nbytes()
-            return tensor
-
-        with torch.autograd.graph.saved_tensors_hooks(look, lambda tensor: tensor):
-            yield
-        self._saved = sum(seen.values())
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Goes on from what `state` gave. KeyError, TypeError or ValueError for anything else."""
+        self._seconds, self.losses = float(values["seconds"]), [float(loss) for loss in values["losses"]]
+        self.saved_bytes = values["saved_bytes"]
 
     def took(self, seconds: float) -> None:
         """Enters the time of a step."""
@@ -92,15 +90,18 @@ class History:
             "seconds": round(self._seconds, 3),
             "loss": statistics.fmean(self.losses) if self.losses else None,
             "step_ms": round(1000 * statistics.median(self._steps), 3) if self._steps else None,
-            "saved_bytes": self._saved,
+            "saved_bytes": self.saved_bytes,
         }
-        self.losses, self._steps, self._saved = [], [], None
+        self.losses, self._steps, self.saved_bytes = [], [], None
         self.lines.append(whole)
         if self.path is None:
             return
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(_line(whole))
+            with self.path.open("ab") as file:
+                file.write(_line(whole).encode())
+                file.flush()
+                # A training that goes on from this step asks for the line.
+                os.fsync(file.fileno())
         except OSError as fault:
             raise FileError(f"{self.path}: cannot be written: {reason(fault)}") from fault
 
@@ -110,20 +111,15 @@ def read_history(path: Path) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
     FormatError for another file; FileError where it cannot be read.
     """
-    try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as fault:
-        raise FileError(f"{path}: cannot be read: {reason(fault)}") from fault
-    found = []
-    whole = text.split("\n")[:-1]
-    for number, line in enumerate(whole, 1):
-        try:
-            found.append(json.loads(line))
-        except ValueError:
-            raise FormatError(f"{path}: line {number}: found {line[:40]!r}, expected JSON") from None
-        if not isinstance(found[-1], dict) or (number > 1 and not isinstance(found[-1].get("step"), int)):
-            raise FormatError(f"{path}: line {number}: found {line[:40]!r}, expected a decision with its step")
-    if not found or found[0].get("format") != FORMAT:
+    found: list[dict[str, Any]] = []
+    for number, line in enumerate(read_bytes(path).split(b"\n")[:-1], 1):
+        value = parse_json(line, f"{path}: line {number}", "JSON")
+        if not isinstance(value, dict) or (found and not isinstance(value.get("step"), int)):
+            raise FormatError(f"{path}: line {number}: found {str(value)[:40]!r}, expected a decision with its step")
+        if not found and value.get("format") != FORMAT:
+            break
+        found.append(value)
+    if not found:
         raise FormatError(f"{path}: found no {FORMAT!r}")
     return found[0], found[1:]
 
@@ -146,6 +142,10 @@ def state_lines(layers: Sequence[Any]) -> list[dict[str, Any]]:
         }
         for layer in layers
     ]
+
+
+def _told(head: Mapping[str, Any]) -> str:
+    return f"{head.get('space')} at {head.get('goal')} ms"
 
 
 def _line(value: Mapping[str, Any]) -> str:

@@ -10,7 +10,10 @@ from pathlib import Path
 import pytest
 
 from search.report.page import Row, page
+from search.report.tiered_history import tiered_courses
 from tests.search.report.made_up_run import FAILED, made_up_rows
+from tests.search.report.made_up_tiered import SPACE as TIERED
+from tests.search.report.made_up_tiered import write_search
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright (extra `dev`) drives the browser")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -247,3 +250,49 @@ def test_a_page_of_nothing_trained_yet_opens(open_page, tmp_path):
     shown = open_page(path)
     assert "Nothing was trained yet" in shown.locator("main").inner_text()
     assert shown.locator("svg:visible, table:visible").count() == 0
+
+
+@pytest.fixture(scope="module")
+def tiered(tmp_path_factory) -> Path:
+    """The page of two searches by Tiered Pruning: one is done, one has begun; nothing is trained."""
+    folder = tmp_path_factory.mktemp("tiered")
+    write_search(folder, 0.5)
+    write_search(folder, 2.0, decisions=0, done=False)
+    courses = [course.document() | {"files": [("history.csv", "x")]} for course in tiered_courses(folder)]
+    (folder / "report.html").write_text(page("runs/x", "", [], [], {}, {}, tiered=courses), encoding="utf-8")
+    return folder / "report.html"
+
+
+def test_each_goal_of_tiered_pruning_has_its_charts(open_page, tiered):
+    shown = open_page(tiered)
+    assert shown.locator("#tiered h2").all_inner_texts() == ["Tiered Pruning for 0.5 ms", "Tiered Pruning for 2 ms"]
+    assert "Nothing was decided yet" in shown.locator("#tiered-1").inner_text()
+    assert shown.locator("#tiered-1 svg").count() == 0
+    assert shown.locator("#tiered-0-latency path.curve, #tiered-0-latency path.goal").count() == 2
+    assert shown.locator("#tiered-0-supernet path.curve").count() == 3, "no step was looked at for its memory"
+    # Of several goals the layers are folded.
+    assert shown.locator("#tiered-0 .layer:visible").count() == 0
+    shown.get_by_text("Layer by layer").click()
+    assert shown.locator("#tiered-0 .layer:visible").count() == len(TIERED.layers)
+    charts = sum(1 + len(layer.candidates) for layer in TIERED.layers)
+    assert shown.locator("#tiered-0 .cell").count() == charts
+    assert shown.locator("#tiered-0 .cross").count() == 5, "two blocks of the layer left out, one of each other"
+    assert "NaN" not in shown.locator("main").inner_html()
+
+
+def test_words_say_what_the_charts_of_a_layer_do(open_page, tiered):
+    shown = open_page(tiered)
+    shown.get_by_text("Layer by layer").click()
+    first, _, third, _ = shown.locator("#tiered-0 .layer").all_inner_texts()
+    assert "f, inner width 32, decided at step" in first and "removed at step" in first
+    assert "left out since step" in third
+
+
+def test_a_phone_shows_the_layers_of_tiered_pruning(open_page, tiered):
+    shown = open_page(tiered, viewport={"width": 390, "height": 800}, has_touch=True, is_mobile=True)
+    shown.get_by_text("Layer by layer").tap()
+    assert shown.evaluate("document.documentElement.scrollWidth") == 390
+    assert all(box["width"] > 130 for box in (one.bounding_box() for one in shown.locator(".cell").all()[:4]))
+    # Turned, it is drawn anew, and what was unfolded stays so.
+    shown.set_viewport_size({"width": 800, "height": 390})
+    assert shown.locator("#tiered-0 .layer:visible").count() == len(TIERED.layers)

@@ -15,12 +15,14 @@ from caffe_zoo.cli import main
 from prototxt_gen import parse_architecture
 from prototxt_gen.errors import FormatError
 from search.report.boundary import write_report
-from search.report.publishing import PAGE, PICTURE, TABLE, measure_of, publish
+from search.report.publishing import COURSE, DECISIONS_CSV, LAYERS_CSV, PAGE, PICTURE, TABLE, measure_of, publish
 from search.report.reading import Reading, provenance, read_search
 from search.spaces import DecoderSpace
 from search.study.following import Follower
 from search.study.storage import Claim, StoredStudy, join_study
 from search.study.trainings import Key
+from tests.search.report.made_up_tiered import SPACE as TIERED_SPACE
+from tests.search.report.made_up_tiered import write_search
 from tests.search.report.test_page import data_of
 from tests.search.study.small_search import SPACE, search_in
 
@@ -156,3 +158,28 @@ def test_a_training_that_was_ended_early_counts_as_the_search_counts_it(begun):
     assert [row.code for row in reading.rows if row.ended_early] == [waiting]
     assert reading.rows[-1].accuracy == 0.25
     assert len(reading.pruned) == len(before.pruned) + 1
+
+
+def test_tiered_pruning_is_shown_while_it_searches_and_behind_its_networks(searched, tmp_path):
+    """Before there is a study, its page has the searches alone."""
+    folder = tmp_path / "run"
+    own = write_search(folder, 0.5)
+    files = {own / name for name in (COURSE, DECISIONS_CSV, LAYERS_CSV)}
+    written, missing = publish(folder)
+    assert set(written) == {folder / PAGE, *files} and "nothing was trained yet" in missing
+    told = data_of((folder / PAGE).read_text())
+    assert told["candidates"] == [] and [one["name"] for one in told["tiered"]] == ["0.5 ms"]
+    assert dict(told["provenance"])["searched space"] == str(TIERED_SPACE)
+    assert dict(told["provenance"])["goals"] == "0.5 ms"
+    assert all((folder / path).is_file() for _, path in told["tiered"][0]["files"])
+    shutil.copy(searched[0] / "study.db", folder)
+    written, missing = publish(folder)
+    assert set(written) == {folder / name for name in (PAGE, TABLE, PICTURE)} | files and missing is None
+    told = data_of((folder / PAGE).read_text())
+    assert len(told["candidates"]) == 4 and len(told["tiered"]) == 1
+
+
+def test_tiered_pruning_that_warms_up_has_no_picture(tmp_path):
+    own = write_search(tmp_path, 0.5, decisions=0, done=False)
+    assert own / COURSE not in publish(tmp_path).paths
+    assert data_of((tmp_path / PAGE).read_text())["tiered"][0]["steps"] == []

@@ -132,7 +132,7 @@ def test_a_goal_that_cannot_be_met_says_what_can():
         ([Pick(0, 0), Pick(0, 64), None, None, None], math.inf, 0.03, "goal of inf ms"),
         ([Pick(0, 0), Pick(0, 64), None, None, None], 5.0, 1.0, "tolerance of 1.0"),
         ([Pick(0, 0), Pick(0, 64), None, None], 5.0, 0.03, "picks: found 4, expected 5"),
-        ([Pick(0, 0), Pick(0, 60), None, None, None], 5.0, 0.03, r"layer 2 has no \(0, 60\)"),
+        ([Pick(0, 0), Pick(0, 60), None, None, None], 5.0, 0.03, "layer 2 has no candidate 0 of inner width 60"),
         ([Pick(0, 0), None, None, None, None], 5.0, 0.03, "layer 2 is left out"),
     ],
 )

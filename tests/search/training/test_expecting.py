@@ -13,7 +13,8 @@ import torch
 from prototxt_gen.architectures import Backbone
 from search.latency.curves import Curve
 from search.latency.layer_latencies import layer_latencies
-from search.training.expecting import expected_latency
+from search.latency.overview import Overview
+from search.training.expecting import expected_latency, latency_range
 from search.training.shares import Logits, Shares, places_of
 from tests.search.latency.test_layer_latencies import SPACE, VARIANTS, made_up_table
 from tests.search.training.small_tiered import Widths, picks_of, some_of
@@ -106,3 +107,11 @@ def test_gradients_are_the_slopes(curve):
     torch.manual_seed(0)
     values = [torch.randn_like(value, requires_grad=True) for value in logits.parameters()]
     assert torch.autograd.gradcheck(expected, values)
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_the_fastest_and_the_slowest_network_are_those_of_the_table(variant):
+    table = made_up_table(**VARIANTS[variant])
+    found = latency_range(layer_latencies(SPACE, table), [layer.optional for layer in SPACE.layers])
+    overview = Overview(SPACE, table)
+    assert found == pytest.approx((overview.fastest.ms, overview.slowest.ms), rel=1e-12)

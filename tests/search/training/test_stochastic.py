@@ -16,6 +16,7 @@ from prototxt_gen.generator.networks import generate
 from prototxt_gen.summary import summarize
 from prototxt_gen.trace import trace
 from search.spaces.tiered import Pick, TieredSpace
+from search.strategies.tiered import LayerChoices, Rules, TieredPruning
 from search.training.averaging import take_statistics
 from search.training.prunode import Prunode
 from search.training.shares import Shares
@@ -207,6 +208,39 @@ def test_a_training_goes_on_to_the_last_bit_from_a_state_and_what_was_left(layou
         (*net.parameters(), *net.logits.parameters()), (*again.parameters(), *again.logits.parameters()), strict=True
     ):
         assert torch.equal(one, other)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_search_of_any_course_leaves_one_network_of_the_space(seed):
+    """By the rules of Tiered Pruning, with logits that go anywhere."""
+    rules = Rules(every=1, decay=0.0)
+    search = TieredPruning([LayerChoices(len(one.candidates), one.widths, one.optional) for one in SPACE.layers], rules)
+    net = StochasticSupernet(SPACE, seed).train()
+    net.follow(search.layers)
+    weights = torch.optim.SGD(net.parameters(), lr=0.01, momentum=0.9)
+    generator = torch.Generator().manual_seed(seed)
+    sizes = [net.size()]
+    for step in range(1, 21):
+        with torch.no_grad():
+            for logits in net.logits.parameters():
+                logits += torch.randn(logits.shape, dtype=logits.dtype, generator=generator)
+        search.observe(net.probabilities())
+        search.decide(step / 20)
+        carry(weights, net.follow(search.layers))
+        with torch.no_grad():
+            shares = net.draw(f"{seed} {step}", hard=bool(step % 2))
+        net(images(2), shares).square().mean().backward()
+        weights.step()
+        sizes.append(net.size())
+        for layer, left in zip(SPACE.layers, net.places.widths, strict=True):
+            assert left or layer.optional
+            for small, large in left.values():
+                assert 0 <= small <= large <= max(0, len(layer.widths) - 1), "two widths, of those that it may have"
+    assert all(after.parameters <= before.parameters for before, after in pairwise(sizes))
+    picks = [None if pick is None else Pick(*pick) for pick in search.picks()]
+    module = to_torch(generate(SPACE.of_picks(picks), input_shape=SPACE.input_shape), net.weights_of(picks)).train()
+    assert torch.allclose(module(images()), net(images(), net.shares_of(picks)), rtol=0, atol=1e-5)
+    assert sum(one.numel() for one in module.parameters()) == sizes[-1].parameters, "and nothing else"
 
 
 def test_new_weights_follow_from_the_seed_and_blocks_of_a_kind_begin_alike():
