@@ -35,8 +35,8 @@ def folder(tmp_path_factory):
     torch.set_num_threads(1)
     folder = tmp_path_factory.mktemp("run")
     images = DATA.with_mean(mean_of(SPACE))
-    for code, rate in zip(CODES, (0.05, 1e-30), strict=True):
-        weights, _ = train(NETS[code], images, replace(SCHEDULE, base_lr=rate), seed=1)
+    for code, rate in zip(CODES, (0.1, 1e-30), strict=True):
+        weights, _ = train(NETS[code], images, replace(SCHEDULE, epochs=4, base_lr=rate), seed=1)
         path = beginning_file(folder, code)
         path.parent.mkdir(exist_ok=True)
         save_weights(weights, path, NETS[code])
@@ -61,7 +61,7 @@ def test_training_goes_on_from_the_file(folder):
 def test_untrained_it_is_what_lies_there(folder):
     weights = trainer(folder).weights_of(NETS[CODES[0]])
     found = trainer(folder).untrained(NETS[CODES[0]])
-    assert found.accuracy == evaluate(to_torch(NETS[CODES[0]], weights), DATA.with_mean(mean_of(SPACE)).held_out) > 0.4
+    assert found.accuracy == evaluate(to_torch(NETS[CODES[0]], weights), DATA.with_mean(mean_of(SPACE)).held_out) > 0.5
 
 
 def test_its_settings_tell_the_files(folder, tmp_path):
