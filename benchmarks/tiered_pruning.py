@@ -67,17 +67,20 @@ class Watch:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--space", default=SPACE)
-    parser.add_argument("--goal", type=float, nargs="+", default=[0.1, 0.3, 0.6], help="shares of the space's range")
+    parser.add_argument(
+        "--goal", type=float, nargs="+", default=[0.1, 0.3, 0.6], help="shares of the space's range of latencies"
+    )
     parser.add_argument("--epochs", type=int, default=Tiered().schedule.epochs)
-    parser.add_argument("--images", type=int, default=TRAIN)
+    parser.add_argument("--images", type=int, default=TRAIN, help="to search with; all are trained on in the end")
     parser.add_argument("--random", type=int, default=3, help="networks drawn for each goal")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each network that comes out")
     args = parser.parse_args()
     torch.set_num_threads(1)
     space = parse_space(args.space)
     assert isinstance(space, TieredSpace)
-    table, data = made_up_table(space), glyphs(space.input_shape[2:], train=args.images)
+    table, data = made_up_table(space), glyphs(space.input_shape[2:])
     least, most = latency_range(layer_latencies(space, table), [layer.optional for layer in space.layers])
+    some = replace(data, identity=f"{args.images} of {data.identity}", train=data.train.some(range(args.images)))
     settings = Tiered()
     settings = replace(settings, schedule=replace(settings.schedule, epochs=args.epochs))
     rules = Rules()
@@ -89,7 +92,13 @@ def main() -> None:
     for share in args.goal:
         goal = least + share * (most - least)
         for words, rule in ways.items():
-            search(words, space, data, table, goal, settings, rule, args.seeds)
+            picks = search(words, space, some, table, goal, settings, rule)
+            try:
+                picks, told = land(space, table, picks, goal), ""
+            except ArchitectureError as fault:
+                told = f", not at the goal: {fault}"
+            reached = accuracy(space, data, picks, args.seeds)
+            print(f"    trained from nothing: {reached:.1%}, {space.of_picks(picks)}{told}", flush=True)
         others = islice(drawn(space, table, goal), args.random)
         accuracies = [accuracy(space, data, picks, args.seeds) for picks in others]
         print(f"{goal:.4f} ms, {args.random} at random: " + ", ".join(f"{one:.1%}" for one in accuracies), flush=True)
@@ -103,9 +112,8 @@ def search(
     goal: float,
     settings: Tiered,
     rules: Rules,
-    seeds: int,
-) -> None:
-    """One search; prints what it took and what its network comes to."""
+) -> Picks:
+    """The network of one search; prints what it took."""
     latencies = layer_latencies(space, table)
     structure = new_pruning(space, rules)
     watch = Watch()
@@ -127,13 +135,7 @@ def search(
     ends = [lines[0], *(lines[len(lines) * (part + 1) // PARTS - 1] for part in range(PARTS))]
     print("    memory, MB: " + ", ".join(f"{line['saved_bytes'] / 1e6:.0f}" for line in ends))
     print("    parameters, thousands: " + ", ".join(f"{line['parameters'] / 1e3:.0f}" for line in ends))
-    try:
-        landed = land(space, table, picks, goal)
-    except ArchitectureError as fault:
-        print(f"    {fault}", flush=True)
-        return
-    told = f"{space.of_picks(landed)}, {latencies.predict(landed):.4f} ms"
-    print(f"    trained from nothing, at the goal: {accuracy(space, data, landed, seeds):.1%}, {told}", flush=True)
+    return picks
 
 
 def made_up_table(space: TieredSpace) -> LatencyTable:
