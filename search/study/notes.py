@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
+
+from tqdm import tqdm  # type: ignore[import-untyped]
 
 from prototxt_gen.errors import CaffeError, FileError
 from prototxt_gen.files import reason
@@ -42,7 +45,7 @@ class Notes:
         self.path, self.group = log, group
         self.kept = Kept(place, kind, begun)
         self.before, self.begin = 0.0, time.monotonic()
-        self.noted, self.stage, self.quarter = 0.0, "", 0
+        self.noted, self.stage, self.words, self.quarter = 0.0, "", "", 0
         found: Any = None
         if group.first:
             try:
@@ -60,22 +63,29 @@ class Notes:
         """How long this call and those before it have taken."""
         return self.before + time.monotonic() - self.begin
 
-    def report(self, stage: str, share: float) -> None:
-        """Takes down how much of a stage is done, in 0..1."""
+    def report(self, stage: str, share: float, doing: str = "") -> None:
+        """Takes down how much of a stage is done, in 0..1, and, where it has parts, which of them is done now."""
         if not self.group.first:
             return
+        words = f"{stage}, {doing}" if doing else stage
         new = stage != self.stage
         if new:
             self.stage, self.quarter, self.done = stage, 0, 0.0
-            self.bar.set_description(stage)
+        if words != self.words:
+            self.words = words
+            self.bar.set_description(words)
         self.bar.update(_PARTS * max(0.0, share - self.done))
         self.done = max(self.done, share)
         if (quarter := int(4 * share)) > self.quarter:
             self.quarter = quarter
-            self.log(f"{stage}: {25 * quarter} %")
+            self.log(f"{words}: {25 * quarter} %")
         if new or time.monotonic() - self.noted >= _NOTES:
-            self.kept.write(seconds=self.seconds(), stage=stage, share=share)
+            self.kept.write(seconds=self.seconds(), stage=words, share=share)
             self.noted = time.monotonic()
+
+    def aside(self) -> AbstractContextManager[None]:
+        """A context in which others may write on the terminal: the bar is out of their way."""
+        return tqdm.external_write_mode()
 
     def end(self) -> None:
         """Takes down that the run is at its end."""

@@ -11,11 +11,13 @@ from __future__ import annotations
 import json
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from converters.engines import Engine, as_engine
 from converters.pytorch.module import to_torch, weights_of
@@ -42,7 +44,7 @@ from search.study.notes import Notes
 from search.study.storage import NAME
 from search.training.averaging import take_statistics
 from search.training.beginning import beginning_file, begun_trainer
-from search.training.checkpoints import differences
+from search.training.checkpoints import differences, read_kept
 from search.training.dataset import Dataset
 from search.training.paths import read_images
 from search.training.processes import joined
@@ -100,6 +102,8 @@ def run_tiered(
     *,
     engine: Engine | None = None,
     tolerance: float = TOLERANCE,
+    knots: int | None = None,
+    told: Callable[[FoundNetwork], None] = lambda found: None,
     device: str = "cpu",
     progress: bool = False,
     readers: int | None = None,
@@ -112,6 +116,8 @@ def run_tiered(
     the goal by more than the share `tolerance`, the network is brought to another goal by what it was off, and measured
     again, a few times; the nearest stays. A goal that no inner widths of the layers found meet is told in `remark`.
     The weights that a network has in its supernet, with batch norm's statistics of its own, go into `beginnings`.
+    `told` is called with each network, by the first process. `knots` is written down: how many inner widths of each
+    layer the table was measured with, where that is known.
 
     `device`, `readers` and `every` are as in `train_tiered`, and so are the processes of a torchrun: all of them call
     this. Other processes that use the folder wait for it. Ended at any point, the same call goes on from there.
@@ -131,6 +137,7 @@ def run_tiered(
         "mean": list(data.train.mean),
         "goals": [float(goal) for goal in goals],
         "tolerance": tolerance,
+        **({} if knots is None else {"knots": knots}),
         **settings.settings(),
         "rules": rules.settings(),
     }
@@ -141,8 +148,8 @@ def run_tiered(
         notes = Notes(folder / TIERED, folder / TIERED_LOG, _RUN, begun, words, len(goals), group, progress)
         for goal in goals:
             target = goal_folder(folder, goal)
-            one = group.told(_there(target / FOUND, folder, begun) if group.first else None)
-            if one is None:
+            one = group.told(_there(target / FOUND, begun) if group.first else None)
+            if group.told(one is None or not beginning_file(folder, one.architecture).exists()):
                 if group.first:
                     make_folder(target)
                 group.told(None)
@@ -162,16 +169,20 @@ def run_tiered(
                     every=every,
                 )
                 picks = [None if pick is None else Pick(*pick) for pick in pruning.picks()]
-                told = _landed(space, table, latencies, picks, goal, tolerance, engine) if group.first else None
-                one, landed = group.told(told)
+                if one is None:
+                    landed = _landed(space, table, latencies, picks, goal, tolerance, engine) if group.first else None
+                    one = group.told(landed)
                 if group.first:
-                    _hand_out(space, supernet, picks, landed, data, settings, own, readers, folder)
+                    _hand_out(space, supernet, picks, one, data, settings, own, readers, folder)
                     text = json.dumps({"format": _FOUND, "settings": begun, **one._asdict()}, indent=1)
                     write_bytes(target / FOUND, text.encode())
-                    notes.log(_words(one))
+                    notes.log(found_words(one))
                 # All wait until the files are there.
                 group.told(None)
             found.append(one)
+            if group.first:
+                with notes.aside():
+                    told(one)
         if group.first:
             notes.end()
         group.told(None)
@@ -190,6 +201,7 @@ def search_tiered(
     knots: int = KNOTS,
     tolerance: float = TOLERANCE,
     scratch: bool = False,
+    told: Callable[[FoundNetwork], None] = lambda found: None,
     schedule: Schedule | None = None,
     table: LatencyTable | None = None,
     device: str = "cpu",
@@ -200,8 +212,8 @@ def search_tiered(
 
     Without a `table`, `knots` inner widths of each layer are measured on the `engine`, and the others interpolated; the
     table's remarks say how far off these may be. Goals are in ms, or a function gives them for the table. The networks
-    are those of `run_tiered(space, data, out, table, goals, tiered, rules)`, measured on the engine. Then they are
-    trained by `schedule`, on from the weights that they have in their supernets, or from `scratch`, as `run_search`
+    are those of `run_tiered(space, data, out, table, goals, tiered, rules)`, measured on the engine and `told`. Then
+    they are trained by `schedule`, on from the weights that they have in their supernets, or from `scratch`, as `run_search`
     does it with the strategy "listed": `options` are arguments of that, such as `storage` and `seeds`, and all others
     mean what they mean there.
 
@@ -212,10 +224,12 @@ def search_tiered(
     folder = Path(out)
     storage, study = options.get("storage"), options.get("study", NAME)
     runs = None if table is not None and engine is None else as_engine(engine or "torch")
+    coarse = replace(space, knots=min(knots, space.knots or knots))
     with joined(device) as (group, own):
         check_device(own)
         with held(folder), beginning(folder):
-            coarse = replace(space, knots=min(knots, space.knots or knots))
+            if table is None:
+                _check_knots(folder, knots)
             known = table or measured_table(coarse, runs, folder, storage, study, progress)
             used = known.interpolated(space) if known.missing(space_parts(space).values()) else known
         # All have their latencies before the first one holds the folder's beginning again.
@@ -232,6 +246,8 @@ def search_tiered(
             rules,
             engine=same,
             tolerance=tolerance,
+            knots=knots if table is None else None,
+            told=told,
             device=device,
             progress=progress,
         )
@@ -266,6 +282,17 @@ def new_pruning(space: TieredSpace, rules: Rules | None = None) -> TieredPruning
     )
 
 
+def found_words(found: FoundNetwork) -> str:
+    """A line about a network that was found."""
+    blocks = sum(1 for _ in _network(found).blocks())
+    measured = "" if found.measured is None else f", measured {found.measured:.4g} ms"
+    remark = f"; {found.remark}" if found.remark else ""
+    return (
+        f"{found.goal:.6g} ms: {found.architecture}, {blocks} blocks, "
+        f"predicted {found.predicted:.4g} ms{measured}{remark}"
+    )
+
+
 def read_found(path: Path) -> FoundNetwork:
     """The network in a found.json. FormatError for another file."""
     return _parsed(path)[0]
@@ -283,17 +310,26 @@ def _parsed(path: Path) -> tuple[FoundNetwork, dict[str, Any]]:
         ) from None
 
 
-def _there(path: Path, folder: Path, begun: dict[str, Any]) -> FoundNetwork | CaffeError | None:
-    """The network that lies there with its weights; None where there is none yet."""
+def _there(path: Path, begun: dict[str, Any]) -> FoundNetwork | CaffeError | None:
+    """The network that lies there; None where there is none yet."""
     if not path.exists():
         return None
     try:
         found, settings = _parsed(path)
         if told := differences(settings, begun):
             raise FormatError(f"{path}: made with other settings: {'; '.join(told)}; choose another folder")
-        return found if beginning_file(folder, found.architecture).exists() else None
+        return found
     except CaffeError as fault:
         return fault
+
+
+def _check_knots(folder: Path, knots: int) -> None:
+    """Before more is measured into the table of a run that has begun."""
+    path = folder / TIERED
+    if path.exists():
+        known = {"knots": read_kept(path, _RUN)["settings"].get("knots")}
+        if differs := differences(known, {"knots": knots}):
+            raise FormatError(f"{path}: begun with other settings: {'; '.join(differs)}; choose another folder")
 
 
 def _check_goals(space: TieredSpace, table: LatencyTable, goals: Sequence[float], tolerance: float) -> None:
@@ -305,16 +341,15 @@ def _check_goals(space: TieredSpace, table: LatencyTable, goals: Sequence[float]
     fastest, slowest = overview.fastest, overview.slowest
     if faults := [goal for goal in goals if not fastest.ms <= goal <= slowest.ms]:
         raise ArchitectureError(
-            f"goals: no network takes {', '.join(f'{goal:.6g}' for goal in faults)} ms: "
-            f"the fastest takes {fastest.ms:.6g} ms, {fastest.architecture}; "
-            f"the slowest {slowest.ms:.6g} ms, {slowest.architecture}"
+            f"goals: no network of the space takes {', '.join(f'{goal:.6g}' for goal in faults)} ms: the fastest takes "
+            f"{fastest.ms:.6g} ms, {fastest.architecture}, the slowest {slowest.ms:.6g} ms, {slowest.architecture}"
         )
     if len({goal_folder(Path(), goal) for goal in goals}) < len(goals):
         raise ArchitectureError(f"goals {list(goals)}: some are the same to six digits, expected different ones")
 
 
 def _of(notes: Notes, goal: float) -> Callable[[str, float], None]:
-    return lambda stage, share: notes.report(f"{goal:.6g} ms, {stage}", share)
+    return lambda stage, share: notes.report(f"{goal:.6g} ms", share, stage)
 
 
 def _landed(
@@ -325,34 +360,57 @@ def _landed(
     goal: float,
     tolerance: float,
     engine: Engine | None,
-) -> tuple[FoundNetwork, Picks] | CaffeError:
+) -> FoundNetwork | CaffeError:
     """The network at the goal, as near as it comes."""
     searched = str(space.of_picks(picks))
-    tried: list[tuple[float, FoundNetwork, Picks]] = []
-    aim, remark = goal, ""
-    landed: Picks
+    tried: dict[str, tuple[float, FoundNetwork]] = {}
+    aim = goal
     for _ in range(_LANDINGS):
-        try:
-            landed = land(space, table, picks, aim, _LANDING)
-        except ArchitectureError as fault:
-            landed = tuple(picks) if not tried else tried[-1][2]
-            remark = str(fault)
+        landed, fault = _near(space, table, latencies, picks, aim, tolerance)
+        code = str(space.of_picks(landed))
+        if code in tried:
+            break
         predicted = latencies.predict(landed)
         try:
             measured = None if engine is None else _measured(space, landed, engine)
-        except CaffeError as fault:
-            return fault
+        except CaffeError as failed:
+            return failed
         off = abs((predicted if measured is None else measured) / goal - 1)
-        architecture = str(space.of_picks(landed))
-        tried.append((off, FoundNetwork(goal, searched, architecture, predicted, measured, ""), landed))
-        if off <= tolerance or remark or measured is None:
+        tried[code] = off, FoundNetwork(goal, searched, code, predicted, measured, fault)
+        if off <= tolerance or measured is None:
             break
-        aim *= goal / measured
-    off, found, landed = min(tried, key=lambda one: one[0])
-    if off > tolerance:
-        told = f"it misses the goal by {off:.1%}" + (f": {remark}" if remark else "")
-        found = found._replace(remark=told)
-    return found, landed
+        # What the device takes beside what the table says of it.
+        aim = goal * predicted / measured
+    off, found = min(tried.values(), key=lambda one: one[0])
+    remark = f"it misses the goal by {off:.1%}" + (f": {found.remark}" if found.remark else "")
+    return found._replace(remark=remark if off > tolerance else "")
+
+
+def _near(
+    space: TieredSpace, table: LatencyTable, latencies: Latencies, picks: Picks, aim: float, tolerance: float
+) -> tuple[Picks, str]:
+    """The network with other inner widths that is predicted at `aim`, or the nearest to it and why it is not there."""
+    fault = ""
+    for share in (min(_LANDING, tolerance), tolerance):
+        try:
+            return land(space, table, picks, aim, share), ""
+        except ArchitectureError as found:
+            fault = str(found)
+    nearest = min((tuple(picks), *_ends(latencies, picks)), key=lambda one: abs(latencies.predict(one) - aim))
+    return nearest, fault
+
+
+def _ends(latencies: Latencies, picks: Picks) -> Iterator[Picks]:
+    """The fastest and the slowest network of the same layers."""
+    for end in (np.argmin, np.argmax):
+        after, found = "Convolution", list[Pick | None]()
+        for layer, pick in zip(latencies.layers, picks, strict=True):
+            if pick is None:
+                found.append(None)
+                continue
+            found.append(Pick(pick.candidate, layer.widths[int(end(layer.blocks[after][pick.candidate]))]))
+            after = layer.maker
+        yield found
 
 
 def _measured(space: TieredSpace, picks: Picks, engine: Engine) -> float:
@@ -364,7 +422,7 @@ def _hand_out(
     space: TieredSpace,
     supernet: StochasticSupernet,
     picks: Picks,
-    landed: Picks,
+    found: FoundNetwork,
     data: Dataset,
     settings: Tiered,
     device: str,
@@ -372,7 +430,7 @@ def _hand_out(
     folder: Path,
 ) -> None:
     """Writes the weights that a network begins with."""
-    before, after = space.of_picks(picks), space.of_picks(landed)
+    before, after = space.of_picks(picks), _network(found)
     net = generate(after, input_shape=space.input_shape)
     module = to_torch(net, resized(supernet.weights_of(picks), before, after, settings.schedule.seed)).to(device)
     images = read_images(
@@ -388,10 +446,7 @@ def _hand_out(
     save_weights(weights_of(module), path, net)
 
 
-def _words(found: FoundNetwork) -> str:
+def _network(found: FoundNetwork) -> Backbone:
     architecture = parse_architecture(found.architecture)
-    assert isinstance(architecture, Backbone)
-    blocks = sum(1 for _ in architecture.blocks())
-    measured = "" if found.measured is None else f", measured {found.measured:.4g} ms"
-    remark = f"; {found.remark}" if found.remark else ""
-    return f"{found.goal:.6g} ms: {architecture}, {blocks} blocks, predicted {found.predicted:.4g} ms{measured}{remark}"
+    assert isinstance(architecture, Backbone)  # a space of Tiered Pruning has no others
+    return architecture

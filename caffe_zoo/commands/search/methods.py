@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -146,6 +147,7 @@ def _tiered(
 ) -> Strategy:
     from search import TieredSpace, search_tiered
     from search.latency.overview import Overview
+    from search.study.tiered import FoundNetwork, found_words
 
     assert isinstance(space, TieredSpace)
 
@@ -156,6 +158,9 @@ def _tiered(
             return np.linspace(most, least, number).tolist() if number > 1 else [most]
         fastest = Overview(space, table).fastest.ms
         return (fastest + (most - fastest) * np.arange(number, 0, -1) / number).tolist()
+
+    def told(found: FoundNetwork) -> None:
+        print(found_words(found), file=sys.stderr if found.remark else sys.stdout, flush=True)
 
     given = {name: getattr(args, name) for name in ("knots", "tolerance") if getattr(args, name) is not None}
     usual = ("table", "device", "progress", "keep", "seeds", "confirm", "storage", "study", "grace", "ending")
@@ -168,6 +173,7 @@ def _tiered(
         tiered=tiered_of(args, schedule),
         rules=rules_of(args),
         scratch=bool(args.from_scratch),
+        told=told,
         schedule=schedule,
         **given,
         **{name: how[name] for name in usual},

@@ -51,14 +51,14 @@ def in_stage(stage: str, share: float) -> Callable[[], None]:
     """Kills as the supernet's training reports that share of a stage, a file being written every step."""
 
     def arm() -> None:
-        reported, trained = ponas._Run.report, ponas.train_one_shot
+        reported, trained = ponas.Notes.report, ponas.train_one_shot
 
         def report(run: Any, now: str, done: float) -> None:
             reported(run, now, done)
             if now == stage and done >= share:
                 kill()
 
-        ponas._Run.report = report  # type: ignore[method-assign]
+        ponas.Notes.report = report  # type: ignore[method-assign]
         ponas.train_one_shot = lambda *words, **how: trained(*words, **(how | {"every": 0}))
 
     return arm

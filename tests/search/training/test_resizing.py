@@ -58,7 +58,7 @@ def test_a_narrower_block_is_its_first_channels(widths):
 
 
 def test_some_wider_some_narrower_and_what_does_not_change_stays():
-    """Blobs of the shapes that the other network has; those of the convolution, a block left alone and the head stay."""
+    """Blobs of the shapes that the other network has; those that need not change stay."""
     before, after = network(*WIDTHS), network(32, 32, 24)
     weights = weights_of(before)
     found = resized(weights, before, after)
