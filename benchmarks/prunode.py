@@ -8,7 +8,8 @@ their sum, weighted by Gumbel-Softmax; all are modules of the same generated par
 of weights and of logits, and moves the weights by SGD with momentum.
 
 Steps of all Prunodes run in turn, in another order each round, so that a busy machine slows all alike, and ten times as
-many rounds as asked for; then those of the naive blocks. The figures are medians and quartiles. Peak memory: on a GPU
+many rounds as asked for; then those of the naive blocks. The figures are medians and quartiles; on a CPU of the time
+that it computed, which does not count others' work. Peak memory: on a GPU
 what was allocated at most; on a CPU each case runs in a process of its own, and it is what that used at most beyond
 what it used before the block was made.
 """
@@ -19,12 +20,14 @@ import argparse
 import os
 import platform
 import random
+import re
 import resource
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -115,14 +118,25 @@ def memory_here(method: str, count: int, arguments: argparse.Namespace) -> int:
         # What torch itself takes, once it has computed anything, is not the block's.
         small = argparse.Namespace(**{**vars(arguments), "batch": 2})
         step_of(method, 2, small)()
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = most_resident()
     step = step_of(method, count, arguments)
     for _ in range(WARM_UP):
         step()
     if gpu:
         synchronize(arguments.device)
         return torch.cuda.max_memory_allocated() - before
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
+    return most_resident() - before
+
+
+def most_resident() -> int:
+    """The most memory that this process has had, in bytes.
+
+    On Linux a process inherits getrusage's figure from the one that started it, VmHWM is its own.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        return 1024 * int(re.findall(r"VmHWM:\s+(\d+)", status.read_text())[0])
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def memory(method: str, count: int, arguments: argparse.Namespace) -> int:
@@ -155,34 +169,37 @@ def main() -> None:
         method, count = arguments.alone
         print(memory_here(method, int(count), arguments))
         return
-    cases = [(method, count) for method in METHODS for count in arguments.widths]
-    peaks = {case: memory(*case, arguments) for case in cases}
-    steps = {case: step_of(*case, arguments) for case in cases}
-    times: dict[tuple[str, int], list[float]] = {case: [] for case in cases}
-    order = random.Random(0)
-    for method, rounds in (("Prunode", 10 * arguments.rounds), ("naive", arguments.rounds)):
-        turn = [case for case in cases if case[0] == method]
-        for number in range(WARM_UP + rounds):
-            for case in order.sample(turn, len(turn)):
-                synchronize(arguments.device)
-                begin = time.perf_counter()
-                steps[case]()
-                synchronize(arguments.device)
-                if number >= WARM_UP:
-                    times[case].append(1000 * (time.perf_counter() - begin))
     print(
         f"{arguments.kind} block, {CHANNELS} channels, {arguments.size}x{arguments.size}, batch {arguments.batch}, "
         f"{arguments.device}, {arguments.threads} threads; Python {platform.python_version()}, torch "
         f"{torch.__version__}"
     )
-    print("| block | widths | peak memory, MB | step, ms (quartiles) |\n|---|---:|---:|---|")
-    for case in cases:
-        low, middle, high = statistics.quantiles(times[case], n=4)
-        print(f"| {case[0]} | {case[1]} | {peaks[case] / 1e6:.1f} | {middle:.1f} ({low:.1f} to {high:.1f}) |")
-    for method in METHODS:
-        own = [case for case in cases if case[0] == method]
-        more = spread([peaks[case] for case in own]), spread([statistics.median(times[case]) for case in own])
-        print(f"{method}: largest above least: memory {more[0]:.1f} %, step {more[1]:.1f} %")
+    print("| block | widths | peak memory, MB | step, ms: fastest | median (quartiles) |")
+    print("|---|---:|---:|---:|---|", flush=True)
+    clock = time.perf_counter if torch.device(arguments.device).type == "cuda" else time.process_time
+    order = random.Random(0)
+    for method, rounds in (("Prunode", 10 * arguments.rounds), ("naive", arguments.rounds)):
+        peaks = {count: memory(method, count, arguments) for count in arguments.widths}
+        steps = {count: step_of(method, count, arguments) for count in arguments.widths}
+        times: dict[int, list[float]] = {count: [] for count in steps}
+        for number in range(WARM_UP + rounds):
+            for count in order.sample(list(steps), len(steps)):
+                synchronize(arguments.device)
+                begin = clock()
+                steps[count]()
+                synchronize(arguments.device)
+                if number >= WARM_UP:
+                    times[count].append(1000 * (clock() - begin))
+        for count, found in times.items():
+            low, middle, high = statistics.quantiles(found, n=4)
+            shown = f"{peaks[count] / 1e6:.1f} | {min(found):.1f} | {middle:.1f} ({low:.1f} to {high:.1f})"
+            print(f"| {method} | {count} | {shown} |")
+        fastest, medians = ([one(found) for found in times.values()] for one in (min, statistics.median))
+        print(
+            f"{method}: largest above least: memory {spread(list(peaks.values())):.1f} %, fastest step "
+            f"{spread(fastest):.1f} %, median {spread(medians):.1f} %",
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -33,8 +33,11 @@ class Rules:
     (1 - progress / `closed`) ** `closing` of the widths. A gap of one stays; after `rest` decisions with it that did
     not move on in one direction, and at progress `closed` at the latest, the more probable path is frozen.
 
-    A block goes when its averaged probability is the least of its layer's and below a threshold, which rises with
-    progress from the first to the second of `block_thresholds`; one at a time. A layer goes when the averaged
+    Thresholds rise evenly from their first value to their second, at progress `decided`, and stay there. What goes
+    changes the latency by a step, and the widths that are open still make up for it: `decided` is before `closed`.
+
+    A block goes when its averaged probability is the least of its layer's and below a threshold, by
+    `block_thresholds`; one at a time. A layer goes when the averaged
     probability that it is not bypassed was below a threshold in `layer_rest` decisions in a row, by
     `layer_thresholds`; it stays for good when that of its bypass was.
 
@@ -56,6 +59,7 @@ class Rules:
     rest: int = 4
     closing: float = 1.0
     closed: float = 0.9
+    decided: float = 0.6
     block_thresholds: tuple[float, float] = (0.05, 0.5)
     layer_thresholds: tuple[float, float] = (0.1, 0.5)
     layer_rest: int = 5
@@ -73,6 +77,7 @@ class Rules:
             "narrowing": (0 < self.narrowing < 1, "between 0 and 1"),
             "rest": (self.rest >= 1, "at least 1"),
             "closing": (0 < self.closing < math.inf, "more than 0"),
+            "decided": (0 < self.decided <= 1, "more than 0, at most 1"),
             "closed": (0 < self.closed <= 1, "more than 0, at most 1"),
             **{
                 name: (
@@ -93,11 +98,10 @@ class Rules:
         """The fields by name as JSON values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
 
-    @staticmethod
-    def threshold(thresholds: tuple[float, float], progress: float) -> float:
+    def threshold(self, thresholds: tuple[float, float], progress: float) -> float:
         """What a probability must not be below at this progress."""
         first, last = thresholds
-        return first + (last - first) * progress
+        return first + (last - first) * min(1.0, progress / self.decided)
 
     def most(self, progress: float, widths: int) -> int:
         """The largest gap, in granules, that a Prunode of so many widths may have; 0 when it must be frozen."""

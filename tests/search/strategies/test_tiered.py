@@ -336,8 +336,14 @@ def test_a_moved_prunode_begins_a_new_contest():
     assert left(pruning)[0, 0].probability == 0.5 and not pruning.decide(0.0)
 
 
+def test_thresholds_rise_until_decided_and_stay_there():
+    rules = Rules(decided=0.5)
+    found = [rules.threshold((0.1, 0.5), progress) for progress in (0.0, 0.25, 0.5, 0.75, 1.0)]
+    assert found == pytest.approx([0.1, 0.3, 0.5, 0.5, 0.5])
+
+
 def test_blocks_go_one_at_a_time_below_a_threshold_that_rises():
-    pruning = TieredPruning([LayerChoices(4, (), False)], Rules(decay=0.0, block_thresholds=(0.05, 0.45)))
+    pruning = TieredPruning([LayerChoices(4, (), False)], Rules(decay=0.0, block_thresholds=(0.05, 0.45), decided=1.0))
     shares = {0: 0.4, 1: 0.04, 2: 0.03, 3: 0.53}
     pruning.observe([LayerProbabilities(shares, {})])
     assert pruning.decide(0.0) == [Event("block removed", 0, 2)]
@@ -398,6 +404,7 @@ def test_rules_name_all_fields_that_are_out_of_range():
         "rest": 0,
         "closing": math.inf,
         "closed": 0.0,
+        "decided": 1.1,
         "block_thresholds": (0.5, 0.1),
         "layer_thresholds": (0.1, 0.6),
         "layer_rest": 0,
