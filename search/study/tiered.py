@@ -28,6 +28,7 @@ from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.json_files import parse_json
 from search.latency import LatencyTable
+from search.latency.checking import telling_networks
 from search.latency.layer_latencies import Latencies, layer_latencies
 from search.latency.measuring import measure
 from search.latency.overview import Overview
@@ -37,7 +38,7 @@ from search.strategies.landing import land
 from search.strategies.listed import Listed
 from search.strategies.strategy import Strategy
 from search.strategies.tiered import LayerChoices, Rules, TieredPruning
-from search.study.folder import TIERED, TIERED_LOG, make_folder
+from search.study.folder import LATENCY_TABLE, TIERED, TIERED_LOG, make_folder
 from search.study.lock import beginning, held
 from search.study.loop import measured_table, run_search
 from search.study.notes import Notes
@@ -65,6 +66,8 @@ WARM_UP = "warm-up.pt"
 TOLERANCE = 0.03
 #: How many inner widths of each layer are measured; the others are interpolated.
 KNOTS = 9
+#: How many whole networks are measured beside, so that sums are near what networks take: goals are no sums.
+CORRECTING = 12
 # A network lands within this share below what is aimed at, so that the tolerance is left for the table's errors.
 _LANDING = 0.005
 # So often a network is measured and lands again.
@@ -203,6 +206,7 @@ def search_tiered(
     tiered: Tiered | None = None,
     rules: Rules | None = None,
     knots: int = KNOTS,
+    correct: int = CORRECTING,
     tolerance: float = TOLERANCE,
     scratch: bool = False,
     told: Callable[[FoundNetwork], None] = lambda found: None,
@@ -215,11 +219,13 @@ def search_tiered(
     """From nothing to trained networks in the folder `out`: latencies, a search for each of the `goals`, then a study.
 
     Without a `table`, `knots` inner widths of each layer are measured on the `engine`, and the others interpolated; the
-    table's remarks say how far off these may be. Goals are in ms, or a function gives them for the table. The networks
-    are those of `run_tiered(space, data, out, table, goals, tiered, rules)`, measured on the engine and `told`. Then
-    they are trained by `schedule`, on from the weights that they have in their supernets, or from `scratch`, as
-    `run_search` does it with the strategy "listed": `options` are arguments of that, such as `storage` and `seeds`, and
-    all others mean what they mean there; `keep` is "all" if it is not given, since each goal shall have its network.
+    table's remarks say how far off these may be. So many whole networks as `correct` says are measured beside, and
+    correct the sums (see `LatencyTable.correct`); 0 for none. Goals are in ms, or a function gives them for the table.
+    The networks are those of `run_tiered(space, data, out, table, goals, tiered, rules)`, measured on the engine and
+    `told`. Then they are trained by `schedule`, on from the weights that they have in their supernets, or from
+    `scratch`, as `run_search` does it with the strategy "listed": `options` are arguments of that, such as `storage`
+    and `seeds`, and all others mean what they mean there; `keep` is "all" if it is not given, since each goal shall
+    have its network.
 
     Ended at any point, the same call goes on. Workers may join when the study is there (see `run_worker`); processes of
     a torchrun train the supernets together, and are workers of one study then. Errors as `run_tiered` and `run_search`.
@@ -235,6 +241,8 @@ def search_tiered(
             if table is None:
                 _check_knots(folder, knots)
             known = table or measured_table(coarse, runs, folder, storage, study, progress)
+            if table is None and correct and runs is not None and not (folder / TIERED).exists():
+                _corrected(known, coarse, runs, correct, folder, progress)
             used = known.interpolated(space) if known.missing(space_parts(space).values()) else known
         # All have their latencies before the first one holds the folder's beginning again.
         group.total([0.0], own)
@@ -350,6 +358,15 @@ def _check_goals(space: TieredSpace, table: LatencyTable, goals: Sequence[float]
         )
     if len({goal_folder(Path(), goal) for goal in goals}) < len(goals):
         raise ArchitectureError(f"goals {list(goals)}: some are the same to six digits, expected different ones")
+
+
+def _corrected(
+    table: LatencyTable, space: TieredSpace, engine: Engine, number: int, folder: Path, progress: bool
+) -> None:
+    """Corrects a table by whole networks, once, where it is of this engine."""
+    if table.correction is None and table.target == engine.target:
+        table.correct(engine, telling_networks(table, space, number, space.input_shape), space.input_shape, progress)
+        table.save(folder / LATENCY_TABLE)
 
 
 def _of(notes: Notes, goal: float) -> Callable[[str, float], None]:

@@ -16,6 +16,7 @@ from converters import load_weights, to_torch
 from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FileError, FormatError, UnsupportedError
 from prototxt_gen.generator.networks import generate
+from search.latency import LatencyTable
 from search.spaces.tiered import Pick
 from search.study import loop, tiered
 from search.study.loop import run_worker
@@ -270,10 +271,13 @@ def test_from_nothing_to_networks_on_an_engine(tmp_path, monkeypatch):
     assert found.measured is not None and found.measured > 0
     assert place(tmp_path)["settings"]["knots"] == 3
     table = (tmp_path / "latency.json").read_bytes()
+    correction = LatencyTable.load(tmp_path / "latency.json").correction
+    assert correction is not None
     with pytest.raises(FormatError, match=r"tiered\.json: begun with other settings: knots: was 3, is 5; choose"):
         search_in(tmp_path, knots=5, **options)
     assert (tmp_path / "latency.json").read_bytes() == table
     search_in(tmp_path, knots=3, **options)
+    assert (tmp_path / "latency.json").read_bytes() == table
 
 
 def test_from_scratch_no_weights_are_taken_on(searched, finished):
