@@ -28,7 +28,6 @@ from search.training.checkpoints import Kept, take_up
 from search.training.dataset import Batch, Dataset, Examples, on_device
 from search.training.expecting import Times, latency_range
 from search.training.memory import saved_bytes
-from search.training.paths import Images, read_images
 from search.training.pipeline import read_ahead
 from search.training.processes import ALONE, Group, shared_orders
 from search.training.schedule import Schedule, rate
@@ -196,7 +195,7 @@ def train_tiered(
     images the mean of the space's family is subtracted.
 
     The warm-up knows neither goal nor latencies. `warm` names a file for its end: a training writes it, and others that
-    differ in these alone begin there, and come out as if they had done it themselves.
+    differ in these alone begin there, one after another, and come out as if they had done it themselves.
 
     FormatError for a folder of another space, other images, settings, rule, latencies, goal or number of processes, and
     for damaged files; TrainingError as soon as a loss is no number; FileError when the disk is full; ArchitectureError
@@ -207,14 +206,6 @@ def train_tiered(
         return _Training(
             space, data, structure, times, goal_ms, settings, folder, device, report, group, readers, every, warm
         ).run()
-
-
-def statistics_of(
-    space: TieredSpace, data: Dataset, settings: Tiered, device: str = "cpu", readers: int | None = None
-) -> Images:
-    """The images that networks of a training with these settings take batch norm's statistics from."""
-    schedule, data = settings.schedule, data.with_mean(mean_of(space))
-    return read_images(split(data, settings).statistics, schedule.batch_size, device, layout_of(schedule), readers)
 
 
 class Split(NamedTuple):

@@ -31,7 +31,6 @@ from search.training.tiered import (
     STOCHASTIC,
     Tiered,
     split,
-    statistics_of,
 )
 from search.training.tiered_history import read_history
 from search.training.training import evaluate
@@ -91,7 +90,8 @@ def test_it_ends_with_one_network(alone):
 def test_the_network_computes_what_the_supernet_does(alone):
     net, structure, _, _ = alone
     picks = picks_of(structure)
-    take_statistics(net.path(picks), statistics_of(SPACE, DATA, SETTINGS).batches)
+    parts = split(DATA.with_mean((104.0, 117.0, 123.0)), SETTINGS)
+    take_statistics(net.path(picks), [parts.statistics.images(range(32), None)])
     network = to_torch(generate(SPACE.of_picks(picks), input_shape=SPACE.input_shape), net.weights_of(picks))
     images = DATA.held_out.images(range(50), None)
     with torch.inference_mode():
