@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,11 @@ def add_one_shot(parser: argparse.ArgumentParser) -> None:
         ("row-lr", number, "highest learning rate there (default: 0.02)"),
         ("suffixes", count, "networks that each candidate of a row is evaluated in (default: 3)"),
         ("table-images", count, "images to train on that are held out for the table (default: 2000)"),
-        ("statistics-images", count, "images that batch norm's statistics are taken from (default: 1024)"),
+        (
+            "statistics-images",
+            count,
+            "images that batch norm's statistics are taken from; with --method tiered, too (default: 1024)",
+        ),
     ):
         group.add_argument(f"--{name}", type=kind, metavar="N", help=words)
     group.add_argument(
@@ -72,12 +77,12 @@ def one_shot_of(args: argparse.Namespace, networks: Schedule) -> OneShot:
     return replace(usual, schedule=schedule, **given)
 
 
-def check_unused(args: argparse.Namespace) -> None:
-    """ArchitectureError that lists the options of `add_one_shot` that are given."""
+def check_unused(args: argparse.Namespace, but: Collection[str] = ()) -> None:
+    """ArchitectureError that lists the options of `add_one_shot` that are given, `but` for some by name."""
     names = (
         *("supernet_epochs", "supernet_batch_size", "supernet_lr", "first_epochs", "row_epochs", "row_lr"),
         *("suffixes", "table_images", "statistics_images", "kept_block", "estimate"),
     )
-    given = [f"--{name.replace('_', '-')}" for name in names if getattr(args, name) is not None]
+    given = [f"--{name.replace('_', '-')}" for name in names if name not in but and getattr(args, name) is not None]
     if given:
         raise ArchitectureError(f"{', '.join(given)}: found without --method ponas, which alone trains a supernet")

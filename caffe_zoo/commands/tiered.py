@@ -27,6 +27,8 @@ _FIELDS = {
     "latency_weight": "weight",
     "latency_exponent": "exponent",
 }
+#: An option that PONAS has, too.
+STATISTICS = "statistics_images"
 _OF_SCHEDULE = {"search_epochs": "epochs", "search_batch_size": "batch_size", "search_lr": "base_lr"}
 _OTHERS = ("goals", "knots", "tolerance", "from_scratch", "rule")
 
@@ -109,7 +111,8 @@ def tiered_of(args: argparse.Namespace, networks: Schedule) -> Tiered:
         for option, field in _OF_SCHEDULE.items()
     }
     schedule = replace(networks, **own, ema=0.0)
-    given = {field: getattr(args, option) for option, field in _FIELDS.items() if getattr(args, option) is not None}
+    options = {**_FIELDS, STATISTICS: STATISTICS}
+    given = {field: getattr(args, option) for option, field in options.items() if getattr(args, option) is not None}
     return replace(usual, schedule=schedule, **given)
 
 

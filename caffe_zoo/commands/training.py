@@ -66,8 +66,8 @@ def add_keep(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--keep",
         choices=("boundary", "all"),
-        default="boundary",
-        help="whose weights stay in the folder: the boundary's networks' (default), or those of all that were trained",
+        help="whose weights stay in the folder: the boundary's networks' (default), or those of all that were trained "
+        "(default with --method tiered)",
     )
 
 

@@ -78,12 +78,14 @@ def write_report(
     schedule: Schedule | None = None,
     *,
     sources: Mapping[str, str] | None = None,
+    every: bool = False,
 ) -> list[Found]:
     """Writes the boundary's prototxts beside their weights, then boundary.json; fastest network first.
 
     The networks are measured whole for it, on the engine's target. Without an engine, as when the table is another
     device's, only predictions are told. `data` and `schedule` are those of our own training; without them no train_val
-    prototxts and solvers are written. `sources`: by code, where known results are from (see `known_sources`).
+    prototxts and solvers are written. `sources`: by code, where known results are from (see `known_sources`). With
+    `every` the prototxts of all trained networks are written whose weights are here, of the boundary or not.
     """
     folder = Path(out)
     boundary = search.boundary()
@@ -122,6 +124,12 @@ def write_report(
                 merged_caffemodel=(target / MERGED_WEIGHTS).relative_to(folder).as_posix() if kept else None,
             )
         )
+    on_it = {network.code for network in found}
+    for one in search.trained() if every else ():
+        target = network_folder(folder, one.architecture)
+        weights = sorted(target.glob(WEIGHTS_OF_ANY_RUN))
+        if weights and str(one.architecture) not in on_it:
+            write_network(one.architecture, target, shape, data, schedule, weights[0])
     document = {
         "format": FORMAT,
         "space": str(search.space),

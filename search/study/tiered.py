@@ -46,12 +46,11 @@ from search.training.averaging import take_statistics
 from search.training.beginning import beginning_file, begun_trainer
 from search.training.checkpoints import differences, read_kept
 from search.training.dataset import Dataset
-from search.training.paths import read_images
 from search.training.processes import joined
 from search.training.resizing import resized
 from search.training.schedule import Schedule
 from search.training.stochastic import StochasticSupernet
-from search.training.tiered import Tiered, layout_of, split, train_tiered
+from search.training.tiered import Tiered, statistics_of, train_tiered
 from search.training.trainer import mean_of, trainer_for
 from search.training.training import check_device
 
@@ -60,6 +59,8 @@ _FOUND = "dongfeng tiered network 1"
 
 #: In the folder of a search: a folder for each goal; in that, the network that was found.
 GOALS, FOUND = "tiered", "found.json"
+# In the first one, until all searches are done: the supernet at the end of the warm-up.
+WARM_UP = "warm-up.pt"
 #: By how much, as a share of the goal, a measured latency may miss it.
 TOLERANCE = 0.03
 #: How many inner widths of each layer are measured; the others are interpolated.
@@ -139,7 +140,7 @@ def run_tiered(
         "tolerance": tolerance,
         **({} if knots is None else {"knots": knots}),
         **settings.settings(),
-        "rules": rules.settings(),
+        **{f"rules: {name}": value for name, value in rules.settings().items()},
     }
     found = []
     with joined(device) as (group, own), held(folder), beginning(folder) if group.first else nullcontext():
@@ -167,6 +168,8 @@ def run_tiered(
                     group=group,
                     readers=readers,
                     every=every,
+                    # It is the same for all goals.
+                    warm=folder / GOALS / WARM_UP if len(goals) > 1 else None,
                 )
                 picks = [None if pick is None else Pick(*pick) for pick in pruning.picks()]
                 if one is None:
@@ -185,6 +188,7 @@ def run_tiered(
                     told(one)
         if group.first:
             notes.end()
+            (folder / GOALS / WARM_UP).unlink(missing_ok=True)
         group.told(None)
     return found
 
@@ -213,9 +217,9 @@ def search_tiered(
     Without a `table`, `knots` inner widths of each layer are measured on the `engine`, and the others interpolated; the
     table's remarks say how far off these may be. Goals are in ms, or a function gives them for the table. The networks
     are those of `run_tiered(space, data, out, table, goals, tiered, rules)`, measured on the engine and `told`. Then
-    they are trained by `schedule`, on from the weights that they have in their supernets, or from `scratch`, as `run_search`
-    does it with the strategy "listed": `options` are arguments of that, such as `storage` and `seeds`, and all others
-    mean what they mean there.
+    they are trained by `schedule`, on from the weights that they have in their supernets, or from `scratch`, as
+    `run_search` does it with the strategy "listed": `options` are arguments of that, such as `storage` and `seeds`, and
+    all others mean what they mean there; `keep` is "all" if it is not given, since each goal shall have its network.
 
     Ended at any point, the same call goes on. Workers may join when the study is there (see `run_worker`); processes of
     a torchrun train the supernets together, and are workers of one study then. Errors as `run_tiered` and `run_search`.
@@ -271,7 +275,7 @@ def search_tiered(
         strategy=Listed.name,
         margin=math.inf,
         networks=codes,
-        **{"trials": len(codes), **options},
+        **{"trials": len(codes), "keep": "all", **options},
     )
 
 
@@ -433,14 +437,7 @@ def _hand_out(
     before, after = space.of_picks(picks), _network(found)
     net = generate(after, input_shape=space.input_shape)
     module = to_torch(net, resized(supernet.weights_of(picks), before, after, settings.schedule.seed)).to(device)
-    images = read_images(
-        split(data, settings).statistics,
-        settings.schedule.batch_size,
-        device,
-        layout_of(settings.schedule),
-        readers,
-    )
-    take_statistics(module, images.batches)
+    take_statistics(module, statistics_of(space, data, settings, device, readers).batches)
     path = beginning_file(folder, str(after))
     make_folder(path.parent)
     save_weights(weights_of(module), path, net)

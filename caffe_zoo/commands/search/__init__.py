@@ -191,7 +191,7 @@ def run(args: argparse.Namespace) -> int:
                 "trials": args.trials,
                 "limits": limits,
                 "device": args.device,
-                "keep": args.keep,
+                "keep": args.keep or ("all" if method.every else "boundary"),
                 "progress": first,
                 "seeds": args.seeds,
                 "confirm": args.confirm,
@@ -207,7 +207,7 @@ def run(args: argparse.Namespace) -> int:
             if not first:
                 return 0
             sources = known_sources(args.storage or args.out / STUDY, args.study)
-            found = write_report(search, args.out, engine, data, schedule, sources=sources)
+            found = write_report(search, args.out, engine, data, schedule, sources=sources, every=method.every)
             paths, no_picture = publish(args.out, args.storage, args.study)
     except KeyboardInterrupt:
         print(f"{args.out}: stopped; the same command goes on from here", file=sys.stderr)

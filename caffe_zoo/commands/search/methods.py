@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from caffe_zoo.commands.one_shot import check_unused, one_shot_of
-from caffe_zoo.commands.tiered import check_no_tiered, rules_of, tiered_of
+from caffe_zoo.commands.tiered import STATISTICS, check_no_tiered, rules_of, tiered_of
 from prototxt_gen.errors import ArchitectureError
 
 if TYPE_CHECKING:
@@ -33,11 +33,13 @@ class Method(NamedTuple):
 
     `search` runs it: with the options, the space, the images, the engine or None, the schedule of the networks, a
     function from the latency table to the interval of latencies that is asked for, and what `run_search` takes besides.
+    With `every` all networks that were trained are handed out, not those of the boundary alone.
     """
 
     check: Callable[[argparse.Namespace, Interval], None]
     begin: Callable[[argparse.Namespace], tuple[Space, Dataset]]
     search: Callable[..., Strategy]
+    every: bool = False
 
 
 def _check_pruning(args: argparse.Namespace, asked: Interval) -> None:
@@ -120,7 +122,7 @@ def _ponas(
 
 
 def _check_tiered(args: argparse.Namespace, asked: Interval) -> None:
-    check_unused(args)
+    check_unused(args, but=(STATISTICS,))
     rules_of(args)
     names = ("strategy", "margin", "trials", "hours", "patience", "known", *_limits(args))
     _refuse(args, names, "tiered, which searches one network for each goal of latency")
@@ -215,5 +217,5 @@ def _unless_ended(args: argparse.Namespace, trials: int) -> int | None:
 METHODS = {
     "pruning": Method(_check_pruning, _begin_pruning, _pruning),
     "ponas": Method(_check_ponas, _begin_ponas, _ponas),
-    "tiered": Method(_check_tiered, _begin_tiered, _tiered),
+    "tiered": Method(_check_tiered, _begin_tiered, _tiered, every=True),
 }

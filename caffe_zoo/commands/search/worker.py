@@ -67,7 +67,7 @@ def run(args: argparse.Namespace) -> int:
                 device=args.device,
                 progress=True,
                 grace=args.grace,
-                keep=args.keep,
+                keep=args.keep or "boundary",
             )
         except KeyboardInterrupt:
             print(f"{args.out}: stopped; what it was training is given to other workers", file=sys.stderr)
