@@ -28,6 +28,7 @@ from search.training.checkpoints import Kept, take_up
 from search.training.dataset import Batch, Dataset, Examples, on_device
 from search.training.expecting import Times, latency_range
 from search.training.memory import saved_bytes
+from search.training.paths import Images, read_images
 from search.training.pipeline import read_ahead
 from search.training.processes import ALONE, Group, shared_orders
 from search.training.schedule import Schedule, rate
@@ -206,6 +207,14 @@ def train_tiered(
         return _Training(
             space, data, structure, times, goal_ms, settings, folder, device, report, group, readers, every, warm
         ).run()
+
+
+def statistics_of(
+    space: TieredSpace, data: Dataset, settings: Tiered, device: str = "cpu", readers: int | None = None
+) -> Images:
+    """The images that networks of a training with these settings take batch norm's statistics from."""
+    schedule, data = settings.schedule, data.with_mean(mean_of(space))
+    return read_images(split(data, settings).statistics, schedule.batch_size, device, layout_of(schedule), readers)
 
 
 class Split(NamedTuple):
