@@ -60,6 +60,7 @@ from search.strategies.tiered import Rules
 from search.study.loop import measured_table
 from search.study.storage import NAME
 from search.study.tiered import FOUND, goal_folder, new_pruning, read_found, search_tiered
+from search.training.checkpoints import differences
 from search.training.inheriting import inheriting
 from search.training.loading import NAMED
 from search.training.one_shot import OneShot, train_one_shot
@@ -73,6 +74,8 @@ COLOURS = {POP: "#2b5c7d", PONAS: "#e0a100", TIERED: "#c8442f"}
 SHARES = (0.5, 2.0, 6.0)
 #: The goals lie between these shares of PONAS's networks, by latency.
 GOALS = (0.1, 0.7)
+#: What may not change when a run goes on. More seeds may be asked for.
+ASKED = ("space", "data", "minutes", "goals", "threads", "engine", "knots", "epochs")
 # Steps of a trial, and how many networks are drawn to see how fast PONAS's are.
 TRIAL, DRAWN = 80, 400
 
@@ -427,7 +430,7 @@ def draw(rows: Sequence[dict[str, str]], path: Path, title: str) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e6eaed", linewidth=0.8)
     axes.set_axisbelow(True)
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="best")
     figure.savefig(path)
 
 
@@ -437,14 +440,13 @@ def prepared(args: argparse.Namespace, notes: Notes) -> Plan:
     if not isinstance(space, TieredSpace):
         raise CaffeError(f"--space {args.space}: found {space}, expected a space of Tiered Pruning")
     ponas = ponas_in(space)
+    asked = {name: getattr(args, name) for name in ASKED}
+    if told := differences(notes.once("asked", lambda: asked), asked):
+        raise CaffeError(f"{args.out}: begun with other settings: {'; '.join(told)}; choose another folder")
     coarse = replace(space, knots=args.knots)
-    args.out.mkdir(parents=True, exist_ok=True)
     measured = measured_table(coarse, make_engine(args.engine, threads=1), args.out, None, NAME, True)
     parts = space_parts(space).values()
     table = measured.interpolated(space) if measured.missing(parts) else measured
-    asked = [args.space, args.data, args.minutes, args.goals, args.threads]
-    if notes.once("asked", lambda: asked) != asked:
-        raise CaffeError(f"{args.out}: begun with {notes.values['asked']}, now {asked}; choose another folder")
     goals = notes.once("goals", lambda: goals_of(ponas, table, args.goals))
     schedule = replace(NAMED["glyphs"].schedule, batch_size=32, base_lr=0.1)
     data = load_data(args.data, space.input_shape)
@@ -465,6 +467,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--space", default="tiered-small", help="of Tiered Pruning")
     parser.add_argument("--data", default="glyphs", help="digits, glyphs, or a folder")
     args = parser.parse_args(arguments)
+    args.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(args.threads)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     notes = Notes(args.out / "three_searches.json")
