@@ -62,10 +62,10 @@ def write(path: Path, rows: dict[str, dict[str, str]]) -> None:
     write_bytes(path, text.getvalue().encode())
 
 
-def prepare(input_shape: Sequence[int]) -> None:
+def prepare(input_shape: Sequence[int], data: str) -> None:
     global _data
     torch.set_num_threads(1)
-    _data = load_data("glyphs", input_shape)
+    _data = load_data(data, input_shape)
 
 
 def trained(code: str, input_shape: Sequence[int], schedule: Schedule, seed: int) -> tuple[float, float]:
@@ -82,10 +82,11 @@ def train_left(
     processes: int,
     save: Callable[[], None],
     schedule: Schedule = NAMED["glyphs"].schedule,
+    data: str = "glyphs",
 ) -> None:
     """Trains these codes with these seeds, and saves after each."""
     begin, seconds = time.perf_counter(), []
-    with ProcessPoolExecutor(processes, get_context("spawn"), prepare, (input_shape,)) as pool:
+    with ProcessPoolExecutor(processes, get_context("spawn"), prepare, (input_shape, data)) as pool:
         waiting = {pool.submit(trained, code, input_shape, schedule, seed): (code, seed) for code, seed in left}
         for number, done in enumerate(as_completed(waiting), 1):
             code, seed = waiting[done]

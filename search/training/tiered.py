@@ -196,7 +196,7 @@ def train_tiered(
     images the mean of the space's family is subtracted.
 
     The warm-up knows neither goal nor latencies. `warm` names a file for its end: a training writes it, and others that
-    differ in these alone begin there, and come out as if they had done it themselves.
+    differ in these alone begin there, one after another, and come out as if they had done it themselves.
 
     FormatError for a folder of another space, other images, settings, rule, latencies, goal or number of processes, and
     for damaged files; TrainingError as soon as a loss is no number; FileError when the disk is full; ArchitectureError

@@ -31,7 +31,7 @@ SPACE = TieredSpace(
 )
 DATA = Dataset("bars", ("0", "1", "2"), bars(172, 0, 1.0), bars(50, 1, 1.0))
 SETTINGS = Tiered(
-    Schedule(epochs=3, batch_size=16, base_lr=0.1),
+    Schedule(epochs=2, batch_size=16, base_lr=0.1),
     warm_up=0.5,
     architecture_images=0.25,
     architecture_rate=0.2,

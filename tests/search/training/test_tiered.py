@@ -31,7 +31,6 @@ from search.training.tiered import (
     STOCHASTIC,
     Tiered,
     split,
-    statistics_of,
 )
 from search.training.tiered_history import read_history
 from search.training.training import evaluate
@@ -49,7 +48,7 @@ from tests.search.training.small_tiered_training import (
     searched,
 )
 
-WHOLE = ["warm-up"] * 4 + ["search"] * 24
+WHOLE = ["warm-up"] * 4 + ["search"] * 16
 
 
 class Ended(Exception):  # noqa: N818 (nothing went wrong)
@@ -83,7 +82,7 @@ def test_it_ends_with_one_network(alone):
     assert structure.done
     assert [len(layer.prunodes) for layer in structure.layers] == [0 if pick is None else 1 for pick in picks]
     assert net.expected_latency(TIMES).item() == left["history"][-1]["latency"] == TIMES.predict(picks)
-    assert abs(TIMES.predict(picks) / GOAL - 1) < 0.3, "after 12 decisions"
+    assert abs(TIMES.predict(picks) / GOAL - 1) < 0.3, "after 8 decisions"
     for share in net.shares():
         assert set(share.flatten().tolist()) <= {0.0, 1.0}
 
@@ -91,7 +90,8 @@ def test_it_ends_with_one_network(alone):
 def test_the_network_computes_what_the_supernet_does(alone):
     net, structure, _, _ = alone
     picks = picks_of(structure)
-    take_statistics(net.path(picks), statistics_of(SPACE, DATA, SETTINGS).batches)
+    parts = split(DATA.with_mean((104.0, 117.0, 123.0)), SETTINGS)
+    take_statistics(net.path(picks), [parts.statistics.images(range(32), None)])
     network = to_torch(generate(SPACE.of_picks(picks), input_shape=SPACE.input_shape), net.weights_of(picks))
     images = DATA.held_out.images(range(50), None)
     with torch.inference_mode():
@@ -112,8 +112,8 @@ def test_the_history_has_a_line_for_each_decision(alone, folder_alone):
     assert head["layers"] == [
         {"candidates": [str(one) for one in layer.candidates], "optional": layer.optional} for layer in SPACE.layers
     ]
-    assert [line["step"] for line in lines] == [*range(6, 29, 2)]
-    assert [line["progress"] for line in lines] == [done / 24 for done in range(2, 25, 2)]
+    assert [line["step"] for line in lines] == [*range(6, 21, 2)]
+    assert [line["progress"] for line in lines] == [done / 16 for done in range(2, 17, 2)]
     assert [line["temperature"] for line in lines] == [SETTINGS.temperature(line["progress"]) for line in lines]
     assert all(line["loss"] > 0 and line["step_ms"] > 0 for line in lines)
     assert all(before["seconds"] <= after["seconds"] for before, after in pairwise(lines))
@@ -306,7 +306,7 @@ def test_a_supernet_that_is_cut_short_is_refused_by_name(folder, share):
     ("change", "told"),
     [
         ({"format": "another"}, "found format 'another'"),
-        ({"step": 900}, "step 900 of 28"),
+        ({"step": 900}, "step 900 of 20"),
         ({"structure": {}}, "found a state that is not one of these layers"),
         ({"weights": {}}, "weights are not those of a supernet of g4_"),
         ({"logits": {}}, r"logits: found \{\}"),
@@ -329,8 +329,8 @@ def _without(number: int) -> Callable[[list[str]], list[str]]:
     ("damage", "told"),
     [
         (lambda lines: [], "found no 'dongfeng tiered history 1'"),
-        (lambda lines: lines[:-1], "found 11 decisions up to step 28, expected 12: .*not of the training beside it"),
-        (_without(5), "found 11 decisions up to step 28, expected 12"),
+        (lambda lines: lines[:-1], "found 7 decisions up to step 20, expected 8: .*not of the training beside it"),
+        (_without(5), "found 7 decisions up to step 20, expected 8"),
         (lambda lines: [*lines[:4], "{ no JSON\n", *lines[5:]], "line 5: not JSON"),
         (lambda lines: [*lines[:4], "[]\n", *lines[5:]], r"line 5: found '\[\]', expected a decision"),
         (lambda lines: ['{"format": "another"}\n', *lines[1:]], "found no 'dongfeng tiered history 1'"),
@@ -338,7 +338,7 @@ def _without(number: int) -> Callable[[list[str]], list[str]]:
             lambda lines: [json.dumps({**json.loads(lines[0]), "goal": 7}) + "\n", *lines[1:]],
             "of another search: found g4_.* at 7 ms, expected g4_.* at 0.2 ms",
         ),
-        (None, "found 0 decisions up to step 28, expected 12"),
+        (None, "found 0 decisions up to step 20, expected 8"),
     ],
     ids=["empty", "short", "gap", "no JSON", "no decision", "another file", "another goal", "missing"],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +13,8 @@ from prototxt_gen.errors import CaffeError, FormatError
 from search.training.processes import joined
 from search.training.tiered import HISTORY, STOCHASTIC
 from search.training.tiered_history import read_history
-from tests.search.training.small_tiered_training import SETTINGS, searched
+from tests.search.training.small_tiered_training import searched
 from tests.search.training.together import started
-
-SHORT = replace(SETTINGS, schedule=replace(SETTINGS.schedule, epochs=2))
 
 
 def _search(rank: int, out: Path, folders: list[Path], events: int) -> None:
@@ -33,9 +30,9 @@ def _search(rank: int, out: Path, folders: list[Path], events: int) -> None:
     with joined("cpu") as (group, device):
         folder = folders[rank]
         try:
-            net, structure = searched(folder, settings=SHORT, device=device, report=report, group=group, every=0)
+            net, structure = searched(folder, device=device, report=report, group=group, every=0)
         except CaffeError as fault:
-            (out / f"fault {rank}").write_text(str(fault))
+            torch.save(str(fault), out / str(rank))
             return
         torch.save(
             (dict(net.named_parameters()), net.logits.state_dict(), structure.state(), structure.picks()),
@@ -44,7 +41,7 @@ def _search(rank: int, out: Path, folders: list[Path], events: int) -> None:
 
 
 def together(out: Path, folders: list[Path], events: int = 0, ended: int = 0) -> list[Any]:
-    """What each of two processes comes to, which all must end so."""
+    """What each of two processes comes to, or is told; all must end so."""
     processes = started(_search, out, folders, events)
     for process in processes:
         process.join()
@@ -75,7 +72,7 @@ def test_two_processes_come_to_the_same_whether_they_were_ended_or_not(tmp_path)
     assert not list(folders[1].iterdir()), "the first one writes"
     # Batch norm sees half a batch in each of them, so that one process comes to nearly the same at first.
     (tmp_path / "alone").mkdir()
-    searched(tmp_path / "alone", settings=SHORT)
+    searched(tmp_path / "alone")
     ours, alone = untimed(folders[0])[0], untimed(tmp_path / "alone")[0]
     assert ours["step"] == alone["step"]
     for name in ("loss", "latency"):
@@ -87,16 +84,9 @@ def test_two_processes_come_to_the_same_whether_they_were_ended_or_not(tmp_path)
     assert same(one, again)
     assert untimed(folders[0]) == untimed(folders[2])
     with pytest.raises(FormatError, match="processes: was 2, is 1"):
-        searched(folders[2], settings=SHORT)
-
-
-def test_what_the_first_one_refuses_all_refuse(tmp_path):
-    """Here a history that lacks what the supernet beside it has been through."""
-    together(tmp_path, [tmp_path] * 2, 8, ended=9)
-    (tmp_path / HISTORY).unlink()
-    for process in started(_search, tmp_path, [tmp_path] * 2, 0):
-        process.join()
-        assert process.exitcode == 0
-    faults = [(tmp_path / f"fault {rank}").read_text() for rank in range(2)]
+        searched(folders[2])
+    # What the first one refuses all refuse.
+    (folders[2] / HISTORY).unlink()
+    faults = together(tmp_path, [folders[2]] * 2)
     assert faults[0] == faults[1]
-    assert "history.jsonl: found 0 decisions up to step 8, expected 2" in faults[0]
+    assert "history.jsonl: found 0 decisions up to step 20, expected 8" in faults[0]
