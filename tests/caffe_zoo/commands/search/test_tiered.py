@@ -25,7 +25,8 @@ from search.training.tiered import Joined, Tiered
 from tests.search.study.quick import table
 
 SPACE = "g4_if8x1-2_i16k3-5x1-2_h16_t4.3_c10_i3x16x16"
-SHORT = ["--epochs", "1", "--search-epochs", "1", "--warm-up-epochs", "0.5", "--architecture-lr", "0.2"]
+SHORT = ["--epochs", "1", "--search-epochs", "1", "--warm-up-epochs", "0.3", "--architecture-lr", "0.2"]
+SHORT += ["--search-batch-size", "128", "--rule", "every=2"]
 
 
 def parsed(*words: str) -> argparse.Namespace:
