@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import json
 import random
-import sys
 import time
 from pathlib import Path
 from types import ModuleType
