@@ -78,6 +78,8 @@ GOALS = (0.1, 0.7)
 ASKED = ("space", "data", "minutes", "goals", "threads", "engine", "knots", "epochs")
 # Steps of a trial, and how many networks are drawn to see how fast PONAS's are.
 TRIAL, DRAWN = 80, 400
+# Epochs that Tiered Pruning's weights are trained alone, at least.
+WARM_UP = 0.1
 
 
 @dataclass
@@ -211,17 +213,17 @@ def trial_of_ponas(plan: Plan) -> dict[str, float]:
     return {"step": spent[False] / max(1, steps[False]), "evaluations": spent[True]}
 
 
-def tiered_settings(epochs: float) -> Tiered:
-    """Tiered Pruning's training of so many epochs; a quarter of them warms up."""
+def tiered_settings(epochs: float, goals: int) -> Tiered:
+    """Tiered Pruning's training of so many epochs in all: whole ones for each goal, and before them one warm-up."""
     usual = Tiered()
-    searched = max(1, round(0.75 * epochs))
-    warm = round(max(0.1, epochs - searched), 3)
+    searched = max(1, math.floor((epochs - WARM_UP) / goals))
+    warm = round(max(WARM_UP, epochs - goals * searched), 3)
     return replace(usual, schedule=replace(usual.schedule, epochs=searched), warm_up=warm)
 
 
 def trial_of_tiered(plan: Plan) -> float:
     """Seconds of a step, on average over a search that is so short."""
-    settings = tiered_settings(1.0)
+    settings = tiered_settings(1.0, 1)
     size = settings.schedule.batch_size
     data = first(plan.data, math.ceil(TRIAL * size / (1 - settings.architecture_images)))
     pruning = new_pruning(plan.space, Rules(every=max(1, TRIAL // 40)))
@@ -289,28 +291,29 @@ def search_by_tiers(plan: Plan, notes: Notes) -> list[str]:
     """Tiered Pruning: for each goal the code of its network."""
     folder = plan.out / "tiered"
     step = notes.once("trial of Tiered Pruning", lambda: trial_of_tiered(plan))
-    rest = 60 * plan.minutes / len(plan.goals) - notes.values["seconds of a network"]
+    goals = len(plan.goals)
+    rest = 60 * plan.minutes - goals * notes.values["seconds of a network"]
     usual = Tiered()
     per_epoch = max(1, len(split(plan.data, usual).weights) // usual.schedule.batch_size)
-    epochs = notes.once("epochs of Tiered Pruning", lambda: _epochs(TIERED, rest / step / per_epoch))
+    epochs = notes.once("epochs of Tiered Pruning", lambda: _epochs(TIERED, rest / step / per_epoch, goals + WARM_UP))
     with notes.timed(TIERED):
         search_tiered(
             plan.space,
             plan.data,
             folder,
             goals=plan.goals,
-            tiered=tiered_settings(epochs),
+            tiered=tiered_settings(epochs, goals),
             schedule=plan.schedule,
             table=plan.table,
         )
     return [read_found(goal_folder(folder, goal) / FOUND).architecture for goal in plan.goals]
 
 
-def _epochs(method: str, asked: float) -> float:
-    """So many epochs, and at least one."""
-    if asked < 1:
-        print(f"{method}: there is time for {asked:.2f} epochs, and it takes 1: more --minutes are fair", flush=True)
-    return max(1.0, round(asked, 2))
+def _epochs(method: str, asked: float, least: float = 1.0) -> float:
+    """So many epochs, and not less than a search takes."""
+    if asked < least:
+        print(f"{method}: there is time for {asked:.2f} epochs, expected {least:g}: give more --minutes", flush=True)
+    return max(least, round(asked, 2))
 
 
 SEARCHES = {POP: search_by_order, PONAS: search_by_ponas, TIERED: search_by_tiers}

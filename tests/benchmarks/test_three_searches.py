@@ -53,8 +53,10 @@ def test_stages_of_ponas_share_the_epochs(three_searches):
         settings = three_searches.one_shot(plan, Images, epochs)
         whole = settings.schedule.epochs + settings.first_epochs + len(plan.ponas.rows) * settings.row_epochs
         assert whole == pytest.approx(epochs, abs=0.01)
-        tiered = three_searches.tiered_settings(epochs)
-        assert tiered.schedule.epochs + tiered.warm_up == pytest.approx(max(1.1, epochs), abs=0.01)
+        for goals in (1, 3):
+            tiered = three_searches.tiered_settings(epochs, goals)
+            whole = goals * tiered.schedule.epochs + tiered.warm_up
+            assert whole == pytest.approx(max(goals + 0.1, epochs), abs=0.01)
 
 
 def test_the_clock_goes_on_where_it_stopped(three_searches, tmp_path):

@@ -42,7 +42,7 @@ def write_search(folder: Path, goal: float, decisions: int = DECISIONS, done: bo
         {"candidates": [str(one) for one in layer.candidates], "optional": layer.optional} for layer in SPACE.layers
     ]
     history = History(own / HISTORY, {"space": str(SPACE), "goal": goal, "layers": layers})
-    history.begin(0, 0.0)
+    history.begin(0, [])
     for number in range(1, decisions + 1):
         progress = number / DECISIONS
         for _ in range(EVERY):
