@@ -73,7 +73,11 @@ def read_exported_program(path: str | os.PathLike[str]) -> ExportedProgram:
         raise FileError(f"{where}: {fault.strerror or fault}") from fault
     except (FormatError, UnsupportedError) as fault:
         raise type(fault)(f"{where}: {fault}") from fault
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, zipfile.BadZipFile) as fault:
+    # zipfile says NotImplementedError of an archive of a version or compression that it does not know.
+    except (
+        *(ValueError, KeyError, TypeError, AttributeError, RecursionError),
+        *(zipfile.BadZipFile, NotImplementedError),
+    ) as fault:
         raise FormatError(f"{where}: found no program of torch.export.save ({fault})") from fault
     try:
         with quiet():

@@ -86,12 +86,12 @@ def _placed_parts(space: Space, merged: bool) -> dict[Any, Part]:
     first = space.vector_at(0)
     # Of each network to be cut, by its vector, the pieces that are met in it, with the column that brings each.
     wanted: dict[bytes, list[tuple[Any, int]]] = {first.tobytes(): [(piece, 0) for piece in space.common]}
-    met = set(space.common)
+    met = dict.fromkeys(space.common)
     for choice in choices(space):
         pieces = space.pieces(space.columns[choice.column], choice.state, choice.value)
         missing = [piece for piece in pieces if piece not in met]
         if missing:
-            met.update(missing)
+            met.update(dict.fromkeys(missing))
             here = wanted.setdefault(space.through(*choice).tobytes(), [])
             here += [(piece, choice.column) for piece in missing]
     found: dict[Any, Part] = {}
@@ -100,7 +100,7 @@ def _placed_parts(space: Space, merged: bool) -> dict[Any, Part]:
         network = parts(space.decode(vector), space.input_shape, merged)
         found.update((piece, network[space.index_of(piece, column, vector)]) for piece, column in brought)
     kinds: dict[type, list[Any]] = {}
-    for piece in found:
+    for piece in met:
         kinds.setdefault(type(piece), []).append(piece)
     return {piece: found[piece] for alike in kinds.values() for piece in sorted(alike)}
 

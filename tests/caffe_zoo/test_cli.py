@@ -14,7 +14,18 @@ from prototxt_gen.errors import FileError
 
 ROOT = Path(__file__).resolve().parents[2]
 # What several commands use.
-SHARED = ["exports", "limits", "missing_parts", "models", "networks", "one_shot", "options", "paths", "training"]
+SHARED = [
+    "exports",
+    "limits",
+    "missing_parts",
+    "models",
+    "networks",
+    "one_shot",
+    "options",
+    "paths",
+    "tiered",
+    "training",
+]
 
 
 def fault(capsys, *arguments):
