@@ -58,6 +58,17 @@ _SIZE = re.compile(
 _STRUCTURES = (None, "builtins.tuple", "builtins.list", "builtins.dict", "collections.OrderedDict")
 _LARGEST = 1 << 31
 
+# What reading broken bytes may raise; zipfile says NotImplementedError of archives of a version that it does not know.
+_BROKEN = (
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+)
+
 
 def read_exported_program(path: str | os.PathLike[str]) -> ExportedProgram:
     """The program in a .pt2 file that torch.export.save of PyTorch 2.9 or newer has written.
@@ -73,11 +84,7 @@ def read_exported_program(path: str | os.PathLike[str]) -> ExportedProgram:
         raise FileError(f"{where}: {fault.strerror or fault}") from fault
     except (FormatError, UnsupportedError) as fault:
         raise type(fault)(f"{where}: {fault}") from fault
-    # zipfile says NotImplementedError of an archive of a version or compression that it does not know.
-    except (
-        *(ValueError, KeyError, TypeError, AttributeError, RecursionError),
-        *(zipfile.BadZipFile, NotImplementedError),
-    ) as fault:
+    except _BROKEN as fault:
         raise FormatError(f"{where}: found no program of torch.export.save ({fault})") from fault
     try:
         with quiet():
