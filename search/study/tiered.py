@@ -71,7 +71,7 @@ CORRECTING = 12
 # A network lands within this share below what is aimed at, so that the tolerance is left for the table's errors.
 _LANDING = 0.005
 # So often a network is measured and lands again.
-_LANDINGS = 4
+_LANDINGS = 8
 
 
 class FoundNetwork(NamedTuple):
