@@ -76,7 +76,7 @@ def test_both_are_one_search(finished):
 
 def test_killed_in_the_search_and_between_two_they_go_on(finished, tmp_path):
     folder = tmp_path / "run"
-    for arm, victim in ((in_search(1, 0.5), 1), (before_it_is_told(1), 0), (in_search(1, 0.5), 0)):
+    for arm, victim in ((in_search(1, 0.5), 1), (before_it_is_told(1), 0), (in_search(2, 0.5), 0)):
         processes = started(searching, folder, lambda rank, arm=arm, victim=victim: arm() if rank == victim else None)
         wait([process.sentinel for process in processes])
         for process in processes:
