@@ -37,7 +37,7 @@ from search.training.processes import ALONE, Group, shared_orders
 from search.training.schedule import Schedule, rate
 from search.training.supernet import Supernet
 from search.training.trainer import mean_of
-from search.training.training import Run, own_random_numbers
+from search.training.training import Run, layout_of, own_random_numbers
 
 #: In the folder of a training: the supernet with what its training knows, and what was evaluated so far.
 SUPERNET, EVALUATIONS = "supernet.pt", "evaluations.json"
@@ -167,7 +167,7 @@ def statistics_of(
 ) -> Images:
     """The images that a training with these settings takes batch norm's statistics from."""
     schedule, data = settings.schedule, data.with_mean(mean_of(space))
-    return read_images(_split(data, settings).statistics, schedule.batch_size, device, _layout(schedule), readers)
+    return read_images(_split(data, settings).statistics, schedule.batch_size, device, layout_of(schedule), readers)
 
 
 def inherited_weights(
@@ -226,10 +226,6 @@ def _check(space: PonasSpace, data: Dataset, settings: OneShot, group: Group) ->
         raise ArchitectureError(f"one-shot training: {'; '.join(faults)}")
 
 
-def _layout(schedule: Schedule) -> torch.memory_format:
-    return torch.channels_last if schedule.channels_last else torch.contiguous_format
-
-
 @dataclass
 class _Place:
     """How far a training is: the stage (FIRST, META or the row), its steps, what the optimizer knows."""
@@ -256,7 +252,7 @@ class _Training:
     ) -> None:
         self.space, self.rows, self.settings, self.schedule = space, rows, settings, settings.schedule
         self.device, self.report, self.group, self.readers, self.every = device, report, group, readers, every
-        self.layout, self.split = _layout(settings.schedule), _split(data, settings)
+        self.layout, self.split = layout_of(settings.schedule), _split(data, settings)
         self.counts = [len(space.layers[layer].candidates) for layer in space.rows]
         self.mirrored = data.mirrored
         begun = {

@@ -36,7 +36,7 @@ from search.training.shares import Shares
 from search.training.stochastic import StochasticSupernet, carry
 from search.training.tiered_history import History, state_lines
 from search.training.trainer import mean_of
-from search.training.training import Run, own_random_numbers
+from search.training.training import Run, layout_of, own_random_numbers
 
 #: In the folder of a training: the supernet with what its training knows; and what it said of itself.
 STOCHASTIC, HISTORY = "stochastic.pt", "history.jsonl"
@@ -236,11 +236,6 @@ def split(data: Dataset, settings: Tiered) -> Split:
     size = max(1, min(settings.schedule.batch_size, len(weights)))
     statistics = weights[: max(size, settings.statistics_images // size * size)]
     return Split(*(data.train.some(chosen) for chosen in (sorted(weights), architecture, statistics)))
-
-
-def layout_of(schedule: Schedule) -> torch.memory_format:
-    """How maps are laid out."""
-    return torch.channels_last if schedule.channels_last else torch.contiguous_format
 
 
 class _Training:

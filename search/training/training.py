@@ -55,7 +55,7 @@ def train(
     name = f"{schedule.seed if seed is None else seed} {net.name}"
     rng = random.Random(name)
     augmentation = schedule.augmentation._replace(mirror=schedule.mirror and data.mirrored)
-    layout = torch.channels_last if schedule.channels_last else torch.contiguous_format
+    layout = layout_of(schedule)
     with own_random_numbers(name, device):
         module = to_torch(net, begin).to(device=device, memory_format=layout).train()  # type: ignore[call-overload]
         run = Run(net.name, module, data.train, schedule, device, layout)
@@ -78,6 +78,11 @@ def train(
             weights = weights_of(module)
     # Measured as a user of the two files would: in a new module.
     return weights, evaluate(to_torch(net, weights).to(device), data.held_out, device, readers)
+
+
+def layout_of(schedule: Schedule) -> torch.memory_format:
+    """How maps are laid out in a training."""
+    return torch.channels_last if schedule.channels_last else torch.contiguous_format
 
 
 class Run:
