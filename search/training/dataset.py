@@ -184,3 +184,23 @@ def on_device(inputs: torch.Tensor, mean: Sequence[float], device: str, layout: 
 def resized(image: Image.Image, size: tuple[int, int], box: Box | None = None) -> NDArray[np.uint8]:
     """RGB pixels (height, width, 3) of an image, or of a part of it, brought to `size` (width, height)."""
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box))
+
+
+class Divided(NamedTuple):
+    """Images that train a supernet's weights, those held out, and of the first some for batch norm's statistics."""
+
+    trained: Examples
+    held: Examples
+    statistics: Examples
+
+
+def divide(examples: Examples, name: str, held: int, batch_size: int, statistics: int) -> Divided:
+    """Holds out so many of the examples, drawn by `name`; of the others, `statistics` come in whole batches."""
+    count = len(examples)
+    drawn = random.Random(name).sample(range(count), count)
+    trained = drawn[held:]
+    # As drawn: the images of a folder lie class behind class, and batch norm should see a mixture.
+    # Whole batches: a last one of a single image may have no variance.
+    size = max(1, min(batch_size, len(trained)))
+    mixed = trained[: max(size, statistics // size * size)]
+    return Divided(*(examples.some(chosen) for chosen in (sorted(trained), sorted(drawn[:held]), mixed)))

@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -30,11 +30,11 @@ from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError
 from search.spaces.ponas import PonasSpace
 from search.spaces.reading import parse_space
 from search.training.checkpoints import Kept, read_kept, take_up
-from search.training.dataset import Dataset, Examples
+from search.training.dataset import Dataset, Divided, divide
 from search.training.paths import Images, accuracies, inherited, read_images
 from search.training.pipeline import read_ahead
 from search.training.processes import ALONE, Group, shared_orders
-from search.training.schedule import Schedule, rate
+from search.training.schedule import Schedule, out_of_range, rate
 from search.training.supernet import Supernet
 from search.training.trainer import mean_of
 from search.training.training import Run, layout_of, own_random_numbers
@@ -116,9 +116,7 @@ class OneShot:
             "table_images": (self.table_images >= 1, "at least 1"),
             "statistics_images": (self.statistics_images >= 2, "at least 2"),
         }
-        faults = [
-            f"{name}: found {getattr(self, name)}, expected {rule}" for name, (met, rule) in rules.items() if not met
-        ]
+        faults = out_of_range(self, rules)
         if self.schedule.ema:
             # An average over all steps would mix a block's weights with those of steps in which it was not drawn.
             faults.append(f"schedule: ema: found {self.schedule.ema}, expected 0: a step trains one path alone")
@@ -193,21 +191,11 @@ def load_trained(path: str | os.PathLike[str]) -> tuple[Supernet, dict[str, Any]
     return supernet, found["settings"]
 
 
-class _Split(NamedTuple):
-    train: Examples
-    table: Examples
-    statistics: Examples
-
-
-def _split(data: Dataset, settings: OneShot) -> _Split:
-    count = len(data.train)
-    drawn = random.Random(f"{settings.schedule.seed} images of the table").sample(range(count), count)
-    table, trained = sorted(drawn[: settings.table_images]), drawn[settings.table_images :]
-    # As drawn: the images of a folder lie class behind class, and batch norm should see a mixture.
-    # Whole batches: a last one of a single image may have no variance.
-    size = min(settings.schedule.batch_size, len(trained))
-    statistics = trained[: max(size, settings.statistics_images // size * size)]
-    return _Split(*(data.train.some(chosen) for chosen in (sorted(trained), table, statistics)))
+def _split(data: Dataset, settings: OneShot) -> Divided:
+    """The images held out are those of the table."""
+    schedule = settings.schedule
+    name = f"{schedule.seed} images of the table"
+    return divide(data.train, name, settings.table_images, schedule.batch_size, settings.statistics_images)
 
 
 def _check(space: PonasSpace, data: Dataset, settings: OneShot, group: Group) -> None:
@@ -272,7 +260,7 @@ class _Training:
     def run(self) -> Supernet:
         self._go_on()
         self.supernet.to(device=self.device, memory_format=self.layout)  # type: ignore[call-overload]
-        per_epoch = max(1, len(self.split.train) // self.schedule.batch_size)
+        per_epoch = max(1, len(self.split.trained) // self.schedule.batch_size)
         if self.place.stage == FIRST:
             steps = math.ceil(self.settings.first_epochs * per_epoch)
             if steps:
@@ -281,7 +269,7 @@ class _Training:
             self.place = _Place(META)
             self._write()
         if self.place.stage == META:
-            self._train(META, "meta training", (), self.schedule.steps(len(self.split.train)), self.schedule.base_lr)
+            self._train(META, "meta training", (), self.schedule.steps(len(self.split.trained)), self.schedule.base_lr)
         steps = math.ceil(self.settings.row_epochs * per_epoch)
         images: tuple[Images, Images] | None = None
         while not self.rows.done:
@@ -305,7 +293,7 @@ class _Training:
         if self.place.step >= steps:
             return
         name = f"supernet, {words}"
-        run = Run(name, self.supernet.train(), self.split.train, self.schedule, self.device, self.layout, self.group)
+        run = Run(name, self.supernet.train(), self.split.trained, self.schedule, self.device, self.layout, self.group)
         run.steps = self.place.step
         if self.place.optimizer is not None:
             run.optimizer.load_state_dict(self.place.optimizer)
@@ -314,12 +302,12 @@ class _Training:
         pinned = torch.device(self.device).type == "cuda"
         orders = shared_orders(
             f"{self.schedule.seed} {stage}",
-            len(self.split.train),
+            len(self.split.trained),
             self.schedule.batch_size,
             range(self.place.step, steps),
             self.group,
         )
-        with closing(read_ahead(self.split.train, orders, augmentation, self.readers, pinned)) as batches:
+        with closing(read_ahead(self.split.trained, orders, augmentation, self.readers, pinned)) as batches:
             for step, batch in enumerate(batches, self.place.step):
                 path = [*prefix, *self._drawn(stage, step)[len(prefix) :]]
                 run.step(batch, lr * rate(step / steps), path)
@@ -343,7 +331,7 @@ class _Training:
             asked[self.group.rank :: size].tolist(),
             statistics.batches,
             images,
-            self.split.table,
+            self.split.held,
         )
         for start in range(0, len(asked), size):
             # One for each process; all are told of all.
@@ -361,7 +349,7 @@ class _Training:
     def _images(self) -> tuple[Images, Images]:
         statistics, table = (
             read_images(examples, self.schedule.batch_size, self.device, self.layout, self.readers)
-            for examples in (self.split.statistics, self.split.table)
+            for examples in (self.split.statistics, self.split.held)
         )
         return statistics, table
 

@@ -6,6 +6,7 @@ The paper does not publish its schedule; this one is our own.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
@@ -65,9 +66,7 @@ class Schedule:
             "jitter": (0 <= self.jitter < 1, share),
             "scales": (len(self.scales) == 2 and 0 < self.scales[0] <= self.scales[-1] < math.inf, "(least, most)"),
         }
-        faults = [
-            f"{name}: found {getattr(self, name)}, expected {rule}" for name, (met, rule) in rules.items() if not met
-        ]
+        faults = out_of_range(self, rules)
         if faults:
             raise CaffeError(f"schedule: {'; '.join(faults)}")
 
@@ -85,6 +84,13 @@ class Schedule:
     def steps(self, images: int) -> int:
         """Training steps for this many images. Each epoch leaves out the few that do not fill its last batch."""
         return self.epochs * max(1, images // self.batch_size)
+
+
+def out_of_range(settings: object, rules: Mapping[str, tuple[bool, str]]) -> list[str]:
+    """What is wrong with settings: the fields whose rule is not met, each with what was found and what was expected."""
+    return [
+        f"{name}: found {getattr(settings, name)}, expected {rule}" for name, (met, rule) in rules.items() if not met
+    ]
 
 
 def rate(progress: float) -> float:

@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import math
-import random
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 import torch
@@ -25,13 +24,13 @@ import torch
 from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError, TrainingError
 from search.spaces.tiered import TieredSpace
 from search.training.checkpoints import Kept, take_up
-from search.training.dataset import Batch, Dataset, Examples, on_device
+from search.training.dataset import Batch, Dataset, Divided, Examples, divide, on_device
 from search.training.expecting import Times, latency_range
 from search.training.memory import saved_bytes
 from search.training.paths import Images, read_images
 from search.training.pipeline import read_ahead
 from search.training.processes import ALONE, Group, shared_orders
-from search.training.schedule import Schedule, rate
+from search.training.schedule import Schedule, out_of_range, rate
 from search.training.shares import Shares
 from search.training.stochastic import StochasticSupernet, carry
 from search.training.tiered_history import History, state_lines
@@ -143,9 +142,7 @@ class Tiered:
             ),
             "statistics_images": (self.statistics_images >= 2, "at least 2"),
         }
-        faults = [
-            f"{name}: found {getattr(self, name)}, expected {rule}" for name, (met, rule) in rules.items() if not met
-        ]
+        faults = out_of_range(self, rules)
         if self.schedule.ema:
             # An average over all steps would mix the weights of paths that are gone with those that stayed.
             faults.append(f"schedule: ema: found {self.schedule.ema}, expected 0: paths change while it is trained")
@@ -217,25 +214,12 @@ def statistics_of(
     return read_images(split(data, settings).statistics, schedule.batch_size, device, layout_of(schedule), readers)
 
 
-class Split(NamedTuple):
-    """The images to train on by purpose."""
-
-    weights: Examples
-    architecture: Examples
-    statistics: Examples
-
-
-def split(data: Dataset, settings: Tiered) -> Split:
-    """Which images train weights, which the architecture, and which of the first give batch norm's statistics."""
-    count = len(data.train)
-    drawn = random.Random(f"{settings.schedule.seed} images of the architecture").sample(range(count), count)
-    held = max(1, round(settings.architecture_images * count))
-    architecture, weights = sorted(drawn[:held]), drawn[held:]
-    # As drawn: the images of a folder lie class behind class, and batch norm should see a mixture.
-    # Whole batches: a last one of a single image may have no variance.
-    size = max(1, min(settings.schedule.batch_size, len(weights)))
-    statistics = weights[: max(size, settings.statistics_images // size * size)]
-    return Split(*(data.train.some(chosen) for chosen in (sorted(weights), architecture, statistics)))
+def split(data: Dataset, settings: Tiered) -> Divided:
+    """The images held out are those of the architecture."""
+    schedule = settings.schedule
+    held = max(1, round(settings.architecture_images * len(data.train)))
+    name = f"{schedule.seed} images of the architecture"
+    return divide(data.train, name, held, schedule.batch_size, settings.statistics_images)
 
 
 class _Training:
@@ -261,7 +245,7 @@ class _Training:
         self.layout, self.split = layout_of(settings.schedule), split(data, settings)
         self.augmentation = settings.schedule.augmentation._replace(mirror=settings.schedule.mirror and data.mirrored)
         _check(space, data, self.split, settings, times, self.goal_ms, group)
-        per_epoch = len(self.split.weights) // self.schedule.batch_size
+        per_epoch = len(self.split.trained) // self.schedule.batch_size
         self.warm = math.ceil(settings.warm_up * per_epoch)
         self.steps = self.warm + self.schedule.epochs * per_epoch
         self.supernet = StochasticSupernet(space, self.schedule.seed)
@@ -298,7 +282,7 @@ class _Training:
         self.weights = Run(
             _NAME,
             self.supernet.train(),
-            self.split.weights,
+            self.split.trained,
             self.schedule,
             self.device,
             self.layout,
@@ -324,8 +308,8 @@ class _Training:
     def _train(self) -> None:
         searched = range(max(self.step, self.warm), self.steps)
         with (
-            closing(self._batches("weights", self.split.weights, range(self.step, self.steps))) as batches,
-            closing(self._batches("architecture", self.split.architecture, searched)) as others,
+            closing(self._batches("weights", self.split.trained, range(self.step, self.steps))) as batches,
+            closing(self._batches("architecture", self.split.held, searched)) as others,
         ):
             for batch in batches:
                 begun = time.perf_counter()
@@ -370,12 +354,12 @@ class _Training:
     def _search(self, batch: Batch, temperature: float) -> None:
         """One step of the architecture."""
         parameters = self.supernet.logits.parameters()
-        images = on_device(batch.inputs, self.split.architecture.mean, self.device, self.layout)
+        images = on_device(batch.inputs, self.split.held.mean, self.device, self.layout)
         assert isinstance(batch.targets, torch.Tensor)  # those read to train are stacked
         targets = batch.targets.to(self.device, non_blocking=True)
         with self.weights.cast():
             outputs = self.supernet(images, self._draw("architecture", temperature))
-        found = self.split.architecture.loss(outputs.float(), targets, self.schedule.label_smoothing)
+        found = self.split.held.loss(outputs.float(), targets, self.schedule.label_smoothing)
         joined = self.settings.loss(found.cpu().double(), self._latency() / self.goal_ms)
         # Scaled as the loss of the weights is: in float16 small gradients would be lost on their way.
         scale = self.weights.scaler.get_scale()
@@ -506,14 +490,14 @@ def _read_from(path: Path) -> Iterator[None]:
 
 
 def _check(
-    space: TieredSpace, data: Dataset, parts: Split, settings: Tiered, times: Times, goal_ms: float, group: Group
+    space: TieredSpace, data: Dataset, parts: Divided, settings: Tiered, times: Times, goal_ms: float, group: Group
 ) -> None:
     faults = []
     if space.classes != len(data.classes):
         faults.append(f"space {space}: {space.classes} classes, the images have {len(data.classes)}")
-    if min(len(parts.weights), len(parts.architecture)) < settings.schedule.batch_size:
+    if min(len(parts.trained), len(parts.held)) < settings.schedule.batch_size:
         faults.append(
-            f"images to train on: {len(parts.weights)} for weights and {len(parts.architecture)} for the architecture, "
+            f"images to train on: {len(parts.trained)} for weights and {len(parts.held)} for the architecture, "
             f"expected a batch of {settings.schedule.batch_size} of each"
         )
     if settings.schedule.batch_size % group.size:

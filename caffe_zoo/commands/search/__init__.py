@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.missing_parts import check_space
 from caffe_zoo.commands.one_shot import add_one_shot
-from caffe_zoo.commands.options import add_engine, add_space, amount, byte_count, count, engine_of, millijoules
-from caffe_zoo.commands.search.methods import METHODS, PONAS_TRIALS, TRIALS
+from caffe_zoo.commands.options import add_engine, add_space, count, engine_of
+from caffe_zoo.commands.search.methods import COSTS, METHODS, PONAS_TRIALS, TRIALS
 from caffe_zoo.commands.search.studies import (
     add_choosing,
     add_storage,
@@ -31,14 +31,6 @@ EXAMPLE = "dongfeng search --data glyphs --out runs/glyphs"
 
 #: Every sub-command and its line in `dongfeng search --help`; its code is `caffe_zoo/commands/search/<name>.py`.
 SUBCOMMANDS = {"worker": "train for a search that another process has begun, on this machine or another"}
-
-# What may be limited besides latency (see search/costs.py): how it is read, what it is, an example.
-COSTS = {
-    "multiply-adds": (amount, "multiply-adds for one image", "500M"),
-    "parameters": (amount, "parameters", "5M"),
-    "energy": (millijoules, "energy a run, as a --table with energies tells (see `dongfeng profile energy`)", "5mJ"),
-    "memory": (byte_count, "memory for activations, at its peak, in float32 with batch norm merged", "20MB"),
-}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

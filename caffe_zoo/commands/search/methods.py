@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from caffe_zoo.commands.one_shot import check_unused, one_shot_of
+from caffe_zoo.commands.options import amount, byte_count, millijoules
 from caffe_zoo.commands.tiered import STATISTICS, check_no_tiered, rules_of, tiered_of
 from prototxt_gen.errors import ArchitectureError
 
@@ -26,6 +27,14 @@ FOLDER_SPACE = "s16-32_b1-3_b1-4_b1-3_w32-64-128-256-512_c{classes}_i3x128x128"
 # Of digits and glyphs; images of any kind are searched in the paper's space.
 PONAS_SMALL, TIERED_SMALL = "ponas-small", "tiered-small"
 TRIALS, PONAS_TRIALS = 32, 8
+
+# What may be limited besides latency (see search/costs.py): how it is read, what it is, an example.
+COSTS = {
+    "multiply-adds": (amount, "multiply-adds for one image", "500M"),
+    "parameters": (amount, "parameters", "5M"),
+    "energy": (millijoules, "energy a run, as a --table with energies tells (see `dongfeng profile energy`)", "5mJ"),
+    "memory": (byte_count, "memory for activations, at its peak, in float32 with batch norm merged", "20MB"),
+}
 
 
 class Method(NamedTuple):
@@ -198,8 +207,7 @@ def _begin_layers(args: argparse.Namespace, kind: type[Any], small: str, otherwi
 
 def _limits(args: argparse.Namespace) -> list[str]:
     """The options that limit costs other than latency."""
-    costs = ("multiply_adds", "parameters", "energy", "memory")
-    return [f"{cost}_{end}" for cost in costs for end in ("min", "max")]
+    return [f"{cost.replace('-', '_')}_{end}" for cost in COSTS for end in ("min", "max")]
 
 
 def _refuse(args: argparse.Namespace, names: tuple[str, ...], method: str) -> None:

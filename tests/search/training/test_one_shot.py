@@ -72,12 +72,12 @@ def test_what_is_told_is_the_accuracy_of_the_chosen_network_on_images_held_out_o
     rows = Rows()
     net = train_one_shot(SPACE, DATA, rows, still)
     split = one_shot._split(DATA, still)
-    assert len(split.table) == still.table_images
-    assert len(split.train) + len(split.table) == len(DATA.train)
+    assert len(split.held) == still.table_images
+    assert len(split.trained) + len(split.held) == len(DATA.train)
     for choices, told in rows.told.items():
         chosen = generate(SPACE.of_choices(choices), input_shape=SPACE.input_shape)
         module = to_torch(chosen, inherited_weights(net, choices, DATA, still))
-        assert evaluate(module, split.table) == told
+        assert evaluate(module, split.held) == told
 
 
 def test_no_image_of_the_table_is_trained_on():
@@ -96,7 +96,7 @@ def test_no_image_of_the_table_is_trained_on():
         train_one_shot(SPACE, watched, Rows(), SETTINGS, report=stop)
     trained = set(seen)
     seen.clear()
-    table = one_shot._split(watched, SETTINGS).table
+    table = one_shot._split(watched, SETTINGS).held
     table.read(range(len(table)), None, NOTHING)
     assert len(seen) == SETTINGS.table_images
     assert len(trained) == len(DATA.train) - SETTINGS.table_images
