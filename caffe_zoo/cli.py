@@ -27,6 +27,7 @@ COMMANDS = {
     "evaluate": "measure accuracy: top-1 and top-5 on ImageNet, IoU on Cityscapes",
     "labels": "make the label maps that a segmentation network is trained with in Caffe",
     "convert": "write weights as .caffemodel, .caffemodel.h5, .safetensors or .pt; networks as .onnx, or from one",
+    "check": "say which layers of a network a toolchain does not take, and what can be rewritten",
     "merge": "fold batch norm into the convolutions before it",
     "verify": "check weights against their network, and compare its results with other files or another engine",
     "upgrade": "rewrite networks, weights and solvers of Caffe's older formats in the current one",

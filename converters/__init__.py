@@ -30,12 +30,19 @@ if TYPE_CHECKING:
     )
     from converters.pytorch.module import to_torch, total_loss, weights_of
     from converters.pytorch.state_dict import read_state_dict
+    from converters.targets.checking import check_target
+    from converters.targets.reading import list_targets, read_target
+    from converters.targets.rewriting import for_target
 else:
     # Most bring torch, which takes seconds to import; weights and networks should not wait for it.
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
             "apply_mapping": "converters.pytorch.checkpoints",
+            "check_target": "converters.targets.checking",
+            "for_target": "converters.targets.rewriting",
+            "list_targets": "converters.targets.reading",
+            "read_target": "converters.targets.reading",
             "batch_norm_eps": "converters.pytorch.checkpoints",
             "compare_with_torch": "converters.onnx.from_torch",
             "export_onnx": "converters.onnx.exporting",
@@ -63,10 +70,13 @@ __all__ = [
     "batch_norm_eps",
     "caffe_interp",
     "change_dialect",
+    "check_target",
     "compare_with_torch",
     "export_onnx",
+    "for_target",
     "from_state_dict",
     "from_torch",
+    "list_targets",
     "load_mean",
     "load_weights",
     "make_engine",
@@ -78,6 +88,7 @@ __all__ = [
     "read_onnx",
     "read_solver_state",
     "read_state_dict",
+    "read_target",
     "read_weights",
     "save_mean",
     "save_weights",

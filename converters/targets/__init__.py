@@ -1,0 +1,1 @@
+"""What toolchains take: targets as data, networks checked against them and rewritten; importing it brings no torch."""

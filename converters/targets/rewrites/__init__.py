@@ -1,0 +1,6 @@
+"""The rewrites for targets, one file a subject; importing this package enters them all, in the order they are tried."""
+
+from importlib import import_module
+
+for _file in ("deploying", "folding", "activations", "pooling", "naming"):
+    import_module(f"{__name__}.{_file}")

@@ -1,0 +1,3 @@
+"""Large poolings as chains of smaller ones."""
+
+from __future__ import annotations

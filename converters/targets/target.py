@@ -1,0 +1,96 @@
+"""What a target is: the layers that a toolchain takes, how it runs them, its limits, each with its source."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+from converters.targets.expressions import Expression
+
+#: How a layer runs: on the accelerator, or on its CPU beside it; "refused" by the toolchain; "silent": taken, and the
+#: numbers are others than Caffe's.
+Outcome: TypeAlias = Literal["accelerated", "cpu", "refused", "silent"]
+
+#: What a source is: a vendor's document, its code as read, a run of the tool, notes of third persons, a judgement of
+#: ours that no one states.
+Kind: TypeAlias = Literal["document", "code", "run", "notes", "judgement"]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a row is known from. `date` is when it was published or run: YYYY, YYYY-MM or YYYY-MM-DD.
+
+    `version`: of the tool that it speaks of. `excerpt`: only an excerpt of it was read.
+    """
+
+    key: str
+    text: str
+    kind: Kind
+    version: str
+    date: str
+    excerpt: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """One layer type of a target. `runs` is "accelerated", "cpu" or "refused". `note` is for readers."""
+
+    type: str
+    runs: Outcome
+    source: Source
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What must hold of some layers: of `types` ("*": of every layer), and of these of those that `when` holds of.
+
+    `needs`: the condition. `otherwise`: what becomes of a layer of which it does not hold. `field`: the option or
+    property that is at fault, as in "pooling_param.kernel_size". `allowed`: in words. `acts_as`: for "silent", what the
+    target computes instead, as fields of the layer: a value that it takes the field for, None where it takes the
+    default. `off_by`: for "silent" layers of which that cannot be said in fields, what was seen, in words.
+    """
+
+    types: tuple[str, ...]
+    needs: Expression
+    otherwise: Outcome
+    field: str
+    allowed: str
+    source: Source
+    when: Expression | None = None
+    acts_as: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    off_by: str = ""
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of layers in a target's own proto, where it differs from BVLC Caffe's.
+
+    `numbers`: of private fields, by name, as in {"upsample_param": 160}. `lacks`: fields of BVLC Caffe that it does not
+    know, as in "clip_param" or "pooling_param.round_mode"; its reader stops at them.
+    """
+
+    numbers: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    lacks: tuple[str, ...] = ()
+    source: Source | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a toolchain takes. `rows` by layer type; other types are refused. `others` says on whose word.
+
+    `title` names the toolchain in words, `version` is the one that the table is of, `date` when it was last looked at.
+    """
+
+    name: str
+    title: str
+    version: str
+    date: str
+    about: str
+    rows: Mapping[str, Row]
+    rules: tuple[Rule, ...]
+    fields: Fields
+    others: Source
+    sources: Mapping[str, Source]
