@@ -1,4 +1,4 @@
-"""dongfeng check: which layers of a network a toolchain does not take, or computes otherwise; which can be rewritten."""
+"""dongfeng check: which layers of a network a toolchain does not take or computes otherwise, and what helps."""
 
 from __future__ import annotations
 

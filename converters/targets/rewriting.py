@@ -1,7 +1,7 @@
 """Networks rewritten for a target: the least change that it takes, by exact rewrites; by others where asked for.
 
-No table says which rewrites a network gets. Each rewrite of `rewrites/` offers other forms of a network or of a layer;
-a form is taken when the target has fewer faults with it. So a target of the user's own is served like any other.
+No table says which rewrites a network gets. Each rewrite of `rewrites/` offers other forms of a network or of a layer; a
+form is taken when the target has fewer faults with it. So a target of the user's own is served like any other.
 
 1. The TEST phase alone is written.
 2. Rewrites of the whole network run first, in the order of NETWORK_REWRITES, each when it takes faults away: data layers
