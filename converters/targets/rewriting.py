@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 import converters.targets.rewrites  # noqa: F401  (enters them in the tables)
-from converters.targets.checking import Fault, Report, check_target, faults_of
+from converters.targets.checking import Around, Fault, Report, check_target, faults_of
 from converters.targets.forms import (
     FINAL_REWRITES,
     LAYER_REWRITES,
@@ -219,5 +219,5 @@ def _rows(form: Form, row: LayerSummary) -> list[LayerSummary]:
 
 def _faults(row: LayerSummary, target: Target, accelerated: bool) -> tuple[Fault, ...]:
     """The faults of a layer that a form of its own may take away: not those of names and memory."""
-    found, _ = faults_of(row.layer, target, row.bottom_shapes, row.top_shapes)
+    found, _ = faults_of(row.layer, target, Around(row.bottom_shapes, row.top_shapes))
     return tuple(fault for fault in found if accelerated or fault.outcome != "cpu")
