@@ -1,8 +1,8 @@
 """Conditions on a layer, as files of targets write them: `kernel_h <= 7 and method == "AVE"`.
 
 They look like Python and are no Python: names of facts (see facts.py), numbers, texts, True and False; `+ - * / // %`,
-comparisons, `in` a list, `and`, `or`, `not`; `min`, `max`, `abs`, `len`, `round_up(number, to)`. Nothing else is read,
-so a file from anywhere can do no harm.
+comparisons, `in` a list, `list[0]`, `and`, `or`, `not`; `min`, `max`, `abs`, `len`, `round_up(number, to)`. Nothing
+else is read, so a file from anywhere can do no harm.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Expression:
             return bool(_value(self._tree, facts))
         except _UnknownError:
             return None
-        except (TypeError, ValueError, ArithmeticError) as fault:
+        except (TypeError, ValueError, IndexError, ArithmeticError) as fault:
             raise FormatError(f"condition {self.text!r}: {fault}") from fault
 
     @cached_property
@@ -103,6 +103,8 @@ def _check(node: ast.expr, text: str) -> None:
             inner = [left, *others]
         case ast.List(elts=items) | ast.Tuple(elts=items):
             inner = items
+        case ast.Subscript(value=value, slice=ast.Constant(value=int())):
+            inner = [value]
         case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _FUNCTIONS:
             inner = arguments
         case _:
@@ -137,6 +139,8 @@ def _value(node: ast.expr, facts: Mapping[str, Any]) -> Any:
             )
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return [_value(one, facts) for one in items]
+        case ast.Subscript(value=value, slice=ast.Constant(value=index)):
+            return _value(value, facts)[index]
         case ast.Call(func=ast.Name(id=name), args=arguments):
             return _FUNCTIONS[name](*(_value(one, facts) for one in arguments))
     raise AssertionError(ast.dump(node))  # _check lets nothing else through

@@ -1,12 +1,15 @@
 """What conditions can ask of a layer: facts by name, from its options and from the shapes around it.
 
 Every layer has `type`, `name_length` (of the longest of its name and its tops), `bottoms`, `tops` (how many),
-`in_place`, `on_input` (in place on an input of the network). Where shapes are known also `axes`, `batch`, `channels`,
-`height`, `width` of the first bottom and `top_axes`, `top_channels`, `top_height`, `top_width` of the first top; sizes
-that a blob does not have are 1.
+`distinct_bottoms` (how many blobs they are), `in_place`, `on_input` (in place on an input of the network), `phase`
+("TRAIN", "TEST", or "" where the layer sets none) and `given`, the names of the options that it sets. Where shapes are
+known also `axes`, `batch`, `channels`, `height`, `width` of the first bottom, the same of the first top (`top_axes`,
+`top_batch`, ...) and, where there is one, of the second bottom (`other_axes`, ...), and `same_shapes`: whether all
+bottoms have one shape. Sizes that a blob does not have are 1.
 
 Layers with windows have `kernel_h`, `kernel_w`, `stride_h`, `stride_w`, `pad_h`, `pad_w`, `dilation_h`, `dilation_w`;
-Convolution and its kin also `group`, `depthwise`, `bias`. `axis` is counted from the front.
+Convolution and its kin also `group`, `depthwise`, `bias`. `axis` is counted from the front, `negative_axis` says
+whether it is written from the end. Reshape has `dims`, those of its shape.
 Every option that is a number, a flag, a word or a list of such is there by its own name, with Caffe's default where it
 is not set: `negative_slope`, `operation`, `coeff`, `pool`, `global_pooling`, `top_k`.
 """
@@ -41,24 +44,38 @@ def facts_of(
         "name_length": max(map(len, [layer.name, *layer.top])),
         "bottoms": len(layer.bottom),
         "tops": len(layer.top),
+        "distinct_bottoms": len(set(layer.bottom)),
         "in_place": in_place,
         "on_input": in_place and layer.bottom[0] in inputs,
+        "phase": ("TRAIN", "TEST")[layer.phase] if layer.HasField("phase") else "",
     }
     if layer.type in LAYERS:
-        for options in LAYERS[layer.type].options:
-            facts |= _options(getattr(layer, options))
-    for prefix, shapes in (("", bottoms), ("top_", tops)):
-        if shapes:
-            batch, channels, height, width = [*shapes[0], 1, 1, 1, 1][:4]
-            facts |= {f"{prefix}axes": len(shapes[0]), f"{prefix}channels": channels}
-            facts |= {f"{prefix}height": height, f"{prefix}width": width}
-            if not prefix:
-                facts["batch"] = batch
+        messages = [getattr(layer, options) for options in LAYERS[layer.type].options]
+        facts["given"] = [field.name for message in messages for field, _ in message.ListFields()]
+        for message in messages:
+            facts |= _options(message)
+    if layer.type == "Reshape":
+        facts["dims"] = list(layer.reshape_param.shape.dim)
+    if isinstance(facts.get("axis"), int):
+        facts["negative_axis"] = facts["axis"] < 0
     if bottoms:
+        facts |= _sizes_of("", bottoms[0])
+        facts["same_shapes"] = len(set(bottoms)) == 1
         facts |= _windowed(layer, bottoms[0])
         if isinstance(facts.get("axis"), int):
             facts["axis"] %= max(1, len(bottoms[0]))
+        if len(bottoms) > 1:
+            facts |= _sizes_of("other_", bottoms[1])
+    if tops:
+        facts |= _sizes_of("top_", tops[0])
     return facts
+
+
+def _sizes_of(prefix: str, shape: Shape) -> dict[str, int]:
+    """The sizes of a blob by name, 1 for those that it does not have."""
+    names = ("batch", "channels", "height", "width")
+    sizes = {f"{prefix}{name}": size for name, size in zip(names, [*shape, 1, 1, 1, 1], strict=False)}
+    return {f"{prefix}axes": len(shape), **sizes}
 
 
 def _options(message: Any) -> dict[str, Any]:
