@@ -162,6 +162,11 @@ def check_target(
         if reasons:
             because = f" ({why[index]})" if row is None and known_type(layer.type) in LAYERS else ""
             unchecked.append(Unchecked(layer.name, layer.type, "; ".join(reasons) + because))
+    strange = [path for path in (unread or {}).get("", ()) if not _has_private(target, path, "Input")]
+    faults += [
+        Fault("", NETWORK, path, "set", "left out", "refused", target.fields.source or target.others)
+        for path in strange
+    ]
     first = next((row.top_shapes[0] for row in rows if row is not None and is_input(row.type) and row.top_shapes), None)
     found, reasons = _of_network(selected, target, inputs, outputs, first)
     faults += found
