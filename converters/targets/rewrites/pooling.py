@@ -63,7 +63,9 @@ def global_or_not(place: Place) -> Iterator[Form]:
     window = windows(row.layer, row.bottom_shapes[0])
     if row.top_shapes[0][2:] == (1, 1) and not any(window.pad) and _covers(window.kernel, map_size):
         made = {"pool": _method(place), "global_pooling": True}
-        yield alone(place, "Pooling", f"a window of {_by(map_size)}, the whole map, as global pooling", pooling_param=made)
+        yield alone(
+            place, "Pooling", f"a window of {_by(map_size)}, the whole map, as global pooling", pooling_param=made
+        )
 
 
 @layers_rewritten("a chain of windows side by side", "Pooling")
@@ -124,7 +126,7 @@ def as_convolution(place: Place) -> Iterator[Form]:
     """AVE as a depthwise Convolution with equal weights; where windows at the border count less, a Scale behind it."""
     row = place.row
     shape = row.bottom_shapes[0]
-    if _method(place) != "AVE" or row.layer.pooling_param.global_pooling and prod(shape[2:]) == 1:
+    if _method(place) != "AVE" or (row.layer.pooling_param.global_pooling and prod(shape[2:]) == 1):
         return
     window, outputs = windows(row.layer, shape), row.top_shapes[0][2:]
     axes = list(zip(shape[2:], window.kernel, window.stride, window.pad, outputs, strict=True))
@@ -212,12 +214,15 @@ def _pairs(window: Windows) -> list[tuple[Windows, Windows]]:
     chosen = list(zip(axes[0], axes[1], strict=True)) if same else list(product(*axes))
     made = []
     for (first_h, second_h), (first_w, second_w) in chosen:
-        pair = [Windows(1, *zip(one, other, strict=True), (1, 1)) for one, other in ((first_h, first_w), (second_h, second_w))]
+        pair = [
+            Windows(1, *zip(one, other, strict=True), (1, 1))
+            for one, other in ((first_h, first_w), (second_h, second_w))
+        ]
         if all(prod(one.kernel) > 1 for one in pair):
             made.append((pair[0], pair[1]))
-    return sorted(
-        made, key=lambda two: (max(prod(one.kernel) for one in two), -prod(two[0].stride), sum(two[0].pad))
-    )[:200]
+    return sorted(made, key=lambda two: (max(prod(one.kernel) for one in two), -prod(two[0].stride), sum(two[0].pad)))[
+        :200
+    ]
 
 
 def _same(
