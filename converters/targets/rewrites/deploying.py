@@ -123,8 +123,12 @@ def data_as_inputs(draft: Draft, report: Report, input_shapes: Shapes) -> Draft 
     taken = {bottom for layer in draft.net.layer for bottom in layer.bottom}
     layers, changes = [], []
     for layer, row in zip(draft.net.layer, rows, strict=True):
-        if row is None or layer.type not in _DATA or layer.name not in at_fault:
+        is_taken = bool(taken & set(layer.top))
+        if layer.type not in _DATA or layer.name not in at_fault or (row is None and is_taken):
             layers.append(layer)
+            continue
+        if row is None or not is_taken:
+            changes.append(Change(layer.name, "deploying", f"{layer.type} left out: no layer takes its tops"))
             continue
         made = LayerParameter(name=layer.name, type="Input")
         shapes = []
@@ -135,7 +139,9 @@ def data_as_inputs(draft: Draft, report: Report, input_shapes: Shapes) -> Draft 
                 shapes.append(f"{top} {'x'.join(map(str, shape))}")
         if made.top:
             layers.append(made)
-            changes.append(Change(layer.name, "deploying", f"{layer.type} as Input: {', '.join(shapes)}{_given(layer)}"))
+            changes.append(
+                Change(layer.name, "deploying", f"{layer.type} as Input: {', '.join(shapes)}{_given(layer)}")
+            )
         else:
             changes.append(Change(layer.name, "deploying", f"{layer.type} left out: no layer takes its tops"))
     return _with_layers(draft, layers, changes)

@@ -6,31 +6,35 @@ import pytest
 
 pytest.importorskip("torch")
 
-from converters.targets.rewriting import rewritten  # noqa: E402
-from prototxt_gen import generate  # noqa: E402
-from prototxt_gen.passes.phase import select_phase  # noqa: E402
-from prototxt_gen.proto import NetParameter  # noqa: E402
-from prototxt_gen.text import parse_text  # noqa: E402
-from tests.filling import fill_weights  # noqa: E402
-from tests.targets import largest_difference, made_target  # noqa: E402
+from converters.targets.rewriting import rewritten
+from prototxt_gen import generate
+from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import parse_text
+from tests.filling import fill_weights
+from tests.targets import largest_difference, made_target
 
 TRAINING = ("ImageData", "SoftmaxWithLoss", "Accuracy", "Silence")
 
 
 @pytest.mark.parametrize(
-    ("code", "shape"),
-    [("s8_b8_b16_c5", (2, 3, 64, 64)), ("s4-8_b8_b16_b16_p8-16_d8-4x2_u8_c5", (1, 3, 64, 96))],
+    ("code", "shape", "labels"),
+    [
+        ("s8_b8_b16_c5", (2, 3, 64, 64), {}),
+        ("s4-8_b8_b16_b16_p8-16_d8-4x2_u8_c5", (1, 3, 64, 96), {"label": (1, 1, 64, 96)}),
+    ],
 )
-def test_a_train_val_network_becomes_a_deploy_network(code, shape):
+def test_a_train_val_network_becomes_a_deploy_network(code, shape, labels):
+    """The size of labels need not be known for that."""
     net = generate(code, form="train_val", input_shape=shape)
     taken = {layer.type for layer in select_phase(net, "TEST").layer} - set(TRAINING)
-    weights = fill_weights(net)
+    weights = fill_weights(net, labels)
     made = rewritten(net, weights, made_target(*taken))
     assert made.report.faults == () and made.exact
     assert not any(layer.type in TRAINING or layer.include or layer.loss_weight for layer in made.net.layer)
     assert [tuple(shape.dim) for shape in made.net.layer[0].input_param.shape] == [shape]
     final = {made.net.layer[-1].top[0]: made.net.layer[-1].top[0]}
-    assert largest_difference(net, weights, made, final) <= 1e-5
+    assert largest_difference(net, weights, made, final, labels) <= 1e-5
 
 
 INPUTS = """
