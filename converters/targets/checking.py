@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from converters.targets.facts import facts_of
+from converters.targets.rows import rows_of
 from converters.targets.target import Outcome, Rule, Source, Target
-from prototxt_gen.layers import LAYERS, Shape, is_input
+from prototxt_gen.layers import Shape, is_input
 from prototxt_gen.passes.phase import phase_of, select_phase
 from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.tables import aligned
-from prototxt_gen.trace import trace
 
 
 @dataclass(frozen=True)
@@ -111,11 +111,12 @@ def check_target(
     Layers of types that this package does not know are looked up by type alone. `input_shapes` as in `summarize`.
     """
     selected = select_phase(net, phase_of(net), level=net.state.level)
-    shapes = _shapes(selected, input_shapes)
+    rows = rows_of(selected, input_shapes)
     inputs = [top for layer in selected.layer if is_input(layer.type) for top in layer.top]
     faults: list[Fault] = []
     unchecked = []
-    for layer, (bottoms, tops) in zip(selected.layer, shapes, strict=True):
+    for layer, row in zip(selected.layer, rows, strict=True):
+        bottoms, tops = (None, None) if row is None else (row.bottom_shapes, row.top_shapes)
         found, known = faults_of(layer, target, bottoms, tops, inputs)
         faults += found
         if not known:
@@ -183,25 +184,3 @@ def _has(message: Any, name: str) -> bool:
         return bool(message.HasField(name))
     except ValueError:  # a repeated field
         return bool(len(getattr(message, name)))
-
-
-def _shapes(
-    net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | None
-) -> list[tuple[tuple[Shape, ...] | None, tuple[Shape, ...] | None]]:
-    """The shapes of each layer's bottoms and tops; None behind layers whose type is not known here."""
-    kept = NetParameter()
-    kept.CopyFrom(net)
-    kept.ClearField("layer")
-    lost: set[str] = set()
-    kept_at = []
-    for index, layer in enumerate(net.layer):
-        if layer.type not in LAYERS or lost & set(layer.bottom):
-            lost |= set(layer.top)
-        else:
-            kept.layer.add().CopyFrom(layer)
-            kept_at.append(index)
-    rows = trace(kept, input_shapes)
-    found: list[tuple[tuple[Shape, ...] | None, tuple[Shape, ...] | None]] = [(None, None)] * len(net.layer)
-    for index, row in zip(kept_at, rows, strict=True):
-        found[index] = (row.bottom_shapes, row.top_shapes)
-    return found

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from converters.targets.spellings import in_known_words
 from prototxt_gen.layers import LAYERS, Shape
 from prototxt_gen.layers import convolution as convolutions
 from prototxt_gen.layers import pooling as poolings
@@ -35,9 +36,10 @@ def facts_of(
 
     `inputs` are the tops of the network's inputs.
     """
+    spelled, layer = layer.type, in_known_words(layer)
     in_place = bool(layer.bottom) and layer.bottom[0] in layer.top
     facts: dict[str, Any] = {
-        "type": layer.type,
+        "type": spelled,
         "name_length": max(map(len, [layer.name, *layer.top])),
         "bottoms": len(layer.bottom),
         "tops": len(layer.top),

@@ -1,11 +1,11 @@
 """Networks rewritten for a target: the least change that it takes, by exact rewrites; by others where asked for.
 
-No table says which rewrites a network gets. Each rewrite of `rewrites/` offers other forms of a network or of a layer; a
-form is taken when the target has fewer faults with it. So a target of the user's own is served like any other.
+No table says which rewrites a network gets. Each rewrite of `rewrites/` offers other forms of a network or of a layer,
+and a form is taken when the target has fewer faults with it. So a target of the user's own is served like any other.
 
 1. The TEST phase alone is written.
-2. Rewrites of the whole network run first, in the order of NETWORK_REWRITES, each when it takes faults away: data layers
-   as Inputs, losses gone, batch norm folded.
+2. Rewrites of the whole network run first, in the order of NETWORK_REWRITES, each when it takes faults away: data
+   layers as Inputs, losses gone, batch norm folded.
 3. Each layer that is still at fault is replaced by the first of the forms that LAYER_REWRITES offer for its type of
    which the target takes all layers, after these were rewritten in turn. Exact forms come first; others only count
    where they were asked for.
