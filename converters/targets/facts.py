@@ -71,6 +71,8 @@ _OWN = {
 }
 _NETWORK = ("layers", "inputs", "outputs", "batch", "types")
 _SHARED = frozenset((*_ALWAYS, *_SHAPES))
+# Options of these names are not facts: what is said of windows and axes is worked out of all of them.
+_DERIVED = _SHARED | {"axis", *_WINDOWS}
 
 
 @cache
@@ -160,7 +162,7 @@ def _options(layer: LayerParameter) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for message in _messages(layer):
         for name, field in fields_of(type(message)).items():
-            if field.kind == "message" or name == "axis" or name in _SHARED:
+            if field.kind == "message" or name in _DERIVED:
                 continue
             value = getattr(message, name)
             if field.kind == "enum":
