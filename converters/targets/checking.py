@@ -53,6 +53,7 @@ class Fault:
             "outcome": self.outcome,
             "off_by": self.off_by,
             "note": self.note,
+            "rule": self.rule.id if self.rule else None,
             "rewrite": {"what": self.rewrite, "exact": self.exact} if self.rewrite else None,
             "source": {
                 "text": self.source.text,
@@ -107,8 +108,8 @@ class Report:
         `network`: its name. `target`: its `name`, `title`, `version`, `date`. `layers`: how many there are. `passed`.
         `faults` and `on_cpu`: lists of faults, each with `layer`, `type` ("" and "network" for the network as a whole),
         `field`, `found`, `allowed`, `outcome` ("refused", "silent", "cpu"), `off_by` (a share of the outputs' largest
-        value, words, or null), `note`, `rewrite` (null, or `what` and whether it is `exact`), `source` (`text`, `kind`,
-        `version`, `date`, `excerpt`). `unchecked`: layers with `layer`, `type`, `reason`. `off_by`: of all silent
+        value, words, or null), `note`, `rule` (its id, null where the type or a field is at fault), `rewrite` (null, or
+        `what` and whether it is `exact`), `source` (`text`, `kind`, `version`, `date`, `excerpt`). `unchecked`: layers with `layer`, `type`, `reason`. `off_by`: of all silent
         faults together, or null. `notes`: sentences.
         """
         target = self.target

@@ -122,8 +122,41 @@ def test_what_cannot_be_computed_is_told_with_the_condition(text):
 
 
 _WORDS = st.sampled_from(
-    ["kernel_h", "order", "pool", "nothing", "3", "0", "1e999", '"AVE"', "and", "or", "not", "in", "(", ")", "[", "]", ","]
-    + ["<=", "==", "+", "-", "*", "/", "//", "%", "min", "len", "count", "round_up", "power_of_two", ".", "**", "lambda"]
+    [
+        "kernel_h",
+        "order",
+        "pool",
+        "nothing",
+        "3",
+        "0",
+        "1e999",
+        '"AVE"',
+        "and",
+        "or",
+        "not",
+        "in",
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        "<=",
+        "==",
+        "+",
+        "-",
+        "*",
+        "/",
+        "//",
+        "%",
+        "min",
+        "len",
+        "count",
+        "round_up",
+        ".",
+        "**",
+        "power_of_two",
+        "lambda",
+    ]
 )
 
 
@@ -137,6 +170,16 @@ def test_any_text_is_a_condition_or_an_error_that_says_so(text):
 
 def test_nothing_but_values_is_left_of_a_condition():
     """What the reader lets through has no node that could call, look up or assign anything."""
-    allowed = (ast.Name, ast.Constant, ast.Compare, ast.BoolOp, ast.BinOp, ast.UnaryOp, ast.List, ast.Subscript, ast.Call)
+    allowed = (
+        ast.Name,
+        ast.Constant,
+        ast.Compare,
+        ast.BoolOp,
+        ast.BinOp,
+        ast.UnaryOp,
+        ast.List,
+        ast.Subscript,
+        ast.Call,
+    )
     text = "not (a[0] in [1, -b] or max(c, 2) % 3 == 1)"
     assert all(isinstance(node, allowed) for node in ast.walk(Expression(text)._tree) if isinstance(node, ast.expr))

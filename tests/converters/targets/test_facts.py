@@ -21,7 +21,8 @@ def layer(text: str) -> LayerParameter:
     ("text", "bottoms", "expected"),
     [
         ('type: "ReLU"', [MAP], {"bottoms": 1, "tops": 1, "in_place": False, "given": [], "negative_slope": 0.0}),
-        ('type: "ReLU" relu_param { negative_slope: 0.5 }', [MAP], {"given": ["negative_slope"], "negative_slope": 0.5}),
+        ('type: "ReLU" relu_param { negative_slope: 0.5 }', [MAP], {"given": ["negative_slope"],
+         "negative_slope": 0.5}),
         ('type: "ReLU"', [MAP], {"axes": 4, "batch": 2, "channels": 12, "height": 15, "width": 20}),
         ('type: "ReLU"', [(2, 7)], {"axes": 2, "batch": 2, "channels": 7, "height": 1, "width": 1}),
         (
@@ -84,7 +85,8 @@ def test_facts(text, bottoms, expected):
     [
         ('type: "Convolution" convolution_param { num_output: 8 kernel_size: 3 axis: -3 }',
          {"kernel_h": 3, "negative_axis": True}, {"axis", "channels", "depthwise"}),
-        ('type: "Convolution" convolution_param { num_output: 8 kernel_size: [3, 3, 3] }', {"num_output": 8}, {"kernel_h"}),
+        ('type: "Convolution" convolution_param { num_output: 8 kernel_size: [3, 3, 3] }', {"num_output": 8},
+         {"kernel_h"}),
         ('type: "DepthwiseConvolution" convolution_param { num_output: 8 kernel_size: 3 }', {"kernel_h": 3}, {"group"}),
         ('type: "Pooling" pooling_param { global_pooling: true }', {"rounds_up": True}, {"kernel_h", "overhangs"}),
         ('type: "Pooling" pooling_param { kernel_size: 3 }', {"kernel_h": 3, "stride_w": 1}, {"overhangs"}),
@@ -118,9 +120,8 @@ def test_facts_of_a_network():
 def test_every_fact_of_a_type_is_in_its_vocabulary_with_every_option(kind):
     names = fact_names(kind)
     assert facts_of(LayerParameter(type=kind)).keys() <= names
-    options = {name for field in LAYERS[kind].options for name, one in fields_of(type(getattr(LayerParameter(), field))).items()
-               if one.kind != "message"}  # fmt: skip
-    assert options <= names
+    messages = [fields_of(type(getattr(LayerParameter(), field))) for field in LAYERS[kind].options]
+    assert {name for fields in messages for name, field in fields.items() if field.kind != "message"} <= names
 
 
 @pytest.mark.parametrize("name", ["df2seg2", "pl1a_seg", "ponas_a"])
