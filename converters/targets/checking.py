@@ -147,13 +147,13 @@ def check_target(
     rows = rows_of(selected, input_shapes)
     why = unknown_of(selected, input_shapes)
     inputs = tuple(top for layer in selected.layer if is_input(layer.type) for top in layer.top)
-    neighbours, outputs = _neighbours(selected)
+    around, outputs = neighbours(selected)
     faults: list[Fault] = []
     unchecked: list[Unchecked] = []
     for index, layer in enumerate(selected.layer):
         row = rows[index]
         bottoms, tops = (None, None) if row is None else (row.bottom_shapes, row.top_shapes)
-        made_by, taken_by = neighbours[index]
+        made_by, taken_by = around[index]
         strange = (unread or {}).get(layer.name, ())
         found, reasons = faults_of(
             layer, target, bottoms, tops, inputs, made_by=made_by, taken_by=taken_by, unread=strange
@@ -282,7 +282,7 @@ def _run(rows: Mapping[str, Row]) -> Iterator[str]:
     return (known_type(kind) for kind, row in rows.items() if row.runs != "refused" and known_type(kind) in LAYERS)
 
 
-def _neighbours(net: NetParameter) -> tuple[list[tuple[str, list[str]]], list[str]]:
+def neighbours(net: NetParameter) -> tuple[list[tuple[str, list[str]]], list[str]]:
     """By layer, the type that made its first bottom and those that take its tops; and the network's outputs."""
     makers: dict[str, int] = {}
     made_by: list[str] = []

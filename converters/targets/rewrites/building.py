@@ -73,11 +73,13 @@ class Building:
         *before, last = self._layers
         old = self.place.row.layer
         blobs = {name: list(arrays) for name, arrays in self._blobs.items()}
-        if last.name in blobs:
-            blobs[old.name] = blobs.pop(last.name)
         renamed = LayerParameter()
         renamed.CopyFrom(last)
-        renamed.name, renamed.top[:] = old.name, old.top
+        renamed.top[:] = old.top
+        # A layer without blobs under the name of one that has some would be given those.
+        if last.name in blobs or not self.place.row.blob_shapes:
+            renamed.name = old.name
+            blobs |= {old.name: blobs.pop(last.name)} if last.name in blobs else {}
         return Form((*before, renamed), what, blobs, exact)
 
     def costs(self) -> str:
@@ -89,11 +91,17 @@ class Building:
         )
 
     def taken(self) -> int:
-        """How many of the layers so far the target takes as they are, up to the first that it does not."""
-        strict = any(fault.outcome == "cpu" for fault in self.place.faults)
+        """How many of the layers so far the target takes as they are, up to the first that it does not.
+
+        A layer on its CPU counts as taken where the old one had other faults than to be there.
+        """
+        strict = all(fault.outcome == "cpu" for fault in self.place.faults)
         for index, layer in enumerate(self._layers):
             bottoms = [self._shapes[bottom] for bottom in layer.bottom]
-            found, _ = faults_of(layer, self.place.target, bottoms, [self._shapes[top] for top in layer.top])
+            tops = [self._shapes[top] for top in layer.top]
+            plain = copied(layer)  # names are mended later
+            plain.name, plain.top[:] = "n", ["t"]
+            found, _ = faults_of(plain, self.place.target, bottoms, tops)
             if any(strict or fault.outcome != "cpu" for fault in found):
                 return index
         return len(self._layers)

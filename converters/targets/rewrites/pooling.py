@@ -32,18 +32,21 @@ def rounded_up(place: Place) -> Iterator[Form]:
 
     The other windows are the same under both rules (Caffe: pooling_layer.cpp, Reshape).
     """
-    old = place.row.layer
-    options = old.pooling_param
-    if not options.HasField("round_mode") or len(place.row.tops) > 1:
+    row, old = place.row, place.row.layer
+    if not old.pooling_param.HasField("round_mode") or len(row.tops) > 1:
         return
     plain = copied(old)
     plain.pooling_param.ClearField("round_mode")
     made = Building(place)
     pooled = made.add("Pooling", [made.bottom], "pool", pooling_param=plain.pooling_param)
-    sizes, wanted = made.shape(pooled), place.row.top_shapes[0]
+    sizes, wanted = made.shape(pooled), row.top_shapes[0]
     if sizes == wanted:
         yield made.form("round_mode left out, which makes no difference here")
         return
+    window, shape = windows(old, row.bottom_shapes[0]), row.bottom_shapes[0]
+    axes = zip(shape[2:], window.kernel, window.stride, window.pad, sizes[2:], strict=True)
+    if any(begin >= end for axis in axes for begin, end in _spans(*axis)):
+        return  # a window without numbers, whose mean is no number: 0 times that is none either
     cuts = {axis: np.eye(wanted[axis], sizes[axis]) for axis in (2, 3)}
     made.steps(along_axes(sizes, cuts), pooled)
     yield made.form("round_mode left out, and the windows that only rounding up has cut off by a Convolution")
@@ -78,7 +81,7 @@ def side_by_side(place: Place) -> Iterator[Form]:
     steps = all(n == 1 or k == s for k, n, s in zip(window.kernel, outputs, window.stride, strict=True))
     if _method(place) == "STOCHASTIC" or len(row.tops) > 1 or any(window.pad) or not fills or not steps:
         return
-    kept = []
+    kept: list[Form] = []
     for stages in _chains(window.kernel):
         made = Building(place)
         blob = made.bottom
@@ -96,23 +99,20 @@ def side_by_side(place: Place) -> Iterator[Form]:
 
 @layers_rewritten("two poolings in a row", "Pooling")
 def in_two(place: Place) -> Iterator[Form]:
-    """Any maximum, and means whose windows divide, as two poolings: 13 at stride 1 is 7 and 7; 8 at stride 2, 2 and 4."""
+    """Any maximum, and means whose windows divide, as two poolings: 13 at stride 1 as 7 and 7."""
     row, method = place.row, _method(place)
     shape = row.bottom_shapes[0]
     if method == "STOCHASTIC" or len(row.tops) > 1:
         return
     window, floor = windows(row.layer, shape), _rounds_down(place)
-    kept = []
+    kept: list[Form] = []
     for first, second in _pairs(window):
         if not _same(shape[2:], row.top_shapes[0][2:], window, first, second, floor, method):
             continue
         made = Building(place)
         blob = made.add("Pooling", [made.bottom], "first", pooling_param=_pooling_options(method, first))
         made.add("Pooling", [blob], "second", pooling_param=_pooling_options(method, second, floor))
-        what = (
-            f"windows of {_by(window.kernel)} as windows of {_by(first.kernel)}, then of {_by(second.kernel)} at stride "
-            f"{_by(second.stride)}"
-        )
+        what = f"windows of {_by(window.kernel)} as windows of {_by(first.kernel)}, then of {_by(second.kernel)}"
         if made.is_taken():
             yield made.form(what)
             return
@@ -214,15 +214,18 @@ def _pairs(window: Windows) -> list[tuple[Windows, Windows]]:
     chosen = list(zip(axes[0], axes[1], strict=True)) if same else list(product(*axes))
     made = []
     for (first_h, second_h), (first_w, second_w) in chosen:
-        pair = [
-            Windows(1, *zip(one, other, strict=True), (1, 1))
-            for one, other in ((first_h, first_w), (second_h, second_w))
-        ]
+        pair = _both(first_h, first_w), _both(second_h, second_w)
         if all(prod(one.kernel) > 1 for one in pair):
-            made.append((pair[0], pair[1]))
+            made.append(pair)
     return sorted(made, key=lambda two: (max(prod(one.kernel) for one in two), -prod(two[0].stride), sum(two[0].pad)))[
         :200
     ]
+
+
+def _both(height: Shape, width: Shape) -> Windows:
+    """Windows of (kernel, stride, pad) along each axis."""
+    kernel, stride, pad = ((height[index], width[index]) for index in range(3))
+    return Windows(1, kernel, stride, pad, (1, 1))
 
 
 def _same(
