@@ -50,7 +50,9 @@ def cut_names(draft: Draft, report: Report, input_shapes: Mapping[str, Sequence[
         layer.bottom[:] = [renamed.get(name, name) for name in layer.bottom]
         layer.top[:] = [renamed.get(name, name) for name in layer.top]
     changes = [
-        Change(layer.name, "naming", f"is called {renamed[layer.name]} now") for layer in layers if layer.name in renamed
+        Change(layer.name, "naming", f"is called {renamed[layer.name]} now")
+        for layer in layers
+        if layer.name in renamed
     ]
     before = {old: renamed.get(new, new) for old, new in draft.renamed.items()}
     return Draft(

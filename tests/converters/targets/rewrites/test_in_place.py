@@ -6,12 +6,12 @@ import pytest
 
 pytest.importorskip("torch")
 
-from converters.targets.rewriting import rewritten  # noqa: E402
-from prototxt_gen import generate  # noqa: E402
-from prototxt_gen.proto import NetParameter  # noqa: E402
-from prototxt_gen.text import parse_text  # noqa: E402
-from tests.filling import fill_weights  # noqa: E402
-from tests.targets import largest_difference, made_target, rule  # noqa: E402
+from converters.targets.rewriting import rewritten
+from prototxt_gen import generate
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import parse_text
+from tests.filling import fill_weights
+from tests.targets import largest_difference, made_target, rule
 
 
 def test_nothing_runs_in_place_where_a_target_takes_it_nowhere():
