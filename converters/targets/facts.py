@@ -48,6 +48,8 @@ from prototxt_gen.proto import LayerParameter, Message, fields_of, set_fields
 
 #: What rules name for the whole network, and for every layer.
 NETWORK, EVERY = "network", "*"
+#: Facts that other names, or tops of their own, change.
+NAMES_AND_MEMORY = frozenset(("name_length", "in_place", "on_input"))
 
 _ALWAYS = (
     "type", "name_length", "bottoms", "tops", "distinct_bottoms", "in_place", "on_input", "phase", "given", "made_by",
