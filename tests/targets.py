@@ -26,7 +26,7 @@ def made_target(
     """A target that takes these types and Input, those of `cpu` on its CPU, under rules."""
     rows = {kind: Row(kind, "accelerated", SOURCE) for kind in ("Input", *types)}
     rows |= {kind: Row(kind, "cpu", SOURCE) for kind in cpu}
-    fields = Fields(numbers, tuple(lacks), SOURCE)
+    fields = Fields(numbers, lacks=dict.fromkeys(lacks, SOURCE), source=SOURCE)
     return Target("made", "Made", "1", "2026", "", rows, tuple(rules), fields, SOURCE, {"test": SOURCE})
 
 

@@ -22,10 +22,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 
-from converters.targets.checking import Fault, faults_of
+from converters.targets.checking import Fault, faults_of, neighbours
 from converters.targets.forms import LAYER_REWRITES, Change, Draft, Form, Place, free_name
 from converters.targets.rows import rows_of
 from converters.targets.target import Target
@@ -71,6 +72,15 @@ def replace_layers(
     return without_dead(made.draft, [made.renamed.get(name, name) for name in unread(draft.net.layer)])
 
 
+class _Standing(NamedTuple):
+    """A layer where it stands: its row, its type as it is spelled, the types before and behind it."""
+
+    row: LayerSummary
+    spelled: str
+    made_by: str
+    taken_by: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class _Found:
     """A form whose layers the target takes: which rewrite offered it, for a layer of which row, how bad it still is."""
@@ -95,7 +105,7 @@ class _Finder:
     taken: set[str] = field(default_factory=set)
     #: The weights in the shapes of the layers, with those that a file may leave out.
     blobs: Weights = field(default_factory=dict)
-    _hopeless: set[tuple[bytes, tuple[tuple[int, ...], ...], int, bool]] = field(default_factory=set)
+    _hopeless: set[tuple[object, ...]] = field(default_factory=set)
 
     def forms(self) -> dict[int, _Found]:
         """By the index of a layer its other form."""
@@ -104,25 +114,27 @@ class _Finder:
             known = [row for row in self.rows if row is not None]
             self.blobs = self.draft.weights | completed(known, fit_weights(known, self.draft.weights)[0])
         found: dict[int, _Found] = {}
+        around = neighbours(self.draft.net)[0]
         for index, row in enumerate(self.rows):
             if row is None:
                 continue
             name = free_name(f"{row.name}/in", self.taken)
             apart, entered = _apart(row, name)
-            made = self._form_of(apart, self.draft.net.layer[index].type, self.blobs.get(row.name), _DEEPEST)
+            made_by, taken_by = around[index]
+            one = _Standing(apart, self.draft.net.layer[index].type, made_by, tuple(taken_by))
+            made = self._form_of(one, self.blobs.get(row.name), _DEEPEST)
             if made is not None:
                 found[index] = replace(made, entered=entered)
                 self.taken |= {name, *_names(made.form.layers)}
         return found
 
-    def _form_of(
-        self, row: LayerSummary, spelled: str, blobs: Sequence[np.ndarray] | None, depth: int
-    ) -> _Found | None:
+    def _form_of(self, one: _Standing, blobs: Sequence[np.ndarray] | None, depth: int) -> _Found | None:
         """The best form of a layer; None where the layer may stay, or has no better one."""
-        faults, badness = self._faults(row, spelled)
+        row = one.row
+        faults, badness = self._faults(one)
         if badness <= (0 if self.accelerated else 1) or row.type not in LAYER_REWRITES or depth == 0:
             return None
-        key = (to_bytes(_bare(row.layer, spelled)), row.bottom_shapes, depth, blobs is None)
+        key = (to_bytes(_bare(row.layer, one.spelled)), row.bottom_shapes, *one[2:], depth, blobs is None)
         if key in self._hopeless:
             return None
         place = Place(row, blobs, faults, self.target, frozenset(self.taken))
@@ -130,9 +142,9 @@ class _Finder:
         for name, rewrite in LAYER_REWRITES[row.type].items():
             for form in rewrite(place):
                 if form.exact or self.approximate:
-                    inner = self._rows(form, row)
-                    worst = max((self._faults(one, layer.type)[1] for one, layer in inner), default=0)
-                    costs = sum(one.multiply_adds for one, _ in inner)
+                    inner = self._standing(form, one)
+                    worst = max((self._faults(each)[1] for each in inner), default=0)
+                    costs = sum(each.row.multiply_adds for each in inner)
                     offers.append((self._order(form.exact, worst, costs), name, form, inner))
         best: _Found | None = None
         for _, name, form, inner in sorted(offers, key=lambda offer: offer[0]):
@@ -158,7 +170,7 @@ class _Finder:
         form: Form,
         name: str,
         row: LayerSummary,
-        inner: Sequence[tuple[LayerSummary, LayerParameter]],
+        inner: Sequence[_Standing],
         blobs: Sequence[np.ndarray] | None,
         depth: int,
     ) -> _Found | None:
@@ -169,18 +181,18 @@ class _Finder:
         weights: Weights = dict(form.blobs)
         what, exact, badness, costs = [form.what], form.exact, 0, 0
         try:
-            for one, layer in inner:
-                own = weights.get(one.name, blobs if one.name == row.name else None)
-                found = self._form_of(one, layer.type, own, depth)
+            for one, layer in zip(inner, form.layers, strict=True):
+                own = weights.get(layer.name, blobs if layer.name == row.name else None)
+                found = self._form_of(one, own, depth)
                 if found is None:
                     layers.append(layer)
-                    badness = max(badness, self._faults(one, layer.type)[1])
-                    costs += one.multiply_adds
+                    badness = max(badness, self._faults(one)[1])
+                    costs += one.row.multiply_adds
                 else:
                     layers += found.form.layers
                     self.taken |= _names(found.form.layers)
-                    if one.name not in {made.name for made in found.form.layers}:
-                        weights.pop(one.name, None)
+                    if layer.name not in {made.name for made in found.form.layers}:
+                        weights.pop(layer.name, None)
                     weights |= found.form.blobs
                     what.append(found.form.what)
                     exact = exact and found.form.exact
@@ -192,25 +204,30 @@ class _Finder:
             self.taken = before
         return _Found(Form(tuple(layers), ", ".join(dict.fromkeys(what)), weights, exact), name, row, badness, costs)
 
-    def _rows(self, form: Form, row: LayerSummary) -> list[tuple[LayerSummary, LayerParameter]]:
-        """The rows of a form's layers, set up on the shapes of the layer that they replace, and the layers."""
+    def _standing(self, form: Form, old: _Standing) -> list[_Standing]:
+        """A form's layers where they would stand, set up on the shapes of the layer that they replace."""
         net = NetParameter()
-        shapes = dict(zip(row.bottoms, row.bottom_shapes, strict=True))
+        shapes = dict(zip(old.row.bottoms, old.row.bottom_shapes, strict=True))
         for bottom, shape in shapes.items():
             net.layer.add(name=f"\0{bottom}", type="Input", top=[bottom]).input_param.shape.add(dim=shape)
         net.layer.extend(form.layers)
+        around = neighbours(net)[0][len(shapes) :]
         made = []
-        for one, layer in zip(rows_of(net)[len(shapes) :], form.layers, strict=True):
-            unknown = LayerSummary(
-                layer, layer.name, layer.type, tuple(layer.bottom), tuple(layer.top), (), (), (), 0, 0, 0
-            )
-            made.append((one or unknown, layer))
+        for row, layer, (made_by, taken_by) in zip(rows_of(net)[len(shapes) :], form.layers, around, strict=True):
+            if row is None:  # of a type that is not known here
+                bottoms, tops = tuple(layer.bottom), tuple(layer.top)
+                row = LayerSummary(layer, layer.name, layer.type, bottoms, tops, (), (), (), 0, 0, 0)
+            before = old.made_by if layer.bottom and layer.bottom[0] in shapes else made_by
+            behind = old.taken_by if set(layer.top) & set(old.row.tops) else tuple(taken_by)
+            made.append(_Standing(row, layer.type, before, behind))
         return made
 
-    def _faults(self, row: LayerSummary, spelled: str) -> tuple[tuple[Fault, ...], int]:
+    def _faults(self, one: _Standing) -> tuple[tuple[Fault, ...], int]:
         """The faults of a layer that a form of its own may take away, and how bad the worst is."""
-        found, _ = faults_of(_bare(row.layer, spelled), self.target, row.bottom_shapes or None, row.top_shapes or None)
-        faults = tuple(replace(fault, layer=row.name) for fault in found)
+        bare = _bare(one.row.layer, one.spelled)
+        bottoms, tops = one.row.bottom_shapes or None, one.row.top_shapes or None
+        found, _ = faults_of(bare, self.target, bottoms, tops, made_by=one.made_by, taken_by=one.taken_by)
+        faults = tuple(replace(fault, layer=one.row.name) for fault in found)
         return faults, max((_BADNESS[fault.outcome] for fault in faults), default=0)
 
 
