@@ -43,6 +43,9 @@ _REASONS = (
     re.compile(r"^\S*(?:Error|Exception|Fail|InvalidArgument|InvalidGraph|NotImplemented)\b: .*"),
     re.compile(r"^E (?!rknn-toolkit2 version).*(?<!\(most recent call last\):)$"),
 )
+_USUAL = re.compile(
+    r"^I (?:.*\d+%|rknn-toolkit2 version)|UserWarning|RKNNBase\(cur_path|config\.(?:mean|std)_values is None"
+)
 _NOT_READ = re.compile(r"OP in Layer (.*) Current not support")
 
 
@@ -129,7 +132,7 @@ class RKNNEngine(Engine):
         )  # fmt: skip
         session = RKNNSession(self, number, inputs, {top: shapes[given[top]] for top in given}, label)
         weakref.finalize(session, self._released.append, number)
-        unknown = _NOT_READ.findall(_COLOUR.sub("", answer.printed))
+        unknown = _NOT_READ.findall(answer.printed)
         if unknown and not lenient:
             raise UnsupportedError(f"{label}: {self.title} does not read the layers {', '.join(unknown)}")
         session.match(answer.values["outputs"], names)
@@ -163,8 +166,9 @@ class RKNNEngine(Engine):
 
     def _started(self) -> Worker:
         return Worker(
-            self._python, "rknn", self.title, seconds=self.limit_s, environment=self._environment, explain=_explained
-        )
+            self._python, "rknn", self.title, seconds=self.limit_s, environment=self._environment, explain=_explained,
+            clean=_clean,
+        )  # fmt: skip
 
     def _dataset(self, folder: Any, inputs: Sequence[str]) -> str:
         """The calibration inputs as files, and the file that lists them."""
@@ -250,12 +254,18 @@ class RKNNSession(GraphSession):
         return array.reshape(shape)
 
 
+def _clean(printed: str) -> str:
+    """What the toolkit printed, without colours, bars of progress and what it always says."""
+    lines = re.split(r"[\r\n]+", _COLOUR.sub("", printed))
+    return "".join(f"{line}\n" for line in lines if line.strip() and not _USUAL.search(line))
+
+
 def _explained(fault: str, printed: str) -> str:
-    """Why a network is refused, from all that the toolkit printed: the first line of the kind that says most."""
-    lines = [line.strip() for line in re.split(r"[\r\n]+", _COLOUR.sub("", printed)) if line.strip()]
+    """Why a network is refused: of what the toolkit printed, the first line of the kind that says most."""
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
     for reason in _REASONS:
         for line in lines:
             if reason.search(line):
-                return f": {' '.join(line.split())[:400]}"
+                return f": {line[:400]}"
     short = fault.splitlines()[-1] if fault.splitlines() else fault
     return f": {short[:300]}" if short else last_words(printed)
