@@ -125,20 +125,6 @@ class Report:
         }
 
 
-class Around(NamedTuple):
-    """What stands around a layer; None where it is not known.
-
-    The shapes of its bottoms and of its tops; the tops of the network's inputs; the type of the last layer that wrote
-    its first bottom ("" where it has none), and those of the layers that take its tops.
-    """
-
-    bottoms: Sequence[Shape] | None = None
-    tops: Sequence[Shape] | None = None
-    inputs: Sequence[str] = ()
-    made_by: str | None = None
-    taken_by: Sequence[str] | None = None
-
-
 def check_target(
     net: NetParameter,
     target: Target,
@@ -161,14 +147,17 @@ def check_target(
     rows = rows_of(selected, input_shapes)
     why = unknown_of(selected, input_shapes)
     inputs = tuple(top for layer in selected.layer if is_input(layer.type) for top in layer.top)
-    neighbours, outputs = _neighbours(selected)
+    around, outputs = neighbours(selected)
     faults: list[Fault] = []
     unchecked: list[Unchecked] = []
     for index, layer in enumerate(selected.layer):
         row = rows[index]
         bottoms, tops = (None, None) if row is None else (row.bottom_shapes, row.top_shapes)
-        around = Around(bottoms, tops, inputs, *neighbours[index])
-        found, reasons = faults_of(layer, target, around, (unread or {}).get(layer.name, ()))
+        made_by, taken_by = around[index]
+        strange = (unread or {}).get(layer.name, ())
+        found, reasons = faults_of(
+            layer, target, bottoms, tops, inputs, made_by=made_by, taken_by=taken_by, unread=strange
+        )
         faults += found
         if reasons:
             because = f" ({why[index]})" if row is None and known_type(layer.type) in LAYERS else ""
@@ -184,9 +173,20 @@ def check_target(
 
 
 def faults_of(
-    layer: LayerParameter, target: Target, around: Around, unread: Sequence[str] = ()
+    layer: LayerParameter,
+    target: Target,
+    bottoms: Sequence[Shape] | None = None,
+    tops: Sequence[Shape] | None = None,
+    inputs: Sequence[str] = (),
+    *,
+    made_by: str | None = None,
+    taken_by: Sequence[str] | None = None,
+    unread: Sequence[str] = (),
 ) -> tuple[list[Fault], list[str]]:
-    """The faults of one layer, those of outcome "cpu" among them, and why it could not be checked whole, if so."""
+    """The faults of one layer, those of outcome "cpu" among them, and why it could not be checked whole, if so.
+
+    What stands around it is as in `facts_of`, and None where it is not known.
+    """
     row = target.rows.get(layer.type)
     if row is None or row.runs == "refused":
         source, note = (target.others, "") if row is None else (row.source, row.note)
@@ -200,7 +200,7 @@ def faults_of(
     reasons = [f"its field {path} is not known here" for path in unread if _has_private(target, path, layer.type)]
     if known_type(layer.type) not in LAYERS:
         reasons.insert(0, "its type is not known here, so that its name alone was checked")
-    facts = facts_of(layer, around.bottoms, around.tops, around.inputs, around.made_by, around.taken_by)
+    facts = facts_of(layer, bottoms, tops, inputs, made_by, taken_by)
     rules = [rule for rule in target.rules if layer.type in rule.types or EVERY in rule.types]
     broken, unknown = _broken(rules, facts, target)
     found += [_fault(layer, rule, facts) for rule in broken]
@@ -282,7 +282,7 @@ def _run(rows: Mapping[str, Row]) -> Iterator[str]:
     return (known_type(kind) for kind, row in rows.items() if row.runs != "refused" and known_type(kind) in LAYERS)
 
 
-def _neighbours(net: NetParameter) -> tuple[list[tuple[str, list[str]]], list[str]]:
+def neighbours(net: NetParameter) -> tuple[list[tuple[str, list[str]]], list[str]]:
     """By layer, the type that made its first bottom and those that take its tops; and the network's outputs."""
     makers: dict[str, int] = {}
     made_by: list[str] = []

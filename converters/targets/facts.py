@@ -1,33 +1,34 @@
 """What conditions can ask of a layer, or of a whole network: facts by name.
 
 Every layer
-: `type`, `name_length` (of the longest of its name and its tops), `bottoms`, `tops` (how many), `in_place`, `on_input`
-  (in place on an input of the network), `stated` (names of the options that its text states), `made_by` (the type of
-  the last layer that wrote the first bottom, one in place counts; "" without bottoms), `taken_by` (the types of the
-  layers that take its tops; none for an output of the network).
+: `type`; `name_length`, of the longest of its name and its tops; `bottoms` and `tops`, how many; `distinct_bottoms`,
+  how many blobs these are; `in_place`; `on_input`: in place on an input of the network; `phase`: "TRAIN", "TEST", or ""
+  where the layer states none; `given`: the names of the options that it states; `made_by`: the type of the last layer
+  that wrote its first bottom, one in place counts, "" without bottoms; `taken_by`: the types of the layers that take
+  its tops, none for an output of the network.
 
 Where shapes are known
-: `axes`, `batch`, `channels`, `height`, `width` of the first bottom; `top_axes`, `top_batch`, `top_channels`,
-  `top_height`, `top_width` of the first top; sizes that a blob does not have are 1. `shapes` (of all bottoms, as in
-  `shapes[1][2]`), `equal_shapes` (whether these are all the same), `has_weights`.
+: `axes`, `batch`, `channels`, `height`, `width` of the first bottom; the same of the first top (`top_axes`, ...) and,
+  where there is one, of the second bottom (`other_axes`, ...); sizes that a blob does not have are 1. `shapes` of all
+  bottoms, as in `shapes[2][1]`; `same_shapes`: whether these are all one; `has_weights`.
 
 Layers with windows
-: `kernel_h`, `kernel_w`, `stride_h`, `stride_w`, `pad_h`, `pad_w`, `dilation_h`, `dilation_w`. Convolution and its
-  kin also `group`, `depthwise` (group is the number of channels and of outputs), `bias`, `repeated_kernel` (kernel_size, stride,
-  pad or dilation is a list of different numbers, which some readers take for width and height). Pooling also `rounds_up`
-  (round_mode is not FLOOR), `overhangs` (sizes rounded up and down differ), `covers_map` (one window without padding
-  sees the whole map).
+: `kernel_h`, `kernel_w`, `stride_h`, `stride_w`, `pad_h`, `pad_w`, `dilation_h`, `dilation_w`. Convolution and its kin
+  also `group`; `depthwise`: group is the number of channels and of outputs; `bias`; `repeated_kernel`: kernel_size,
+  stride, pad or dilation is a list of different numbers, which some readers take for width and height. Pooling also
+  `rounds_up`: round_mode is not FLOOR; `overhangs`: sizes rounded up and down differ; `covers_map`: one window without
+  padding sees the whole map.
 
 Options
 : every option that is a number, a flag, a word or a list of such is there by its own name, with Caffe's default where
-  it is not set: `negative_slope`, `operation`, `coeff`, `pool`, `global_pooling`, `top_k`. But for options that have
+  it is not stated: `negative_slope`, `operation`, `coeff`, `pool`, `global_pooling`, `top_k`. But for options that have
   the name of another fact, such as Interp's `height`. `axis` is counted from the front, and is Concat's `concat_dim`
-  and Slice's `slice_dim`, too; `stated_axis` is what the text says; `axis_size` is the bottom's size there. Reshape has
-  `dims`, BatchNorm `global_stats` (whether it uses them in the TEST phase).
+  and Slice's `slice_dim`, too; `negative_axis`: it is stated from the end; `axis_size`: the bottom's size there.
+  Reshape has `dims`, BatchNorm `global_stats`: whether it uses them in the TEST phase.
 
 Rules for "network" ask of the whole
-: `layers`, `inputs`, `outputs` (how many), `batch` (the first size of its first input), `types` (of all layers, as in
-  `count(types, "ROIPooling") <= 4`).
+: `layers`, `inputs`, `outputs`, how many; `batch`, the first size of its first input; `types` of all layers, as in
+  `count(types, "ROIPooling") <= 4`.
 """
 
 from __future__ import annotations
@@ -42,14 +43,24 @@ from prototxt_gen.layers import LAYERS, Shape
 from prototxt_gen.layers import convolution as convolutions
 from prototxt_gen.layers import pooling as poolings
 from prototxt_gen.layers.windows import Windows, stated
+from prototxt_gen.passes.phase import stated_phase
 from prototxt_gen.proto import LayerParameter, Message, fields_of, set_fields
 
 #: What rules name for the whole network, and for every layer.
 NETWORK, EVERY = "network", "*"
 
-_ALWAYS = ("type", "name_length", "bottoms", "tops", "in_place", "on_input", "stated", "made_by", "taken_by")
+_ALWAYS = (
+    "type", "name_length", "bottoms", "tops", "distinct_bottoms", "in_place", "on_input", "phase", "given", "made_by",
+    "taken_by",
+)  # fmt: skip
 _SIZES = ("axes", "batch", "channels", "height", "width")
-_SHAPES = (*_SIZES, *(f"top_{size}" for size in _SIZES), "shapes", "equal_shapes", "has_weights")
+_SHAPES = (
+    *_SIZES,
+    *(f"{whose}_{size}" for whose in ("top", "other") for size in _SIZES),
+    "shapes",
+    "same_shapes",
+    "has_weights",
+)
 _WINDOWS = tuple(f"{what}_{side}" for what in ("kernel", "stride", "pad", "dilation") for side in "hw")
 _CONVOLUTIONS = ("Convolution", "Deconvolution", "DepthwiseConvolution", "Im2col")
 _OWN = {
@@ -78,7 +89,7 @@ def fact_names(kind: str) -> frozenset[str] | None:
         for name, option in fields_of(type(getattr(LayerParameter(), field))).items()
         if option.kind != "message"
     }
-    axes = {"stated_axis", "axis_size"} if "axis" in options else set()
+    axes = {"negative_axis", "axis_size"} if "axis" in options else set()
     return _SHARED | options | axes | set(_OWN.get(kind, ()))
 
 
@@ -102,9 +113,11 @@ def facts_of(
         "name_length": max(map(len, [layer.name, *layer.top])),
         "bottoms": len(layer.bottom),
         "tops": len(layer.top),
+        "distinct_bottoms": len(set(layer.bottom)),
+        "phase": stated_phase(layer) or "",
         "in_place": in_place,
         "on_input": in_place and layer.bottom[0] in inputs,
-        "stated": _stated(layer),
+        "given": _given(layer),
     }
     if made_by is not None:
         facts["made_by"] = made_by
@@ -157,20 +170,20 @@ def _options(layer: LayerParameter) -> dict[str, Any]:
     return found
 
 
-def _stated(layer: LayerParameter) -> list[str]:
+def _given(layer: LayerParameter) -> list[str]:
     return [field.name for message in _messages(layer) for field, _ in set_fields(message)]
 
 
 def _shaped(layer: LayerParameter, bottoms: Sequence[Shape] | None, tops: Sequence[Shape] | None) -> dict[str, Any]:
     """What the shapes around a layer say, and its axis counted from the front."""
     facts: dict[str, Any] = {}
-    for prefix, shapes in (("", bottoms), ("top_", tops)):
+    for prefix, shapes in (("", bottoms), ("other_", (bottoms or ())[1:]), ("top_", tops)):
         if shapes:
             sizes = [len(shapes[0]), *[*shapes[0], 1, 1, 1, 1][:4]]
             facts |= {f"{prefix}{name}": size for name, size in zip(_SIZES, sizes, strict=True)}
     if bottoms is not None:
         facts["shapes"] = [list(shape) for shape in bottoms]
-        facts["equal_shapes"] = len(set(bottoms)) <= 1
+        facts["same_shapes"] = len(set(bottoms)) <= 1
         if layer.type in LAYERS:
             facts["has_weights"] = LAYERS[layer.type].has_blobs and bool(LAYERS[layer.type].shape(layer, bottoms).blobs)
     return facts | _axis(layer, bottoms)
@@ -185,12 +198,12 @@ def _axis(layer: LayerParameter, bottoms: Sequence[Shape] | None) -> dict[str, A
         said = getattr(message, old[0] if old and message.HasField(old[0]) else "axis")
         if not bottoms:
             # Counted from the front already, or not known.
-            return {"stated_axis": said, "axis": said} if said >= 0 else {"stated_axis": said}
+            return {"negative_axis": False, "axis": said} if said >= 0 else {"negative_axis": True}
         # The axes of a Reshape are places between axes, so that there is one more.
         axes = len(bottoms[0]) + (layer.type == "Reshape")
         axis = said % max(1, axes)
         size = bottoms[0][axis] if axis < len(bottoms[0]) else 1
-        return {"stated_axis": said, "axis": axis, "axis_size": size}
+        return {"negative_axis": said < 0, "axis": axis, "axis_size": size}
     return {}
 
 

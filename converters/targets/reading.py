@@ -280,7 +280,7 @@ class _File:
         lacks |= dict.fromkeys(found.get("lacks", ()), source)
         kept = {name: number for name, number in numbers.items() if name not in found.get("lacks", ())}
         knows = dict.fromkeys(name for name in (*base.knows, *found.get("knows", ())) if name not in lacks)
-        return Fields(kept, tuple(knows), lacks, source)
+        return Fields(kept, lacks, source, tuple(knows))
 
 
 def _subject(kind: str) -> str:

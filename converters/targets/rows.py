@@ -14,8 +14,7 @@ from prototxt_gen.trace import LayerSummary, trace
 def rows_of(net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | None = None) -> list[LayerSummary | None]:
     """One row a layer of a network whose phase is selected; None where `unknown_of` says why there is none.
 
-    The layers of rows are called by the type's name in `prototxt_gen.layers`. `input_shapes` and errors are as in
-    `trace`.
+    Their layers have the types' names of `prototxt_gen.layers`. `input_shapes` and errors are as in `trace`.
     """
     unknown = unknown_of(net, input_shapes)
     kept = NetParameter()

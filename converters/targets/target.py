@@ -77,9 +77,9 @@ class Fields:
     """
 
     numbers: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    knows: tuple[str, ...] = ()
     lacks: Mapping[str, Source] = dataclasses.field(default_factory=dict)
     source: Source | None = None
+    knows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
