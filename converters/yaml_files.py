@@ -6,7 +6,8 @@ the faults, and `check` raises them. Nothing is built that the file asks for by 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeAlias
 
 import yaml
@@ -49,6 +50,13 @@ class Reader:
     def fault(self, node: Any, path: str, told: str) -> None:
         """Keeps a fault; `path` names the field, as in "stages[0].depth"."""
         self._faults.append((node.start_mark.line + 1, f"line {node.start_mark.line + 1}: {path}: {told}"))
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """Faults met inside are not kept: for looking ahead at what is read in its turn."""
+        kept = [*self._faults]
+        yield
+        self._faults = kept
 
     def check(self) -> None:
         """FormatError with all faults, in the order of their lines."""
