@@ -54,6 +54,19 @@ class MissingProgramError(NotInstalledError):
         CaffeError.__init__(self, f"{purpose}: needs the program {program}, which is not on the PATH")
 
 
+class MissingEnvironmentError(NotInstalledError):
+    """A Python environment of its own, which an optional part runs a tool in, is not named, or is not there."""
+
+    def __init__(self, tool: str, variable: str, found: str | None, purpose: str) -> None:
+        """`variable` of the environment names its Python; `found` is what it says, None where it is not set."""
+        why = f"{variable} is not set" if not found else f"{variable}: found {found!r}, which is no program"
+        CaffeError.__init__(
+            self,
+            f"{purpose}: needs {tool} in a Python environment of its own ({why}): set {variable} to the path of its "
+            "python; docs/engines.md says how to make one",
+        )
+
+
 def need(condition: bool, reason: str) -> None:
     """UnsupportedError with `reason` unless the condition holds."""
     if not condition:

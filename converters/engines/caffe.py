@@ -16,15 +16,15 @@ from typing import Any
 import numpy as np
 
 from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, cpu_name, processors
+from converters.engines.pairs import live_network, with_inputs
 from converters.programs.caffe import gpu_flag, threads_environment, without_gradients
 from converters.programs.program import PROGRAMS
 from converters.programs.running import find_program, run_program
 from converters.weights import save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import FileError, UnsupportedError
-from prototxt_gen.flow import flow_of, live_rows, top_names
-from prototxt_gen.layers import Shape, is_input
-from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.flow import top_names
+from prototxt_gen.layers import Shape
 from prototxt_gen.passes.stock import FORK_TYPES, stock_weights, to_stock
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import to_text
@@ -77,7 +77,7 @@ class CaffeEngine(Engine):
 
         module = to_torch(net, weights, outputs=outputs, input_shapes=shapes)
         meta: dict[str, Any] = module.meta["caffe"]
-        selected = _live(net, meta["outputs"], shapes)
+        selected = live_network(net, meta["outputs"], shapes, self.name)
         taken = {bottom for layer in selected.layer for bottom in layer.bottom} | set(meta["outputs"])
         inputs = {name: shape for name, shape in meta["inputs"].items() if name in taken}
         return CaffeSession(self, selected, weights_of(module), inputs, list(meta["outputs"]))
@@ -112,7 +112,7 @@ class CaffeSession(Session):
         folder = Path(self._folder.name)
         path = folder / "time.prototxt"
         if not path.exists():
-            _write(path, without_gradients(_with_inputs(self._stock(self.inputs)[0], self.inputs)))
+            _write(path, without_gradients(with_inputs(self._stock(self.inputs)[0], self.inputs)))
         program = PROGRAMS["caffe"]
         command = program.command({"prototxt": str(path)}, count, self._engine.options)
         try:
@@ -163,7 +163,7 @@ class CaffeSession(Session):
             return
         folder = Path(self._folder.name)
         net, weights = self._stock(shapes)
-        made = _with_inputs(net, shapes)
+        made = with_inputs(net, shapes)
         rows = trace(made)
         known = {name: shape for row in rows for name, shape in zip(top_names(row), row.top_shapes, strict=True)}
         self._shapes = {name: known[name] for name in self.outputs}
@@ -175,38 +175,6 @@ class CaffeSession(Session):
         _write(folder / "run.prototxt", made)
         save_weights(weights, folder / "net.caffemodel")
         self._written = dict(shapes)
-
-
-def _live(net: NetParameter, outputs: Sequence[str], shapes: Shapes | None) -> NetParameter:
-    """The layers of the TEST phase that outputs need, without rules that would leave some out."""
-    selected = NetParameter()
-    selected.CopyFrom(select_phase(net, "TEST", level=net.state.level))
-    rows = trace(selected, shapes)
-    random = [row.name for row in rows if row.type == "DummyData" and _is_random(row.layer)]
-    live = set(live_rows(rows, flow_of(rows), outputs)[0])
-    if any(rows[place].name in random for place in live):
-        raise UnsupportedError(f"network {net.name!r}: caffe: random numbers differ in each run: {', '.join(random)}")
-    layers = [layer for place, layer in enumerate(selected.layer) if place in live]
-    made = NetParameter(name=net.name)
-    made.layer.extend(layers)
-    for layer in made.layer:
-        layer.ClearField("include")
-        layer.ClearField("exclude")
-    return made
-
-
-def _is_random(layer: Any) -> bool:
-    return any(filler.type != "constant" for filler in layer.dummy_data_param.data_filler)
-
-
-def _with_inputs(net: NetParameter, shapes: Mapping[str, Shape]) -> NetParameter:
-    """The network with an Input layer for each input, of these shapes, instead of its input and data layers."""
-    made = NetParameter(name=net.name)
-    for name, shape in shapes.items():
-        layer = made.layer.add(name=name, type="Input", top=[name])
-        layer.input_param.shape.add(dim=shape)
-    made.layer.extend(layer for layer in net.layer if not is_input(layer.type))
-    return made
 
 
 def _from_hdf5(net: NetParameter, folder: Path) -> NetParameter:

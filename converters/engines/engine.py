@@ -14,6 +14,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike
 
+from converters.engines.calibration import Calibration
 from converters.weights.blobs import Array
 from prototxt_gen.errors import CaffeError, NetworkError, UnsupportedError
 from prototxt_gen.layers import Shape, is_input
@@ -31,8 +32,11 @@ class Session(ABC):
     """A network with its weights, ready to run.
 
     `inputs` are the inputs that have to be given, by name, in the network's order, with the shapes that it was loaded
-    with. `outputs` are the names of the tops that `run` gives.
+    with. `outputs` are the names of the tops that `run` gives. `in_float` names the layers that an int8 engine leaves
+    in floating point, as far as it says.
     """
+
+    in_float: tuple[str, ...] = ()
 
     def __init__(self, inputs: Mapping[str, Shape], outputs: Sequence[str]) -> None:
         self.inputs: dict[str, Shape] = dict(inputs)
@@ -92,7 +96,7 @@ class Session(ABC):
 
 
 #: The types of numbers that engines know.
-PRECISIONS = ("float32", "float16", "bfloat16")
+PRECISIONS = ("float32", "float16", "bfloat16", "int8")
 
 
 @dataclass(frozen=True)
@@ -101,13 +105,23 @@ class Options:
 
     `threads`: of the CPU, 0 for the engine's own choice. `device`: "cpu", "cuda", "cuda:1" or what else the engine
     knows. `precision`: one of PRECISIONS, the type of the numbers that it computes with. `batch`: how many images a
-    network is set up for; 1 leaves that to the network.
+    network is set up for; 1 leaves that to the network. `calibration`: with int8 the inputs that ranges come from.
     """
 
     threads: int = 0
     device: str = "cpu"
     precision: str = "float32"
     batch: int = 1
+    calibration: Calibration | None = None
+
+    def calibrated(self, engine: str) -> Calibration:
+        """The calibration, for an engine that has int8. CaffeError says what is missing."""
+        if self.calibration is None:
+            raise CaffeError(
+                f"engine {engine}: precision int8: found no calibration, expected inputs of the kind that the network "
+                "is for: the ranges of its numbers come from them"
+            )
+        return self.calibration
 
 
 class Engine(ABC):
@@ -155,9 +169,18 @@ ENGINES: Registry[Callable[[Options], Engine]] = Registry("engine")
 
 
 def make_engine(
-    name: str = "torch", threads: int = 0, *, device: str = "cpu", precision: str = "float32", batch: int = 1
+    name: str = "torch",
+    threads: int = 0,
+    *,
+    device: str = "cpu",
+    precision: str = "float32",
+    batch: int = 1,
+    calibration: Sequence[Mapping[str, ArrayLike]] | Calibration | None = None,
 ) -> Engine:
     """The engine of this name, running as `Options` says.
+
+    With precision "int8", `calibration` has inputs as the networks take them, preprocessed: a set of arrays by name for
+    each image. It is read here once, for its digest in `engine.target`, and again for each network that is loaded.
 
     CaffeError for another name lists the engines, and for a number of threads or images that is none says so;
     NotInstalledError says how to install the engine's package. UnsupportedError for a device or a precision that the
@@ -170,7 +193,10 @@ def make_engine(
             raise CaffeError(f"engine {name}: {option}: found {number!r}, expected a whole number of at least {least}")
     # PyTorch's and numpy's objects for a device or a type say their names.
     device, precision = str(device).strip(), str(precision).removeprefix("torch.")
-    return ENGINES[name](Options(threads, device, precision, batch))
+    if calibration is not None and precision != "int8":
+        raise CaffeError(f"engine {name}: calibration: found with precision {precision}, expected with int8 alone")
+    given = None if calibration is None else Calibration.of(calibration)
+    return ENGINES[name](Options(threads, device, precision, batch, given))
 
 
 def as_engine(engine: Engine | str) -> Engine:

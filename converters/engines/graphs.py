@@ -20,11 +20,15 @@ if TYPE_CHECKING:
 
 
 def graph_of(
-    net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
+    net: NetParameter,
+    weights: Blobs | None,
+    outputs: Sequence[str] | None,
+    shapes: Shapes | None,
+    merged: bool = False,
 ) -> tuple[Exported, bool]:
     """A graph for any batch where the network allows that, else for the one that it states; and whether it is for any.
 
-    Batch norm is left to the engine, which folds it in a fraction of the time.
+    Unless `merged` asks for it, folding batch norm is left to the engine, which does it in a fraction of the time.
     """
     from converters.onnx.exporting import to_graph
 
@@ -33,9 +37,9 @@ def graph_of(
 
         weights = weights_of(to_torch(net, outputs=outputs, input_shapes=shapes))
     try:
-        return to_graph(net, weights, outputs=outputs, merged=False, dynamic="batch", input_shapes=shapes), True
+        return to_graph(net, weights, outputs=outputs, merged=merged, dynamic="batch", input_shapes=shapes), True
     except UnsupportedError:
-        return to_graph(net, weights, outputs=outputs, merged=False, input_shapes=shapes), False
+        return to_graph(net, weights, outputs=outputs, merged=merged, input_shapes=shapes), False
 
 
 class GraphSession(Session):

@@ -23,6 +23,7 @@ from converters.engines.engine import (
     target_of,
 )  # fmt: skip
 from converters.engines.graphs import GraphSession, cannot_run, first_line, graph_of, package
+from converters.engines.static_quantisation import METHOD, quantised
 from converters.weights.blobs import Array
 from prototxt_gen.errors import CaffeError, FormatError, UnsupportedError
 from prototxt_gen.files import read_bytes
@@ -52,6 +53,8 @@ class OnnxruntimeEngine(Engine):
     `device` is the name of one of its execution providers, such as cuda or tensorrt, with a number where it has several
     ("cuda:1"). float32 means float32: TF32 is off, save in TensorRT, whose target says so. What a provider of another
     maker computes in is its own affair: its precision is "float32 graph" then.
+
+    int8, on the CPU, is onnxruntime's static quantisation (see static_quantisation.py), batch norm merged first.
     """
 
     name = title = "onnxruntime"
@@ -64,7 +67,10 @@ class OnnxruntimeEngine(Engine):
         self._place = _place(runtime, options)
         versions = {"onnxruntime": runtime.__version__}
         kind, _ = split_device(options.device)
+        self._calibration = options.calibrated(self.name) if options.precision == "int8" else None
         self.target = target_of(self.name, options, self._threads, versions)
+        if self._calibration is not None:
+            self.target["calibration"] = self._calibration.target(METHOD)
         if kind != "cpu":
             self.target |= {"device": options.device.lower(), "provider": self._place.providers[0][0]}
         if kind == "tensorrt":
@@ -76,15 +82,24 @@ class OnnxruntimeEngine(Engine):
         self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
     ) -> Session:
         """A graph for any batch where the network allows that, else for the one that it states."""
-        graph, any_batch = graph_of(net, weights, outputs, shapes)
+        graph, any_batch = graph_of(net, weights, outputs, shapes, merged=self._calibration is not None)
         label = f"network {net.name!r}"
+        in_float: tuple[str, ...] = ()
         try:
-            session = _session(graph.to_bytes(), self._threads, self._place)
+            if self._calibration is None:
+                model = graph.to_bytes()
+            else:
+                model, in_float = quantised(graph, self._calibration, f"{_PURPOSE}, int8")
+            session = _session(model, self._threads, self._place)
+        except CaffeError:
+            raise
         except Exception as fault:  # it raises exceptions of its own kinds
             raise cannot_run(label, self.title, fault) from fault
-        return OnnxruntimeSession(
+        made = OnnxruntimeSession(
             session, graph.inputs, graph.outputs, graph.input_shapes, label, any_batch, self._place
         )
+        made.in_float = in_float
+        return made
 
 
 class OnnxruntimeSession(GraphSession):
@@ -184,6 +199,8 @@ def _session(model: bytes, threads: int, place: _Place, folder: str | None = Non
     options.intra_op_num_threads = threads
     # Threads that wait for the next run by spinning would take the processor from every other session of the process.
     options.add_session_config_entry("session.force_spinning_stop", "1")
+    # Processors without VNNI add products of int8 in 16 bits, which overflow; so they take a slower way that does not.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     if folder is not None:
         options.add_session_config_entry("session.model_external_initializers_file_folder_path", folder)
     session = runtime.InferenceSession(model, options, providers=place.providers)
@@ -207,7 +224,7 @@ def _place(runtime: Any, options: Options) -> _Place:
     if kind not in providers or (number is not None and kind not in _NUMBERED):
         reason = f"this onnxruntime {runtime.__version__} has {', '.join(known)}"
         raise refused(name, "device", options.device, known, reason)
-    precisions = ("float32", "float16") if kind == "tensorrt" else ("float32",)
+    precisions = {"cpu": ("float32", "int8"), "tensorrt": ("float32", "float16")}.get(kind, ("float32",))
     if options.precision not in precisions:
         raise refused(name, "precision", options.precision, precisions, f"on {kind}")
     settings = {"device_id": str(number or 0)} if kind in _NUMBERED else {}

@@ -1,4 +1,4 @@
-"""Running a program of the PATH: where it is, its output, and what became of one that failed or took too long."""
+"""Running another program: where it is, its output, and what became of one that failed or took too long."""
 
 from __future__ import annotations
 
@@ -62,23 +62,36 @@ def run_program(
     try:
         data, _ = process.communicate(timeout=seconds)
     except BaseException as fault:
-        _kill(process)
+        kill(process)
         data, _ = process.communicate()
         if isinstance(fault, subprocess.TimeoutExpired):
-            said = _last(data.decode("utf-8", "replace"))
-            raise CaffeError(f"{subject}: {name} took more than {seconds:g} s and was stopped{said}") from fault
+            raise stopped(subject, name, fault.timeout, data.decode("utf-8", "replace")) from fault
         raise
     text = data.decode("utf-8", "replace")
     if process.returncode == 0:
         return text
+    raise ended(subject, name, process.returncode, text)
+
+
+def ended(subject: str, name: str, status: int, text: str) -> CaffeError:
+    """The error for a program that ended with this status, having printed a text."""
     # A shell that starts a program gives 128 and the signal's number.
-    number = -process.returncode if process.returncode < 0 else process.returncode - 128
+    number = -status if status < 0 else status - 128
     if number in _KILLED:
-        raise CaffeError(f"{subject}: {name} was killed by {_KILLED[number]}{_last(text)}")
-    raise UnsupportedError(f"{subject}: {name} failed with status {process.returncode}{_last(text)}")
+        return CaffeError(f"{subject}: {name} was killed by {_KILLED[number]}{last_words(text)}")
+    if status < 0:
+        how = {signal.SIGSEGV: "a fault of memory (SIGSEGV)", signal.SIGABRT: "an abort (SIGABRT)"}
+        said = how.get(signal.Signals(-status), f"signal {-status}")
+        return UnsupportedError(f"{subject}: {name} ended with {said}{last_words(text)}")
+    return UnsupportedError(f"{subject}: {name} failed with status {status}{last_words(text)}")
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def stopped(subject: str, name: str, seconds: float, text: str) -> CaffeError:
+    """The error for a program that took more than so many seconds, having printed a text."""
+    return CaffeError(f"{subject}: {name} took more than {seconds:g} s and was stopped{last_words(text)}")
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
     """Ends a program and, where the system has groups of processes, all that it started."""
     with suppress(ProcessLookupError):
         if hasattr(os, "killpg"):
@@ -87,7 +100,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
             process.kill()
 
 
-def _last(text: str) -> str:
+def last_words(text: str) -> str:
     """The end of a sentence that says what a failing program said: its first fault, or else its last lines."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     faults = [line for line in lines if _FAULT.search(line)]

@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from converters.targets.facts import facts_of
-from converters.targets.target import Outcome, Rule, Source, Target
+from converters.targets.facts import EVERY, NETWORK, facts_of, network_facts
+from converters.targets.fields import PRIVATE_MESSAGES, is_set, private_fields
+from converters.targets.rows import rows_of, unknown_of
+from converters.targets.spellings import known_type
+from converters.targets.target import Outcome, Row, Rule, Source, Target
+from prototxt_gen.errors import FormatError
 from prototxt_gen.layers import LAYERS, Shape, is_input
 from prototxt_gen.passes.phase import phase_of, select_phase
 from prototxt_gen.proto import LayerParameter, NetParameter
-from prototxt_gen.tables import aligned
-from prototxt_gen.trace import trace
 
 
 @dataclass(frozen=True)
 class Fault:
     """What of a layer a target does not take, or takes and computes otherwise.
 
-    `outcome` is "refused", "silent" or "cpu". `found` is what the layer has, `allowed` what the target takes.
-    `rewrite` says in words which rewrite takes the fault away, empty where none does; `exact` whether that computes
-    the same. `off_by`: for silent ones, the largest difference at the network's outputs as a share of their largest
-    value, or in words.
+    `layer` and `type` are "" and "network" for what is wrong with the network as a whole. `outcome` is "refused",
+    "silent" or "cpu". `found` is what the layer has, `allowed` what the target takes; `note` is what the target's file
+    says of the type besides. `rewrite` says in words which rewrite takes the fault away, empty where none does or none
+    was tried (see `advise`); `exact` whether that computes the same. `off_by`: of silent ones, the largest difference
+    at the network's outputs as a share of their largest value where that was computed, else in the words of the
+    target's file.
     """
 
     layer: str
@@ -36,9 +40,10 @@ class Fault:
     rewrite: str = ""
     exact: bool = True
     off_by: float | str | None = None
+    note: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, as `dongfeng check --json` prints them."""
+        """Plain values, as in `Report.as_json`."""
         return {
             "layer": self.layer,
             "type": self.type,
@@ -46,11 +51,25 @@ class Fault:
             "found": self.found,
             "allowed": self.allowed,
             "outcome": self.outcome,
-            "rewrite": {"what": self.rewrite, "exact": self.exact} if self.rewrite else None,
             "off_by": self.off_by,
-            "source": {"text": self.source.text, "kind": self.source.kind, "version": self.source.version,
-                       "date": self.source.date},
-        }  # fmt: skip
+            "note": self.note,
+            "rewrite": {"what": self.rewrite, "exact": self.exact} if self.rewrite else None,
+            "source": {
+                "text": self.source.text,
+                "kind": self.source.kind,
+                "version": self.source.version,
+                "date": self.source.date,
+                "excerpt": self.source.excerpt,
+            },
+        }
+
+
+class Unchecked(NamedTuple):
+    """A layer that could not be checked whole, and why."""
+
+    layer: str
+    type: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -58,8 +77,9 @@ class Report:
     """What `check_target` found. `faults` are those that stop a network or make its numbers wrong.
 
     `on_cpu`: layers that the target runs beside its accelerator; faults only where the check was asked for the
-    accelerator alone. `unchecked`: layers of which a rule needs what is not known, mostly shapes behind a layer of an
-    unknown type.
+    accelerator alone. `unchecked`: layers of which something is not known here: their type, a field, shapes around
+    them. `off_by`: by how much all silent faults together change the outputs, as in `Fault`, where that was computed.
+    `notes`: what else there is to say.
     """
 
     network: str
@@ -67,26 +87,30 @@ class Report:
     layers: int
     faults: tuple[Fault, ...]
     on_cpu: tuple[Fault, ...] = ()
-    unchecked: tuple[str, ...] = ()
+    unchecked: tuple[Unchecked, ...] = ()
+    off_by: float | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
-        """Whether the target takes the network as it is, with Caffe's numbers."""
+        """Whether no fault was found: the target takes the network as it is, with Caffe's numbers."""
         return not self.faults
 
     def __str__(self) -> str:
-        target = f"{self.target.name} ({self.target.title} {self.target.version}, {self.target.date})"
-        if self.passed:
-            return f"{self.network}: all {self.layers} layers run on {target}"
-        rows = [("layer", "type", "field", "found", "allowed", "", "rewrite")]
-        rows += [
-            (fault.layer, fault.type, fault.field, fault.found, fault.allowed, fault.outcome, fault.rewrite or "none")
-            for fault in self.faults
-        ]
-        return "\n".join([f"{self.network}: {len(self.faults)} faults for {target}", "", *aligned(rows)])
+        from converters.targets.wording import in_words
+
+        return in_words(self)
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, as `dongfeng check --json` prints them."""
+        """Plain values: what `dongfeng check --json` prints a list of, one for each target.
+
+        `network`: its name. `target`: its `name`, `title`, `version`, `date`. `layers`: how many there are. `passed`.
+        `faults` and `on_cpu`: lists of faults, each with `layer`, `type` ("" and "network" for the network as a whole),
+        `field`, `found`, `allowed`, `outcome` ("refused", "silent", "cpu"), `off_by` (a share of the outputs' largest
+        value, words, or null), `note`, `rewrite` (null, or `what` and whether it is `exact`), `source` (`text`, `kind`,
+        `version`, `date`, `excerpt`). `unchecked`: layers with `layer`, `type`, `reason`. `off_by`: of all silent
+        faults together, or null. `notes`: sentences.
+        """
         target = self.target
         return {
             "network": self.network,
@@ -95,7 +119,9 @@ class Report:
             "passed": self.passed,
             "faults": [fault.as_json() for fault in self.faults],
             "on_cpu": [fault.as_json() for fault in self.on_cpu],
-            "unchecked": list(self.unchecked),
+            "unchecked": [one._asdict() for one in self.unchecked],
+            "off_by": self.off_by,
+            "notes": list(self.notes),
         }
 
 
@@ -105,21 +131,42 @@ def check_target(
     *,
     accelerated: bool = False,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
+    unread: Mapping[str, Sequence[str]] | None = None,
 ) -> Report:
-    """Holds the network's TEST phase against a target. `accelerated`: layers on its CPU are faults, too.
+    """Holds the network's TEST phase, or the one that its state names, against a target; V0 and V1 are upgraded first.
 
-    Layers of types that this package does not know are looked up by type alone. `input_shapes` as in `summarize`.
+    `accelerated`: layers on its CPU are faults, too. `input_shapes` as in `summarize`. `unread`: fields that the
+    network's text has and caffe.proto has not, by layer (`prototxt_gen.text.unknown_fields`). Layers of types that this
+    package does not know are looked up by type alone, and listed as unchecked; so are layers with a rule that needs
+    what is not known.
+
+    NetworkError for a network that Caffe would refuse as well; FormatError for a target whose condition compares what
+    cannot be compared.
     """
     selected = select_phase(net, phase_of(net), level=net.state.level)
-    shapes = _shapes(selected, input_shapes)
-    inputs = [top for layer in selected.layer if is_input(layer.type) for top in layer.top]
+    rows = rows_of(selected, input_shapes)
+    why = unknown_of(selected, input_shapes)
+    inputs = tuple(top for layer in selected.layer if is_input(layer.type) for top in layer.top)
+    around, outputs = neighbours(selected)
     faults: list[Fault] = []
-    unchecked = []
-    for layer, (bottoms, tops) in zip(selected.layer, shapes, strict=True):
-        found, known = faults_of(layer, target, bottoms, tops, inputs)
+    unchecked: list[Unchecked] = []
+    for index, layer in enumerate(selected.layer):
+        row = rows[index]
+        bottoms, tops = (None, None) if row is None else (row.bottom_shapes, row.top_shapes)
+        made_by, taken_by = around[index]
+        strange = (unread or {}).get(layer.name, ())
+        found, reasons = faults_of(
+            layer, target, bottoms, tops, inputs, made_by=made_by, taken_by=taken_by, unread=strange
+        )
         faults += found
-        if not known:
-            unchecked.append(layer.name)
+        if reasons:
+            because = f" ({why[index]})" if row is None and known_type(layer.type) in LAYERS else ""
+            unchecked.append(Unchecked(layer.name, layer.type, "; ".join(reasons) + because))
+    first = next((row.top_shapes[0] for row in rows if row is not None and is_input(row.type) and row.top_shapes), None)
+    found, reasons = _of_network(selected, target, inputs, outputs, first)
+    faults += found
+    if reasons:
+        unchecked.append(Unchecked("", NETWORK, "; ".join(reasons)))
     cpu = [fault for fault in faults if fault.outcome == "cpu"]
     faults = faults if accelerated else [fault for fault in faults if fault.outcome != "cpu"]
     return Report(selected.name, target, len(selected.layer), tuple(faults), tuple(cpu), tuple(unchecked))
@@ -131,77 +178,123 @@ def faults_of(
     bottoms: Sequence[Shape] | None = None,
     tops: Sequence[Shape] | None = None,
     inputs: Sequence[str] = (),
-) -> tuple[list[Fault], bool]:
-    """The faults of one layer, those of outcome "cpu" among them, and whether every rule could be checked."""
+    *,
+    made_by: str | None = None,
+    taken_by: Sequence[str] | None = None,
+    unread: Sequence[str] = (),
+) -> tuple[list[Fault], list[str]]:
+    """The faults of one layer, those of outcome "cpu" among them, and why it could not be checked whole, if so.
+
+    What stands around it is as in `facts_of`, and None where it is not known.
+    """
     row = target.rows.get(layer.type)
     if row is None or row.runs == "refused":
         source, note = (target.others, "") if row is None else (row.source, row.note)
-        allowed = note or "a type that it has"
-        return [Fault(layer.name, layer.type, "type", layer.type, allowed, "refused", source)], True
+        fault = Fault(layer.name, layer.type, "type", layer.type, "a type of its table", "refused", source, note=note)
+        return [fault], []
     found = []
     if row.runs == "cpu":
-        found.append(Fault(layer.name, layer.type, "type", layer.type, "on the accelerator", "cpu", row.source))
-    found += _lacking(layer, target)
-    facts = facts_of(layer, bottoms, tops, inputs)
-    known = True
-    for rule in target.rules:
-        if layer.type not in rule.types and "*" not in rule.types:
-            continue
-        concerned = True if rule.when is None else rule.when.holds(facts)
-        holds = rule.needs.holds(facts) if concerned is not False else True
+        allowed = "a type that runs on the accelerator"
+        found.append(Fault(layer.name, layer.type, "type", layer.type, allowed, "cpu", row.source, note=row.note))
+    found += _of_fields(layer, target, unread)
+    reasons = [f"its field {path} is not known here" for path in unread if _has_private(target, path, layer.type)]
+    if known_type(layer.type) not in LAYERS:
+        reasons.insert(0, "its type is not known here, so that its name alone was checked")
+    facts = facts_of(layer, bottoms, tops, inputs, made_by, taken_by)
+    rules = [rule for rule in target.rules if layer.type in rule.types or EVERY in rule.types]
+    broken, unknown = _broken(rules, facts, target)
+    found += [_fault(layer, rule, facts) for rule in broken]
+    return found, reasons + [f"{rule.field}: {', '.join(names)} not known" for rule, names in unknown]
+
+
+def _of_network(
+    net: NetParameter, target: Target, inputs: Sequence[str], outputs: Sequence[str], first: Shape | None
+) -> tuple[list[Fault], list[str]]:
+    """What is wrong with a network as a whole, and what could not be checked of it."""
+    facts = network_facts(net.layer, inputs, outputs, first)
+    broken, unknown = _broken([rule for rule in target.rules if NETWORK in rule.types], facts, target)
+    whole = LayerParameter(type=NETWORK)
+    return [_fault(whole, rule, facts) for rule in broken], [
+        f"{rule.field}: {', '.join(names)} not known" for rule, names in unknown
+    ]
+
+
+def _broken(
+    rules: Sequence[Rule], facts: Mapping[str, Any], target: Target
+) -> tuple[list[Rule], list[tuple[Rule, list[str]]]]:
+    """The rules that do not hold, and those of which that is not known, with the facts that are missing."""
+    broken, unknown = [], []
+    for rule in rules:
+        try:
+            concerned = True if rule.when is None else rule.when.holds(facts)
+            holds = rule.needs.holds(facts) if concerned is not False else True
+        except FormatError as fault:
+            raise FormatError(
+                f"target {target.name}: rule of {', '.join(rule.types)} on {rule.field}: {fault}"
+            ) from None
         if holds is None or (concerned is None and not holds):
-            known = False
+            asked = rule.needs.names | (rule.when.names if rule.when else frozenset())
+            unknown.append((rule, sorted(asked - facts.keys()) or sorted(asked)))
         elif concerned and not holds:
-            names = sorted(rule.needs.names & facts.keys())
-            said = ", ".join(f"{name} {facts[name]}" for name in names)
-            found.append(
-                Fault(
-                    layer.name, layer.type, rule.field, said, rule.allowed, rule.otherwise, rule.source, rule,
-                    off_by=rule.off_by or None,
-                )
-            )  # fmt: skip
-    return found, known
+            broken.append(rule)
+    return broken, unknown
 
 
-def _lacking(layer: LayerParameter, target: Target) -> list[Fault]:
-    """Fields that are set and that the target's proto does not have."""
-    source = target.fields.source or target.others
-    found = []
-    for path in target.fields.lacks:
-        holder: Any = layer
-        for name in path.split("."):
-            if holder is None or not _has(holder, name):
-                break
-            holder = getattr(holder, name)
-        else:
-            found.append(Fault(layer.name, layer.type, path, "set", "left out", "refused", source))
-    return found
+def _fault(layer: LayerParameter, rule: Rule, facts: Mapping[str, Any]) -> Fault:
+    names = sorted(rule.needs.names & facts.keys() - {"types"})
+    said = ", ".join(f"{name} {_shown(facts[name])}" for name in names)
+    return Fault(
+        layer.name, layer.type, rule.field, said, rule.allowed, rule.otherwise, rule.source, rule,
+        off_by=rule.off_by or None,
+    )  # fmt: skip
 
 
-def _has(message: Any, name: str) -> bool:
-    try:
-        return bool(message.HasField(name))
-    except ValueError:  # a repeated field
-        return bool(len(getattr(message, name)))
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return ", ".join(map(_shown, value)) or "none" if isinstance(value, list) else str(value)
 
 
-def _shapes(
-    net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | None
-) -> list[tuple[tuple[Shape, ...] | None, tuple[Shape, ...] | None]]:
-    """The shapes of each layer's bottoms and tops; None behind layers whose type is not known here."""
-    kept = NetParameter()
-    kept.CopyFrom(net)
-    kept.ClearField("layer")
-    lost: set[str] = set()
-    kept_at = []
+def _of_fields(layer: LayerParameter, target: Target, unread: Sequence[str]) -> Iterator[Fault]:
+    """Fields that are set and that the target's proto does not have: its reader stops at them."""
+    others = target.fields.source or target.others
+    lacking = {path: source for path, source in target.fields.lacks.items() if is_set(layer, path)}
+    private = [path for path in (*private_fields(layer), *unread) if not _has_private(target, path, layer.type)]
+    for path, source in {**dict.fromkeys(private, others), **lacking}.items():
+        yield Fault(layer.name, layer.type, path, "set", "left out", "refused", source)
+
+
+def _has_private(target: Target, path: str, kind: str) -> bool:
+    """Whether a target has a private field, of a layer of a type that it runs; the rule stands in reading.py."""
+    words = path.split(".")
+    heads = {".".join(words[:length]) for length in range(1, len(words) + 1)}
+    if heads & target.fields.lacks.keys():
+        return False
+    if heads & {*target.fields.numbers, *target.fields.knows}:
+        return True
+    if words[0] in PRIVATE_MESSAGES:
+        return any(words[0] in LAYERS[one].options for one in _run(target.rows))
+    return known_type(kind) not in LAYERS
+
+
+def _run(rows: Mapping[str, Row]) -> Iterator[str]:
+    """The types, by their names here, that a target runs and that are known here."""
+    return (known_type(kind) for kind, row in rows.items() if row.runs != "refused" and known_type(kind) in LAYERS)
+
+
+def neighbours(net: NetParameter) -> tuple[list[tuple[str, list[str]]], list[str]]:
+    """By layer, the type that made its first bottom and those that take its tops; and the network's outputs."""
+    makers: dict[str, int] = {}
+    made_by: list[str] = []
+    takers: list[list[str]] = [[] for _ in net.layer]
+    taken: set[tuple[int, str]] = set()
     for index, layer in enumerate(net.layer):
-        if layer.type not in LAYERS or lost & set(layer.bottom):
-            lost |= set(layer.top)
-        else:
-            kept.layer.add().CopyFrom(layer)
-            kept_at.append(index)
-    rows = trace(kept, input_shapes)
-    found: list[tuple[tuple[Shape, ...] | None, tuple[Shape, ...] | None]] = [(None, None)] * len(net.layer)
-    for index, row in zip(kept_at, rows, strict=True):
-        found[index] = (row.bottom_shapes, row.top_shapes)
-    return found
+        maker = makers.get(layer.bottom[0]) if layer.bottom else None
+        made_by.append("" if maker is None else net.layer[maker].type)
+        for bottom in layer.bottom:
+            if bottom in makers:
+                takers[makers[bottom]].append(layer.type)
+                taken.add((makers[bottom], bottom))
+        makers.update(dict.fromkeys(layer.top, index))
+    outputs = [name for name, index in makers.items() if (index, name) not in taken]
+    return list(zip(made_by, takers, strict=True)), outputs

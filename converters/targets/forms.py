@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -44,8 +44,9 @@ class Draft:
 class Form:
     """Another form of a layer: the layers in its place, in order, the last ones making its tops.
 
-    New layers and blobs have names that the network has not (`Place.name`). `blobs` are weights of new layers. `what`
-    says it in words; `exact`: whether it computes the same but for rounding.
+    New layers and blobs have names that the network has not (`Place.name`); one layer may keep the old one's name, and
+    its weights where `blobs` has none for it. No layer of a form runs in place. `blobs` are weights of new layers, or
+    of the kept one in another form. `what` says it in words; `exact`: whether it computes the same but for rounding.
     """
 
     layers: tuple[LayerParameter, ...]
@@ -58,7 +59,9 @@ class Form:
 class Place:
     """A layer at fault, where it stands: its row, its weights where there are some, all faults of it, the target.
 
-    `taken`: names of layers and blobs that the network has.
+    A layer that runs in place has here a bottom and a top of its own. A type that some Caffes spell otherwise has its
+    name of `prototxt_gen.layers`. `blobs` have the layer's shapes. `taken`: names of layers and blobs that the network
+    has.
     """
 
     row: LayerSummary
@@ -69,10 +72,14 @@ class Place:
 
     def name(self, what: str) -> str:
         """A name for a new layer or blob: the layer's own and `what`, with more behind it where that is taken."""
-        name = f"{self.row.name}/{what}"
-        while name in self.taken:
-            name += "_"
-        return name
+        return free_name(f"{self.row.name}/{what}", self.taken)
+
+
+def free_name(name: str, taken: Collection[str]) -> str:
+    """The name, with more behind it where it is taken."""
+    while name in taken:
+        name += "_"
+    return name
 
 
 NetworkRewrite: TypeAlias = Callable[[Draft, Report, Mapping[str, Sequence[int]] | None], Draft | None]

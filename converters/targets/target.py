@@ -50,10 +50,12 @@ class Row:
 class Rule:
     """What must hold of some layers: of `types` ("*": of every layer), and of these of those that `when` holds of.
 
-    `needs`: the condition. `otherwise`: what becomes of a layer of which it does not hold. `field`: the option or
-    property that is at fault, as in "pooling_param.kernel_size". `allowed`: in words. `acts_as`: for "silent", what the
-    target computes instead, as fields of the layer: a value that it takes the field for, None where it takes the
-    default. `off_by`: for "silent" layers of which that cannot be said in fields, what was seen, in words.
+    `types` of a rule for the network as a whole are ("network",). `needs`: the condition. `otherwise`: what becomes of
+    a layer of which it does not hold. `field`: the option or property that is at fault, as in
+    "pooling_param.kernel_size". `allowed`: in words. `acts_as`: for "silent", what the target computes instead, as
+    fields of the layer ("eltwise_param.coeff", or "type"): a value that it takes the field for, an Expression where
+    that depends on the layer, None where it takes the default. `off_by`: for "silent" layers of which that cannot be
+    said in fields, what was seen, in words. `id`: by which a file that extends the target corrects or drops the rule.
     """
 
     types: tuple[str, ...]
@@ -65,19 +67,22 @@ class Rule:
     when: Expression | None = None
     acts_as: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     off_by: str = ""
+    id: str = ""
 
 
 @dataclass(frozen=True)
 class Fields:
-    """The fields of layers in a target's own proto, where it differs from BVLC Caffe's.
+    """The fields of layers in a target's own proto, where it differs from BVLC Caffe 1.0's; by path, as in
+    "clip_param" or "pooling_param.round_mode".
 
-    `numbers`: of private fields, by name, as in {"upsample_param": 160}. `lacks`: fields of BVLC Caffe that it does not
-    know, as in "clip_param" or "pooling_param.round_mode"; its reader stops at them.
+    `numbers`: of private fields that it has. `knows`: private fields that it has, whose numbers nobody states. `lacks`:
+    fields of BVLC Caffe that it does not have, each with its source; its reader stops at them.
     """
 
     numbers: Mapping[str, int] = dataclasses.field(default_factory=dict)
-    lacks: tuple[str, ...] = ()
+    lacks: Mapping[str, Source] = dataclasses.field(default_factory=dict)
     source: Source | None = None
+    knows: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from converters.targets.checking import Fault, Report, check_target
+from converters.targets.facts import NETWORK
 from converters.targets.rewriting import rewritten
-from converters.targets.target import Rule, Target
+from converters.targets.target import Target
 from prototxt_gen.generator.parts import Part
+from prototxt_gen.layers import is_input
+from prototxt_gen.proto import NetParameter
 from search.latency.predicting import placed_parts
 from search.spaces import Space
 
 # Facts that a part, whose names are written anew, does not share with the network that it is cut from.
-_OF_NETWORKS = frozenset({"name_length", "on_input"})
+_OF_NAMES = frozenset({"name_length", "on_input"})
 # So many of the values that were found are named.
 _SHOWN = 3
 
@@ -49,17 +52,17 @@ class Judged:
 def judge(space: Space, target: Target) -> Judged:
     """Every part of a space held against a target, batch norm merged, after the exact rewrites that it needs.
 
-    What is of whole networks alone, such as the length of names, is left to these.
+    What is of whole networks alone, such as the length of names or what stands around a part, is left to these.
     """
     placed = placed_parts(space)
     parts: dict[str, Part] = {part.key: part for part in placed.values()}
     refused: dict[str, Refused] = {}
     changes: Counter[str] = Counter()
     for key, part in parts.items():
-        if not _of_parts(check_target(part.net, target)):
+        if not _of_parts(check_target(part.net, target), part.net):
             continue
         made = rewritten(part.net, None, target)
-        if faults := _of_parts(made.report):
+        if faults := _of_parts(made.report, made.net):
             refused[key] = Refused(key, part.label, faults)
         else:
             changes.update({change.what for change in made.changes})
@@ -67,14 +70,27 @@ def judge(space: Space, target: Target) -> Judged:
     return Judged(labels, {piece: part.key for piece, part in placed.items()}, refused, dict(changes.most_common()))
 
 
-def _of_parts(report: Report) -> tuple[Fault, ...]:
-    return tuple(fault for fault in report.faults if fault.rule is None or not is_of_networks(fault.rule))
+def _of_parts(report: Report, net: NetParameter) -> tuple[Fault, ...]:
+    """The faults of a report that a part has wherever it stands."""
+    return tuple(fault for fault in report.faults if not _depends(fault, net))
 
 
-def is_of_networks(rule: Rule) -> bool:
-    """Whether a rule asks for what parts do not tell."""
+def _depends(fault: Fault, net: NetParameter) -> bool:
+    """Whether a fault may come of where a part was cut: of its names, or of what would stand around it."""
+    if fault.type == NETWORK:
+        return True
+    rule = fault.rule
+    if rule is None:
+        return False
     asked = rule.needs.names | (rule.when.names if rule.when is not None else frozenset())
-    return bool(asked & _OF_NETWORKS)
+    if asked & _OF_NAMES:
+        return True
+    place = next((index for index, layer in enumerate(net.layer) if layer.name == fault.layer), 0)
+    layer = net.layer[place]
+    inputs = {top for other in net.layer if is_input(other.type) for top in other.top}
+    taken = {bottom for other in net.layer[place + 1 :] for bottom in other.bottom}
+    at_begin, at_end = inputs & set(layer.bottom), set(layer.top) - taken
+    return bool(("made_by" in asked and at_begin) or ("taken_by" in asked and at_end))
 
 
 def fault_words(fault: Fault) -> str:

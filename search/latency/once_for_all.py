@@ -16,7 +16,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from prototxt_gen.errors import FormatError, NotInstalledError, UnsupportedError
+import yaml
+
+from prototxt_gen.errors import FormatError, UnsupportedError
 from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.generator.parts import Part
 from search.latency.measuring import Entry
@@ -49,8 +51,7 @@ def from_once_for_all(path: str | os.PathLike[str], device: str = "unknown") -> 
     file's text is kept in the table's `origin`, and `to_once_for_all` gives it back byte by byte. Entries whose mean is
     no time are left out, as those that are no parts of ours are.
 
-    FileError, FormatError for what is no such file, UnsupportedError where nothing in it is a part of ours,
-    NotInstalledError without PyYAML.
+    FileError, FormatError for what is no such file, UnsupportedError where nothing in it is a part of ours.
     """
     source = os.fspath(path)
     try:
@@ -74,7 +75,7 @@ def to_once_for_all(table: LatencyTable, path: str | os.PathLike[str]) -> Writte
 
     Blocks with ReLU6 make a table of ProxylessNAS; only where there are none, blocks with ReLU make one of MobileNetV3.
     What the form cannot say is in `left`. A table that came from such a file and is as it was becomes that file again.
-    UnsupportedError where nothing can be said, NotInstalledError without PyYAML.
+    UnsupportedError where nothing can be said.
     """
     source = os.fspath(path)
     if not table.entries:
@@ -90,7 +91,7 @@ def to_once_for_all(table: LatencyTable, path: str | os.PathLike[str]) -> Writte
     said, unsaid = _said(table)
     if not said:
         raise UnsupportedError(f"{source}: the form can say none of the table's parts: {first_reasons(unsaid)}")
-    text = _yaml(source).safe_dump(said, default_flow_style=False, sort_keys=True)
+    text = yaml.safe_dump(said, default_flow_style=False, sort_keys=True)
     write_bytes(path, text.encode())
     return Written(tuple(said), unsaid)
 
@@ -146,15 +147,6 @@ def _kept(table: LatencyTable) -> _Kept | None:
     return _Kept(text, tuple(dict.fromkeys([*(key for one in found for key in one.keys), *left]))) if is_same else None
 
 
-def _yaml(source: str) -> Any:
-    """The package PyYAML, which these files are written by."""
-    try:
-        import yaml
-    except ImportError as fault:
-        raise NotInstalledError("pyyaml", "yaml", f"{source}: Once-for-All's form") from fault
-    return yaml
-
-
 def _read(text: str, source: str) -> tuple[list[_Found], dict[str, str]]:
     """The entries of a file that are parts of ours, and why the others are not, in the file's order."""
     left: dict[str, str] = {}
@@ -180,9 +172,8 @@ def _read(text: str, source: str) -> tuple[list[_Found], dict[str, str]]:
 
 def _load(text: str, source: str) -> Mapping[Any, Any]:
     """The file's mapping. A key that is there twice is a fault: YAML forbids it, PyYAML takes the last."""
-    yaml = _yaml(source)
 
-    class Loader(yaml.SafeLoader):  # type: ignore[name-defined]
+    class Loader(yaml.SafeLoader):
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             names = [name.value for name, _ in node.value if isinstance(name.value, str)]
             if len(set(names)) < len(names):
@@ -191,7 +182,7 @@ def _load(text: str, source: str) -> Mapping[Any, Any]:
             return super().construct_mapping(node, deep)
 
     try:
-        document = yaml.load(text, Loader)
+        document = Loader(text).get_single_data()
     except (yaml.YAMLError, RecursionError, ValueError) as fault:
         # PyYAML adds pictures of the place.
         mark, problem = getattr(fault, "problem_mark", None), getattr(fault, "problem", None)

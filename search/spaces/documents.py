@@ -13,10 +13,11 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from math import prod
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+from converters.yaml_files import Field, Reader
 from prototxt_gen.architectures import BLOCK_KINDS, FAMILIES, Backbone, Pyramid, Unit, parse_backbone
-from prototxt_gen.errors import ArchitectureError, FormatError, NotInstalledError
+from prototxt_gen.errors import ArchitectureError
 from prototxt_gen.files import read_bytes, write_bytes
 from search.spaces.backbones import BackboneSpace
 from search.spaces.codes import parse_candidates
@@ -27,10 +28,6 @@ from search.spaces.tiered import CONVOLUTION, INNER_KINDS, TieredSpace, TieredSt
 
 _VERSION = 1
 _RELEASED = Path(__file__).parent / "released"
-
-# Files are small; lists in them are short.
-_MOST_ITEMS = 1000
-_MOST_BYTES = 1_000_000
 
 
 @lru_cache(maxsize=1)
@@ -43,7 +40,7 @@ def read_space(path: str | os.PathLike[str]) -> Space:
     """The space of a YAML file, or of one in the package, by its name.
 
     FileError when the file cannot be read; FormatError lists every field that is missing, unknown or of another kind,
-    with its line; ArchitectureError where the fields make no space; NotInstalledError without PyYAML.
+    with its line; ArchitectureError where the fields make no space.
     """
     source = os.fspath(path)
     text = read_bytes(_RELEASED / f"{source}.yaml" if source in packaged_names() else path)
@@ -164,87 +161,7 @@ def _flag(value: bool) -> str:
     return "true" if value else "false"
 
 
-class _Field(NamedTuple):
-    """How a field is read, and whether it must be there."""
-
-    read: Callable[[_Reader, Any, str], Any]
-    required: bool = False
-
-
-class _Reader:
-    """Reads the nodes of one file and keeps the faults."""
-
-    def __init__(self, source: str, loader: Any, yaml: Any) -> None:
-        self._source, self._loader, self._yaml = source, loader, yaml
-        self._faults: list[tuple[int, str]] = []
-
-    def fault(self, node: Any, path: str, told: str) -> None:
-        self._faults.append((node.start_mark.line + 1, f"line {node.start_mark.line + 1}: {path}: {told}"))
-
-    def check(self) -> None:
-        """FormatError with all faults, in the order of their lines."""
-        if self._faults:
-            raise FormatError(f"{self._source}: not a space: {'; '.join(told for _, told in sorted(self._faults))}")
-
-    def mapping(self, node: Any, path: str, fields: Mapping[str, _Field]) -> dict[str, Any]:
-        """The fields of a mapping that are there; others, missing ones and those that stand twice are faults."""
-        found: dict[str, Any] = {}
-        if not isinstance(node, self._yaml.MappingNode):
-            self.fault(node, path or "the file", f"found {self.shown(node)}, expected {', '.join(fields)}")
-            return found
-        met = set()
-        for key, value in node.value:
-            name = key.value if isinstance(key, self._yaml.ScalarNode) else "?"
-            at = f"{path}.{name[:60]}" if path else name[:60]
-            if name not in fields:
-                self.fault(key, at, f"is no field, expected one of {', '.join(fields)}")
-            elif name in met:
-                self.fault(key, at, "is there twice")
-            else:
-                met.add(name)
-                found[name] = fields[name].read(self, value, at)
-        missing = [name for name, field in fields.items() if field.required and name not in met]
-        if missing:
-            self.fault(node, path or "the file", f"has no {', no '.join(missing)}")
-        return found
-
-    def items(self, node: Any, path: str, read: Callable[[_Reader, Any, str], Any], least: int = 1) -> tuple[Any, ...]:
-        """The items of a list, each read in its turn."""
-        if not self.is_list(node):
-            self.fault(node, path, f"found {self.shown(node)}, expected a list")
-            return ()
-        if not least <= len(node.value) <= _MOST_ITEMS:
-            self.fault(node, path, f"found {len(node.value)} items, expected {least} to {_MOST_ITEMS}")
-            return ()
-        return tuple(read(self, item, f"{path}[{number}]") for number, item in enumerate(node.value))
-
-    def scalar(self, node: Any, path: str, kind: type, expected: str) -> Any:
-        """A value of this kind; None where it is of another one."""
-        value = None
-        if isinstance(node, self._yaml.ScalarNode):
-            try:
-                value = self._loader.construct_object(node)
-            except (self._yaml.YAMLError, ValueError, OverflowError):
-                value = None
-        if type(value) is not kind:
-            self.fault(node, path, f"found {self.shown(node)}, expected {expected}")
-            return None
-        return value
-
-    def is_list(self, node: Any) -> bool:
-        return isinstance(node, self._yaml.SequenceNode)
-
-    def is_text(self, node: Any) -> bool:
-        return isinstance(node, self._yaml.ScalarNode) and node.tag == "tag:yaml.org,2002:str"
-
-    def shown(self, node: Any) -> str:
-        """What stands there, in a few words."""
-        if isinstance(node, self._yaml.ScalarNode):
-            return repr(node.value[:60])
-        return "a mapping" if isinstance(node, self._yaml.MappingNode) else "a list"
-
-
-def _whole(reader: _Reader, node: Any, path: str) -> Any:
+def _whole(reader: Reader, node: Any, path: str) -> Any:
     value = reader.scalar(node, path, int, "a whole number")
     if value is not None and not 0 <= value <= 10**9:
         reader.fault(node, path, f"found {reader.shown(node)}, expected 0 to 1,000,000,000")
@@ -252,23 +169,23 @@ def _whole(reader: _Reader, node: Any, path: str) -> Any:
     return value
 
 
-def _times(reader: _Reader, node: Any, path: str) -> Any:
+def _times(reader: Reader, node: Any, path: str) -> Any:
     value = reader.scalar(node, path, int, "a whole number")
     if value is not None and not 1 <= value <= MOST_LAYERS:
         reader.fault(node, path, f"found {reader.shown(node)}, expected 1 to {MOST_LAYERS}")
     return value
 
 
-def _truth(reader: _Reader, node: Any, path: str) -> Any:
+def _truth(reader: Reader, node: Any, path: str) -> Any:
     return reader.scalar(node, path, bool, "true or false")
 
 
-def _numbers(reader: _Reader, node: Any, path: str) -> tuple[int, ...]:
+def _numbers(reader: Reader, node: Any, path: str) -> tuple[int, ...]:
     return reader.items(node, path, _whole)
 
 
-def _one_of(names: Mapping[str, Any]) -> Callable[[_Reader, Any, str], Any]:
-    def read(reader: _Reader, node: Any, path: str) -> Any:
+def _one_of(names: Mapping[str, Any]) -> Callable[[Reader, Any, str], Any]:
+    def read(reader: Reader, node: Any, path: str) -> Any:
         value = reader.scalar(node, path, str, f"one of {', '.join(names)}")
         if value is not None and value not in names:
             reader.fault(node, path, f"found {value[:60]!r}, expected one of {', '.join(names)}")
@@ -277,8 +194,8 @@ def _one_of(names: Mapping[str, Any]) -> Callable[[_Reader, Any, str], Any]:
     return read
 
 
-def _count_of(number: int, meaning: str) -> Callable[[_Reader, Any, str], Any]:
-    def read(reader: _Reader, node: Any, path: str) -> Any:
+def _count_of(number: int, meaning: str) -> Callable[[Reader, Any, str], Any]:
+    def read(reader: Reader, node: Any, path: str) -> Any:
         found = _numbers(reader, node, path)
         if found and len(found) != number:
             reader.fault(node, path, f"found {len(found)} numbers, expected {meaning}")
@@ -288,31 +205,31 @@ def _count_of(number: int, meaning: str) -> Callable[[_Reader, Any, str], Any]:
 
 
 _STAGE = {
-    "block": _Field(_one_of(BLOCK_KINDS), required=True),
-    "depth": _Field(_count_of(2, "the fewest and the most blocks, such as [1, 3]"), required=True),
-    "widths": _Field(_numbers),
-    "stride": _Field(_whole),
-    "kernel": _Field(_whole),
-    "expansion": _Field(_whole),
-    "inner": _Field(_whole),
-    "squeeze": _Field(_truth),
+    "block": Field(_one_of(BLOCK_KINDS), required=True),
+    "depth": Field(_count_of(2, "the fewest and the most blocks, such as [1, 3]"), required=True),
+    "widths": Field(_numbers),
+    "stride": Field(_whole),
+    "kernel": Field(_whole),
+    "expansion": Field(_whole),
+    "inner": Field(_whole),
+    "squeeze": Field(_truth),
 }
 
 
-def _stages(reader: _Reader, node: Any, path: str) -> tuple[dict[str, Any], ...]:
+def _stages(reader: Reader, node: Any, path: str) -> tuple[dict[str, Any], ...]:
     return reader.items(node, path, lambda reader, item, at: reader.mapping(item, at, _STAGE))
 
 
 _BACKBONE = {
-    "family": _Field(_one_of(FAMILIES)),
-    "stem": _Field(_numbers, required=True),
-    "widths": _Field(_numbers, required=True),
-    "stages": _Field(_stages, required=True),
-    "head": _Field(_whole),
+    "family": Field(_one_of(FAMILIES)),
+    "stem": Field(_numbers, required=True),
+    "widths": Field(_numbers, required=True),
+    "stages": Field(_stages, required=True),
+    "head": Field(_whole),
 }
 
 
-def _backbone(reader: _Reader, node: Any, path: str) -> Any:
+def _backbone(reader: Reader, node: Any, path: str) -> Any:
     """A mapping as read, or a Backbone of a code; the classes may be left out, as decoders have their own."""
     if not reader.is_text(node):
         return reader.mapping(node, path, _BACKBONE)
@@ -325,33 +242,33 @@ def _backbone(reader: _Reader, node: Any, path: str) -> Any:
     return None
 
 
-def _channels(reader: _Reader, node: Any, path: str) -> Any:
+def _channels(reader: Reader, node: Any, path: str) -> Any:
     return reader.items(node, path, _numbers)
 
 
 _PYRAMID = {
-    "width": _Field(_whole),
-    "out_channels": _Field(_whole),
-    "bins": _Field(_numbers),
-    "square": _Field(_truth),
+    "width": Field(_whole),
+    "out_channels": Field(_whole),
+    "bins": Field(_numbers),
+    "square": Field(_truth),
 }
 
 _DECODER = {
-    "channels": _Field(_channels, required=True),
-    "pyramid": _Field(lambda reader, node, path: reader.mapping(node, path, _PYRAMID)),
-    "separable": _Field(_truth),
-    "upsampling": _Field(_whole),
+    "channels": Field(_channels, required=True),
+    "pyramid": Field(lambda reader, node, path: reader.mapping(node, path, _PYRAMID)),
+    "separable": Field(_truth),
+    "upsampling": Field(_whole),
 }
 
 
 _COMBINED = {
-    "expansion": _Field(_numbers, required=True),
-    "kernel": _Field(_numbers),
-    "squeeze": _Field(lambda reader, node, path: reader.items(node, path, _truth)),
+    "expansion": Field(_numbers, required=True),
+    "kernel": Field(_numbers),
+    "squeeze": Field(lambda reader, node, path: reader.items(node, path, _truth)),
 }
 
 
-def _candidates(reader: _Reader, node: Any, path: str) -> Any:
+def _candidates(reader: Reader, node: Any, path: str) -> Any:
     """Units: all combinations of a mapping's lists, as `candidates_of`, or those of a list of codes."""
     if reader.is_list(node):
         return reader.items(node, path, _unit)
@@ -363,7 +280,7 @@ def _candidates(reader: _Reader, node: Any, path: str) -> Any:
     return candidates_of(found.get("expansion", ()), found["kernel"], found["squeeze"])
 
 
-def _unit(reader: _Reader, node: Any, path: str) -> Any:
+def _unit(reader: Reader, node: Any, path: str) -> Any:
     """One candidate by its code, such as k5e6q."""
     text = reader.scalar(node, path, str, "a block such as k5e6q")
     if text is None:
@@ -379,54 +296,54 @@ def _unit(reader: _Reader, node: Any, path: str) -> Any:
 
 
 _LAYER = {
-    "width": _Field(_whole, required=True),
-    "stride": _Field(_whole),
-    "times": _Field(_times),
-    "candidates": _Field(_candidates),
+    "width": Field(_whole, required=True),
+    "stride": Field(_whole),
+    "times": Field(_times),
+    "candidates": Field(_candidates),
 }
 
 _PONAS = {
-    "family": _Field(_one_of(FAMILIES)),
-    "stem": _Field(_numbers, required=True),
-    "candidates": _Field(_candidates),
-    "layers": _Field(
+    "family": Field(_one_of(FAMILIES)),
+    "stem": Field(_numbers, required=True),
+    "candidates": Field(_candidates),
+    "layers": Field(
         lambda reader, node, path: reader.items(node, path, lambda reader, item, at: reader.mapping(item, at, _LAYER)),
         required=True,
     ),
-    "head": _Field(_whole),
+    "head": Field(_whole),
 }
 
 
-def _kinds(reader: _Reader, node: Any, path: str) -> Any:
+def _kinds(reader: Reader, node: Any, path: str) -> Any:
     return reader.items(node, path, _one_of(dict.fromkeys((CONVOLUTION, *INNER_KINDS))))
 
 
 _TIERED_STAGE = {
-    "blocks": _Field(_kinds, required=True),
-    "width": _Field(_whole, required=True),
-    "depth": _Field(_count_of(2, "the fewest and the most layers, such as [1, 3]")),
-    "stride": _Field(_whole),
-    "kernels": _Field(_numbers),
-    "inner": _Field(_channels),
+    "blocks": Field(_kinds, required=True),
+    "width": Field(_whole, required=True),
+    "depth": Field(_count_of(2, "the fewest and the most layers, such as [1, 3]")),
+    "stride": Field(_whole),
+    "kernels": Field(_numbers),
+    "inner": Field(_channels),
 }
 
 _TIERED = {
-    "family": _Field(_one_of(FAMILIES)),
-    "stem": _Field(_numbers, required=True),
-    "granularity": _Field(_whole),
-    "expansion": _Field(_whole),
-    "knots": _Field(_whole),
-    "stages": _Field(
+    "family": Field(_one_of(FAMILIES)),
+    "stem": Field(_numbers, required=True),
+    "granularity": Field(_whole),
+    "expansion": Field(_whole),
+    "knots": Field(_whole),
+    "stages": Field(
         lambda reader, node, path: reader.items(
             node, path, lambda reader, item, at: reader.mapping(item, at, _TIERED_STAGE)
         ),
         required=True,
     ),
-    "head": _Field(_whole),
+    "head": Field(_whole),
 }
 
 
-def _version(reader: _Reader, node: Any, path: str) -> Any:
+def _version(reader: Reader, node: Any, path: str) -> Any:
     value = reader.scalar(node, path, int, f"{_VERSION}, the version of this form")
     if value not in (None, _VERSION):
         reader.fault(node, path, f"found {value}, expected {_VERSION}, the version of this form")
@@ -434,34 +351,21 @@ def _version(reader: _Reader, node: Any, path: str) -> Any:
 
 
 _FILE = {
-    "space": _Field(_version, required=True),
-    "backbone": _Field(_backbone),
-    "decoder": _Field(lambda reader, node, path: reader.mapping(node, path, _DECODER)),
-    "ponas": _Field(lambda reader, node, path: reader.mapping(node, path, _PONAS)),
-    "tiered": _Field(lambda reader, node, path: reader.mapping(node, path, _TIERED)),
-    "classes": _Field(_whole, required=True),
-    "input_shape": _Field(_count_of(3, "channels, height, width, such as [3, 224, 224]"), required=True),
+    "space": Field(_version, required=True),
+    "backbone": Field(_backbone),
+    "decoder": Field(lambda reader, node, path: reader.mapping(node, path, _DECODER)),
+    "ponas": Field(lambda reader, node, path: reader.mapping(node, path, _PONAS)),
+    "tiered": Field(lambda reader, node, path: reader.mapping(node, path, _TIERED)),
+    "classes": Field(_whole, required=True),
+    "input_shape": Field(_count_of(3, "channels, height, width, such as [3, 224, 224]"), required=True),
 }
 
 
 def _read(text: bytes, source: str) -> Space:
-    try:
-        import yaml
-    except ImportError as fault:
-        raise NotInstalledError("pyyaml", "yaml", f"{source}: spaces in files") from fault
-    if len(text) > _MOST_BYTES:
-        raise FormatError(f"{source}: not a space: {len(text):,} bytes, expected at most {_MOST_BYTES:,}")
-    try:
-        loader = yaml.SafeLoader(text)
-        node = loader.get_single_node()
-    except (yaml.YAMLError, RecursionError, ValueError) as fault:
-        told = "it is nested too deeply" if isinstance(fault, RecursionError) else " ".join(str(fault).split())
-        raise FormatError(f"{source}: not a space: {told}") from fault
-    if node is None:
-        raise FormatError(f"{source}: not a space: it is empty")
-    reader = _Reader(source, loader, yaml)
+    reader = Reader(text, source, "a space")
+    node = reader.root
     found = reader.mapping(node, "", _FILE)
-    if isinstance(node, yaml.MappingNode):
+    if reader.is_mapping(node):
         kinds = [name for name in ("backbone", "ponas", "tiered") if name in found]
         if not kinds:
             reader.fault(node, "the file", "has no backbone, no ponas and no tiered, expected one of them")

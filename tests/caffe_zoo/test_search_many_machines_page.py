@@ -13,6 +13,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import yaml
 
 from caffe_zoo.cli import _parser
 from search.study.database import address_of, shown
@@ -48,7 +49,6 @@ def of_slurm() -> list[list[str]]:
 
 
 def of_kubernetes() -> list[list[str]]:
-    yaml = pytest.importorskip("yaml")
     found = []
     for document in yaml.safe_load_all(KUBERNETES.read_text("utf-8")):
         containers = document.get("spec", {}).get("template", {}).get("spec", {}).get("containers", [])
@@ -83,7 +83,6 @@ def test_the_clusters_search_what_can_be_searched():
 
 
 def test_every_document_of_kubernetes_says_what_it_is():
-    yaml = pytest.importorskip("yaml")
     kinds = [document["kind"] for document in yaml.safe_load_all(KUBERNETES.read_text("utf-8"))]
     assert kinds == ["Secret", "Service", "StatefulSet", "Job", "Job"]
     assert "password: change-me" in KUBERNETES.read_text("utf-8")

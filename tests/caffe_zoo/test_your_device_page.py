@@ -226,7 +226,6 @@ def test_a_device_that_times_only_whole_networks(folder, capsys):
 
 def test_tables_side_by_side_and_in_another_form(folder, capsys):
     pytest.importorskip("matplotlib")
-    pytest.importorskip("yaml")
     for device, factor in (("jetson", 1.0), ("phone", 4.0)):
         entries = {
             part.key: Entry(factor * index, (factor * index, factor * index), 9, part.label)

@@ -154,7 +154,7 @@ def test_the_cut_is_told_in_numbers(tmp_path):
     cut = cut_space(PONAS, read_own(tmp_path, [("Convolution", "kernel_h <= 3")]))
     lines = str(cut).splitlines()
     assert lines[0].endswith("): 8 of 48 networks are left; 5 of 14 blocks are not taken")
-    assert "5 blocks: Convolution kernel_h: found kernel_h 5; allowed kernel_h <= 3 (BVLC Caffe 1.0" in lines[1]
+    assert "5 blocks: Convolution kernel_h: found kernel_h 5; allowed kernel_h <= 3 (the manual), such as" in lines[1]
     assert lines[2:] == [
         "  left out: layers 2, 4: candidates k5e1, k5e2",
         "  left out: layer 3: candidate k5e1",

@@ -1,17 +1,14 @@
 """Once-for-All's tables: the files byte by byte, the predictions, and what is left out."""
 
-import sys
-
 import pytest
+import yaml
 
 from prototxt_gen import parts
-from prototxt_gen.errors import FileError, FormatError, NotInstalledError, UnsupportedError
+from prototxt_gen.errors import FileError, FormatError, UnsupportedError
 from search.latency import Entry, LatencyTable
 from search.latency.correcting import Correction
 from search.latency.curves import Curve
 from search.latency.once_for_all import from_once_for_all, to_once_for_all
-
-yaml = pytest.importorskip("yaml")
 
 NETWORK = "m32_i1.16e1_i24e3_i40k5e6_h1280_c1000"
 # As the tables of ProxylessNAS are written, with the times of a Pixel for the layers of its first entries.
@@ -220,13 +217,6 @@ def test_what_cannot_be_said_is_listed(tmp_path):
     with pytest.raises(UnsupportedError, match="the form can say none of the table's parts: 1 because"):
         to_once_for_all(table("s32_b64_c10"), tmp_path / "b")
     assert not (tmp_path / "b").exists()
-
-
-def test_without_pyyaml_the_error_says_what_to_install(tmp_path, monkeypatch):
-    (tmp_path / "a.yaml").write_text(PROXYLESS)
-    monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(NotInstalledError, match=r"needs pyyaml, .*pip install 'dongfeng\[yaml\]'"):
-        from_once_for_all(tmp_path / "a.yaml")
 
 
 @pytest.mark.parametrize("text", [7, "a: b: c", PROXYLESS.replace("mean: 4", "mean: 5")])

@@ -7,8 +7,6 @@ from prototxt_gen import parts
 from search import LatencyTable
 from search.latency import Entry
 
-pytest.importorskip("yaml")
-
 
 @pytest.fixture
 def table(tmp_path):

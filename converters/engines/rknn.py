@@ -1,0 +1,261 @@
+"""The engine `rknn`: RKNN-Toolkit2, which compiles Caffe pairs for Rockchip's NPUs, and its simulator of these.
+
+The toolkit lives in a Python environment of its own (docs/engines.md says how to make one), named by a variable. It
+gives outputs in float16 or int8 as the NPU computes them, and no times.
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused
+from converters.engines.graphs import GraphSession
+from converters.engines.pairs import live_network, with_inputs
+from converters.programs.caffe import threads_environment
+from converters.programs.running import last_words
+from converters.programs.worker import Worker, python_of
+from converters.weights import save_weights
+from converters.weights.blobs import Array
+from prototxt_gen.errors import UnsupportedError
+from prototxt_gen.flow import top_names
+from prototxt_gen.layers import Shape
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import to_text
+from prototxt_gen.trace import trace
+
+#: The variable that names the Python of the toolkit's environment.
+PYTHON = "DONGFENG_RKNN_PYTHON"
+#: What the toolkit compiles float16 networks for.
+PLATFORMS = ("rk3562", "rk3566", "rk3568", "rk3576", "rk3588")
+_PLATFORM = "rk3588"
+# Of what the toolkit prints, the lines that say why: those of its reader, of its graph, its own.
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_REASONS = (
+    re.compile(r"^E .*?:? +(?:OP in Layer|LSTM in|Layer) .*", re.IGNORECASE),
+    re.compile(r"^(?:E |.*\bE RKNN: ).*(?:[Uu]nsupport|not support|invalid|failed|Failed).*"),
+    re.compile(r"^\S*(?:Error|Exception|Fail|InvalidArgument|InvalidGraph|NotImplemented)\b: .*"),
+    re.compile(r"^E (?!rknn-toolkit2 version).*(?<!\(most recent call last\):)$"),
+)
+_NOT_READ = re.compile(r"OP in Layer (.*) Current not support")
+
+
+@ENGINES.register("rknn")
+class RKNNEngine(Engine):
+    """RKNN-Toolkit2's simulator. `device` is a platform; "cpu", the default of all engines, means that of the RK3588.
+
+    An NPU computes in float16: so does the simulator, asked for float16 or for the best that there is, float32.
+    Networks are rewritten for the target rknn2, by exact rewrites alone. `limit_s` is how long loading a network, or
+    one run, may take.
+    """
+
+    name, title = "rknn", "RKNN-Toolkit2"
+    in_process = False
+    limit_s: float = 3600.0
+
+    def __init__(self, options: Options) -> None:
+        self._python = python_of(PYTHON, self.title, "engine rknn")
+        platform = _PLATFORM if options.device == "cpu" else options.device.lower()
+        if platform not in PLATFORMS:
+            raise refused(self.name, "device", options.device, PLATFORMS)
+        if options.precision not in ("float32", "float16"):
+            raise refused(self.name, "precision", options.precision, ["float16"], f"on {platform}")
+        self.options = replace(options, device=platform, precision="float16")
+        #: Inputs by name to quantize for, a run each; networks that are loaded then compute in int8.
+        self.calibration: Sequence[Mapping[str, Array]] = ()
+        #: More of the toolkit's options for RKNN.config, such as quantized_algorithm.
+        self.config: dict[str, Any] = {}
+        self._environment = threads_environment(options.threads)
+        self._numbers = count()
+        self._released: list[int] = []
+        self._worker = self._started()
+        self.target = {
+            "engine": self.name,
+            "device": f"simulator of the {platform.upper()}",
+            "threads": options.threads,
+            "precision": "float16",
+            "batch": options.batch,
+            "versions": dict(self._worker.ask("about", "engine rknn").values["versions"]),
+        }
+
+    def ask(self, what: str, subject: str, arrays: Mapping[str, Array] | None = None, **values: Any) -> Any:
+        """What the toolkit's worker answers; see Worker.ask. One that ended is not started again here."""
+        while self._released and self._worker.running:
+            self._worker.ask("release", subject, number=self._released.pop(), seconds=self.limit_s)
+        return self._worker.ask(what, subject, arrays, seconds=self.limit_s, **values)
+
+    def compile(
+        self, net: NetParameter, weights: Blobs, outputs: Mapping[str, str] | None = None, *, lenient: bool = False
+    ) -> RKNNSession:
+        """A network exactly as it is: its TEST phase alone, with an Input layer for each input, and all its weights.
+
+        `outputs`: names for tops, the default is those that no layer takes under their own names. UnsupportedError
+        with what the toolkit says. It goes on behind a layer that it does not know; `lenient` does, too.
+        """
+        if not self._worker.running:
+            self._released.clear()
+            self._worker = self._started()
+        rows = trace(net)
+        shapes = {name: shape for row in rows for name, shape in zip(top_names(row), row.top_shapes, strict=True)}
+        inputs = {name: shapes[name] for layer in net.layer if layer.type == "Input" for name in layer.top}
+        unread: dict[str, None] = {}
+        for layer in net.layer:
+            for name in layer.bottom:
+                unread.pop(name, None)
+            unread.update(dict.fromkeys(layer.top))
+        given = outputs or {name: name for name in unread}
+        # It gives the tops that no layer takes: others are copied to one.
+        said, names = NetParameter(), {}
+        said.CopyFrom(net)
+        for top, name in given.items():
+            names[top] = name if name in unread else f"{name}/out"
+            if names[top] != name:
+                said.layer.add(name=names[top], type="Power", bottom=[name], top=[names[top]])
+        number, label = next(self._numbers), f"network {net.name!r}"
+        folder = self._worker.folder / f"net{number}"
+        folder.mkdir()
+        (folder / "net.prototxt").write_bytes(to_text(said).encode())
+        save_weights(weights, folder / "net.caffemodel", said)
+        dataset = self._dataset(folder, list(inputs)) if self.calibration else None
+        answer = self.ask(
+            "load", label, number=number, platform=self.options.device, config=self.config, dataset=dataset,
+            inputs=list(inputs), prototxt=str(folder / "net.prototxt"), caffemodel=str(folder / "net.caffemodel"),
+        )  # fmt: skip
+        session = RKNNSession(self, number, inputs, {top: shapes[given[top]] for top in given}, label)
+        weakref.finalize(session, self._released.append, number)
+        unknown = _NOT_READ.findall(_COLOUR.sub("", answer.printed))
+        if unknown and not lenient:
+            raise UnsupportedError(f"{label}: {self.title} does not read the layers {', '.join(unknown)}")
+        session.match(answer.values["outputs"], names)
+        return session
+
+    def _load(
+        self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
+    ) -> Session:
+        from converters.pytorch.module import to_torch, weights_of
+        from converters.targets.reading import read_target
+        from converters.targets.rewriting import for_target
+
+        module = to_torch(net, weights, outputs=outputs, input_shapes=shapes)
+        meta: dict[str, Any] = module.meta["caffe"]
+        live = live_network(net, meta["outputs"], shapes, self.title)
+        taken = {bottom for layer in live.layer for bottom in layer.bottom} | set(meta["outputs"])
+        stated = with_inputs(live, {name: shape for name, shape in meta["inputs"].items() if name in taken})
+        names = {layer.name for layer in stated.layer}
+        blobs = {name: arrays for name, arrays in weights_of(module).items() if name in names}
+        made = for_target(stated, blobs, read_target("rknn2"))
+        assert made.weights is not None
+        tops = {top for layer in made.net.layer for top in layer.top}
+        wanted = {name: made.renamed.get(name, name) for name in meta["outputs"]}
+        # Losses are left out of the network, and so are outputs of theirs that nobody asked for by name.
+        if outputs is None:
+            wanted = {name: top for name, top in wanted.items() if top in tops}
+        gone = [name for name, top in wanted.items() if top not in tops]
+        if gone:
+            raise UnsupportedError(f"network {net.name!r}: {self.title}: outputs: found none for {', '.join(gone)}")
+        return self.compile(made.net, made.weights, wanted)
+
+    def _started(self) -> Worker:
+        return Worker(
+            self._python, "rknn", self.title, seconds=self.limit_s, environment=self._environment, explain=_explained
+        )
+
+    def _dataset(self, folder: Any, inputs: Sequence[str]) -> str:
+        """The calibration inputs as files, and the file that lists them."""
+        lines = []
+        for run, arrays in enumerate(self.calibration):
+            files = [folder / f"run{run}.{place}.npy" for place in range(len(inputs))]
+            for file, name in zip(files, inputs, strict=True):
+                np.save(file, np.ascontiguousarray(arrays[name], np.float32), allow_pickle=False)
+            lines.append(" ".join(map(str, files)))
+        listed = folder / "dataset.txt"
+        listed.write_text("\n".join(lines) + "\n")
+        return str(listed)
+
+
+class RKNNSession(GraphSession):
+    """A network in the simulator; batches that are multiples of its own run in pieces."""
+
+    title = RKNNEngine.title
+
+    def __init__(
+        self, engine: RKNNEngine, number: int, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], label: str
+    ) -> None:
+        names = {name: name for name in inputs}
+        super().__init__(names, {name: name for name in outputs}, inputs, label, any_batch=False)
+        self._engine, self._number, self._shapes = engine, number, dict(outputs)
+        self._places: list[int] = []
+        self.found: tuple[str, ...] = ()
+
+    def match(self, found: Sequence[str], names: Mapping[str, str]) -> None:
+        """Says which of the toolkit's outputs, by their names in order, each top is; `names` are those in its file.
+
+        It renames tops of layers in place, by a suffix. UnsupportedError where a top has no output of its own.
+        """
+        for top, name in names.items():
+            places = [place for place, other in enumerate(found) if other == name]
+            if not places:
+                places = [place for place, other in enumerate(found) if other.startswith(f"{name}_")]
+            if not places and len(found) == len(names) == 1:
+                places = [0]
+            if len(places) != 1:
+                raise UnsupportedError(
+                    f"{self._label}: {self.title}: outputs: found {', '.join(found)}, expected one for {top!r}"
+                )
+            self._places += places
+
+    def time(self, inputs: Mapping[str, Array] | None = None) -> float:
+        """UnsupportedError: what a simulator takes says nothing of its NPU."""
+        raise UnsupportedError(
+            "engine rknn: times: found a simulator, which takes as long as this computer does; "
+            "expected the board itself, such as by rknn_benchmark and `dongfeng profile import`"
+        )
+
+    def step(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+        """As `time`."""
+        return {}, self.time()
+
+    def samples(self, count: int) -> list[float]:
+        """As `time`."""
+        return [self.time()]
+
+    def _once(self, inputs: Mapping[str, Array]) -> list[Array]:
+        wrong = [
+            f"{name}: found {inputs[name].shape}, expected {shape}"
+            for name, shape in self.inputs.items()
+            if inputs[name].shape != shape
+        ]
+        if wrong:
+            raise UnsupportedError(f"{self._label}: {self.title} cannot run it: {'; '.join(wrong)}")
+        arrays = {str(place): inputs[name] for place, name in enumerate(self.inputs)}
+        found = self._engine.ask("run", self._label, arrays, number=self._number).arrays
+        return [
+            self._shaped(np.asarray(found[str(place)], np.float32), name)
+            for place, name in zip(self._places, self.outputs, strict=True)
+        ]
+
+    def _shaped(self, array: Array, name: str) -> Array:
+        """An output in Caffe's shape; the toolkit keeps axes of one number that Caffe leaves out."""
+        shape = self._shapes[name]
+        if [size for size in array.shape if size != 1] != [size for size in shape if size != 1]:
+            raise UnsupportedError(
+                f"{self._label}: {self.title}: output {name!r}: found shape {array.shape}, expected {shape}"
+            )
+        return array.reshape(shape)
+
+
+def _explained(fault: str, printed: str) -> str:
+    """Why a network is refused, from all that the toolkit printed: the first line of the kind that says most."""
+    lines = [line.strip() for line in re.split(r"[\r\n]+", _COLOUR.sub("", printed)) if line.strip()]
+    for reason in _REASONS:
+        for line in lines:
+            if reason.search(line):
+                return f": {' '.join(line.split())[:400]}"
+    short = fault.splitlines()[-1] if fault.splitlines() else fault
+    return f": {short[:300]}" if short else last_words(printed)

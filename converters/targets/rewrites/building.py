@@ -1,0 +1,138 @@
+"""Layers of a new form while they are added: their names, shapes and weights, and what the target says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from converters.targets.checking import faults_of
+from converters.targets.forms import Form, Place
+from prototxt_gen.layers import LAYERS, Shape
+from prototxt_gen.layers.layer_types import count
+from prototxt_gen.proto import LayerParameter
+from prototxt_gen.stock import Step
+
+
+class Building:
+    """The layers in the place of one, from its bottoms on; the last one gets its name and its tops.
+
+    `multiply_adds` and `numbers` (of all tops) are those of the layers so far.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.multiply_adds = self.numbers = 0
+        self._layers: list[LayerParameter] = []
+        self._blobs: dict[str, Sequence[np.ndarray]] = {}
+        self._shapes: dict[str, Shape] = dict(zip(place.row.bottoms, place.row.bottom_shapes, strict=True))
+
+    @property
+    def bottom(self) -> str:
+        """The first bottom of the old layer."""
+        return self.place.row.bottoms[0]
+
+    def shape(self, blob: str) -> Shape:
+        """The shape of a bottom or of what a new layer makes."""
+        return self._shapes[blob]
+
+    def add(
+        self,
+        kind: str,
+        bottoms: Sequence[str],
+        what: str,
+        blobs: Sequence[np.ndarray] | None = (),
+        **options: Any,
+    ) -> str:
+        """One more layer, named by `what` it does; its top's name. `blobs` None: they are not known.
+
+        NetworkError where the layer cannot take such bottoms.
+        """
+        name = self.place.name(what)
+        while name in self._shapes:
+            name += "_"
+        layer = LayerParameter(name=name, type=kind, bottom=bottoms, top=[name], **options)
+        made = LAYERS[kind].shape(layer, [self._shapes[bottom] for bottom in bottoms])
+        self._layers.append(layer)
+        self._shapes[name] = made.tops[0]
+        if blobs:
+            self._blobs[name] = [np.ascontiguousarray(blob, np.float32) for blob in blobs]
+        self.multiply_adds += made.multiply_adds
+        self.numbers += sum(map(count, made.tops))
+        return name
+
+    def steps(self, steps: Sequence[Step], bottom: str) -> str:
+        """Layers with fixed weights one after another; the last one's top, the bottom itself where there are none."""
+        for step in steps:
+            bottom = self.add(step.kind, [bottom], step.what, step.blobs, **step.options)
+        return bottom
+
+    def form(self, what: str, exact: bool = True) -> Form:
+        """The layers so far as a form."""
+        *before, last = self._layers
+        old = self.place.row.layer
+        blobs = {name: list(arrays) for name, arrays in self._blobs.items()}
+        renamed = LayerParameter()
+        renamed.CopyFrom(last)
+        renamed.top[:] = old.top
+        # A layer without blobs under the name of one that has some would be given those.
+        if last.name in blobs or not self.place.row.blob_shapes:
+            renamed.name = old.name
+            blobs |= {old.name: blobs.pop(last.name)} if last.name in blobs else {}
+        return Form((*before, renamed), what, blobs, exact)
+
+    def costs(self) -> str:
+        """What the layers cost beside the old one, in words: multiply-adds, and the memory of all tops."""
+        old = self.place.row
+        return (
+            f"{_short(self.multiply_adds)} multiply-adds for {_short(old.multiply_adds)}, maps of "
+            f"{_short(4 * self.numbers)}B for {_short(4 * sum(map(count, old.top_shapes)))}B"
+        )
+
+    def taken(self) -> int:
+        """How many of the layers so far the target takes as they are, up to the first that it does not.
+
+        A layer on its CPU counts as taken where the old one had other faults than to be there.
+        """
+        strict = all(fault.outcome == "cpu" for fault in self.place.faults)
+        for index, layer in enumerate(self._layers):
+            bottoms = [self._shapes[bottom] for bottom in layer.bottom]
+            tops = [self._shapes[top] for top in layer.top]
+            plain = copied(layer)  # names are mended later
+            plain.name, plain.top[:] = "n", ["t"]
+            found, _ = faults_of(plain, self.place.target, bottoms, tops)
+            if any(strict or fault.outcome != "cpu" for fault in found):
+                return index
+        return len(self._layers)
+
+    def is_taken(self) -> bool:
+        """Whether the target takes all layers so far as they are."""
+        return self.taken() == len(self._layers)
+
+
+def alone(place: Place, kind: str, what: str, blobs: Sequence[np.ndarray] | None = (), **options: Any) -> Form:
+    """A form of one layer that takes the old one's bottoms."""
+    made = Building(place)
+    made.add(kind, place.row.bottoms, "alone", blobs, **options)
+    return made.form(what)
+
+
+def shares_blobs(place: Place) -> bool:
+    """Whether other layers may have the same blobs, so that they must stay as they are."""
+    return any(spec.name for spec in place.row.layer.param)
+
+
+def copied(layer: LayerParameter) -> LayerParameter:
+    """The layer again, to change."""
+    made = LayerParameter()
+    made.CopyFrom(layer)
+    return made
+
+
+def _short(number: float) -> str:
+    for unit in ("", " k", " M", " G"):
+        if number < 1000 or unit == " G":
+            return f"{number:.3g}{unit}"
+        number /= 1000
+    raise AssertionError(number)
