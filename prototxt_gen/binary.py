@@ -1,8 +1,8 @@
 """Binary networks, in which forks of Caffe have numbers of their own for the fields that they add to a layer.
 
 Binary files of the DF release's fork use field 148 of a layer for `interp_param`, BVLC Caffe for `clip_param`. Here the
-two are separate fields (see caffe.proto); `from_binary` and `to_binary` move `interp_param` from and to 148. Other tools
-have other numbers: `numbers` says which, field by field.
+two are separate fields (see caffe.proto); `from_binary` and `to_binary` move `interp_param` from and to 148. Other
+tools have other numbers: `numbers` says which, field by field.
 """
 
 from __future__ import annotations

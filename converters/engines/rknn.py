@@ -57,8 +57,8 @@ class RKNNEngine(Engine):
     """RKNN-Toolkit2's simulator. `device` is a platform; "cpu", the default of all engines, means that of the RK3588.
 
     An NPU computes in float16: so does the simulator, asked for float16 or for the best that there is, float32. int8 is
-    the toolkit's quantization by a calibration, left at its defaults (METHOD). Networks are rewritten for the target rknn2, by exact rewrites alone. `limit_s` is how long loading a network, or
-    one run, may take.
+    the toolkit's quantization by a calibration, left at its defaults (METHOD). Networks are rewritten for the target
+    rknn2, by exact rewrites alone. `limit_s` is how long loading a network, or one run, may take.
     """
 
     name, title = "rknn", "RKNN-Toolkit2"

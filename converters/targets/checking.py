@@ -109,8 +109,8 @@ class Report:
         `faults` and `on_cpu`: lists of faults, each with `layer`, `type` ("" and "network" for the network as a whole),
         `field`, `found`, `allowed`, `outcome` ("refused", "silent", "cpu"), `off_by` (a share of the outputs' largest
         value, words, or null), `note`, `rule` (its id, null where the type or a field is at fault), `rewrite` (null, or
-        `what` and whether it is `exact`), `source` (`text`, `kind`, `version`, `date`, `excerpt`). `unchecked`: layers with `layer`, `type`, `reason`. `off_by`: of all silent
-        faults together, or null. `notes`: sentences.
+        `what` and whether it is `exact`), `source` (`text`, `kind`, `version`, `date`, `excerpt`). `unchecked`: layers
+        with `layer`, `type`, `reason`. `off_by`: of all silent faults together, or null. `notes`: sentences.
         """
         target = self.target
         return {
