@@ -29,9 +29,9 @@ NAMES = {
         write_mapping write_weights
     """,
     "search": """
-        AccuracyTable BackboneSpace Dataset DecoderSpace Ending KnownResult LatencyTable OneShot Overview
+        AccuracyTable BackboneSpace Cut Dataset DecoderSpace Ending KnownResult LatencyTable OneShot Overview
         PartialOrderPruning Ponas PonasLayer PonasSpace Schedule Tiered TieredPruning TieredSpace
-        TieredStage Training boundary_table choose chosen_boundary cityscapes counts_line digits glyphs
+        TieredStage Training boundary_table choose chosen_boundary cityscapes counts_line cut_space digits glyphs
         image_folder load_data next_networks parse_space publish read_known read_question run_ponas
         run_search run_tiered run_worker search_ponas search_tiered write_report
     """,

@@ -149,6 +149,7 @@ def check_target(
     why = unknown_of(selected, input_shapes)
     inputs = tuple(top for layer in selected.layer if is_input(layer.type) for top in layer.top)
     around, outputs = neighbours(selected)
+    untaken = untaken_tops(selected)
     faults: list[Fault] = []
     unchecked: list[Unchecked] = []
     for index, layer in enumerate(selected.layer):
@@ -157,8 +158,9 @@ def check_target(
         made_by, taken_by = around[index]
         strange = (unread or {}).get(layer.name, ())
         found, reasons = faults_of(
-            layer, target, bottoms, tops, inputs, made_by=made_by, taken_by=taken_by, unread=strange
-        )
+            layer, target, bottoms, tops, inputs, made_by=made_by, taken_by=taken_by, untaken=len(untaken[index]),
+            unread=strange,
+        )  # fmt: skip
         faults += found
         if reasons:
             because = f" ({why[index]})" if row is None and known_type(layer.type) in LAYERS else ""
@@ -187,6 +189,7 @@ def faults_of(
     *,
     made_by: str | None = None,
     taken_by: Sequence[str] | None = None,
+    untaken: int | None = None,
     unread: Sequence[str] = (),
 ) -> tuple[list[Fault], list[str]]:
     """The faults of one layer, those of outcome "cpu" among them, and why it could not be checked whole, if so.
@@ -207,7 +210,7 @@ def faults_of(
     if known_type(layer.type) not in LAYERS:
         reasons.insert(0, "its type is not known here, so that its name alone was checked")
     rules = [rule for rule in target.rules if layer.type in rule.types or EVERY in rule.types]
-    facts = facts_of(layer, bottoms, tops, inputs, made_by, taken_by) if rules else {}
+    facts = facts_of(layer, bottoms, tops, inputs, made_by, taken_by, untaken) if rules else {}
     broken, unknown = _broken(rules, facts, target)
     found += [_fault(layer, rule, facts) for rule in broken]
     return found, reasons + [f"{rule.field}: {', '.join(names)} not known" for rule, names in unknown]
@@ -304,3 +307,13 @@ def neighbours(net: NetParameter) -> tuple[list[tuple[str, list[str]]], list[str
         makers.update(dict.fromkeys(layer.top, index))
     outputs = [name for name, index in makers.items() if (index, name) not in taken]
     return list(zip(made_by, takers, strict=True)), outputs
+
+
+def untaken_tops(net: NetParameter) -> list[list[str]]:
+    """By layer, those of its tops that no layer takes before another writes them."""
+    makers: dict[str, int] = {}
+    taken: set[tuple[int, str]] = set()
+    for index, layer in enumerate(net.layer):
+        taken |= {(makers[bottom], bottom) for bottom in layer.bottom if bottom in makers}
+        makers.update(dict.fromkeys(layer.top, index))
+    return [[top for top in layer.top if (index, top) not in taken] for index, layer in enumerate(net.layer)]
