@@ -1,4 +1,4 @@
-"""Blobs as memory while a network is rewritten: names for what layers in place wrote over, values kept the same."""
+"""Blobs as memory while a network is rewritten: names for what layers in place wrote over, values that stay."""
 
 from __future__ import annotations
 

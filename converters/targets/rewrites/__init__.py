@@ -8,6 +8,8 @@ _FILES = (
     "folding",
     "activations",
     "pooling",
+    "deconvolution",
+    "convolution",
     "in_place",
     "naming",
 )
