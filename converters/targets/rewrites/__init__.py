@@ -10,6 +10,7 @@ _FILES = (
     "pooling",
     "deconvolution",
     "convolution",
+    "resizing",
     "in_place",
     "naming",
 )
