@@ -14,6 +14,7 @@ _FILES = (
     "pooling",
     "deconvolution",
     "convolution",
+    "resizing",
     "in_place",
     "naming",
 )
