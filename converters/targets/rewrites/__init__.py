@@ -2,5 +2,5 @@
 
 from importlib import import_module
 
-for _file in ("deploying", "folding", "activations", "pooling", "naming"):
+for _file in ("deploying", "folding", "activations", "pooling", "spelling", "naming"):
     import_module(f"{__name__}.{_file}")
