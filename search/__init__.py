@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from prototxt_gen.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from search.cutting import Cut, cut_space
     from search.latency import LatencyTable
     from search.latency.fitting import next_networks
     from search.latency.overview import Overview
@@ -37,6 +38,7 @@ else:
         {
             "AccuracyTable": "search.strategies.accuracy_table",
             "BackboneSpace": "search.spaces",
+            "Cut": "search.cutting",
             "Dataset": "search.training.dataset",
             "DecoderSpace": "search.spaces",
             "Ending": "search.strategies.ending",
@@ -59,6 +61,7 @@ else:
             "chosen_boundary": "search.strategies.choosing",
             "cityscapes": "search.training.scenes",
             "counts_line": "search.report.boundary",
+            "cut_space": "search.cutting",
             "digits": "search.training.digits",
             "glyphs": "search.training.glyphs",
             "image_folder": "search.training.image_folder",
@@ -81,6 +84,7 @@ else:
 __all__ = [
     "AccuracyTable",
     "BackboneSpace",
+    "Cut",
     "Dataset",
     "DecoderSpace",
     "Ending",
@@ -103,6 +107,7 @@ __all__ = [
     "chosen_boundary",
     "cityscapes",
     "counts_line",
+    "cut_space",
     "digits",
     "glyphs",
     "image_folder",

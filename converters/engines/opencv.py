@@ -15,15 +15,11 @@ from typing import Any
 import numpy as np
 
 from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused, target_of
-from converters.targets.checking import untaken_tops
-from converters.targets.forms import free_name
-from converters.targets.reading import read_target
-from converters.targets.rewriting import for_target
+from converters.engines.pairs import pair_for
 from converters.weights import save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import NotInstalledError, UnsupportedError
-from prototxt_gen.layers import Shape, is_input
-from prototxt_gen.passes.phase import select_phase
+from prototxt_gen.layers import Shape
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import to_text
 
@@ -63,19 +59,11 @@ class OpenCVEngine(Engine):
     def _load(
         self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
     ) -> Session:
-        """As for every engine; without those `outputs` that are inputs which no layer takes."""
-        from converters.pytorch.module import to_torch, weights_of
-
-        module = to_torch(net, weights, outputs=outputs, input_shapes=shapes)
-        meta: dict[str, Any] = module.meta["caffe"]
-        selected = select_phase(net, "TEST", level=net.state.level)
-        asked, blobs = _with_inner_tops(selected, meta["outputs"])
-        made = for_target(asked, weights_of(module), read_target("opencv4"), input_shapes=shapes)
-        arrays = made.weights or {}
+        pair = pair_for("opencv4", net, weights, outputs, shapes, self.title)
         with tempfile.TemporaryDirectory() as folder:
             text, path = Path(folder) / "net.prototxt", Path(folder) / "net.caffemodel"
-            text.write_bytes(to_text(made.net).encode())
-            save_weights(arrays, path, made.net)
+            text.write_bytes(to_text(pair.net).encode())
+            save_weights(pair.weights, path, pair.net)
             try:
                 found = self._cv2.dnn.readNetFromCaffe(str(text), str(path))
             except self._cv2.error as fault:
@@ -83,25 +71,16 @@ class OpenCVEngine(Engine):
         found.setPreferableBackend(self._cv2.dnn.DNN_BACKEND_OPENCV)
         found.setPreferableTarget(self._target)
         known = set(found.getLayerNames())
-        makers = {top: layer.name for layer in made.net.layer if not is_input(layer.type) for top in layer.top}
-        names = {}
-        for top, blob in blobs.items():
-            blob = made.renamed.get(blob, blob)
-            # OpenCV calls layers whose tops nothing takes by the names of their tops.
-            name = makers[blob] if makers.get(blob) in known else blob
-            if name in known and blob in makers:
-                names[top] = name
-        lost = [top for top in blobs if top not in names and top not in _inputs(selected)]
-        if lost:
-            raise UnsupportedError(f"network {net.name!r}: opencv4 has no form of the layers of {', '.join(lost)}")
-        inputs = {top: meta["inputs"][top] for top in _inputs(made.net) if top in meta["inputs"]}
-        if names and inputs:
+        makers = {top: layer.name for layer in pair.net.layer for top in layer.top}
+        # OpenCV calls layers whose tops nothing takes by the names of their tops.
+        names = {top: makers[blob] if makers[blob] in known else blob for top, blob in pair.outputs.items()}
+        if names and pair.inputs:
             try:
                 # This makes the layers, and so refuses those that OpenCV cannot set up.
-                found.getLayersShapes([list(shape) for shape in inputs.values()])
+                found.getLayersShapes([list(shape) for shape in pair.inputs.values()])
             except self._cv2.error as fault:
                 raise _cannot(self._cv2, fault) from fault
-        return OpenCVSession(self._cv2, found, self._threads, inputs, names)
+        return OpenCVSession(self._cv2, found, self._threads, pair.inputs, names)
 
 
 class OpenCVSession(Session):
@@ -143,29 +122,6 @@ class OpenCVSession(Session):
         except self._cv2.error as fault:
             raise _cannot(self._cv2, fault) from fault
         return [np.asarray(array, np.float32) for array in results], ms
-
-
-def _with_inner_tops(net: NetParameter, outputs: Sequence[str]) -> tuple[NetParameter, dict[str, str]]:
-    """The network with a layer that passes on each of the outputs that a layer takes; by output, the blob that has it.
-
-    So it stays what it is when layers around it are rewritten, fused, or run in its memory.
-    """
-    untaken = {top for tops in untaken_tops(net) for top in tops}
-    names = {name for layer in net.layer for name in (layer.name, *layer.top)}
-    made = NetParameter()
-    made.CopyFrom(net)
-    blobs = {}
-    for top in outputs:
-        blobs[top] = top
-        if top in names and top not in untaken:
-            blobs[top] = free_name(f"{top}/asked", names)
-            names.add(blobs[top])
-            made.layer.add(name=blobs[top], type="Power", bottom=[top], top=[blobs[top]])
-    return made, blobs
-
-
-def _inputs(net: NetParameter) -> list[str]:
-    return [top for layer in net.layer if is_input(layer.type) for top in layer.top]
 
 
 def _cannot(cv2: Any, fault: Exception) -> UnsupportedError:

@@ -53,6 +53,7 @@ class Fault:
             "outcome": self.outcome,
             "off_by": self.off_by,
             "note": self.note,
+            "rule": self.rule.id if self.rule else None,
             "rewrite": {"what": self.rewrite, "exact": self.exact} if self.rewrite else None,
             "source": {
                 "text": self.source.text,
@@ -107,9 +108,9 @@ class Report:
         `network`: its name. `target`: its `name`, `title`, `version`, `date`. `layers`: how many there are. `passed`.
         `faults` and `on_cpu`: lists of faults, each with `layer`, `type` ("" and "network" for the network as a whole),
         `field`, `found`, `allowed`, `outcome` ("refused", "silent", "cpu"), `off_by` (a share of the outputs' largest
-        value, words, or null), `note`, `rewrite` (null, or `what` and whether it is `exact`), `source` (`text`, `kind`,
-        `version`, `date`, `excerpt`). `unchecked`: layers with `layer`, `type`, `reason`. `off_by`: of all silent
-        faults together, or null. `notes`: sentences.
+        value, words, or null), `note`, `rule` (its id, null where the type or a field is at fault), `rewrite` (null, or
+        `what` and whether it is `exact`), `source` (`text`, `kind`, `version`, `date`, `excerpt`). `unchecked`: layers
+        with `layer`, `type`, `reason`. `off_by`: of all silent faults together, or null. `notes`: sentences.
         """
         target = self.target
         return {
@@ -164,6 +165,11 @@ def check_target(
         if reasons:
             because = f" ({why[index]})" if row is None and known_type(layer.type) in LAYERS else ""
             unchecked.append(Unchecked(layer.name, layer.type, "; ".join(reasons) + because))
+    strange = [path for path in (unread or {}).get("", ()) if not _has_private(target, path, "Input")]
+    faults += [
+        Fault("", NETWORK, path, "set", "left out", "refused", target.fields.source or target.others)
+        for path in strange
+    ]
     first = next((row.top_shapes[0] for row in rows if row is not None and is_input(row.type) and row.top_shapes), None)
     found, reasons = _of_network(selected, target, inputs, outputs, first)
     faults += found

@@ -48,6 +48,8 @@ from prototxt_gen.proto import LayerParameter, Message, fields_of, set_fields
 
 #: What rules name for the whole network, and for every layer.
 NETWORK, EVERY = "network", "*"
+#: Facts that other names, or tops of their own, change.
+NAMES_AND_MEMORY = frozenset(("name_length", "in_place", "on_input"))
 
 _ALWAYS = (
     "type", "name_length", "bottoms", "tops", "distinct_bottoms", "in_place", "on_input", "phase", "given", "made_by",
@@ -71,6 +73,8 @@ _OWN = {
 }
 _NETWORK = ("layers", "inputs", "outputs", "batch", "types")
 _SHARED = frozenset((*_ALWAYS, *_SHAPES))
+# Options of these names are not facts: what is said of windows and axes is worked out of all of them.
+_DERIVED = _SHARED | {"axis", *_WINDOWS}
 
 
 @cache
@@ -163,7 +167,7 @@ def _options(layer: LayerParameter) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for message in _messages(layer):
         for name, field in fields_of(type(message)).items():
-            if field.kind == "message" or name == "axis" or name in _SHARED:
+            if field.kind == "message" or name in _DERIVED:
                 continue
             value = getattr(message, name)
             if field.kind == "enum":

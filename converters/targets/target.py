@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal, TypeAlias
 
 from converters.targets.expressions import Expression
@@ -99,3 +102,20 @@ class Target:
     fields: Fields
     others: Source
     sources: Mapping[str, Source]
+
+    @cached_property
+    def digest(self) -> str:
+        """What tells it from other targets, and from itself once its file has changed: 16 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True, default=str).encode()).hexdigest()[
+            :16
+        ]
+
+    def as_json(self) -> dict[str, Any]:
+        """What a file says of the target that it was made for: plain values."""
+        return {
+            "name": self.name,
+            "title": self.title,
+            "version": self.version,
+            "date": self.date,
+            "digest": self.digest,
+        }

@@ -38,9 +38,11 @@ _LAYER = re.compile(
 # What no stage of the other spaces looks like.
 _BEGUN_LAYER = re.compile(r"i([12]\.)?[0-9]{1,9}[kehq]")
 
-# A stage of Tiered Pruning: kinds, stride, width, kernels, how many layers; and its inner widths.
+# A stage of Tiered Pruning: kinds, stride, width, kernels, inner widths, how many layers; and what all have of these.
+_LIST = "[0-9]{1,9}(-[0-9]{1,9})*"
 _TIERED_STAGE = re.compile(
-    r"(?P<kinds>if|[ifk])((?P<stride>[12])\.)?(?P<width>[0-9]{1,9})(k(?P<kernels>[0-9]{1,9}(-[0-9]{1,9})*))?"
+    rf"(?P<kinds>if|[ifk])((?P<stride>[12])\.)?(?P<width>[0-9]{{1,9}})(k(?P<kernels>{_LIST}))?"
+    rf"(h(?P<inner>{_LIST}(\.{_LIST})?))?"
     r"(x(?P<least>[0-9]{1,9})(-(?P<most>[0-9]{1,9}))?)?"
 )
 _INNER = re.compile(r"t(?P<granularity>[0-9]{1,9})\.(?P<expansion>[0-9]{1,9})(\.(?P<knots>[0-9]{1,9}))?")
@@ -196,6 +198,7 @@ def _tiered_space(words: Sequence[str]) -> TieredSpace:
                 int(found["stride"] or 2),
                 tuple(_KINDS[letter] for letter in found["kinds"]),
                 _numbers(found["kernels"] or "3"),
+                tuple(map(_numbers, found["inner"].split("."))) if found["inner"] else (),
             )
         )
     return TieredSpace(

@@ -141,6 +141,7 @@ def _lines_of_tiered(space: TieredSpace) -> list[str]:
         fields |= {} if stage.depths == (1, 1) else {"depth": list(stage.depths)}
         fields |= {"stride": 1} if stage.stride == 1 else {}
         fields |= {"kernels": list(stage.kernels)}
+        fields |= {"inner": list(map(list, stage.inner))} if stage.inner else {}
         lines.append(f"    - {{{', '.join(f'{name}: {value}' for name, value in fields.items())}}}")
     return lines + ([] if space.head is None else [f"  head: {space.head}"])
 
@@ -323,6 +324,7 @@ _TIERED_STAGE = {
     "depth": Field(_count_of(2, "the fewest and the most layers, such as [1, 3]")),
     "stride": Field(_whole),
     "kernels": Field(_numbers),
+    "inner": Field(_channels),
 }
 
 _TIERED = {
@@ -439,4 +441,4 @@ def _tiered_space(fields: dict[str, Any], common: dict[str, Any]) -> TieredSpace
 
 
 # The fields of a stage in a file, besides its width, and those of TieredStage.
-_STAGE_FIELDS = {"blocks": "kinds", "depth": "depths", "stride": "stride", "kernels": "kernels"}
+_STAGE_FIELDS = {"blocks": "kinds", "depth": "depths", "stride": "stride", "kernels": "kernels", "inner": "inner"}

@@ -72,7 +72,9 @@ Picks: TypeAlias = Sequence[Pick | None]
 class TieredStage(NamedTuple):
     """Layers of one width: at least and at most so many, the stride of the first, what blocks they may be.
 
-    `kinds` are ("convolution",), or of INNER_KINDS. Layers beyond the least may be left out.
+    `kinds` are ("convolution",), or of INNER_KINDS. Layers beyond the least may be left out. `inner` has the inner
+    widths of the first layer and, where there may be more, of those behind it, some of those that the space gives them;
+    () for all.
     """
 
     width: int
@@ -80,14 +82,16 @@ class TieredStage(NamedTuple):
     stride: int = 2
     kinds: tuple[str, ...] = ("inverted",)
     kernels: tuple[int, ...] = (3, 5)
+    inner: tuple[tuple[int, ...], ...] = ()
 
     def __str__(self) -> str:
-        """As in the code of a space: `i96k3-5x1-3`."""
+        """As in the code of a space: `i96k3-5x1-3`, with inner widths `i96k3-5h32-64.96-192x1-3`."""
         letters = "".join(BLOCK_KINDS[kind].letter for kind in self.kinds)
         kernels = "" if self.kernels == (3,) else f"k{'-'.join(map(str, self.kernels))}"
+        inner = f"h{'.'.join('-'.join(map(str, widths)) for widths in self.inner)}" if self.inner else ""
         least, most = self.depths
         depths = "" if self.depths == (1, 1) else f"x{most}" if least == most else f"x{least}-{most}"
-        return f"{letters}{'' if self.stride == 2 else '1.'}{self.width}{kernels}{depths}"
+        return f"{letters}{'' if self.stride == 2 else '1.'}{self.width}{kernels}{inner}{depths}"
 
 
 class TieredLayer(NamedTuple):
@@ -174,7 +178,8 @@ class TieredSpace(Space):
     all, as in `Backbone`. Inner widths are multiples of `granularity` up to `expansion` times a block's input channels;
     that of the input itself is left out, where an inverted block has no first 1x1. With `knots`, only so many of them
     are left, for each layer the least, the most, and others between them, evenly spread by their logarithms: a table of
-    latencies can be measured for these and interpolated. Without arguments it has GPUNet-P0 and GPUNet-P1.
+    latencies can be measured for these and interpolated. A stage may have lists of its own. Without arguments it has
+    GPUNet-P0 and GPUNet-P1.
 
     A vector has for each layer that leaves a choice which of its inner widths, kernels and kinds it has, ascending; 0
     in the first of these is a layer left out. Layers that are there stand first in their stage. More of any is taken to
@@ -265,9 +270,15 @@ class TieredSpace(Space):
         channels = self.stem[-1]
         for number, stage in enumerate(self.stages, 1):
             taken = (channels, stage.width)[: stage.depths[1]] if stage.kinds != (CONVOLUTION,) else ()
-            for inputs in taken:
+            if stage.inner and len(stage.inner) != len(taken):
+                told = f"found {len(stage.inner)} lists of inner widths, expected {len(taken) or 'none'}"
+                faults.setdefault(number, told + ", of the first layer and of those behind it")
+            elif len(set(stage.inner)) > 1 and (stage.stride, channels) == (1, stage.width):
+                # Which of its layers are left out makes no difference.
+                faults.setdefault(number, "inner widths that differ, expected the same in layers that are all alike")
+            for inputs, given in zip(taken, stage.inner or ((), ()), strict=False):
                 largest = self.expansion * inputs // self.granularity * self.granularity
-                widths = self._widths(inputs) if largest <= MAX_WIDTH else ()
+                widths = self._widths(inputs, given) if largest <= MAX_WIDTH else ()
                 if largest > MAX_WIDTH:
                     told = f"inner widths up to {largest}, expected at most {MAX_WIDTH}"
                 elif not widths:
@@ -279,6 +290,11 @@ class TieredSpace(Space):
                     told = (
                         f"{len(widths)} inner widths, expected at most {MOST_WIDTHS}; "
                         "a coarser granularity, a smaller expansion, or knots give fewer"
+                    )
+                elif strange := [width for width in given if not self._gives(inputs, width)]:
+                    told = (
+                        f"inner widths {short(tuple(strange))}, expected multiples of {self.granularity} up to "
+                        f"{self.expansion} times {inputs} channels, without {inputs}"
                     )
                 else:
                     continue
@@ -364,19 +380,21 @@ class TieredSpace(Space):
             for position in range(stage.depths[1]):
                 stride = stage.stride if position == 0 else 1
                 optional = position >= stage.depths[0]
-                widths = () if stage.kinds == (CONVOLUTION,) else self._widths(channels)
+                given = stage.inner[min(position, len(stage.inner) - 1)] if stage.inner else ()
+                widths = () if stage.kinds == (CONVOLUTION,) else self._widths(channels, given)
                 layer = TieredLayer(number, position, channels, stage.width, stride, optional, candidates, widths)
                 found.append(layer)
                 channels = stage.width
         return tuple(found)
 
-    def _widths(self, channels: int) -> tuple[int, ...]:
-        """The inner widths of a layer that takes so many channels."""
-        widths = [
-            width
-            for width in range(self.granularity, self.expansion * channels + 1, self.granularity)
-            if width != channels
-        ]
+    def _gives(self, channels: int, width: int) -> bool:
+        """Whether a layer that takes so many channels may have this inner width, as far as its stage does not say."""
+        return width != channels and width % self.granularity == 0 and width <= self.expansion * channels
+
+    def _widths(self, channels: int, given: tuple[int, ...]) -> tuple[int, ...]:
+        """The inner widths of a layer that takes so many channels; `given` are those of its stage, if it has some."""
+        multiples = range(self.granularity, self.expansion * channels + 1, self.granularity)
+        widths = list(given) or [width for width in multiples if self._gives(channels, width)]
         if self.knots is not None and self.knots < len(widths):
             logs = np.log(widths)
             wanted = np.linspace(logs[0], logs[-1], self.knots)
@@ -765,7 +783,16 @@ def _stage(where: str, stage: Any, faults: list[str]) -> TieredStage:
     ascend = all(narrow < wide for narrow, wide in pairwise(kernels))
     if len(faults) == before and not (ascend and all(kernel % 2 for kernel in kernels)):
         faults.append(f"{where}: kernels: found {short(kernels)}, expected odd numbers, ascending")
-    return TieredStage(width, (depths[0], depths[-1]) if depths else (1, 1), stride, kinds, kernels)
+    inner = []
+    for place, found in enumerate(stage.inner if isinstance(stage.inner, tuple) else (stage.inner,), 1):
+        listed = found if isinstance(found, tuple) and 1 <= len(found) <= MOST_WIDTHS else ()
+        widths = tuple(number(f"inner {place}", inside, MAX_WIDTH) for inside in listed)
+        if not widths or not all(narrow < wide for narrow, wide in pairwise(widths)):
+            faults.append(
+                f"{where}: inner {place}: found {short(found)}, expected 1 to {MOST_WIDTHS} widths, ascending"
+            )
+        inner.append(widths)
+    return TieredStage(width, (depths[0], depths[-1]) if depths else (1, 1), stride, kinds, kernels, tuple(inner))
 
 
 def _shape(found: Any) -> tuple[int, int, int, int]:

@@ -90,7 +90,14 @@ def test_codes_and_places_of_tiered_pruning_round_trip(stages, stem, head, famil
     for stage in stages:
         # Always wider: a stage that goes on as the one before it does would be one with it.
         width += stage.width
-        made.append(stage._replace(width=width))
+        # Of all inner widths, every second one.
+        several = data.draw(st.booleans()) and stage.kinds != ("convolution",)
+        channels = (made[-1].width if made else stem[-1], width)[: stage.depths[1]]
+        lists = [range(inner[0], inner[1] * before + 1, 2 * inner[0]) for before in channels]
+        own = tuple(
+            tuple(one for one in listed if one != before) for listed, before in zip(lists, channels, strict=True)
+        )
+        made.append(stage._replace(width=width, inner=own if several and all(own) else ()))
     # A layer with a choice, which may be left out.
     made.append(TieredStage(width + 1, (1, 2), 2, ("convolution",), (3,)))
     space = TieredSpace(tuple(made), tuple(stem), 10, (1, 3, 64, 32), family, head, *inner)
@@ -100,7 +107,7 @@ def test_codes_and_places_of_tiered_pruning_round_trip(stages, stem, head, famil
     assert space.rank(architecture) == place and space.of_picks(space.picks_of(architecture)) == architecture
 
 
-GOOD = "g16_k1.16k3-5_if24k3-5x1-2_i48x2-3_h128_t8.6.9_c10_i3x32x32"
+GOOD = "g16_k1.16k3-5_if24k3-5x1-2_i48h40-80.64x2-3_h128_t8.6.9_c10_i3x32x32"
 
 
 @given(st.lists(st.tuples(st.integers(0, len(GOOD)), st.integers(0, 2), st.text("gifkhtcx_.-0123459", max_size=3))))

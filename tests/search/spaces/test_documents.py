@@ -220,6 +220,11 @@ def test_stages_of_tiered_pruning(tmp_path):
     assert read_space(path) == expected
     path.write_text(TIERED.replace("expansion: 3", "expansion: 3\n  knots: 4\n  head: 9\n  family: ponas"))
     assert read_space(path) == replace(expected, knots=4, head=9, family="ponas")
+    path.write_text(TIERED.replace("depth: [1, 2]", "inner: [[4, 12], [8, 16]], depth: [1, 2]"))
+    own = replace(expected, stages=(stages[0]._replace(inner=((4, 12), (8, 16))), stages[1]))
+    assert read_space(path) == own
+    write_space(own, path)
+    assert read_space(path) == own
 
 
 def test_layers_of_ponas(tmp_path):

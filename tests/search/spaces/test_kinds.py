@@ -75,6 +75,19 @@ TIERED = [
         3,
         2,
     ),
+    # Stages with inner widths of their own: one list where there is one layer, else two.
+    TieredSpace(
+        (
+            TieredStage(4, (0, 1), 1, ("fused",), (3,), ((6, 8),)),
+            TieredStage(6, (1, 3), 2, ("inverted",), (3, 5), ((2, 6), (8,))),
+            TieredStage(8, (1, 2), 2, ("inverted", "fused"), (3,)),
+        ),
+        (4,),
+        10,
+        SHAPE,
+        granularity=2,
+        expansion=2,
+    ),
 ]
 SPACES = [
     BackboneSpace(((1, 2), (2, 2), (1, 3)), (8, 16, 24), ("shuffle",) * 3, (4, 8), 10, SHAPE, family="pl1a"),

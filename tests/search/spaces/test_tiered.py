@@ -23,10 +23,12 @@ WHOLE = TieredSpace()
 KIND = {"convolution": "k", "inverted": "i", "fused": "f"}
 
 
-def blocks_of(space, stage, channels):
-    """Kind and unit of every block that a layer of so many input channels may be, from the definition."""
+def blocks_of(space, stage, channels, place):
+    """Kind and unit of every block that a stage's layer of so many input channels may be, from the definition."""
     largest = space.expansion * channels
     inner = [width for width in range(1, largest + 1) if width % space.granularity == 0 and width != channels]
+    if stage.inner:
+        inner = [width for width in inner if width in stage.inner[min(place, 1)]]
     if space.knots == 2:
         inner = sorted({inner[0], inner[-1]})
     units = [f"h{width}" for width in inner] if stage.kinds != ("convolution",) else [""]
@@ -43,7 +45,7 @@ def brute_force(space):
         spelled = []
         for depth in range(stage.depths[0], stage.depths[1] + 1):
             inputs = [channels, *[stage.width] * depth][:depth]
-            for blocks in product(*(blocks_of(space, stage, taken) for taken in inputs)):
+            for blocks in product(*(blocks_of(space, stage, taken, place) for place, taken in enumerate(inputs))):
                 spelled.append(spell(stage, blocks))
         codes = [code + more for code, more in product(codes, spelled)]
         channels = stage.width
@@ -202,6 +204,12 @@ def test_knots_are_some_of_the_widths_with_the_least_and_the_most(knots):
     assert space.sample(random.Random(0)) in WHOLE
 
 
+def test_knots_are_some_of_the_inner_widths_that_a_stage_has():
+    stage = TieredStage(8, (1, 2), 2, ("inverted",), (3,), ((6, 12, 18, 24), (16, 48)))
+    layers = TieredSpace((stage,), (4,), 10, granularity=2, knots=3).layers
+    assert [layer.widths for layer in layers] == [(6, 12, 24), (16, 48)]
+
+
 MEMBER = "m4_k8-k3_i1.8k5h12-h24_f16h24-h48_i1.16h96-k5h48_h12_c3"
 STRANGERS = TieredSpace(
     (
@@ -312,6 +320,27 @@ HUGE = 10**5000
         ({"stages": (STAGE._replace(kernels=(3, 3)),)}, r"stage 1: kernels: found \(3, 3\)"),
         ({"stages": (STAGE._replace(kernels=(33,)),)}, "stage 1: kernels has 33, expected a whole number in 1..31"),
         ({"stages": (STAGE._replace(kernels=3),)}, "stage 1: kernels: found 3, expected a tuple"),
+        ({"stages": (STAGE._replace(inner=(8,)),)}, "stage 1: inner 1: found 8, expected 1 to 254 widths, ascending"),
+        ({"stages": (STAGE._replace(inner=((16, 8), (8,))),)}, r"stage 1: inner 1: found \(16, 8\), expected 1 to 254"),
+        ({"stages": (STAGE._replace(inner=((8,), ())),)}, r"stage 1: inner 2: found \(\), expected 1 to 254"),
+        ({"stages": (STAGE._replace(inner=((0,), (8,))),)}, "stage 1: inner 1 has 0, expected a whole number in 1..81"),
+        ({"stages": (STAGE._replace(inner=((8,),)),)}, "stage 1: found 1 lists of inner widths, expected 2, of the fi"),
+        (
+            {"stages": (STAGE._replace(inner=((4,), (48, 56, 60))),)},
+            r"stage 1: inner widths \(4,\), expected multiples o",
+        ),
+        (
+            {"stages": (STAGE._replace(inner=((8,), (48, 56, 60))),)},
+            r"stage 1: inner widths \(8, 56, 60\), expected mul",
+        ),
+        (
+            {"stages": (STAGE._replace(kinds=("convolution",), inner=((8,), (8,))), STAGE._replace(width=9))},
+            "stage 1: found 2 lists of inner widths, expected none",
+        ),
+        (
+            {"stages": (STAGE._replace(stride=1, inner=((16,), (24,))),), "stem": (8,)},
+            "stage 1: inner widths that differ, expected the same in layers that are all alike",
+        ),
         ({"stages": (STAGE._replace(depths=(0, 1)),)}, "stage 1: may be left out with stride 2 and 4 to 8 channels"),
         ({"stages": (STAGE, STAGE._replace(width=4))}, "stage 2: width 4, expected at least 8"),
         ({"stages": (STAGE, STAGE._replace(stride=1))}, "stage 2: goes on as one before it does"),
