@@ -15,6 +15,7 @@ _FILES = (
     "deconvolution",
     "convolution",
     "resizing",
+    "wording",
     "in_place",
     "naming",
 )
