@@ -51,10 +51,17 @@ def scores_of(
     run: Run, pictures: Iterable[Picture], preprocessing: Preprocessing, batch: int = 1
 ) -> Iterator[NDArray[np.float32]]:
     """The scores (classes,) of many pictures in their order, `batch` of them at a time through the network."""
+    for data in blobs_of(pictures, preprocessing, batch):
+        yield from run(data).reshape(len(data), -1)
+
+
+def blobs_of(
+    pictures: Iterable[Picture], preprocessing: Preprocessing, batch: int = 1
+) -> Iterator[NDArray[np.float32]]:
+    """The data blobs (n, 3, H, W) of many pictures in their order, each of `batch` pictures or what is left."""
     waiting = iter(pictures)
     while chunk := list(islice(waiting, batch)):
-        data = np.concatenate([preprocess(picture, preprocessing) for picture in chunk])
-        yield from run(data).reshape(len(chunk), -1)
+        yield np.concatenate([preprocess(picture, preprocessing) for picture in chunk])
 
 
 def best(scores: NDArray[np.float32], top: int = 5) -> list[tuple[int, float]]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from caffe_zoo.cards import CARDS, card
 from caffe_zoo.download import cached
 from converters import load_weights, merge_batchnorm, read_ncnn
-from converters.engines import Engine, as_engine
+from converters.engines import Engine, Session, as_engine
 from prototxt_gen.architectures import Decoder
 from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError, WeightsError
 from prototxt_gen.generator.networks import feature_tops as tops_by_stride
@@ -192,7 +192,25 @@ def runner(net: NetParameter, weights: Mapping[str, Sequence[Any]], engine: Engi
     The weights must fit the network (see load_network). `engine` is one of `make_engine`, or its name. CaffeError for
     an unknown engine, NotInstalledError for one whose package is missing.
     """
-    session = as_engine(engine).load(*merge_batchnorm(net, weights))
+    return run_of(open_session(net, weights, engine))
+
+
+def open_session(
+    net: NetParameter,
+    weights: Mapping[str, Sequence[Any]],
+    engine: Engine | str = "torch",
+    outputs: Sequence[str] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+) -> Session:
+    """The network with its weights in an engine, with batch norm folded into the convolutions; errors as of `runner`.
+
+    `outputs` and `shapes` are what `Engine.load` takes.
+    """
+    return as_engine(engine).load(*merge_batchnorm(net, weights), outputs=outputs, input_shapes=shapes)
+
+
+def run_of(session: Session) -> Run:
+    """A session of one input and one output as a function of data blobs."""
     (data,), (scores,) = session.inputs, session.outputs
     return lambda blob: session.run({data: blob})[scores]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import NamedTuple
@@ -73,15 +73,25 @@ def segment_each(
     run: Run, pictures: Iterable[Picture], preprocessing: Preprocessing, batch: int = 1, resize: bool = True
 ) -> Iterator[Segmented]:
     """The labels of many pictures in their order, `batch` of them at a time through the network."""
+    for (result,) in segment_by([run], pictures, preprocessing, batch, resize):
+        yield result
+
+
+def segment_by(
+    runs: Sequence[Run], pictures: Iterable[Picture], preprocessing: Preprocessing, batch: int = 1, resize: bool = True
+) -> Iterator[list[Segmented]]:
+    """`segment_each` by several networks: what each makes of every picture, which is read and preprocessed once."""
     waiting = iter(pictures)
     while chunk := list(islice(waiting, batch)):
         images = [open_picture(picture) for picture in chunk]
         for picture, image in zip(chunk, images, strict=True):
             if not resize and image.size != preprocessing.crop[::-1]:
                 raise wrong_size(picture, image, preprocessing)
-        scores = run(np.concatenate([preprocess(image, preprocessing) for image in images]))
-        for picture, image, score in zip(chunk, images, scores, strict=True):
-            yield Segmented(picture, np.asarray(image), labels_of(score, (image.height, image.width)))
+        data = np.concatenate([preprocess(image, preprocessing) for image in images])
+        found = [run(data) for run in runs]
+        for place, (picture, image) in enumerate(zip(chunk, images, strict=True)):
+            pixels, size = np.asarray(image), (image.height, image.width)
+            yield [Segmented(picture, pixels, labels_of(scores[place], size)) for scores in found]
 
 
 def labels_of(scores: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.uint8]:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from converters.pytorch.module import to_torch, total_loss, weights_of
     from converters.pytorch.state_dict import read_state_dict
+    from converters.targets.advising import advise
     from converters.targets.checking import check_target
     from converters.targets.reading import list_targets, read_target
     from converters.targets.rewriting import for_target
@@ -38,6 +39,7 @@ else:
     __getattr__, __dir__ = lazy_names(
         __name__,
         {
+            "advise": "converters.targets.advising",
             "apply_mapping": "converters.pytorch.checkpoints",
             "check_target": "converters.targets.checking",
             "for_target": "converters.targets.rewriting",
@@ -66,6 +68,7 @@ __all__ = [
     "Session",
     "SolverState",
     "Verification",
+    "advise",
     "apply_mapping",
     "batch_norm_eps",
     "caffe_interp",

@@ -19,6 +19,24 @@ Ids: TypeAlias = Literal["label", "train"]
 IGNORED = 255
 
 
+class Pixels:
+    """Pixels by their class and what a network took them for, [class, prediction]; ignored ones do not count."""
+
+    def __init__(self, classes: int) -> None:
+        self.counted: NDArray[np.int64] = np.zeros((classes, classes), np.int64)
+
+    def add(self, predicted: NDArray[np.integer], labels: NDArray[np.uint8]) -> None:
+        """Counts one image, both arrays (H, W): a network's classes, and `read_classes` of its label file.
+
+        FormatError for another size.
+        """
+        if predicted.shape != labels.shape:
+            raise FormatError(f"prediction: found {predicted.shape}, expected the size of the labels, {labels.shape}")
+        known = labels != IGNORED
+        pairs = labels[known].astype(np.int64) * len(self.counted) + predicted[known]
+        self.counted += np.bincount(pairs, minlength=self.counted.size).reshape(self.counted.shape)
+
+
 class LabelMap(NamedTuple):
     """Classes (H, W) uint8, with IGNORED for pixels to ignore, and the (height, width) of the file they come from."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -85,6 +86,7 @@ class _Entry(NamedTuple):
     line: int
     span: tuple[int, int]  # from the name up to the end of the value and of the separator behind it
     value: tuple[int, int]
+    item: int  # which of the outermost messages of its name it is in, from 0; -1 outside of all
 
 
 def _entries(text: str, root: type[Message]) -> Iterator[_Entry]:
@@ -96,6 +98,7 @@ def _entries(text: str, root: type[Message]) -> Iterator[_Entry]:
     scopes: list[tuple[str, type[Message], bool]] = [("", root, False)]  # path, message, whether a list of messages
     tokens = (token for token in _TEXT_TOKEN.finditer(text) if token.lastgroup != "skip")
     line, counted = 1, 0
+    items: Counter[str] = Counter()
     token = next(tokens, None)
     while token is not None:
         path, message, is_list = scopes[-1]
@@ -105,6 +108,7 @@ def _entries(text: str, root: type[Message]) -> Iterator[_Entry]:
         elif kind == ("end" if is_list else "close") and len(scopes) > 1:
             scopes.pop()
         elif is_list and kind == "open":
+            items[path] += len(scopes) == 2
             scopes.append((path, message, False))
         elif is_list or kind != "scalar":
             break
@@ -117,6 +121,7 @@ def _entries(text: str, root: type[Message]) -> Iterator[_Entry]:
             if token is None or (token.lastgroup not in ("open", "list") and not has_colon):
                 break
             if field is not None and field.message is not None and token.lastgroup in ("open", "list"):
+                items[f"{path}{name}."] += len(scopes) == 1 and token.lastgroup == "open"
                 scopes.append((f"{path}{name}.", field.message, token.lastgroup == "list"))
             else:
                 first = token.start()
@@ -127,7 +132,8 @@ def _entries(text: str, root: type[Message]) -> Iterator[_Entry]:
                 if token is not None and token.lastgroup == "separator":
                     end, token = token.end(), next(tokens, None)
                 line, counted = line + text.count("\n", counted, start), start
-                yield _Entry(path, name, message, field, line, (start, end), (first, last))
+                item = items[f"{path.partition('.')[0]}."] - 1
+                yield _Entry(path, name, message, field, line, (start, end), (first, last), item)
                 continue
         token = next(tokens, None)
 
@@ -235,6 +241,34 @@ def read_prototxt(path: str | os.PathLike[str], *, strict: bool = False) -> NetP
     for Caffe. Text is UTF-8, with or without a byte order mark; comments may be in any encoding that keeps ASCII.
     """
     return parse_text(_read_text(path), NetParameter(), os.fspath(path), strict=strict)
+
+
+def unknown_fields(path: str | os.PathLike[str]) -> dict[str, tuple[str, ...]]:
+    """The fields of a network's text that caffe.proto does not know and `read_prototxt` leaves out, by layer.
+
+    They are paths within the layer, as in "pooling_param.ceil_mode"; those outside of layers stand under "". Errors are
+    those of `read_prototxt`, which has to have read the file before: its warning is not repeated.
+    """
+    text = _read_text(path).removeprefix("\ufeff")
+    entries = [entry for entry in _entries(text, NetParameter) if entry.field is None]
+    if not entries:
+        return {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UnknownFieldWarning)
+        net = parse_text(text, NetParameter(), os.fspath(path))
+    found: dict[str, dict[str, None]] = {}
+    for entry in entries:
+        outer, _, inner = entry.path.partition(".")
+        if outer == "layer":
+            name = net.layer[entry.item].name
+        elif outer == "layers":
+            old = net.layers[entry.item]
+            name = old.layer.name if old.HasField("layer") else old.name
+            inner = inner.removeprefix("layer.")
+        else:
+            name, inner = "", entry.path
+        found.setdefault(name, {})[f"{inner}{entry.name}"] = None
+    return {name: tuple(fields) for name, fields in found.items()}
 
 
 def read_solver(path: str | os.PathLike[str], *, strict: bool = False) -> SolverParameter:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -224,6 +224,30 @@ class Reader:
         what = "the file" if end == self.size else "the message around it"
         need = f"reaches to byte {needed}" if needed is not None else "goes on"
         return self.fault(position, f"a field {need}, but {what} ends at byte {end}: a damaged or incomplete file?")
+
+
+class Span(NamedTuple):
+    """A field in its file: from its tag at `start`, with its content from `content` to `end`."""
+
+    number: int
+    kind: int
+    start: int
+    content: int
+    end: int
+
+
+def spans(reader: Reader, end: int) -> Iterator[Span]:
+    """The fields from the reader's place to `end`. A group, which Caffe never uses, counts to the next field."""
+    start = reader.at
+    for number, kind, value in reader.fields(end):
+        content = after = reader.at
+        if kind == BYTES:
+            after += value
+        elif kind in (FIXED32, FIXED64):
+            width = 4 if kind == FIXED32 else 8
+            after += width + (value - 1) * (width + 1)
+        yield Span(number, kind, start, content, after)
+        start = after
 
 
 @contextmanager

@@ -57,7 +57,8 @@ def largest_difference(
     inputs = {name: torch.from_numpy(levels(name, shape) * 8) for name, shape in old.meta["caffe"]["inputs"].items()}
     with torch.no_grad():
         expected = _by_name(old, old(*inputs.values()))
-        found = _by_name(new, new(*(inputs[name] for name in new.meta["caffe"]["inputs"])))
+        old_names = {after: before for before, after in made.renamed.items()}
+        found = _by_name(new, new(*(inputs[old_names.get(name, name)] for name in new.meta["caffe"]["inputs"])))
     names = outputs or {name: made.renamed.get(name, name) for name in expected}
     assert set(names.values()) == set(found)
     differences = []

@@ -21,11 +21,12 @@ NAMES = {
         to_stock to_text upgrade upgrade_solver write_prototxt
     """,
     "converters": """
-        Engine Session SolverState Verification apply_mapping batch_norm_eps caffe_interp change_dialect
-        compare_with_torch export_onnx from_state_dict from_torch load_mean load_weights make_engine
-        merge_batchnorm propose_mapping read_mapping read_ncnn read_network read_onnx read_solver_state
-        read_state_dict read_weights save_mean save_weights to_state_dict to_torch total_loss undo_mapping
-        upgrade_caffemodel verify weights_of write_mapping write_weights
+        Engine Session SolverState Verification advise apply_mapping batch_norm_eps caffe_interp change_dialect
+        check_target compare_with_torch export_onnx for_target from_state_dict from_torch list_targets
+        load_mean load_weights make_engine merge_batchnorm propose_mapping read_mapping read_ncnn
+        read_network read_onnx read_solver_state read_state_dict read_target read_weights save_mean
+        save_weights to_state_dict to_torch total_loss undo_mapping upgrade_caffemodel verify weights_of
+        write_mapping write_weights
     """,
     "search": """
         AccuracyTable BackboneSpace Cut Dataset DecoderSpace Ending KnownResult LatencyTable OneShot Overview

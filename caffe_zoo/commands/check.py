@@ -4,35 +4,160 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from caffe_zoo.commands.networks import generated_shape, input_shapes, read_network, resolve_architecture
 from caffe_zoo.commands.options import add_input_shapes, add_strict
+from prototxt_gen.errors import CaffeError
 from prototxt_gen.generator.networks import generate
+from prototxt_gen.passes.upgrade import upgrade
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.tables import aligned
+from prototxt_gen.text import unknown_fields
 
-EXAMPLE = "dongfeng check df1seg --target rknn2\n  dongfeng check net.prototxt net.caffemodel --target my_board.yaml"
+if TYPE_CHECKING:
+    from converters.targets.checking import Report
+
+EXAMPLE = (
+    "dongfeng check df1seg --target rknn2\n"
+    "  dongfeng check net.prototxt net.caffemodel --target rknn2 --target my_board.yaml\n"
+    "  dongfeng check net.caffemodel --target all\n"
+    "  dongfeng check --list"
+)
+_ALL = "all"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The network, and the target."""
-    parser.add_argument("network", help="a network of the zoo, an architecture's code, or a .prototxt file")
+    """The network, and the targets."""
+    parser.add_argument(
+        "network",
+        nargs="?",
+        help="a network of the zoo, an architecture's code, a .prototxt, or a .caffemodel that holds both",
+    )
     parser.add_argument("weights", nargs="?", type=Path, help="its weights, in any format")
-    parser.add_argument("--target", required=True, metavar="NAME", help="a target of the package, or a .yaml file")
-    parser.add_argument("--json", action="store_true", help="print everything as JSON")
+    parser.add_argument(
+        "--target",
+        action="append",
+        metavar="NAME",
+        help=f"a target of the package, or a .yaml file; may be repeated; {_ALL}: all those of the package",
+    )
+    parser.add_argument(
+        "--accelerated", action="store_true", help="layers that the target would run on its CPU are faults, too"
+    )
+    parser.add_argument("--json", action="store_true", help="print everything as JSON: a list, one entry for a target")
+    parser.add_argument("--list", action="store_true", help="list the targets of the package, with version and date")
     add_input_shapes(parser)
     add_strict(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Prints the report; 1 where there are faults."""
-    from converters import check_target, read_target
+    """Prints the reports; 1 where there are faults."""
+    from converters import advise, list_targets, read_target
 
-    path = Path(args.network)
-    if args.network.endswith((".prototxt", ".txt")) or path.exists():
+    if args.list:
+        return _list(args)
+    if args.network is None or not args.target:
+        raise CaffeError("expected a network and --target NAME; --list lists the targets")
+    names = [name for asked in args.target for name in (list_targets() if asked == _ALL else [asked])]
+    targets = [read_target(name) for name in dict.fromkeys(names)]
+    network = _network(args)
+    reports = [
+        advise(
+            network.net,
+            target,
+            network.weights,
+            accelerated=args.accelerated,
+            input_shapes=network.shapes,
+            unread=network.unread,
+        )
+        for target in targets
+    ]
+    if args.json:
+        print(json.dumps([report.as_json() for report in reports], indent=1, allow_nan=False))
+    else:
+        _print(args, reports, list(dict.fromkeys(names)))
+    return 0 if all(report.passed for report in reports) else 1
+
+
+class _Network(NamedTuple):
+    """A network as it was given: with its weights where there are some, and fields of its text that were left out."""
+
+    net: NetParameter
+    weights: Mapping[str, Sequence[Any]] | None
+    shapes: dict[str, tuple[int, ...]] | None
+    unread: Mapping[str, Sequence[str]]
+
+
+def _network(args: argparse.Namespace) -> _Network:
+    """The network; errors are those of its files."""
+    from converters import read_network as read_binary
+
+    path, weights, unread = Path(args.network), args.weights, {}
+    if path.suffix == ".caffemodel":
+        if weights is not None:
+            raise CaffeError(f"{path}: holds a network and its weights, expected no other weights beside it")
+        net, weights = read_binary(path), path
+        if not (net.layer or net.layers):
+            raise CaffeError(f"{path}: found no layers, expected a network")
+    elif args.network.endswith((".prototxt", ".txt")) or path.exists():
         net = read_network(path, args)
+        unread = unknown_fields(path)
     else:
         asked = [shape for _, shape in args.input_shape or ()]
         net = generate(resolve_architecture(args.network), **generated_shape(asked[0] if asked else None, args.network))
-    found = check_target(net, read_target(args.target), input_shapes=input_shapes(args, net))
-    print(json.dumps(found.as_json(), indent=1) if args.json else found)
-    return 0 if found.passed else 1
+        net.name = args.network
+    shapes = input_shapes(args, net)
+    return _Network(net, None if weights is None else _weights(weights, net, shapes), shapes, unread)
+
+
+def _weights(path: Path, net: NetParameter, shapes: dict[str, tuple[int, ...]] | None) -> Mapping[str, Sequence[Any]]:
+    """The weights, held against their network; by their names alone where it has layers of types not known here."""
+    from converters import load_weights, read_weights
+    from prototxt_gen.layers import LAYERS
+
+    if all(layer.type in LAYERS for layer in upgrade(net).layer):
+        return read_weights(path, net, input_shapes=shapes)
+    return load_weights(path)
+
+
+def _list(args: argparse.Namespace) -> int:
+    from converters import list_targets, read_target
+
+    targets = [read_target(name) for name in list_targets()]
+    if args.json:
+        fields = ("name", "title", "version", "date", "about")
+        print(json.dumps([{field: getattr(target, field) for field in fields} for target in targets], indent=1))
+    else:
+        rows = [(target.name, target.version, target.date, target.title) for target in targets]
+        print("\n".join(aligned([("target", "version", "looked at", "toolchain"), *rows])))
+    return 0
+
+
+def _print(args: argparse.Namespace, reports: Sequence[Report], names: Sequence[str]) -> None:
+    """A table of all targets where there are several, then one report after another, and what to do next."""
+    from converters.targets.wording import summary
+
+    if len(reports) > 1:
+        print(f"{summary(reports)}\n")
+    print("\n\n".join(map(str, reports)))
+    told = [line for report, name in zip(reports, names, strict=True) for line in _next(args, report, name)]
+    if told:
+        print("\n" + "\n".join(told))
+
+
+def _next(args: argparse.Namespace, report: Report, name: str) -> list[str]:
+    """What to do about a report's faults."""
+    if report.passed:
+        return []
+    helped = [fault for fault in report.faults if fault.rewrite]
+    if not helped:
+        return [f"{name}: no rewrite is known for these faults"]
+    exact = "" if all(fault.exact for fault in helped) else " --approximate"
+    some = f"{len(helped)} of {len(report.faults)} faults" if len(helped) < len(report.faults) else "all faults"
+    pair = f"{args.network} {args.weights}" if args.weights else f"{args.network} NET.caffemodel"
+    if Path(args.network).suffix == ".caffemodel" or not Path(args.network).exists():
+        pair = "NET.prototxt NET.caffemodel"
+    command = f"dongfeng convert {pair} OUT.caffemodel --target {name}{exact} --prototxt OUT.prototxt"
+    return [f"{name}: rewrites take {some} away: {command}"]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.passes.phase import PHASES
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from search.spaces import Space
 
 
-def add_input_shapes(parser: argparse.ArgumentParser) -> None:
+def add_input_shapes(parser: argparse._ActionsContainer) -> None:
     """--input-shape for networks in files; `networks.input_shapes` reads it."""
     parser.add_argument(
         "--input-shape",
@@ -31,7 +31,7 @@ def add_input_shapes(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_strict(parser: argparse.ArgumentParser) -> None:
+def add_strict(parser: argparse._ActionsContainer) -> None:
     """--strict for networks in files; `networks.read_network` reads it."""
     parser.add_argument(
         "--strict",
@@ -60,8 +60,11 @@ def add_zoo_network(parser: argparse.ArgumentParser, kind: str | None = None) ->
     parser.add_argument("network", help=f"one of {', '.join(names)}")
 
 
-def add_running(parser: argparse.ArgumentParser) -> None:
-    """--weights, --classes and the options of an engine for networks of the zoo that are run."""
+def add_running(parser: argparse.ArgumentParser, default: str = "torch") -> None:
+    """--weights, --classes and the options of an engine for networks of the zoo that are run.
+
+    `default` is what the help says of the engine that is taken without it.
+    """
     parser.add_argument(
         "--weights",
         default="released",
@@ -72,17 +75,20 @@ def add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--classes", type=count, metavar="N", help="number of classes of these weights, where the network's own differs"
     )
-    add_engine(parser)
+    add_engine(parser, default=default)
 
 
-def add_engine(parser: argparse.ArgumentParser, purpose: str = "what runs the network", threads: str = "") -> None:
+def add_engine(
+    parser: argparse.ArgumentParser, purpose: str = "what runs the network", threads: str = "", default: str = "torch"
+) -> None:
     """--engine, --threads, --engine-device and --precision; `engine_of` makes the engine.
 
-    `purpose` begins the help of the first, `threads` is that of the second where it says more.
+    `purpose` begins the help of the first, `threads` is that of the second where it says more. `default` is what the
+    help says is taken without it.
     """
     from converters.engines import ENGINES
 
-    parser.add_argument("--engine", choices=list(ENGINES), default="torch", help=f"{purpose} (default: torch)")
+    parser.add_argument("--engine", choices=list(ENGINES), default="torch", help=f"{purpose} (default: {default})")
     add_engine_options(parser, threads)
 
 
@@ -105,11 +111,12 @@ def add_engine_options(parser: argparse.ArgumentParser, threads: str = "") -> No
     )
 
 
-def engine_of(args: argparse.Namespace, batch: int = 1) -> Engine:
-    """The engine that the options of `add_engine` name."""
+def engine_of(args: argparse.Namespace, batch: int = 1, **others: Any) -> Engine:
+    """The engine that the options of `add_engine` name; `others` are options of `make_engine` in their place."""
     from converters import make_engine
 
-    return make_engine(args.engine, args.threads or 0, device=args.engine_device, precision=args.precision, batch=batch)
+    options = {"device": args.engine_device, "precision": args.precision, "batch": batch}
+    return make_engine(args.engine, args.threads or 0, **{**options, **others})
 
 
 def add_input_size(parser: argparse.ArgumentParser) -> None:

@@ -136,6 +136,8 @@ class Engine(ABC):
     title: ClassVar[str]
     #: Whether `step` runs in this process. An engine that starts a program for each call gives times by `samples`.
     in_process: ClassVar[bool] = True
+    #: Whether it has the precision int8, which takes a calibration.
+    int8: ClassVar[bool] = False
     target: dict[str, Any]
     options: Options = Options()
 

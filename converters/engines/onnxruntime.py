@@ -58,6 +58,7 @@ class OnnxruntimeEngine(Engine):
     """
 
     name = title = "onnxruntime"
+    int8 = True
 
     def __init__(self, options: Options) -> None:
         runtime = package("onnxruntime", "onnx", _PURPOSE)

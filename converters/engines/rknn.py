@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ PYTHON = "DONGFENG_RKNN_PYTHON"
 #: What the toolkit compiles float16 networks for.
 PLATFORMS = ("rk3562", "rk3566", "rk3568", "rk3576", "rk3588")
 _PLATFORM = "rk3588"
+#: How ranges come about, as a target says it: RKNN.config's defaults.
+METHOD = "quantized_algorithm normal, quantized_method channel, w8a8"
 # Of what the toolkit prints, the lines that say why: those of its reader, of its graph, its own.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _REASONS = (
@@ -43,6 +46,9 @@ _REASONS = (
     re.compile(r"^\S*(?:Error|Exception|Fail|InvalidArgument|InvalidGraph|NotImplemented)\b: .*"),
     re.compile(r"^E (?!rknn-toolkit2 version).*(?<!\(most recent call last\):)$"),
 )
+_USUAL = re.compile(
+    r"^I (?:.*\d+%|rknn-toolkit2 version)|UserWarning|RKNNBase\(cur_path|config\.(?:mean|std)_values is None"
+)
 _NOT_READ = re.compile(r"OP in Layer (.*) Current not support")
 
 
@@ -50,13 +56,14 @@ _NOT_READ = re.compile(r"OP in Layer (.*) Current not support")
 class RKNNEngine(Engine):
     """RKNN-Toolkit2's simulator. `device` is a platform; "cpu", the default of all engines, means that of the RK3588.
 
-    An NPU computes in float16: so does the simulator, asked for float16 or for the best that there is, float32.
-    Networks are rewritten for the target rknn2, by exact rewrites alone. `limit_s` is how long loading a network, or
-    one run, may take.
+    An NPU computes in float16: so does the simulator, asked for float16 or for the best that there is, float32. int8 is
+    the toolkit's quantization by a calibration, left at its defaults (METHOD). Networks are rewritten for the target
+    rknn2, by exact rewrites alone. `limit_s` is how long loading a network, or one run, may take.
     """
 
     name, title = "rknn", "RKNN-Toolkit2"
     in_process = False
+    int8 = True
     limit_s: float = 3600.0
 
     def __init__(self, options: Options) -> None:
@@ -64,11 +71,11 @@ class RKNNEngine(Engine):
         platform = _PLATFORM if options.device == "cpu" else options.device.lower()
         if platform not in PLATFORMS:
             raise refused(self.name, "device", options.device, PLATFORMS)
-        if options.precision not in ("float32", "float16"):
-            raise refused(self.name, "precision", options.precision, ["float16"], f"on {platform}")
-        self.options = replace(options, device=platform, precision="float16")
-        #: Inputs by name to quantize for, a run each; networks that are loaded then compute in int8.
-        self.calibration: Sequence[Mapping[str, Array]] = ()
+        if options.precision not in ("float32", "float16", "int8"):
+            raise refused(self.name, "precision", options.precision, ["float16", "int8"], f"on {platform}")
+        precision = "int8" if options.precision == "int8" else "float16"
+        self._calibration = options.calibrated(self.name) if precision == "int8" else None
+        self.options = replace(options, device=platform, precision=precision)
         #: More of the toolkit's options for RKNN.config, such as quantized_algorithm.
         self.config: dict[str, Any] = {}
         self._environment = threads_environment(options.threads)
@@ -79,10 +86,12 @@ class RKNNEngine(Engine):
             "engine": self.name,
             "device": f"simulator of the {platform.upper()}",
             "threads": options.threads,
-            "precision": "float16",
+            "precision": precision,
             "batch": options.batch,
             "versions": dict(self._worker.ask("about", "engine rknn").values["versions"]),
         }
+        if self._calibration is not None:
+            self.target["calibration"] = self._calibration.target(METHOD)
 
     def ask(self, what: str, subject: str, arrays: Mapping[str, Array] | None = None, **values: Any) -> Any:
         """What the toolkit's worker answers; see Worker.ask. One that ended is not started again here."""
@@ -122,14 +131,18 @@ class RKNNEngine(Engine):
         folder.mkdir()
         (folder / "net.prototxt").write_bytes(to_text(said).encode())
         save_weights(weights, folder / "net.caffemodel", said)
-        dataset = self._dataset(folder, list(inputs)) if self.calibration else None
-        answer = self.ask(
-            "load", label, number=number, platform=self.options.device, config=self.config, dataset=dataset,
-            inputs=list(inputs), prototxt=str(folder / "net.prototxt"), caffemodel=str(folder / "net.caffemodel"),
-        )  # fmt: skip
+        dataset = self._dataset(folder, inputs)
+        try:
+            answer = self.ask(
+                "load", label, number=number, platform=self.options.device, config=self.config, dataset=dataset,
+                inputs=list(inputs), prototxt=str(folder / "net.prototxt"), caffemodel=str(folder / "net.caffemodel"),
+            )  # fmt: skip
+        finally:
+            for file in folder.glob("set*.npy"):
+                file.unlink()
         session = RKNNSession(self, number, inputs, {top: shapes[given[top]] for top in given}, label)
         weakref.finalize(session, self._released.append, number)
-        unknown = _NOT_READ.findall(_COLOUR.sub("", answer.printed))
+        unknown = _NOT_READ.findall(answer.printed)
         if unknown and not lenient:
             raise UnsupportedError(f"{label}: {self.title} does not read the layers {', '.join(unknown)}")
         session.match(answer.values["outputs"], names)
@@ -163,16 +176,19 @@ class RKNNEngine(Engine):
 
     def _started(self) -> Worker:
         return Worker(
-            self._python, "rknn", self.title, seconds=self.limit_s, environment=self._environment, explain=_explained
-        )
+            self._python, "rknn", self.title, seconds=self.limit_s, environment=self._environment, explain=_explained,
+            clean=_clean,
+        )  # fmt: skip
 
-    def _dataset(self, folder: Any, inputs: Sequence[str]) -> str:
-        """The calibration inputs as files, and the file that lists them."""
+    def _dataset(self, folder: Path, inputs: Mapping[str, Shape]) -> str | None:
+        """The file that lists the calibration's inputs, a set a line, each a file of its own; None for float16."""
+        if self._calibration is None:
+            return None
         lines = []
-        for run, arrays in enumerate(self.calibration):
-            files = [folder / f"run{run}.{place}.npy" for place in range(len(inputs))]
-            for file, name in zip(files, inputs, strict=True):
-                np.save(file, np.ascontiguousarray(arrays[name], np.float32), allow_pickle=False)
+        for number, arrays in enumerate(self._calibration.for_network(inputs)):
+            files = [folder / f"set{number}.{place}.npy" for place in range(len(inputs))]
+            for file, array in zip(files, arrays.values(), strict=True):
+                np.save(file, array, allow_pickle=False)
             lines.append(" ".join(map(str, files)))
         listed = folder / "dataset.txt"
         listed.write_text("\n".join(lines) + "\n")
@@ -250,12 +266,18 @@ class RKNNSession(GraphSession):
         return array.reshape(shape)
 
 
+def _clean(printed: str) -> str:
+    """What the toolkit printed, without colours, bars of progress and what it always says."""
+    lines = re.split(r"[\r\n]+", _COLOUR.sub("", printed))
+    return "".join(f"{line}\n" for line in lines if line.strip() and not _USUAL.search(line))
+
+
 def _explained(fault: str, printed: str) -> str:
-    """Why a network is refused, from all that the toolkit printed: the first line of the kind that says most."""
-    lines = [line.strip() for line in re.split(r"[\r\n]+", _COLOUR.sub("", printed)) if line.strip()]
+    """Why a network is refused: of what the toolkit printed, the first line of the kind that says most."""
+    lines = [" ".join(line.split()) for line in printed.splitlines()]
     for reason in _REASONS:
         for line in lines:
             if reason.search(line):
-                return f": {' '.join(line.split())[:400]}"
+                return f": {line[:400]}"
     short = fault.splitlines()[-1] if fault.splitlines() else fault
     return f": {short[:300]}" if short else last_words(printed)

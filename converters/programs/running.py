@@ -80,9 +80,7 @@ def ended(subject: str, name: str, status: int, text: str) -> CaffeError:
     if number in _KILLED:
         return CaffeError(f"{subject}: {name} was killed by {_KILLED[number]}{last_words(text)}")
     if status < 0:
-        how = {signal.SIGSEGV: "a fault of memory (SIGSEGV)", signal.SIGABRT: "an abort (SIGABRT)"}
-        said = how.get(signal.Signals(-status), f"signal {-status}")
-        return UnsupportedError(f"{subject}: {name} ended with {said}{last_words(text)}")
+        return UnsupportedError(f"{subject}: {name} crashed with {signal.Signals(-status).name}{last_words(text)}")
     return UnsupportedError(f"{subject}: {name} failed with status {status}{last_words(text)}")
 
 

@@ -53,8 +53,8 @@ class Worker:
     """A file of `workers/`, run by another environment's Python until `close`, the end of the program, or its own end.
 
     `name` is the file's, without .py. `title` is what messages call the tool. `explain` makes the end of a sentence of
-    a fault that the tool raised and of what it printed; by default both are quoted. Its temporary folder is `folder`:
-    the tool runs there, and files may be left for it.
+    a fault that the tool raised and of what it printed; by default both are quoted. `clean` leaves of what it printed
+    the lines that say something. Its temporary folder is `folder`: the tool runs there, and files may be left for it.
     """
 
     def __init__(
@@ -66,10 +66,11 @@ class Worker:
         seconds: float | None = None,
         environment: Mapping[str, str] | None = None,
         explain: Callable[[str, str], str] | None = None,
+        clean: Callable[[str], str] = str,
     ) -> None:
         """Starts it and waits until the tool is imported, at most `seconds`. Errors are those of `ask`."""
         self.title = title
-        self._explain = explain or _quoted
+        self._explain, self._clean = explain or _quoted, clean
         self._kept = tempfile.TemporaryDirectory(prefix=f"dongfeng-{Path(name).name}-")
         self.folder = Path(self._kept.name)
         self._log = self.folder / "printed.log"
@@ -140,7 +141,7 @@ class Worker:
 
     def printed(self) -> str:
         """What the tool has printed since it was last asked."""
-        return self._log.read_bytes().decode("utf-8", "replace") if self._close.alive else ""
+        return self._clean(self._log.read_bytes().decode("utf-8", "replace")) if self._close.alive else ""
 
     def _answer(self, subject: str, seconds: float | None) -> Answer:
         try:

@@ -53,6 +53,7 @@ class Fault:
             "outcome": self.outcome,
             "off_by": self.off_by,
             "note": self.note,
+            "rule": self.rule.id if self.rule else None,
             "rewrite": {"what": self.rewrite, "exact": self.exact} if self.rewrite else None,
             "source": {
                 "text": self.source.text,
@@ -107,9 +108,9 @@ class Report:
         `network`: its name. `target`: its `name`, `title`, `version`, `date`. `layers`: how many there are. `passed`.
         `faults` and `on_cpu`: lists of faults, each with `layer`, `type` ("" and "network" for the network as a whole),
         `field`, `found`, `allowed`, `outcome` ("refused", "silent", "cpu"), `off_by` (a share of the outputs' largest
-        value, words, or null), `note`, `rewrite` (null, or `what` and whether it is `exact`), `source` (`text`, `kind`,
-        `version`, `date`, `excerpt`). `unchecked`: layers with `layer`, `type`, `reason`. `off_by`: of all silent
-        faults together, or null. `notes`: sentences.
+        value, words, or null), `note`, `rule` (its id, null where the type or a field is at fault), `rewrite` (null, or
+        `what` and whether it is `exact`), `source` (`text`, `kind`, `version`, `date`, `excerpt`). `unchecked`: layers
+        with `layer`, `type`, `reason`. `off_by`: of all silent faults together, or null. `notes`: sentences.
         """
         target = self.target
         return {
@@ -148,6 +149,7 @@ def check_target(
     why = unknown_of(selected, input_shapes)
     inputs = tuple(top for layer in selected.layer if is_input(layer.type) for top in layer.top)
     around, outputs = neighbours(selected)
+    untaken = untaken_tops(selected)
     faults: list[Fault] = []
     unchecked: list[Unchecked] = []
     for index, layer in enumerate(selected.layer):
@@ -156,12 +158,18 @@ def check_target(
         made_by, taken_by = around[index]
         strange = (unread or {}).get(layer.name, ())
         found, reasons = faults_of(
-            layer, target, bottoms, tops, inputs, made_by=made_by, taken_by=taken_by, unread=strange
-        )
+            layer, target, bottoms, tops, inputs, made_by=made_by, taken_by=taken_by, untaken=len(untaken[index]),
+            unread=strange,
+        )  # fmt: skip
         faults += found
         if reasons:
             because = f" ({why[index]})" if row is None and known_type(layer.type) in LAYERS else ""
             unchecked.append(Unchecked(layer.name, layer.type, "; ".join(reasons) + because))
+    strange = [path for path in (unread or {}).get("", ()) if not _has_private(target, path, "Input")]
+    faults += [
+        Fault("", NETWORK, path, "set", "left out", "refused", target.fields.source or target.others)
+        for path in strange
+    ]
     first = next((row.top_shapes[0] for row in rows if row is not None and is_input(row.type) and row.top_shapes), None)
     found, reasons = _of_network(selected, target, inputs, outputs, first)
     faults += found
@@ -181,6 +189,7 @@ def faults_of(
     *,
     made_by: str | None = None,
     taken_by: Sequence[str] | None = None,
+    untaken: int | None = None,
     unread: Sequence[str] = (),
 ) -> tuple[list[Fault], list[str]]:
     """The faults of one layer, those of outcome "cpu" among them, and why it could not be checked whole, if so.
@@ -200,7 +209,7 @@ def faults_of(
     reasons = [f"its field {path} is not known here" for path in unread if _has_private(target, path, layer.type)]
     if known_type(layer.type) not in LAYERS:
         reasons.insert(0, "its type is not known here, so that its name alone was checked")
-    facts = facts_of(layer, bottoms, tops, inputs, made_by, taken_by)
+    facts = facts_of(layer, bottoms, tops, inputs, made_by, taken_by, untaken)
     rules = [rule for rule in target.rules if layer.type in rule.types or EVERY in rule.types]
     broken, unknown = _broken(rules, facts, target)
     found += [_fault(layer, rule, facts) for rule in broken]
@@ -298,3 +307,13 @@ def neighbours(net: NetParameter) -> tuple[list[tuple[str, list[str]]], list[str
         makers.update(dict.fromkeys(layer.top, index))
     outputs = [name for name, index in makers.items() if (index, name) not in taken]
     return list(zip(made_by, takers, strict=True)), outputs
+
+
+def untaken_tops(net: NetParameter) -> list[list[str]]:
+    """By layer, those of its tops that no layer takes before another writes them."""
+    makers: dict[str, int] = {}
+    taken: set[tuple[int, str]] = set()
+    for index, layer in enumerate(net.layer):
+        taken |= {(makers[bottom], bottom) for bottom in layer.bottom if bottom in makers}
+        makers.update(dict.fromkeys(layer.top, index))
+    return [[top for top in layer.top if (index, top) not in taken] for index, layer in enumerate(net.layer)]

@@ -5,7 +5,7 @@ Every layer
   how many blobs these are; `in_place`; `on_input`: in place on an input of the network; `phase`: "TRAIN", "TEST", or ""
   where the layer states none; `given`: the names of the options that it states; `made_by`: the type of the last layer
   that wrote its first bottom, one in place counts, "" without bottoms; `taken_by`: the types of the layers that take
-  its tops, none for an output of the network.
+  its tops, none for an output of the network; `untaken`: how many of its tops no layer takes.
 
 Where shapes are known
 : `axes`, `batch`, `channels`, `height`, `width` of the first bottom; the same of the first top (`top_axes`, ...) and,
@@ -48,10 +48,12 @@ from prototxt_gen.proto import LayerParameter, Message, fields_of, set_fields
 
 #: What rules name for the whole network, and for every layer.
 NETWORK, EVERY = "network", "*"
+#: Facts that other names, or tops of their own, change.
+NAMES_AND_MEMORY = frozenset(("name_length", "in_place", "on_input"))
 
 _ALWAYS = (
     "type", "name_length", "bottoms", "tops", "distinct_bottoms", "in_place", "on_input", "phase", "given", "made_by",
-    "taken_by",
+    "taken_by", "untaken",
 )  # fmt: skip
 _SIZES = ("axes", "batch", "channels", "height", "width")
 _SHAPES = (
@@ -71,6 +73,8 @@ _OWN = {
 }
 _NETWORK = ("layers", "inputs", "outputs", "batch", "types")
 _SHARED = frozenset((*_ALWAYS, *_SHAPES))
+# Options of these names are not facts: what is said of windows and axes is worked out of all of them.
+_DERIVED = _SHARED | {"axis", *_WINDOWS}
 
 
 @cache
@@ -100,6 +104,7 @@ def facts_of(
     inputs: Iterable[str] = (),
     made_by: str | None = None,
     taken_by: Sequence[str] | None = None,
+    untaken: int | None = None,
 ) -> dict[str, Any]:
     """The facts of a layer by name; those that need shapes or neighbours are missing where none are given.
 
@@ -123,6 +128,8 @@ def facts_of(
         facts["made_by"] = made_by
     if taken_by is not None:
         facts["taken_by"] = list(taken_by)
+    if untaken is not None:
+        facts["untaken"] = untaken
     facts |= _shaped(layer, bottoms, tops)
     facts |= _windowed(layer, bottoms[0] if bottoms else None)
     if layer.type == "DepthwiseConvolution" and not bottoms:
@@ -160,7 +167,7 @@ def _options(layer: LayerParameter) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for message in _messages(layer):
         for name, field in fields_of(type(message)).items():
-            if field.kind == "message" or name == "axis" or name in _SHARED:
+            if field.kind == "message" or name in _DERIVED:
                 continue
             value = getattr(message, name)
             if field.kind == "enum":

@@ -5,7 +5,8 @@ docs/targets.md explains the form. All faults of a file are told at once, with t
 A user's file that says `extends: rknn2` is that target with corrections. Its rows stand in the place of the base's rows
 for the same types, its sources beside the base's. Its rules are added; one with the `id` of a rule of the base corrects
 that: fields that it leaves out are the base's, but the source is its own; with `drop: true` the rule goes. Title,
-version, date and the source of `others` may be left out.
+version, date and the source of `others` may be left out. A rule that states no id is called by its first type and the
+last word of its field, as in "Pooling.kernel_size", a second one such "Pooling.kernel_size.2"; "*" is "every".
 
 Fields of layers: BVLC Caffe 1.0's are known to a target unless `fields.lacks` names them. Private ones, which only
 forks of Caffe have, are known where `fields.numbers` or `fields.knows` names them or the message that they are in, and
@@ -17,9 +18,10 @@ from __future__ import annotations
 import datetime
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from functools import cache, lru_cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +89,7 @@ class _File:
             self._base = self._extended(reader, values["extends"], "extends")
         if self._base is not None:
             self._sources = dict(self._base.sources)
-            self._rules = {rule.id or f"\0{number}": rule for number, rule in enumerate(self._base.rules)}
+            self._rules = {rule.id: rule for rule in self._base.rules}
         if "sources" in values:
             self._sources |= _quietly(reader, lambda: self._read_sources(reader, values["sources"], "sources"))
         own = "extends" not in values
@@ -220,7 +222,8 @@ class _File:
             if old:
                 self._rules[name] = made
             else:
-                own[name or f"\1{len(own)}"] = made
+                name = name or _own_name(made, {*self._rules, *own})
+                own[name] = replace(made, id=name)
 
         reader.items(node, path, read, least=0)
         self._rules |= own
@@ -281,6 +284,14 @@ class _File:
         kept = {name: number for name, number in numbers.items() if name not in found.get("lacks", ())}
         knows = dict.fromkeys(name for name in (*base.knows, *found.get("knows", ())) if name not in lacks)
         return Fields(kept, lacks, source, tuple(knows))
+
+
+def _own_name(rule: Rule, taken: Collection[str]) -> str:
+    """The id of a rule that states none."""
+    kind = "every" if rule.types[0] == EVERY else rule.types[0]
+    plain = ".".join([kind, "-".join(re.findall(r"[\w-]+", rule.field.rpartition(".")[2]))])
+    names = (plain if number == 1 else f"{plain}.{number}" for number in count(1))
+    return next(name for name in names if name not in taken)
 
 
 def _subject(kind: str) -> str:

@@ -28,11 +28,11 @@ import numpy as np
 
 from converters.targets.checking import Fault, faults_of, neighbours
 from converters.targets.forms import LAYER_REWRITES, Change, Draft, Form, Place, free_name
+from converters.targets.memory import reads_the_same, renamed_before
 from converters.targets.rows import rows_of
 from converters.targets.target import Target
 from converters.weights import Weights
 from converters.weights.fitting import completed, fit_weights
-from prototxt_gen.flow import Flow, Read, Value, flow_of, passes_on
 from prototxt_gen.layers import LAYERS, is_input
 from prototxt_gen.layers.layer_types import shared_names
 from prototxt_gen.proto import LayerParameter, NetParameter, to_bytes
@@ -61,7 +61,8 @@ def replace_layers(
 
     def placed(forms: Mapping[int, _Found]) -> _Placed | None:
         made = _Placed(draft, forms, finder.blobs)
-        return made if _reads_the_same(rows, made, forms, rows_of(made.draft.net, input_shapes)) else None
+        new = rows_of(made.draft.net, input_shapes)
+        return made if reads_the_same(rows, new, made.units, forms, made.renamed) else None
 
     made = placed(found) if found else None
     if found and made is None:
@@ -321,7 +322,7 @@ class _Placed:
         inner = next(name for name, real in zip(found.row.bottoms, old.bottom, strict=True) if real == entered)
         if len(made) == 1 and _runs_in_place(made[0].type):
             made[0].bottom[:] = [entered if name == inner else name for name in made[0].bottom]
-        elif not self._rename_before(entered, inner):
+        elif not renamed_before(self._layers, entered, inner):
             # An input keeps its name, so what comes behind gets the other.
             for layer in made:
                 layer.bottom[:] = [entered if name == inner else name for name in layer.bottom]
@@ -329,67 +330,9 @@ class _Placed:
             self.renamed[found.entered] = inner
         return made
 
-    def _rename_before(self, name: str, new: str) -> bool:
-        """Renames a blob in the layers that made it, back to the one that did not run in place; False for an input."""
-        chain = []
-        for layer in reversed(self._layers):
-            if name in layer.top:
-                if is_input(layer.type):
-                    return False
-                chain.append(layer)
-                if name not in layer.bottom:
-                    break
-        for layer in chain:
-            layer.bottom[:] = [new if bottom == name else bottom for bottom in layer.bottom]
-            layer.top[:] = [new if top == name else top for top in layer.top]
-        return True
-
 
 def _runs_in_place(kind: str) -> bool:
     return kind in _IN_PLACE or (kind in LAYERS and LAYERS[kind].family == "activations")
-
-
-def _reads_the_same(
-    rows: Sequence[LayerSummary | None], made: _Placed, found: Mapping[int, _Found], new: Sequence[LayerSummary | None]
-) -> bool:
-    """Whether all layers read, and all outputs hold, the values that they did; true where that is not known."""
-    before = [row for row in rows if row is not None]
-    after = [row for row in new if row is not None]
-    if len(before) < len(rows) or len(after) < len(new):
-        return True
-    old_flow, new_flow = flow_of(before), flow_of(after)
-
-    def now(value: Value) -> Value | None:
-        unit = made.units[value.row]
-        if value.row not in found:
-            return Value(unit[0], value.top)
-        name = before[value.row].tops[value.top]
-        for index in reversed(unit):
-            for place, top in enumerate(after[index].tops):
-                if top in (name, made.renamed.get(name)):
-                    return _made_at(after, new_flow, index, place)
-        return None
-
-    def same(old: Read, read: Read) -> bool:
-        like = None if old.like is None else now(old.like)
-        return (now(old.value), like, old.spoiled_by is None) == (read.value, read.like, read.spoiled_by is None)
-
-    for index, unit in enumerate(made.units):
-        reads = old_flow.reads[index]
-        if index not in found:
-            if not all(map(same, reads, new_flow.reads[unit[0]])):
-                return False
-        else:
-            outside = [read for one in unit for read in new_flow.reads[one] if read.value.row not in unit]
-            if not all(any(same(old, read) for old in reads) for read in outside):
-                return False
-    names = [(name, made.renamed.get(name, name)) for name in old_flow.unread]
-    return all(name in new_flow.final and same(old_flow.final[old], new_flow.final[name]) for old, name in names)
-
-
-def _made_at(rows: Sequence[LayerSummary], flow: Flow, index: int, place: int) -> Value:
-    """The value in a top: that of the bottom where the layer only passes it on."""
-    return flow.reads[index][0].value if passes_on(rows[index]) else Value(index, place)
 
 
 def without_dead(draft: Draft, outputs: Iterable[str]) -> Draft:

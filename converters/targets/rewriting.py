@@ -13,13 +13,14 @@ and a form is taken when the target has fewer faults with it. So a target of the
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 import converters.targets.rewrites  # noqa: F401  (enters them in the tables)
 from converters.targets.checking import Report, check_target
+from converters.targets.facts import NAMES_AND_MEMORY
 from converters.targets.forms import FINAL_REWRITES, NETWORK_REWRITES, Change, Draft, NetworkRewrite
 from converters.targets.replacing import replace_layers
 from converters.targets.target import Target
@@ -102,24 +103,34 @@ def rewritten(
     def checked(one: Draft) -> Report:
         return check_target(one.net, target, accelerated=accelerated, input_shapes=shapes(one))
 
-    def tried(draft: Draft, rewrites: Mapping[str, NetworkRewrite]) -> Draft:
+    def tried(draft: Draft, rewrites: Mapping[str, NetworkRewrite], seen: Callable[[Report], Report]) -> Draft:
         for rewrite in rewrites.values():
-            report = checked(draft)
+            report = seen(checked(draft))
             if not report.faults:
                 break
             made = rewrite(draft, report, shapes(draft))
-            if made is not None and len(checked(made).faults) < len(report.faults):
+            if made is not None and len(seen(checked(made)).faults) < len(report.faults):
                 draft = made
         return draft
 
     first = draft
-    draft = tried(draft, NETWORK_REWRITES)
+    draft = tried(draft, NETWORK_REWRITES, _of_layers)
     draft = replace_layers(draft, target, approximate=approximate, accelerated=accelerated, input_shapes=shapes(draft))
-    draft = tried(draft, FINAL_REWRITES)
+    draft = tried(draft, FINAL_REWRITES, lambda report: report)
     names = {layer.name for layer in draft.net.layer}
     kept = None if draft.weights is None else {name: blobs for name, blobs in draft.weights.items() if name in names}
     fixed = {name: blobs for name, blobs in draft.fixed.items() if name in names}
-    return Rewritten(draft.net, kept, tuple(draft.changes), dict(draft.renamed), checked(draft), fixed)
+    given = {name for layer in first.net.layer for name in (layer.name, *layer.top)}
+    renamed = {old: new for old, new in draft.renamed.items() if old in given}
+    return Rewritten(draft.net, kept, tuple(draft.changes), renamed, checked(draft), fixed)
+
+
+def _of_layers(report: Report) -> Report:
+    """The report without what is about names and memory alone, which no other layers would mend."""
+    faults = tuple(
+        fault for fault in report.faults if fault.rule is None or not fault.rule.needs.names <= NAMES_AND_MEMORY
+    )
+    return replace(report, faults=faults)
 
 
 def _one_phase(net: NetParameter) -> NetParameter:

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from converters.weights.blobs import Array, blob_length, blob_pieces, expect, read_blob
 from prototxt_gen import wire
-from prototxt_gen.binary import to_binary
+from prototxt_gen.binary import Numbers, check_numbers, layer_bytes, to_binary
 from prototxt_gen.files import replacing
 from prototxt_gen.proto import LayerParameter, NetParameter, fields_of, to_bytes
 from prototxt_gen.wire import BYTES, VARINT, Reader, reading
@@ -72,18 +72,25 @@ def _read_layer(reader: Reader, end: int, where: tuple[int, int], label: str) ->
 
 
 def write_caffemodel(
-    weights: Mapping[str, Sequence[Array]], path: str | os.PathLike[str], net: NetParameter | None = None
+    weights: Mapping[str, Sequence[Array]],
+    path: str | os.PathLike[str],
+    net: NetParameter | None = None,
+    numbers: Numbers | None = None,
 ) -> None:
     """Writes checked float32 arrays in one step, blob by blob, without a second copy and of any size.
 
     With `net` the file holds its layers in its order, each with its blobs, as Caffe writes them; without it, names
-    and blobs alone, which is all that Caffe looks at when it loads weights.
+    and blobs alone, which is all that Caffe looks at when it loads weights. `numbers` as in `to_binary`.
     """
+    if net is not None and numbers is not None:
+        check_numbers(net, numbers)
     with replacing(path) as temporary, temporary.open("wb") as file:
-        file.writelines(_pieces(weights, net))
+        file.writelines(_pieces(weights, net, numbers))
 
 
-def _pieces(weights: Mapping[str, Sequence[Array]], net: NetParameter | None) -> Iterator[bytes | memoryview]:
+def _pieces(
+    weights: Mapping[str, Sequence[Array]], net: NetParameter | None, numbers: Numbers | None
+) -> Iterator[bytes | memoryview]:
     if net is None:
         yield wire.field(_NET_NAME, b"")  # a name without any layer is a network too
         for name, blobs in weights.items():
@@ -94,11 +101,11 @@ def _pieces(weights: Mapping[str, Sequence[Array]], net: NetParameter | None) ->
     outside.ClearField("layer")
     yield to_binary(outside)
     for layer in net.layer:
-        before, after = _around_blobs(layer)
+        before, after = _around_blobs(layer, numbers)
         yield from _layer_pieces(before, after, weights.get(layer.name, ()))
 
 
-def _around_blobs(layer: LayerParameter) -> tuple[bytes, bytes]:
+def _around_blobs(layer: LayerParameter, numbers: Numbers | None) -> tuple[bytes, bytes]:
     """What Caffe writes of a layer before its blobs and after them: fields are in the order of their numbers."""
     before, after = LayerParameter(), LayerParameter()
     before.CopyFrom(layer)
@@ -108,7 +115,7 @@ def _around_blobs(layer: LayerParameter) -> tuple[bytes, bytes]:
             if not wanted:
                 part.ClearField(field.name)
     before.DiscardUnknownFields()
-    return to_bytes(before), to_bytes(after)
+    return to_bytes(before), layer_bytes(after, numbers)
 
 
 def _layer_pieces(before: bytes, after: bytes, blobs: Sequence[Array]) -> Iterator[bytes | memoryview]:

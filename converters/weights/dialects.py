@@ -7,15 +7,14 @@ field on the wire, so that everything else in them stays as it was, byte for byt
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 from prototxt_gen import wire
 from prototxt_gen.binary import Dialect, from_binary
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.files import replacing
 from prototxt_gen.proto import NetParameter
-from prototxt_gen.wire import BYTES, FIXED32, FIXED64, Reader, reading
+from prototxt_gen.wire import BYTES, FIXED32, Reader, Span, reading, spans
 
 _LAYERS, _LAYER = 2, 100
 _TYPE, _CLIP_OR_INTERP, _INTERP = 2, 148, 20148
@@ -23,16 +22,6 @@ _CLIP_MIN, _CLIP_MAX = 1, 2
 # The blobs of a layer today, in V1, and in V0, which is field 1 of V1.
 _BLOBS, _V1_BLOBS, _V0_BLOBS, _V0 = 7, 6, 50, 1
 _BLOCK = 1 << 20
-
-
-class _Field(NamedTuple):
-    """A field in its file: from its tag at `start`, with its content from `content` to `end`."""
-
-    number: int
-    kind: int
-    start: int
-    content: int
-    end: int
 
 
 def change_dialect(source: str | os.PathLike[str], target: str | os.PathLike[str], dialect: Dialect) -> list[str]:
@@ -45,8 +34,8 @@ def change_dialect(source: str | os.PathLike[str], target: str | os.PathLike[str
     changed: list[str] = []
     with reading(source) as reader:
         clips = []
-        edits: list[tuple[_Field, _Field]] = []
-        for layer in _fields(reader, reader.size):
+        edits: list[tuple[Span, Span]] = []
+        for layer in spans(reader, reader.size):
             if layer.number != _LAYER or layer.kind != BYTES:
                 continue
             name, kind, field = _interp_or_clip(reader, layer)
@@ -84,7 +73,7 @@ def read_network(path: str | os.PathLike[str]) -> NetParameter:
     """
     with reading(path) as reader:
         pieces = []
-        for field in _fields(reader, reader.size):
+        for field in spans(reader, reader.size):
             if field.number in (_LAYER, _LAYERS) and field.kind == BYTES:
                 blobs = _BLOBS if field.number == _LAYER else _V1_BLOBS
                 pieces.append(wire.field(field.number, _without(reader, field, blobs, old=field.number == _LAYERS)))
@@ -93,10 +82,10 @@ def read_network(path: str | os.PathLike[str]) -> NetParameter:
     return from_binary(b"".join(pieces), os.fspath(path))
 
 
-def _without(reader: Reader, message: _Field, blobs: int, old: bool = False) -> bytes:
+def _without(reader: Reader, message: Span, blobs: int, old: bool = False) -> bytes:
     pieces = []
     reader.at = message.content
-    for field in list(_fields(reader, message.end)):
+    for field in list(spans(reader, message.end)):
         if old and field.number == _V0 and field.kind == BYTES:
             pieces.append(wire.field(_V0, _without(reader, field, _V0_BLOBS)))
         elif field.number != blobs:
@@ -104,26 +93,12 @@ def _without(reader: Reader, message: _Field, blobs: int, old: bool = False) -> 
     return b"".join(pieces)
 
 
-def _fields(reader: Reader, end: int) -> Iterator[_Field]:
-    """The fields from the reader's place to `end`. A group, which Caffe never uses, counts to the next field."""
-    start = reader.at
-    for number, kind, value in reader.fields(end):
-        content = after = reader.at
-        if kind == BYTES:
-            after += value
-        elif kind in (FIXED32, FIXED64):
-            width = 4 if kind == FIXED32 else 8
-            after += width + (value - 1) * (width + 1)
-        yield _Field(number, kind, start, content, after)
-        start = after
-
-
-def _interp_or_clip(reader: Reader, layer: _Field) -> tuple[str, str, _Field | None]:
+def _interp_or_clip(reader: Reader, layer: Span) -> tuple[str, str, Span | None]:
     """The layer's name and type, and its field that is an Interp or a Clip."""
     texts = {1: "", _TYPE: ""}
     found = None
     reader.at = layer.content
-    for field in list(_fields(reader, layer.end)):
+    for field in list(spans(reader, layer.end)):
         if field.kind != BYTES:
             continue
         if field.number in texts:
@@ -134,9 +109,9 @@ def _interp_or_clip(reader: Reader, layer: _Field) -> tuple[str, str, _Field | N
     return texts[1], texts[_TYPE], found
 
 
-def _is_clip(reader: Reader, field: _Field) -> bool:
+def _is_clip(reader: Reader, field: Span) -> bool:
     reader.at = field.content
-    return {_CLIP_MIN, _CLIP_MAX} <= {inner.number for inner in _fields(reader, field.end) if inner.kind == FIXED32}
+    return {_CLIP_MIN, _CLIP_MAX} <= {inner.number for inner in spans(reader, field.end) if inner.kind == FIXED32}
 
 
 def _copy(reader: Reader, start: int, end: int, file: BinaryIO) -> None:

@@ -12,6 +12,7 @@ from converters.weights.blobs import Array, as_blob, fit
 from converters.weights.caffemodel import read_caffemodel, write_caffemodel
 from converters.weights.hdf5 import read_hdf5, write_hdf5
 from converters.weights.safetensors import read_safetensors, write_safetensors
+from prototxt_gen.binary import Numbers
 from prototxt_gen.errors import CaffeError, WeightsError
 from prototxt_gen.layers import LAYERS
 from prototxt_gen.passes.phase import select_phase
@@ -40,7 +41,11 @@ def load_weights(path: str | os.PathLike[str], net: NetParameter | None = None) 
 
 
 def save_weights(
-    weights: Mapping[str, Sequence[ArrayLike]], path: str | os.PathLike[str], net: NetParameter | None = None
+    weights: Mapping[str, Sequence[ArrayLike]],
+    path: str | os.PathLike[str],
+    net: NetParameter | None = None,
+    *,
+    numbers: Numbers | None = None,
 ) -> None:
     """Writes the weights in one step, in the kind of file that the suffix says: .caffemodel, .h5 or .safetensors.
 
@@ -78,7 +83,7 @@ def save_weights(
     elif suffix == ".safetensors":
         write_safetensors(checked, path)
     else:
-        write_caffemodel(checked, path, net if net is None else _without_unfilled(net, checked))
+        write_caffemodel(checked, path, net if net is None else _without_unfilled(net, checked), numbers)
 
 
 def _without_unfilled(net: NetParameter, weights: Weights) -> NetParameter:

@@ -2,5 +2,17 @@
 
 from importlib import import_module
 
-for _file in ("deploying", "folding", "activations", "pooling", "naming"):
+_FILES = (
+    "private_fields",
+    "deploying",
+    "folding",
+    "activations",
+    "pooling",
+    "deconvolution",
+    "convolution",
+    "in_place",
+    "naming",
+)
+
+for _file in _FILES:
     import_module(f"{__name__}.{_file}")

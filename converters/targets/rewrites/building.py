@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import accumulate, product
+from math import prod
 from typing import Any
 
 import numpy as np
 
 from converters.targets.checking import faults_of
-from converters.targets.forms import Form, Place
+from converters.targets.forms import Form, Place, free_name
 from prototxt_gen.layers import LAYERS, Shape
 from prototxt_gen.layers.layer_types import count
-from prototxt_gen.proto import LayerParameter
+from prototxt_gen.proto import LayerParameter, SliceParameter
 from prototxt_gen.stock import Step
+
+# Chains longer than this save nothing.
+_MOST_STAGES = 8
 
 
 class Building:
@@ -49,9 +54,7 @@ class Building:
 
         NetworkError where the layer cannot take such bottoms.
         """
-        name = self.place.name(what)
-        while name in self._shapes:
-            name += "_"
+        name = self._free(what)
         layer = LayerParameter(name=name, type=kind, bottom=bottoms, top=[name], **options)
         made = LAYERS[kind].shape(layer, [self._shapes[bottom] for bottom in bottoms])
         self._layers.append(layer)
@@ -61,6 +64,26 @@ class Building:
         self.multiply_adds += made.multiply_adds
         self.numbers += sum(map(count, made.tops))
         return name
+
+    def add_slice(self, blob: str, axis: int, sizes: Sequence[int], what: str) -> list[str]:
+        """A Slice of a blob on an axis into parts of these sizes; their names."""
+        name = self._free(what)
+        tops = [self._free(f"{what}{index}") for index in range(1, len(sizes) + 1)]
+        options: dict[str, Any] = {} if axis == 1 else {"axis": axis}
+        if len(set(sizes)) > 1:
+            options["slice_point"] = list(accumulate(sizes[:-1]))
+        layer = LayerParameter(name=name, type="Slice", bottom=[blob], top=tops)
+        if options:
+            layer.slice_param.MergeFrom(SliceParameter(**options))
+        made = LAYERS["Slice"].shape(layer, [self._shapes[blob]])
+        self._layers.append(layer)
+        self._shapes |= dict(zip(tops, made.tops, strict=True))
+        self.numbers += sum(map(count, made.tops))
+        return tops
+
+    def _free(self, what: str) -> str:
+        name = self.place.name(what)
+        return free_name(name, self._shapes)
 
     def steps(self, steps: Sequence[Step], bottom: str) -> str:
         """Layers with fixed weights one after another; the last one's top, the bottom itself where there are none."""
@@ -90,25 +113,22 @@ class Building:
             f"{_short(4 * self.numbers)}B for {_short(4 * sum(map(count, old.top_shapes)))}B"
         )
 
-    def taken(self) -> int:
-        """How many of the layers so far the target takes as they are, up to the first that it does not.
+    def refused(self) -> list[int]:
+        """The layers so far, by index, that the target does not take as they are.
 
         A layer on its CPU counts as taken where the old one had other faults than to be there.
         """
         strict = all(fault.outcome == "cpu" for fault in self.place.faults)
+        found = []
         for index, layer in enumerate(self._layers):
             bottoms = [self._shapes[bottom] for bottom in layer.bottom]
             tops = [self._shapes[top] for top in layer.top]
             plain = copied(layer)  # names are mended later
-            plain.name, plain.top[:] = "n", ["t"]
-            found, _ = faults_of(plain, self.place.target, bottoms, tops)
-            if any(strict or fault.outcome != "cpu" for fault in found):
-                return index
-        return len(self._layers)
-
-    def is_taken(self) -> bool:
-        """Whether the target takes all layers so far as they are."""
-        return self.taken() == len(self._layers)
+            plain.name, plain.top[:] = "n", [f"t{place}" for place in range(len(tops))]
+            faults, _ = faults_of(plain, self.place.target, bottoms, tops)
+            if any(strict or fault.outcome != "cpu" for fault in faults):
+                found.append(index)
+        return found
 
 
 def alone(place: Place, kind: str, what: str, blobs: Sequence[np.ndarray] | None = (), **options: Any) -> Form:
@@ -128,6 +148,36 @@ def copied(layer: LayerParameter) -> LayerParameter:
     made = LayerParameter()
     made.CopyFrom(layer)
     return made
+
+
+def factor_chains(sizes: Sequence[int]) -> list[tuple[Shape, ...]]:
+    """Pairs of numbers whose products along both axes are these sizes, two or more: short chains of small ones first.
+
+    8x16 is (4, 4), (2, 4); or (2, 2), (2, 2), (2, 4); and so on. The greater numbers come first.
+    """
+    made = set()
+    for heights, widths in product(*map(_factorings, sizes)):
+        stages = max(len(heights), len(widths))
+        if 1 < stages <= _MOST_STAGES:
+            pair = ([*one, *[1] * (stages - len(one))] for one in (heights, widths))
+            made.add(tuple(zip(*pair, strict=True)))
+    return sorted(made, key=lambda stages: (len(stages), max(map(prod, stages)), sum(map(prod, stages)), stages))
+
+
+def _factorings(number: int, most: int = 0) -> list[list[int]]:
+    """The ways to write a number as a product of numbers above 1, the greatest first; of 1 the empty one."""
+    if number == 1:
+        return [[]]
+    found = []
+    for factor in range(min(number, most or number), 1, -1):
+        if number % factor == 0:
+            found += [[factor, *rest] for rest in _factorings(number // factor, factor)]
+    return found
+
+
+def by(sizes: Sequence[int]) -> str:
+    """Sizes in words: 4x2."""
+    return "x".join(map(str, sizes))
 
 
 def _short(number: float) -> str:

@@ -15,15 +15,12 @@ from typing import Any
 import numpy as np
 
 from converters.targets.forms import Form, Place, layers_rewritten
-from converters.targets.rewrites.building import Building, alone, copied
+from converters.targets.rewrites.building import Building, alone, by, copied, factor_chains
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers import Shape
 from prototxt_gen.layers.pooling import pooled_sizes, windows
 from prototxt_gen.layers.windows import Windows, spatial_options
 from prototxt_gen.stock import along_axes
-
-# Chains longer than this save nothing.
-_MOST_STAGES = 8
 
 
 @layers_rewritten("sizes that round down", "Pooling")
@@ -61,13 +58,13 @@ def global_or_not(place: Place) -> Iterator[Form]:
         return
     if options.global_pooling:
         made = _pooling_options(_method(place), windows(row.layer, row.bottom_shapes[0]))
-        yield alone(place, "Pooling", f"global pooling as a window of {_by(map_size)}", pooling_param=made)
+        yield alone(place, "Pooling", f"global pooling as a window of {by(map_size)}", pooling_param=made)
         return
     window = windows(row.layer, row.bottom_shapes[0])
     if row.top_shapes[0][2:] == (1, 1) and not any(window.pad) and _covers(window.kernel, map_size):
         made = {"pool": _method(place), "global_pooling": True}
         yield alone(
-            place, "Pooling", f"a window of {_by(map_size)}, the whole map, as global pooling", pooling_param=made
+            place, "Pooling", f"a window of {by(map_size)}, the whole map, as global pooling", pooling_param=made
         )
 
 
@@ -82,17 +79,18 @@ def side_by_side(place: Place) -> Iterator[Form]:
     if _method(place) == "STOCHASTIC" or len(row.tops) > 1 or any(window.pad) or not fills or not steps:
         return
     kept: list[Form] = []
-    for stages in _chains(window.kernel):
+    for stages in factor_chains(window.kernel):
         made = Building(place)
         blob = made.bottom
         for index, kernel in enumerate(stages, 1):
             options = _pooling_options(_method(place), Windows(1, kernel, kernel, (0, 0), (1, 1)))
             blob = made.add("Pooling", [blob], f"stage{index}", pooling_param=options)
-        what = f"windows of {_by(window.kernel)} as a chain of {', '.join(map(_by, stages))}"
-        if made.is_taken():
+        what = f"windows of {by(window.kernel)} as a chain of {', '.join(map(by, stages))}"
+        refused = made.refused()
+        if not refused:
             yield made.form(what)
             return
-        if made.taken() == len(stages) - 1:
+        if refused == [len(stages) - 1]:
             kept.append(made.form(what))
     yield from kept[:2]
 
@@ -112,11 +110,12 @@ def in_two(place: Place) -> Iterator[Form]:
         made = Building(place)
         blob = made.add("Pooling", [made.bottom], "first", pooling_param=_pooling_options(method, first))
         made.add("Pooling", [blob], "second", pooling_param=_pooling_options(method, second, floor))
-        what = f"windows of {_by(window.kernel)} as windows of {_by(first.kernel)}, then of {_by(second.kernel)}"
-        if made.is_taken():
+        what = f"windows of {by(window.kernel)} as windows of {by(first.kernel)}, then of {by(second.kernel)}"
+        refused = made.refused()
+        if not refused:
             yield made.form(what)
             return
-        if made.taken() == 1 and len(kept) < 2:
+        if refused == [1] and len(kept) < 2:
             kept.append(made.form(what))
     yield from kept
 
@@ -140,7 +139,7 @@ def as_convolution(place: Place) -> Iterator[Form]:
         options |= spatial_options(kernel_size=window.kernel, stride=window.stride, pad=window.pad)
         weights = np.full((shape[1], 1, *window.kernel), 1 / prod(window.kernel))
         made.add("Convolution", [made.bottom], "mean", [weights], convolution_param=options)
-        yield made.form(f"means as a depthwise Convolution of {_by(window.kernel)} with equal weights, {made.costs()}")
+        yield made.form(f"means as a depthwise Convolution of {by(window.kernel)} with equal weights, {made.costs()}")
     made = Building(place)
     steps = along_axes(shape, {2 + place_: means(*axis) for place_, axis in enumerate(axes)})
     if steps:
@@ -170,28 +169,6 @@ def means(size: int, kernel: int, stride: int, pad: int, outputs: int) -> np.nda
     places = np.arange(size)
     inside = (places >= starts[:, None]) & (places < ends[:, None])
     return inside / (ends - starts)[:, None]
-
-
-def _chains(kernel: Shape) -> list[tuple[Shape, ...]]:
-    """Windows whose products along both axes are a kernel's: the shortest chains first, then those of small windows."""
-    made = set()
-    for heights, widths in product(*map(_factorings, kernel)):
-        stages = max(len(heights), len(widths))
-        if 1 < stages <= _MOST_STAGES:
-            pair = ([*one, *[1] * (stages - len(one))] for one in (heights, widths))
-            made.add(tuple(zip(*pair, strict=True)))
-    return sorted(made, key=lambda stages: (len(stages), max(map(prod, stages)), sum(map(prod, stages)), stages))
-
-
-def _factorings(number: int, most: int = 0) -> list[list[int]]:
-    """The ways to write a number as a product of numbers above 1, the greatest first; of 1 the empty one."""
-    if number == 1:
-        return [[]]
-    found = []
-    for factor in range(min(number, most or number), 1, -1):
-        if number % factor == 0:
-            found += [[factor, *rest] for rest in _factorings(number // factor, factor)]
-    return found
 
 
 def _pairs(window: Windows) -> list[tuple[Windows, Windows]]:
@@ -297,7 +274,3 @@ def _pooling_options(method: str, window: Windows, floor: bool = False) -> dict[
     for field, values in spatial_options(kernel_size=window.kernel, stride=window.stride, pad=window.pad).items():
         made[field] = values[0] if isinstance(values, list) else values
     return {**made, "round_mode": "FLOOR"} if floor else made
-
-
-def _by(sizes: Sequence[int]) -> str:
-    return "x".join(map(str, sizes))

@@ -264,7 +264,7 @@ REFUSED = [
     ("torch", {"precision": "int8"}, r"precision: found 'int8' \(on cpu\), expected float32 or bfloat16"),
     ("onnxruntime", {"device": "npu"}, r"device: found 'npu' \(this onnxruntime .* has cpu.*\), expected cpu"),
     ("onnxruntime", {"device": "azure"}, r"device: found 'azure'"),
-    ("onnxruntime", {"precision": "bfloat16"}, r"precision: found 'bfloat16' \(on cpu\), expected float32$"),
+    ("onnxruntime", {"precision": "bfloat16"}, r"precision: found 'bfloat16' \(on cpu\), expected float32 or int8$"),
     ("opencv", {"device": "cuda"}, r"engine opencv: device: found 'cuda', expected cpu$"),
     ("opencv", {"precision": "bfloat16"}, r"engine opencv: precision: found 'bfloat16'.*, expected float32"),
     ("openvino", {"device": "tpu"}, r"engine openvino: device: found 'tpu' \(OpenVINO finds .*CPU.*\), expected cpu"),

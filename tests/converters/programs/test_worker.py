@@ -90,7 +90,7 @@ def test_a_fault_of_the_tool_is_quoted_with_what_it_printed_and_it_goes_on(worke
     ("what", "values", "fault", "said"),
     [
         ("die", {"number": signal.SIGKILL}, CaffeError, "The tool was killed by SIGKILL: near the end"),
-        ("die", {"number": signal.SIGSEGV}, UnsupportedError, "ended with a fault of memory (SIGSEGV): near the end"),
+        ("die", {"number": signal.SIGSEGV}, UnsupportedError, "The tool crashed with SIGSEGV: near the end"),
         ("leave", {}, UnsupportedError, "The tool failed with status 3 without a word"),
     ],
 )  # fmt: skip
