@@ -72,7 +72,7 @@ def write_for_target(
     else:
         _remove(folder / prototxt)
     if taken and made.weights is not None:
-        save_weights(made.weights, folder / caffemodel, made.net)
+        save_weights(made.weights, folder / caffemodel, made.net, numbers=target.fields.numbers)
     else:
         _remove(folder / caffemodel)
     found = ForTarget(
