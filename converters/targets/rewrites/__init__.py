@@ -14,6 +14,8 @@ _FILES = (
     "pooling",
     "deconvolution",
     "convolution",
+    "resizing",
+    "wording",
     "in_place",
     "naming",
 )
