@@ -27,7 +27,7 @@ layer { name: "conv" type: "Convolution" bottom: "pool" top: "conv" %s
         ("transform_param", 0, "transform_param { scale: 2 }", True),
         ("transform_param.scale", 0, "transform_param { scale: 2 }", True),
         ("param", 2, "param { lr_mult: 2 }", True),
-        ("param", 2, 'param { name: "w" }', False),
+        ("param", 2, 'param { name: "w" }', True),
         ("loss_weight", 2, "loss_weight: 0", True),
     ],
 )
