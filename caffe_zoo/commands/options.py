@@ -16,7 +16,7 @@ from prototxt_gen.passes.phase import PHASES
 
 if TYPE_CHECKING:
     from converters.engines import Engine
-    from search import TieredSpace
+    from search import Cut, TieredSpace
     from search.spaces import Space
 
 
@@ -145,6 +145,28 @@ def add_space(parser: argparse._ActionsContainer, purpose: str, required: bool =
         help=f"{purpose}: a code such as s8-16_b1-3_b1-3_w8-16-32_c10_i3x32x32, the name of a space in the package, or "
         "a YAML file (see docs/spaces.md)",
     )
+
+
+def add_target(parser: argparse._ActionsContainer, purpose: str) -> None:
+    """--target, a toolchain; `purpose` is what its help begins with. `converters.read_target` reads its value."""
+    parser.add_argument(
+        "--target",
+        metavar="NAME",
+        help=f"{purpose}: a target of the package, or a .yaml file (see docs/targets.md; `dongfeng check --list` lists "
+        "them)",
+    )
+
+
+def cut_to(args: argparse.Namespace, space: Space, shown: bool = True) -> Cut | None:
+    """The space cut to what --target takes, which is printed where it is to be `shown`; None without --target."""
+    if args.target is None:
+        return None
+    from search import cut_space
+
+    found = cut_space(space, args.target)
+    if shown:
+        print(found, flush=True)
+    return found
 
 
 def add_knots(parser: argparse.ArgumentParser, then: str) -> None:
