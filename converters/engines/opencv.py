@@ -1,4 +1,8 @@
-"""The engine `opencv`: OpenCV's own reader of Caffe files, which versions before 5 have."""
+"""The engine `opencv`: OpenCV's own reader of Caffe files, which versions before 5 have.
+
+Networks are rewritten for the target `opencv4` first: its table knows which words of Caffe that reader takes, which it
+stops at, and which it passes over in silence.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused, target_of
-from converters.weights import Weights, save_weights
+from converters.engines.pairs import pair_for
+from converters.weights import save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import NotInstalledError, UnsupportedError
-from prototxt_gen.layers import Shape, is_input
-from prototxt_gen.passes.phase import select_phase
-from prototxt_gen.proto import LayerParameter, NetParameter
+from prototxt_gen.layers import Shape
+from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import to_text
-from prototxt_gen.trace import AUTOMATIC, LayerSummary, trace
 
 #: OpenCV's targets on the CPU; the second is for Arm alone.
 _TARGETS = {"float32": "DNN_TARGET_CPU", "float16": "DNN_TARGET_CPU_FP16"}
@@ -56,48 +59,28 @@ class OpenCVEngine(Engine):
     def _load(
         self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
     ) -> Session:
-        """As for every engine, but without those `outputs` that OpenCV has no name for: tops of layers with several."""
-        from converters.pytorch.module import to_torch, weights_of
-
-        module = to_torch(net, weights, outputs=outputs, input_shapes=shapes)
-        meta: dict[str, Any] = module.meta["caffe"]
-        selected = NetParameter()
-        selected.CopyFrom(select_phase(net, "TEST", level=net.state.level))
-        rows = trace(selected, shapes)
-        makers = _last_makers(rows)
-        arrays = weights_of(module)
-        for layer, row in zip(selected.layer, rows, strict=True):
-            layer.ClearField("include")
-            layer.ClearField("exclude")
-            _say_for_opencv(layer, row, arrays)
+        pair = pair_for("opencv4", net, weights, outputs, shapes, self.title)
         with tempfile.TemporaryDirectory() as folder:
             text, path = Path(folder) / "net.prototxt", Path(folder) / "net.caffemodel"
-            text.write_bytes(to_text(selected).encode())
-            save_weights(arrays, path, selected)
+            text.write_bytes(to_text(pair.net).encode())
+            save_weights(pair.weights, path, pair.net)
             try:
                 found = self._cv2.dnn.readNetFromCaffe(str(text), str(path))
             except self._cv2.error as fault:
                 raise _cannot(self._cv2, fault) from fault
         found.setPreferableBackend(self._cv2.dnn.DNN_BACKEND_OPENCV)
         found.setPreferableTarget(self._target)
-        found.enableFusion(outputs is None)  # with fusion, inner tops would hold old contents of their memory
         known = set(found.getLayerNames())
-        names = {}
-        for top in meta["outputs"]:
-            maker = makers.get(top)
-            if maker is None or len(maker.tops) != 1:
-                continue
-            # OpenCV calls layers whose tops nothing takes by the names of their tops.
-            name = maker.name if maker.name in known else top
-            if name in known:
-                names[top] = name
-        if names and meta["inputs"]:
+        makers = {top: layer.name for layer in pair.net.layer for top in layer.top}
+        # OpenCV calls layers whose tops nothing takes by the names of their tops.
+        names = {top: makers[blob] if makers[blob] in known else blob for top, blob in pair.outputs.items()}
+        if names and pair.inputs:
             try:
-                # This makes the layers, and so refuses those that OpenCV does not have.
-                found.getLayersShapes([list(shape) for shape in meta["inputs"].values()])
+                # This makes the layers, and so refuses those that OpenCV cannot set up.
+                found.getLayersShapes([list(shape) for shape in pair.inputs.values()])
             except self._cv2.error as fault:
                 raise _cannot(self._cv2, fault) from fault
-        return OpenCVSession(self._cv2, found, self._threads, meta["inputs"], names)
+        return OpenCVSession(self._cv2, found, self._threads, pair.inputs, names)
 
 
 class OpenCVSession(Session):
@@ -139,32 +122,6 @@ class OpenCVSession(Session):
         except self._cv2.error as fault:
             raise _cannot(self._cv2, fault) from fault
         return [np.asarray(array, np.float32) for array in results], ms
-
-
-def _say_for_opencv(layer: LayerParameter, row: LayerSummary, weights: Weights) -> None:
-    """Writes a layer in the words that OpenCV's reader looks at; it passes over the others in silence."""
-    if layer.type == "InnerProduct" and layer.inner_product_param.transpose:
-        layer.inner_product_param.transpose = False
-        weights[layer.name][0] = np.ascontiguousarray(weights[layer.name][0].T)
-    elif layer.type == "Concat" and layer.concat_param.HasField("concat_dim"):
-        layer.concat_param.axis = layer.concat_param.concat_dim
-        layer.concat_param.ClearField("concat_dim")
-    elif layer.type == "Slice":
-        options = layer.slice_param
-        options.axis = options.slice_dim if options.HasField("slice_dim") else options.axis
-        options.ClearField("slice_dim")
-        if not options.slice_point:
-            # It would share out the axis among those tops alone that something takes.
-            sizes = [shape[options.axis] for shape in row.top_shapes]
-            options.slice_point.extend(int(point) for point in np.cumsum(sizes[:-1]))
-    elif layer.type == "Clip" and (layer.clip_param.min, layer.clip_param.max) == (0, 6):
-        layer.type = "ReLU6"
-        layer.ClearField("clip_param")
-
-
-def _last_makers(rows: Sequence[LayerSummary]) -> dict[str, LayerSummary]:
-    """By top, the last layer that writes it."""
-    return {row.name if top == AUTOMATIC else top: row for row in rows if not is_input(row.type) for top in row.tops}
 
 
 def _cannot(cv2: Any, fault: Exception) -> UnsupportedError:

@@ -1,17 +1,91 @@
-"""What the engines that read Caffe's own files share: the network as it is run, with its inputs stated."""
+"""What the engines that read Caffe's own files share: the network as it is run, in the words of a target."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from converters.engines.engine import Shapes
+from converters.engines.engine import Blobs, Shapes
+from converters.targets.forms import free_name
+from converters.targets.reading import read_target
+from converters.targets.rewriting import for_target
+from converters.weights import Weights
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.flow import flow_of, live_rows
 from prototxt_gen.layers import Shape, is_input
 from prototxt_gen.passes.phase import select_phase
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.trace import trace
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A network with its weights, as a tool gets them in files.
+
+    `inputs`: the shapes of its inputs, by name. `outputs`: by each top that was asked for, the blob that has its value;
+    no layer takes that.
+    """
+
+    net: NetParameter
+    weights: Weights
+    inputs: dict[str, Shape]
+    outputs: dict[str, str]
+
+
+def pair_for(
+    target: str,
+    net: NetParameter,
+    weights: Blobs | None,
+    outputs: Sequence[str] | None,
+    shapes: Shapes | None,
+    title: str,
+) -> Pair:
+    """What outputs need of the network's TEST phase, by exact rewrites in the words of a target.
+
+    Losses are left out of the network, and so are outputs of theirs that nobody asked for by name. UnsupportedError,
+    which calls the engine `title`, for what has no such form; other errors are those of `to_torch`.
+    """
+    from converters.pytorch.module import to_torch, weights_of
+
+    module = to_torch(net, weights, outputs=outputs, input_shapes=shapes)
+    meta: dict[str, Any] = module.meta["caffe"]
+    live = live_network(net, meta["outputs"], shapes, title)
+    taken = {bottom for layer in live.layer for bottom in layer.bottom} | set(meta["outputs"])
+    stated = with_inputs(live, {name: shape for name, shape in meta["inputs"].items() if name in taken})
+    said, blobs = _untaken_outputs(stated, meta["outputs"])
+    names = {layer.name for layer in said.layer}
+    made = for_target(
+        said, {name: arrays for name, arrays in weights_of(module).items() if name in names}, read_target(target)
+    )
+    wanted = {top: made.renamed.get(blob, blob) for top, blob in blobs.items()}
+    tops = {top for layer in made.net.layer for top in layer.top}
+    if outputs is None:
+        wanted = {top: blob for top, blob in wanted.items() if blob in tops}
+    gone = [top for top, blob in wanted.items() if blob not in tops]
+    if gone:
+        raise UnsupportedError(f"network {net.name!r}: {title}: outputs: found none for {', '.join(gone)}")
+    given = {top: meta["inputs"][top] for layer in made.net.layer if is_input(layer.type) for top in layer.top}
+    return Pair(made.net, made.weights or {}, given, wanted)
+
+
+def _untaken_outputs(net: NetParameter, outputs: Sequence[str]) -> tuple[NetParameter, dict[str, str]]:
+    """The network with a layer that passes on each output that a layer takes, or that is an input; by output, its blob.
+
+    So it stays what it is when the layers around it are rewritten, fused, or run in its memory.
+    """
+    made = NetParameter()
+    made.CopyFrom(net)
+    taken = {bottom for layer in net.layer for bottom in layer.bottom}
+    taken |= {top for layer in net.layer if is_input(layer.type) for top in layer.top}
+    names = {name for layer in net.layer for name in (layer.name, *layer.top)}
+    blobs = {}
+    for top in outputs:
+        blobs[top] = free_name(f"{top}/asked", names) if top in taken else top
+        if top in taken:
+            names.add(blobs[top])
+            made.layer.add(name=blobs[top], type="Power", bottom=[top], top=[blobs[top]])
+    return made, blobs
 
 
 def live_network(net: NetParameter, outputs: Sequence[str], shapes: Shapes | None, title: str) -> NetParameter:

@@ -18,7 +18,7 @@ import numpy as np
 
 from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused
 from converters.engines.graphs import GraphSession
-from converters.engines.pairs import live_network, with_inputs
+from converters.engines.pairs import pair_for
 from converters.programs.caffe import threads_environment
 from converters.programs.running import last_words
 from converters.programs.worker import Worker, python_of
@@ -151,28 +151,8 @@ class RKNNEngine(Engine):
     def _load(
         self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
     ) -> Session:
-        from converters.pytorch.module import to_torch, weights_of
-        from converters.targets.reading import read_target
-        from converters.targets.rewriting import for_target
-
-        module = to_torch(net, weights, outputs=outputs, input_shapes=shapes)
-        meta: dict[str, Any] = module.meta["caffe"]
-        live = live_network(net, meta["outputs"], shapes, self.title)
-        taken = {bottom for layer in live.layer for bottom in layer.bottom} | set(meta["outputs"])
-        stated = with_inputs(live, {name: shape for name, shape in meta["inputs"].items() if name in taken})
-        names = {layer.name for layer in stated.layer}
-        blobs = {name: arrays for name, arrays in weights_of(module).items() if name in names}
-        made = for_target(stated, blobs, read_target("rknn2"))
-        assert made.weights is not None
-        tops = {top for layer in made.net.layer for top in layer.top}
-        wanted = {name: made.renamed.get(name, name) for name in meta["outputs"]}
-        # Losses are left out of the network, and so are outputs of theirs that nobody asked for by name.
-        if outputs is None:
-            wanted = {name: top for name, top in wanted.items() if top in tops}
-        gone = [name for name, top in wanted.items() if top not in tops]
-        if gone:
-            raise UnsupportedError(f"network {net.name!r}: {self.title}: outputs: found none for {', '.join(gone)}")
-        return self.compile(made.net, made.weights, wanted)
+        pair = pair_for("rknn2", net, weights, outputs, shapes, self.title)
+        return self.compile(pair.net, pair.weights, pair.outputs)
 
     def _started(self) -> Worker:
         return Worker(

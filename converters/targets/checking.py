@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from converters.targets.facts import EVERY, NETWORK, facts_of, network_facts
-from converters.targets.fields import PRIVATE_MESSAGES, is_set, private_fields
+from converters.targets.fields import PRIVATE_MESSAGES, private_fields, stated_of
 from converters.targets.rows import rows_of, unknown_of
 from converters.targets.spellings import known_type
 from converters.targets.target import Outcome, Row, Rule, Source, Target
@@ -209,8 +209,8 @@ def faults_of(
     reasons = [f"its field {path} is not known here" for path in unread if _has_private(target, path, layer.type)]
     if known_type(layer.type) not in LAYERS:
         reasons.insert(0, "its type is not known here, so that its name alone was checked")
-    facts = facts_of(layer, bottoms, tops, inputs, made_by, taken_by, untaken)
     rules = [rule for rule in target.rules if layer.type in rule.types or EVERY in rule.types]
+    facts = facts_of(layer, bottoms, tops, inputs, made_by, taken_by, untaken) if rules else {}
     broken, unknown = _broken(rules, facts, target)
     found += [_fault(layer, rule, facts) for rule in broken]
     return found, reasons + [f"{rule.field}: {', '.join(names)} not known" for rule, names in unknown]
@@ -267,7 +267,7 @@ def _shown(value: Any) -> str:
 def _of_fields(layer: LayerParameter, target: Target, unread: Sequence[str]) -> Iterator[Fault]:
     """Fields that are set and that the target's proto does not have: its reader stops at them."""
     others = target.fields.source or target.others
-    lacking = {path: source for path, source in target.fields.lacks.items() if is_set(layer, path)}
+    lacking = {path: target.fields.lacks[path] for path in stated_of(layer, target.fields.lacks)}
     private = [path for path in (*private_fields(layer), *unread) if not _has_private(target, path, layer.type)]
     for path, source in {**dict.fromkeys(private, others), **lacking}.items():
         yield Fault(layer.name, layer.type, path, "set", "left out", "refused", source)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Any
 
 from prototxt_gen.errors import FormatError
@@ -38,9 +38,15 @@ def is_set(layer: LayerParameter, path: str) -> bool:
     return message is not None
 
 
-def private_fields(layer: LayerParameter) -> Iterator[str]:
+def stated_of(layer: LayerParameter, paths: Iterable[str]) -> list[str]:
+    """Those of the paths whose fields a layer states."""
+    names = {field.name for field, _ in set_fields(layer)}
+    return [path for path in paths if path.partition(".")[0] in names and is_set(layer, path)]
+
+
+def private_fields(layer: LayerParameter) -> list[str]:
     """The paths of the private fields that a layer states."""
-    return (path for path in (*PRIVATE_MESSAGES, *PRIVATE_OPTIONS) if is_set(layer, path))
+    return stated_of(layer, (*PRIVATE_MESSAGES, *PRIVATE_OPTIONS))
 
 
 def assigned(path: str, value: Any, layer: LayerParameter | None = None) -> LayerParameter:

@@ -101,7 +101,11 @@ def off_by_in_words(off_by: float | str) -> str:
 def _paragraph(faults: Sequence[Fault], report: Report) -> list[str]:
     first = faults[0]
     lines = [f"{_OUTCOMES[first.outcome]}: {_subject(faults)}"]
-    lines.append(f"  {first.field}: {_found(first)}, allowed: {first.allowed} [{first.source.key}]")
+    if first.field == "type":
+        told = "it runs this type on its CPU" if first.outcome == "cpu" else "it does not take this type"
+        lines.append(f"  {told} [{first.source.key}]")
+    else:
+        lines.append(f"  {first.field}: {_found(first)}, allowed: {first.allowed} [{first.source.key}]")
     if first.note:
         lines.append(f"  {first.note}")
     if first.off_by is not None:

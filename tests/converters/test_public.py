@@ -24,6 +24,7 @@ def loaded_by(code):
         "import converters; converters.load_mean; converters.load_weights; converters.verify; converters.make_engine",
         "from converters import merge_batchnorm, read_ncnn, read_solver_state, upgrade_caffemodel",
         "from converters.engines import ENGINES; list(ENGINES)",
+        "from converters import advise, check_target, for_target, list_targets, read_target; read_target('rknn2')",
     ],
 )
 def test_weights_bring_no_torch(code):

@@ -10,7 +10,7 @@ import pytest
 from prototxt_gen import NetParameter, SolverParameter, read_prototxt, read_solver, solver
 from prototxt_gen.errors import FileError, FormatError
 from prototxt_gen.generator.networks import generate
-from prototxt_gen.text import UnknownFieldWarning, parse_text, write_prototxt
+from prototxt_gen.text import UnknownFieldWarning, parse_text, unknown_fields, write_prototxt
 
 PLAIN = """
 name: "n"
@@ -375,3 +375,27 @@ def test_text_that_is_none_is_refused_by_file_and_place(tmp_path, content, said)
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileError, match=re.escape("none.prototxt: cannot be read: No such file")):
         read_prototxt(tmp_path / "none.prototxt")
+
+
+UNKNOWN = {
+    "one layer": ('layer { name: "a" pooling_param { ceil_mode: true } }', {"a": ("pooling_param.ceil_mode",)}),
+    "messages": ('layer { name: "a" yolo { x: 1 } yolo { x: 2 } odd: [1, 2] }', {"a": ("yolo", "odd")}),
+    "several layers": (
+        'layer { name: "a" } layer { name: "b" x: 1 } state { y: 1 } z: 2 layer { name: "c" relu_param { w: 1 } }',
+        {"b": ("x",), "": ("state.y", "z"), "c": ("relu_param.w",)},
+    ),
+    "a list of layers": (
+        'layer: [{ name: "a" x: 1 }, { name: "b" relu_param { y: 1 } }] layer < name: "c" z: 1 >',
+        {"a": ("x",), "b": ("relu_param.y",), "c": ("z",)},
+    ),
+    "V1": ('layers { name: "a" type: POOLING } layers { name: "b" x: 1 }', {"b": ("x",)}),
+    "V0": ('layers { layer { name: "a" x: 1 } bottom: "b" y: 2 }', {"a": ("x", "y")}),
+    "none": ('layer { name: "a" relu_param { negative_slope: 1 } }', {}),
+    "an empty file": ("", {}),
+}
+
+
+@pytest.mark.parametrize(("text", "expected"), UNKNOWN.values(), ids=UNKNOWN)
+def test_unknown_fields_by_layer(tmp_path, text, expected):
+    (tmp_path / "net.prototxt").write_text("\ufeff# a comment { \n" + text, "utf-8")
+    assert unknown_fields(tmp_path / "net.prototxt") == expected

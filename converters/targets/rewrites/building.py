@@ -130,6 +130,10 @@ class Building:
                 found.append(index)
         return found
 
+    def refused_but(self, kind: str) -> bool:
+        """Whether the target does not take some layer of another type than `kind`."""
+        return any(self._layers[index].type != kind for index in self.refused())
+
 
 def alone(place: Place, kind: str, what: str, blobs: Sequence[np.ndarray] | None = (), **options: Any) -> Form:
     """A form of one layer that takes the old one's bottoms."""

@@ -84,6 +84,43 @@ def as_upsample(place: Place) -> Iterator[Form]:
     yield made.form(f"each number {by(window.stride)} times by Upsample{kernel}, {made.costs()}")
 
 
+@layers_rewritten("each number many times", "Deconvolution")
+def as_boxes(place: Place) -> Iterator[Form]:
+    """A depthwise Deconvolution of ones at a stride like the kernel, or over a map of 1x1, as a chain of such."""
+    row = place.row
+    if not _is_plain(place) or shares_blobs(place):
+        return
+    window, shape = windows(row.layer, row.bottom_shapes[0]), row.bottom_shapes[0]
+    options, blobs = row.layer.convolution_param, weights_of(place)
+    alike = all(k == s or size == 1 for k, s, size in zip(window.kernel, window.stride, shape[2:], strict=True))
+    if not alike or options.group != shape[1] or options.num_output != shape[1] or blobs is None or options.bias_term:
+        return
+    if any(window.pad) or set(window.dilation) != {1} or not (blobs[0] == 1).all():
+        return
+    kept: list[Form] = []
+    for chain in factor_chains(window.kernel):
+        made = Building(place)
+        blob = made.bottom
+        for index, size in enumerate(chain, 1):
+            blob = box(made, blob, size, f"times{index}")
+        what = f"each number {by(window.kernel)} times in steps of {', '.join(map(by, chain))}, {made.costs()}"
+        if not made.refused():
+            kept.append(made.form(what))
+    yield from kept[:2]
+
+
+def box(made: Building, blob: str, sizes: Shape, what: str) -> str:
+    """The depthwise Deconvolution that has each number so many times along both axes."""
+    channels = made.shape(blob)[1]
+    options: dict[str, Any] = {
+        "num_output": channels,
+        "bias_term": False,
+        **({"group": channels} if channels > 1 else {}),
+    }
+    options |= spatial_options(kernel_size=sizes, stride=sizes)
+    return made.add("Deconvolution", [blob], what, [np.ones((channels, 1, *sizes))], convolution_param=options)
+
+
 @layers_rewritten("phases moved by Reshape and Permute", "Deconvolution")
 def by_permuting(place: Place) -> Iterator[Form]:
     """The Convolution of all phases, its channels moved to their places by a Permute on six axes."""
@@ -177,7 +214,7 @@ def _built(
             for pair, cutting, size in zip(left, cuts, unit, strict=True)
         ]
         what = f"shuffle{index + 1}" if len(chain) > 1 else "shuffle"
-        blob = _shuffle(made, blob, strides, cuts, what, grouped)
+        blob = shuffle(made, blob, strides, what, grouped, cuts)
     return made
 
 
@@ -210,16 +247,25 @@ def _phase_weights(weights: np.ndarray, group: int, plan: tuple[_Axis, _Axis], c
     rows, high, columns, wide = taps.shape[2:]
     taps = taps.reshape(group, channels // group, each, rows, high, columns, wide)
     taps = taps.transpose(0, 2, 4, 6, 1, 3, 5)  # group, output, phases of both axes, channel, row, column
-    stages = [*(size for size, _ in chain), *(size for _, size in chain)]
-    split = taps.reshape(group * each, *stages, channels // group, rows, columns)
+    taps = taps.reshape(group * each, high * wide, channels // group, rows, columns)[:, phase_order(chain)]
+    return taps.reshape(-1, channels // group, rows, columns)
+
+
+def phase_order(chain: Sequence[Shape]) -> np.ndarray:
+    """The phases, counted row by row, in the order in which a chain of shuffles takes them: those of its first last."""
     count = len(chain)
-    phases = [axis for stage in reversed(range(count)) for axis in (1 + stage, 1 + count + stage)]
-    split = split.transpose(0, *phases, *range(1 + 2 * count, split.ndim))
-    return split.reshape(group * each * high * wide, channels // group, rows, columns)
+    stages = [*(size for size, _ in chain), *(size for _, size in chain)]
+    order = [axis for stage in reversed(range(count)) for axis in (stage, count + stage)]
+    return np.arange(prod(stages)).reshape(stages).transpose(order).ravel()
 
 
-def _shuffle(
-    made: Building, blob: str, strides: Shape, cuts: Sequence[tuple[int, int]], what: str, grouped: bool
+def shuffle(
+    made: Building,
+    blob: str,
+    strides: Shape,
+    what: str,
+    grouped: bool = True,
+    cuts: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
 ) -> str:
     """The Deconvolution that puts channels side by side, and cuts off rows (front, end) of each axis.
 

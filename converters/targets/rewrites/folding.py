@@ -17,7 +17,7 @@ def fold_batchnorm(draft: Draft, report: Report, input_shapes: Mapping[str, Sequ
     if not any(at_fault & {merge.batch_norm, merge.scale} for merge in merges):
         return None
     weights = None if draft.weights is None else fold_weights(draft.net, merges, draft.weights)
-    changes = [Change(merge.layer, "folding", f"has absorbed {merge.batch_norm}") for merge in merges]
+    changes = [Change(merge.layer, "folding", "has absorbed the batch norm behind it") for merge in merges]
     return Draft(merged, weights, [*draft.changes, *changes], draft.renamed, draft.fixed)
 
 

@@ -74,7 +74,7 @@ def test_what_no_chain_computes_stays_at_fault(options):
 
 def test_the_positions_of_maxima_are_never_chained():
     net = one_layer('type: "Pooling" top: "y" top: "mask" pooling_param { kernel_size: 8 stride: 8 }', (1, 1, 16, 16))
-    assert check_forms(net) == {}
+    assert set(check_forms(net)) <= {"the kind stated"}
 
 
 def test_global_pooling_and_a_window_of_the_maps_size_are_one():
