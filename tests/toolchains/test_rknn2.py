@@ -45,9 +45,8 @@ def run(rknn):
 @pytest.mark.parametrize("name", list_models())
 def test_networks_of_the_zoo_load_build_and_agree(rknn, name):
     architecture = card(name).architecture
-    own = name.startswith("pl1a")
-    smaller = isinstance(architecture, Decoder) and not own
-    net = generate(architecture, input_shape=(1, 3, 256, 512) if smaller else None)
+    # At their own 1024x2048 the decoders take minutes each; docs/benchmarks.md has what came of that.
+    net = generate(architecture, input_shape=(1, 3, 256, 512) if isinstance(architecture, Decoder) else None)
     weights, inputs = fill_weights(net), fill_inputs(net)
     expected = make_engine("torch").load(net, weights).run(inputs)
     found = rknn.load(net, weights).run(inputs)

@@ -214,6 +214,24 @@ def test_neighbours_are_the_last_that_wrote_a_bottom_and_all_that_take_the_tops(
     assert fault.found == "made_by ReLU, taken_by Scale"
 
 
+def test_blobs_that_layers_write_in_place():
+    net = net_of(
+        "s,t <- a: Split", "s <- s: ReLU", "b <- t: BatchNorm", "b <- b: Scale", "b <- b: ReLU", "c <- b: TanH"
+    )
+    rules = [
+        rule("ReLU", "not in_place_before"),
+        rule("Split", "written_over == 0"),
+        rule("TanH", "not in_place_before"),
+    ]
+    types = ("Split", "ReLU", "BatchNorm", "Scale", "TanH")
+    faults = check_target(net, made_target(*types, rules=rules)).faults
+    assert [(fault.layer, fault.found) for fault in faults] == [
+        (net.layer[1].name, "written_over 1"),
+        (net.layer[5].name, "in_place_before True"),
+        (net.layer[6].name, "in_place_before True"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("layers", "unchecked"),
     [
