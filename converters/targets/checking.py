@@ -162,9 +162,13 @@ def check_target(
             unread=strange,
         )  # fmt: skip
         faults += found
+        if row is None and known_type(layer.type) in LAYERS:
+            if layer.bottom and not why[index].startswith("behind"):
+                reasons.insert(0, why[index])
+            elif reasons:
+                reasons[-1] += f" ({why[index]})"
         if reasons:
-            because = f" ({why[index]})" if row is None and known_type(layer.type) in LAYERS else ""
-            unchecked.append(Unchecked(layer.name, layer.type, "; ".join(reasons) + because))
+            unchecked.append(Unchecked(layer.name, layer.type, "; ".join(reasons)))
     strange = [path for path in (unread or {}).get("", ()) if not _has_private(target, path, "Input")]
     faults += [
         Fault("", NETWORK, path, "set", "left out", "refused", target.fields.source or target.others)
