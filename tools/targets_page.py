@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from converters.targets import expressions, facts
 from converters.targets.checking import Report, check_target
 from converters.targets.reading import list_targets, read_target
 from converters.targets.rewriting import rewritten
-from converters.targets.target import Rule, Source, Target
+from converters.targets.target import Row, Rule, Source, Target
 from prototxt_gen.files import write_bytes
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.proto import NetParameter
@@ -48,12 +48,14 @@ writes the network in the target's own words: the same function, checked again, 
 the same function is to be had, it says so and stops; `--approximate` takes it. The same from Python:
 
 ```python
-from converters import check_target, for_target, read_target
-from prototxt_gen import generate
+from caffe_zoo import card
+from converters import advise, for_target, read_target
+from prototxt_gen import generate, write_prototxt
 
-target = read_target("rknn2")
-print(check_target(generate("df2a"), target))
-made = for_target(generate("df2a"), None, target)
+net, target = generate(card("df1seg").architecture), read_target("ascend")
+print(advise(net, target))  # what it does not take, and what helps
+made = for_target(net, None, target)  # with weights in the place of None, made.weights match
+write_prototxt(made.net, "board.prototxt")
 ```
 
 **How far to trust it.** A vendor's document is not the tool. Only what a run stands behind was seen to happen; the
@@ -219,7 +221,7 @@ def _backing(target: Target) -> str:
 
 def _section(target: Target) -> list[str]:
     lines = [f"## {target.name}", "", f"{target.title}, version {target.version}, looked at {target.date}."]
-    lines += ["", target.about] if target.about else []
+    lines += ["", f"{target.about[:1].upper()}{target.about[1:].removesuffix('.')}."] if target.about else []
     lines += ["", *_table([["layers", "types", "source"], *_layers(target)])]
     lines += ["", f"Types that are not there are refused on the word of *{target.others.key}*."]
     notes = [f"- {kind}: {row.note}" for kind, row in _by_note(target)]
@@ -248,7 +250,7 @@ def _layers(target: Target) -> list[list[str]]:
     return [[words[runs], ", ".join(sorted(types, key=str.lower)), f"*{key}*"] for (runs, key), types in ordered]
 
 
-def _by_note(target: Target) -> Iterable[tuple[str, object]]:
+def _by_note(target: Target) -> list[tuple[str, Row]]:
     """Types with the same note together, and one of their rows."""
     groups: dict[str, list[str]] = {}
     for kind, row in target.rows.items():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import runpy
 
 import pytest
 
 from caffe_zoo import list_models
 from converters.targets.checking import check_target
 from converters.targets.reading import list_targets, read_target
+from prototxt_gen import read_prototxt
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import parse_text
 from tools.targets_page import PATH, answer, page
@@ -78,7 +80,9 @@ def pooling(kind: str, size: int, bottoms: int = 1) -> NetParameter:
         for index in range(bottoms)
     )
     options = f"pooling_param {{ pool: {kind} kernel_size: {size} }}"
-    return parse_text(text + f'layer {{ name: "it" type: "Pooling" bottom: "in0" top: "out" {options} }}', NetParameter())
+    return parse_text(
+        text + f'layer {{ name: "it" type: "Pooling" bottom: "in0" top: "out" {options} }}', NetParameter()
+    )
 
 
 def test_the_example_of_a_file_corrects_its_base(tmp_path):
@@ -104,7 +108,10 @@ def test_the_example_of_a_file_corrects_its_base(tmp_path):
     assert by_id["eltwise-coeff"] == {rule.id: rule for rule in base.rules}["eltwise-coeff"]
 
 
-def test_the_lines_of_python_run(capsys):
+def test_the_lines_of_python_run(capsys, tmp_path, monkeypatch):
     (code,) = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
-    exec(compile(code, str(PATH), "exec"), {})
-    assert "no fault" in capsys.readouterr().out
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lines.py").write_text(code, "utf-8")
+    runpy.run_path("lines.py")
+    assert "Pooling" in capsys.readouterr().out
+    assert check_target(read_prototxt("board.prototxt"), read_target("ascend")).passed
