@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from caffe_zoo.cards import CARDS
 from caffe_zoo.commands import models
 from caffe_zoo.commands.networks import generated_shape, input_shapes, read_network, resolve_architecture
 from caffe_zoo.commands.options import add_input_shapes, add_strict
@@ -106,6 +107,7 @@ def _network(args: argparse.Namespace) -> _Network:
             raise CaffeError(f"{path}: found no layers, expected a network")
     elif args.network.endswith((".prototxt", ".txt")) or path.exists():
         net = read_network(path, args)
+        net.name = net.name or path.stem
         unread = unknown_fields(path)
     else:
         asked = [shape for _, shape in args.input_shape or ()]
@@ -157,10 +159,15 @@ def _next(args: argparse.Namespace, report: Report, name: str) -> list[str]:
     helped = [fault for fault in report.faults if fault.rewrite]
     if not helped:
         return [f"{name}: no rewrite is known for these faults"]
-    exact = "" if all(fault.exact for fault in helped) else " --approximate"
-    some = f"{len(helped)} of {len(report.faults)} faults" if len(helped) < len(report.faults) else "all faults"
-    pair = f"{args.network} {args.weights}" if args.weights else f"{args.network} NET.caffemodel"
-    if Path(args.network).suffix == ".caffemodel" or not Path(args.network).exists():
-        pair = "NET.prototxt NET.caffemodel"
-    command = f"dongfeng convert {pair} OUT.caffemodel --target {name}{exact} --prototxt OUT.prototxt"
-    return [f"{name}: rewrites take {some} away: {command}"]
+    if left := len(report.faults) - len(helped):
+        return [
+            f"{name}: rewrites take {len(helped)} of {len(report.faults)} faults away; {left} must be mended by hand"
+        ]
+    own = args.network in CARDS or Path(args.network).suffix in (".prototxt", ".txt")
+    words = ["dongfeng convert", args.network if own else "NET.prototxt", str(args.weights or "NET.caffemodel")]
+    words += [f"OUT.caffemodel --target {name} --prototxt OUT.prototxt"]
+    words += [] if all(fault.exact for fault in helped) else ["--approximate"]
+    words += ["--accelerated"] if args.accelerated else []
+    for top, shape in args.input_shape or ():
+        words.append(f"--input-shape {f'{top}=' if top else ''}{','.join(map(str, shape))}")
+    return [f"{name}: rewrites take all faults away: {' '.join(words)}"]
