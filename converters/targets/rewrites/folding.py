@@ -30,7 +30,15 @@ def fold_batchnorm(draft: Draft, report: Report, input_shapes: Shapes) -> Draft 
     if not any(at_fault & set(merge) for merge in merges):
         return None
     weights = None if draft.weights is None else fold_weights(draft.net, merges, draft.weights)
-    changes = [Change(merge.layer, "folding", "has absorbed the batch norm behind it") for merge in merges]
+    changes = [
+        Change(
+            merge.layer,
+            "folded into the layer before",
+            "has absorbed the batch norm behind it",
+            also=(merge.batch_norm, *([merge.scale] if merge.scale else [])),
+        )
+        for merge in merges
+    ]
     return Draft(merged, weights, [*draft.changes, *changes], draft.renamed, draft.fixed)
 
 
