@@ -134,13 +134,16 @@ def _weights(args: argparse.Namespace, net: NetParameter, shapes: Mapping[str, S
 
 def _left(made: Rewritten) -> str:
     """What the target does not take, in words."""
-    return "; ".join(
-        f"layer {fault.layer!r} ({fault.type}): {fault.field}: found {fault.found}, expected {fault.allowed}"
-        if fault.layer
-        else f"the network: {fault.field}: found {fault.found}, expected {fault.allowed}"
-        for fault in made.report.faults
-        if fault.outcome != "cpu"
-    )
+    groups: dict[tuple[str, str, str, str], list[str]] = {}
+    for fault in made.report.faults:
+        if fault.outcome != "cpu":
+            groups.setdefault((fault.type, fault.field, fault.found, fault.allowed), []).append(fault.layer)
+    said = []
+    for (kind, field, found, allowed), layers in groups.items():
+        names = ", ".join(map(repr, layers))
+        subject = f"layer{'s' * (len(layers) > 1)} {names} ({kind})" if layers[0] else "the network"
+        said.append(f"{subject}: {field}: found {found}, expected {allowed}")
+    return "; ".join(said)
 
 
 def _offer(net: NetParameter, weights: Any, nearly: Rewritten, shapes: Mapping[str, Sequence[int]] | None) -> str:
