@@ -134,5 +134,5 @@ def _stated(layer: LayerParameter) -> _Stated:
         return _Stated()
     told = preprocessing(layer)
     if told["mean_file"]:
-        return _Stated((), told["scale"], f"; {told['mean_file']}, which {layer.name!r} names, has one for each pixel")
+        return _Stated((), told["scale"], f"; {layer.name!r} names {told['mean_file']}, with one for each pixel")
     return _Stated(told["mean_values"] or (0.0,), told["scale"])
