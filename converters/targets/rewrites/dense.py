@@ -1,30 +1,14 @@
-"""InnerProduct as a Convolution and the other way round; along other axes; with a bias of zeros; not transposed."""
+"""InnerProduct as a Convolution and the other way round; along another axis between Permutes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
-
 from converters.targets.forms import Form, Place, layers_rewritten
-from converters.targets.rewrites.building import Building, alone, shares_blobs
+from converters.targets.rewrites.building import Building, shares_blobs
 from prototxt_gen.layers.convolution import windows
 from prototxt_gen.layers.layer_types import axis_of, count
-
-
-@layers_rewritten("a bias of zeros", "InnerProduct", "Convolution", "Deconvolution")
-def with_bias(place: Place) -> Iterator[Form]:
-    """The same layer with a bias of zeros, for targets that always read one."""
-    row = place.row
-    field = "inner_product_param" if row.type == "InnerProduct" else "convolution_param"
-    stated = type(getattr(row.layer, field))()
-    stated.CopyFrom(getattr(row.layer, field))
-    if stated.bias_term or shares_blobs(place):
-        return
-    stated.ClearField("bias_term")
-    blobs = None if place.blobs is None else [place.blobs[0], np.zeros(stated.num_output)]
-    yield alone(place, row.type, "with a bias of zeros", blobs, **{field: stated})
 
 
 @layers_rewritten("a kernel as large as the map", "InnerProduct")
