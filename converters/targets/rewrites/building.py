@@ -60,7 +60,7 @@ class Building:
         self._layers.append(layer)
         self._shapes[name] = made.tops[0]
         if blobs:
-            self._blobs[name] = [np.ascontiguousarray(blob, np.float32) for blob in blobs]
+            self._blobs[name] = [np.array(blob, np.float32, order="C") for blob in blobs]  # keeps those without axes
         self.multiply_adds += made.multiply_adds
         self.numbers += sum(map(count, made.tops))
         return name

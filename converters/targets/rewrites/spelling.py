@@ -201,7 +201,7 @@ def normalize_then_scale(place: Place) -> Iterator[Form]:
     options = copied(row.layer).norm_param
     options.channel_shared = True
     options.ClearField("scale_filler")
-    plain = built.add("Normalize", row.bottoms, "plain", [np.ones(1, np.float32)], norm_param=options)
+    plain = built.add("Normalize", row.bottoms, "plain", [np.ones((), np.float32)], norm_param=options)
     built.add("Scale", [plain], "scaled", place.blobs)
     yield built.form("a Scale behind the Normalize")
 
