@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from caffe_zoo.cards import Preprocessing, card
 from caffe_zoo.models import WeightsSource, load_network, open_session
@@ -13,9 +14,10 @@ from converters.engines import Engine, Session
 from converters.weights import Weights
 from prototxt_gen.errors import NetworkError, UnsupportedError
 from prototxt_gen.flow import flow_of, live_rows, output_names
-from prototxt_gen.layers import is_input
+from prototxt_gen.layers import LAYERS, is_input
+from prototxt_gen.layers.sources import preprocessing
 from prototxt_gen.passes.phase import select_phase
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.trace import trace
 
 
@@ -59,8 +61,8 @@ def of_zoo(
 def of_files(
     net: NetParameter,
     weights: str | os.PathLike[str],
-    mean: tuple[float, float, float],
-    scale: float = 1.0,
+    mean: tuple[float, ...] | None = None,
+    scale: float | None = None,
     resize_shorter: int | None = None,
     *,
     output: str | None = None,
@@ -69,9 +71,10 @@ def of_files(
     """A network of one's own: its TEST phase, and the file of its weights in any format.
 
     Images become (pixel - mean) * scale in the order B, G, R, Caffe's own, in the size of the network's input: resized
-    whole, or with `resize_shorter` so that their shorter side has so many pixels, of which the centre is taken.
-    NetworkError unless one input with three channels leads to one top with the scores of classes, which `output`
-    names; WeightsError for weights that do not fit.
+    whole, or with `resize_shorter` so that their shorter side has so many pixels, of which the centre is taken. Without
+    `mean` or `scale` they are what the network's data layer says; a network for deployment has none, and then a mean
+    has to be given, and the scale is 1, as in Caffe. NetworkError unless one input with three channels leads to one top
+    with the scores of classes, which `output` names; WeightsError for weights that do not fit.
     """
     arrays = read_weights(weights, net, input_shapes=input_shapes)
     selected = select_phase(net, "TEST", level=net.state.level)
@@ -103,8 +106,33 @@ def of_files(
             f"{label}: output {names[0]!r}: found shape {tuple(scores)}, expected (images, classes) or "
             "(images, classes, height, width)"
         )
-    preprocessing = Preprocessing(
-        mean=mean, scale=scale, resize_shorter=resize_shorter, crop=(int(shape[2]), int(shape[3]))
+    stated = _stated(next(row.layer for row in rows if data in row.tops))
+    mean, scale = mean or stated.mean, stated.scale if scale is None else scale
+    if not mean:
+        raise NetworkError(
+            f"{label}: mean: found none, expected what is subtracted from pixels, for B, G and R, or 0: it is in no "
+            f"data layer{stated.why}"
+        )
+    chosen = Preprocessing(
+        mean=mean * (3 // len(mean)), scale=scale, resize_shorter=resize_shorter, crop=(int(shape[2]), int(shape[3]))
     )
     per_pixel = any(size != 1 for size in scores[2:])
-    return Subject(selected, arrays, preprocessing, int(scores[1]), per_pixel, data, names[0], input_shapes)
+    return Subject(selected, arrays, chosen, int(scores[1]), per_pixel, data, names[0], input_shapes)
+
+
+class _Stated(NamedTuple):
+    """What a network says of its images: no mean where it says nothing, and why there is none where that can be said."""
+
+    mean: tuple[float, ...] = ()
+    scale: float = 1.0
+    why: str = ""
+
+
+def _stated(layer: LayerParameter) -> _Stated:
+    """What an input's layer says (Caffe: data_transformer.cpp)."""
+    if "transform_param" not in LAYERS[layer.type].options:
+        return _Stated()
+    told = preprocessing(layer)
+    if told["mean_file"]:
+        return _Stated((), told["scale"], f"; {layer.name!r} names {told['mean_file']}, with one for each pixel")
+    return _Stated(told["mean_values"] or (0.0,), told["scale"])

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from converters.weights import Weights, load_weights, save_weights
 from converters.weights.fitting import completed, fit_weights, unused
+from prototxt_gen.binary import Numbers
 from prototxt_gen.errors import WeightsError
 from prototxt_gen.flow import dead_rows, flow_of, live_rows, output_names
 from prototxt_gen.passes.phase import select_phase
@@ -52,6 +53,7 @@ def write_weights(
     net: NetParameter,
     *,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
+    numbers: Numbers | None = None,
 ) -> None:
     """Writes weights in one step, by suffix: what `save_weights` writes, or a state_dict of `to_torch(net)`."""
     if Path(path).suffix in STATE_DICT_SUFFIXES:
@@ -59,4 +61,4 @@ def write_weights(
 
         write_module_weights(weights, path, net, input_shapes=input_shapes)
     else:
-        save_weights(weights, path, net)
+        save_weights(weights, path, net, numbers=numbers)

@@ -20,8 +20,8 @@ Numbers: TypeAlias = Mapping[str, int]
 
 FORK_FIELDS = ("shuffle_channel_param", "permute_param", "norm_param", "interp_param", "upsample_param")
 """The fields of a layer that BVLC Caffe does not have. In text their names count; binary files need a number."""
-RELEASE: Numbers = {"interp_param": 148}
-"""The numbers of the DF release's fork, where they are others than ours."""
+RELEASE: Numbers = {**{name: fields_of(LayerParameter)[name].number for name in FORK_FIELDS}, "interp_param": 148}
+"""The numbers of the DF release's fork; those that nobody states are ours."""
 _LAYER = 100
 
 
@@ -61,7 +61,7 @@ def to_binary(net: NetParameter, dialect: Dialect = "bvlc", numbers: Numbers | N
     number for are left out. UnsupportedError lists the layers with a field whose number stands for another one there.
     """
     if dialect == "release" and numbers is None:
-        numbers = {**{name: fields_of(LayerParameter)[name].number for name in FORK_FIELDS}, **RELEASE}
+        numbers = RELEASE
     try:
         if numbers is None:
             return to_bytes(net)

@@ -79,6 +79,11 @@ def along_axes(shape: Shape, matrices: Mapping[int, Matrix]) -> list[Step]:
 
     Axis 0 takes no sliding kernel, and the network then works at one batch size alone.
     """
+    return ways_along_axes(shape, matrices)[0]
+
+
+def ways_along_axes(shape: Shape, matrices: Mapping[int, Matrix]) -> list[list[Step]]:
+    """All the ways to do what `along_axes` does, that with fewest multiply-adds first."""
     import numpy as np
 
     wanted = {
@@ -100,8 +105,11 @@ def along_axes(shape: Shape, matrices: Mapping[int, Matrix]) -> list[Step]:
                 units.append(_Slid(group))
         ways.append(units)
     costs = [(_cost(shape, order), order) for units in ways for order in permutations(units)]
-    best = min(costs, key=lambda one: one[0])[1]
-    return _steps(shape, [*best, *last])
+    ordered: list[Sequence[Unit]] = []
+    for _, order in sorted(costs, key=lambda one: one[0]):
+        if order not in ordered:
+            ordered.append(order)
+    return [_steps(shape, [*units, *last]) for units in ordered]
 
 
 @dataclass(frozen=True)

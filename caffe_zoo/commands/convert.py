@@ -1,17 +1,17 @@
-"""dongfeng convert: weights in another format, networks in the words of stock Caffe, to ONNX and from it."""
+"""dongfeng convert: weights in another format, networks in other words (stock Caffe, a toolchain), ONNX both ways."""
 
 from __future__ import annotations
 
 import argparse
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from caffe_zoo.commands import exports, models
+from caffe_zoo.commands import exports, for_target, models
 from caffe_zoo.commands.networks import input_shapes, read_network, write_pair
 from caffe_zoo.commands.options import add_input_shapes, add_phase, add_strict
 from caffe_zoo.commands.paths import check_outputs
+from prototxt_gen.binary import RELEASE
 from prototxt_gen.errors import CaffeError, UnsupportedError
 from prototxt_gen.passes.phase import left_out, phase_of
 from prototxt_gen.passes.stock import stock_weights, to_stock
@@ -21,6 +21,7 @@ EXAMPLE = (
     "dongfeng convert df1.prototxt df1.caffemodel df1.pt\n"
     "  dongfeng convert df1seg_mergebn.caffemodel for_stock_caffe.caffemodel --dialect bvlc\n"
     "  dongfeng convert pl1a_seg.prototxt pl1a_seg.caffemodel stock.caffemodel --stock stock.prototxt\n"
+    "  dongfeng convert net.prototxt net.caffemodel board.caffemodel --target rknn2 --prototxt board.prototxt\n"
     "  dongfeng convert net.prototxt net.caffemodel net.onnx --dynamic batch\n"
     "  dongfeng convert net.onnx net.prototxt net.caffemodel\n"
     "  dongfeng convert net.pt2 net.prototxt net.caffemodel"
@@ -56,6 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_phase(parser, "the phase whose layers --stock writes")
     add_input_shapes(parser)
     add_strict(parser)
+    for_target.add_arguments(parser)
     models.add_reading(parser)
     exports.add_writing(parser)
 
@@ -68,6 +70,8 @@ def run(args: argparse.Namespace) -> int:
         return 0
     if _is_model(args):
         weights = models.pair(args.prototxt, args.weights, args.output, args)
+    elif args.target is not None:
+        weights = for_target.run(args)
     elif args.stock is not None:
         weights = _for_stock_caffe(args)
     elif args.prototxt is not None:
@@ -100,15 +104,18 @@ def _check_model(args: argparse.Namespace) -> None:
         if args.separator != "/" or args.dialect == "fork":
             option = "--dialect fork" if args.dialect == "fork" else "--separator"
             raise CaffeError(f"{option} is for reading {', '.join(models.SUFFIXES)} alone")
-    elif args.stock or args.phase or args.strict or args.dialect == "release":
-        raise CaffeError(f"{args.prototxt}: --stock, --phase, --strict and --dialect release are for networks of Caffe")
+    elif args.stock or args.phase or args.strict or args.target or args.dialect == "release":
+        raise CaffeError(
+            f"{args.prototxt}: --stock, --phase, --strict, --target and --dialect release are for networks of Caffe"
+        )
 
 
 def _check(args: argparse.Namespace) -> None:
     """CaffeError for arguments that do not go together."""
     _check_model(args)
+    for_target.check(args)
     exports.check(args)
-    if _is_model(args) or args.output.suffix == exports.SUFFIX:
+    if _is_model(args) or args.output.suffix == exports.SUFFIX or args.target is not None:
         return
     if args.dialect and args.output.suffix != ".caffemodel":
         raise CaffeError(
@@ -159,15 +166,12 @@ def _with_network(args: argparse.Namespace) -> Mapping[str, Any]:
 
 def _write_for_the_fork(weights: Mapping[str, Any], output: Path, net: NetParameter) -> None:
     """Writes a .caffemodel in the release's dialect; faults are found before the output is touched."""
-    from converters import change_dialect, save_weights
+    from converters import save_weights
 
-    with tempfile.TemporaryDirectory() as folder:
-        stock = Path(folder) / output.name
-        save_weights(weights, stock, net)
-        try:
-            change_dialect(stock, output, "release")
-        except UnsupportedError as fault:
-            raise UnsupportedError(str(fault).replace(str(stock), str(output))) from fault
+    try:
+        save_weights(weights, output, net, numbers=RELEASE)
+    except UnsupportedError as fault:
+        raise UnsupportedError(f"{output}: {fault}") from fault
 
 
 def _for_stock_caffe(args: argparse.Namespace) -> Mapping[str, Any]:

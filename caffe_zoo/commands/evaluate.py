@@ -97,9 +97,15 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         "--mean",
         type=_mean,
         metavar="B,G,R",
-        help="what is subtracted from pixels of 0 to 255, blue first, as transform_param's mean_value; 0 for nothing",
+        help="what is subtracted from pixels of 0 to 255, blue first, as transform_param's mean_value; 0 for nothing; "
+        "default: what the file's data layer says, where it has one",
     )
-    group.add_argument("--scale", type=number, metavar="S", help="what they are multiplied by then (default: 1)")
+    group.add_argument(
+        "--scale",
+        type=number,
+        metavar="S",
+        help="what they are multiplied by then (default: what a data layer says, or 1)",
+    )
     group.add_argument(
         "--resize-shorter",
         type=count,
@@ -164,13 +170,8 @@ def _subject(args: argparse.Namespace) -> Subject:
     net = read_network(path, args)
     if args.weights == "released":
         raise CaffeError(f"{path}: --weights: found none, expected the file of this network's weights")
-    if args.mean is None:
-        raise CaffeError(
-            f"{path}: --mean: found none, expected what is subtracted from pixels, B,G,R, or 0: a prototxt for "
-            "deployment does not say it"
-        )
     return of_files(
-        net, args.weights, args.mean, 1.0 if args.scale is None else args.scale, args.resize_shorter,
+        net, args.weights, args.mean, args.scale, args.resize_shorter,
         output=args.output, input_shapes=input_shapes(args, net),
     )  # fmt: skip
 
@@ -264,9 +265,9 @@ class _Quantised:
     def show(self, cost: AccuracyCost | IouCost) -> None:
         """Prints what was compared, and how int8 came about."""
         target = self._engine.target
-        versions = target["versions"].get(self._engine.name) or target["versions"].get("rknn-toolkit2", "")
+        tool, version = next(iter(target["versions"].items()))
         drawn = f"{len(self._drawn.paths)} of the {self._drawn.found}"
-        print(f"{cost.images} images; {self._engine.title} {versions} on {target['device']}".replace("  ", " "))
+        print(f"{cost.images} images; {tool} {version} on {target['device']}")
         print(f"int8: {target['calibration']['method']}")
         print(f"calibrated with {drawn} images in {self._args.int8} (seed {self._args.calibration_seed})")
         if self.session.in_float:
@@ -275,10 +276,9 @@ class _Quantised:
         print(cost)
 
 
-def _mean(text: str) -> tuple[float, float, float]:
+def _mean(text: str) -> tuple[float, ...]:
     """The type of an option that is a number for each of B, G, R, or one for all."""
-    values = [number(part) for part in text.split(",")]
+    values = tuple(number(part) for part in text.split(","))
     if len(values) not in (1, 3):
         raise argparse.ArgumentTypeError(f"{text!r} is not three numbers B,G,R, such as 104,117,123")
-    blue, green, red = values * (3 // len(values))
-    return blue, green, red
+    return values

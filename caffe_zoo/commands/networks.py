@@ -82,11 +82,15 @@ def write_pair(
     prototxt: Path,
     output: Path,
     shapes: Mapping[str, Sequence[int]] | None,
+    numbers: Mapping[str, int] | None = None,
 ) -> None:
-    """Writes a network and its weights, both or neither, whether or not they replace the files they are made from."""
+    """Writes a network and its weights, both or neither, whether or not they replace the files they are made from.
+
+    `numbers`: those of a tool's own fields, as in `save_weights`.
+    """
     from converters import write_weights
 
     # The text is on the disk before the weights are written, so that only its renaming can still fail.
     with replacing(prototxt) as temporary:
         temporary.write_bytes(to_text(net).encode())
-        write_weights(weights, output, net, input_shapes=shapes)
+        write_weights(weights, output, net, input_shapes=shapes, numbers=numbers)

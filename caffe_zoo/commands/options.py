@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +16,8 @@ from prototxt_gen.passes.phase import PHASES
 
 if TYPE_CHECKING:
     from converters.engines import Engine
-    from search import TieredSpace
+    from prototxt_gen.architectures import Backbone, Decoder
+    from search import Cut, TieredSpace
     from search.spaces import Space
 
 
@@ -145,6 +146,49 @@ def add_space(parser: argparse._ActionsContainer, purpose: str, required: bool =
         help=f"{purpose}: a code such as s8-16_b1-3_b1-3_w8-16-32_c10_i3x32x32, the name of a space in the package, or "
         "a YAML file (see docs/spaces.md)",
     )
+
+
+def add_target(parser: argparse._ActionsContainer, purpose: str) -> None:
+    """--target, a toolchain; `purpose` is what its help begins with. `converters.read_target` reads its value."""
+    parser.add_argument(
+        "--target",
+        metavar="NAME",
+        help=f"{purpose}: a target of the package, or a .yaml file (see docs/targets.md; `dongfeng check --list` lists "
+        "them)",
+    )
+
+
+def cut_to(args: argparse.Namespace, space: Space, shown: bool = True) -> Cut | None:
+    """The space cut to what --target takes, which is printed where it is to be `shown`; None without --target."""
+    if args.target is None:
+        return None
+    from search import cut_space
+
+    found = cut_space(space, args.target)
+    if shown:
+        print(found, flush=True)
+    return found
+
+
+def taken_of(args: argparse.Namespace, networks: Sequence[tuple[str, Backbone | Decoder, Sequence[int]]]) -> list[bool]:
+    """Which of these networks, by name, with their input shapes, --target takes; all without it.
+
+    How many are left, and why others are not, is printed. CaffeError where none is.
+    """
+    if args.target is None:
+        return [True] * len(networks)
+    from converters import read_target
+    from search.cutting.cut import network_faults
+
+    target = read_target(args.target)
+    faults = [network_faults(architecture, shape, target) for _, architecture, shape in networks]
+    told = [f"{name}: {'; '.join(found)}" for (name, _, _), found in zip(networks, faults, strict=True) if found]
+    if len(told) == len(networks):
+        raise CaffeError(f"target {target.name}: takes none of the networks: {'; '.join(told)}")
+    print(f"target {target.name}: {len(networks) - len(told)} of {len(networks)} networks are left", flush=True)
+    for line in told:
+        print(f"  left out: {line}", flush=True)
+    return [not found for found in faults]
 
 
 def add_knots(parser: argparse.ArgumentParser, then: str) -> None:

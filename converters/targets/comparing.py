@@ -58,13 +58,14 @@ def compare_outputs(
     renamed: Mapping[str, str] | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,
     seed: int = 0,
+    images: int = _DRAWN,
 ) -> list[OutputDifference]:
     """Runs both networks, TEST phase, by PyTorch on the same inputs, and says how the outputs differ, by the old names.
 
-    `inputs` are by the old network's names; where none are given, smooth random pictures are drawn from `seed`, since
-    neighbouring numbers of an image are alike and what resizing makes of noise says little. `renamed` has new names of
-    blobs by old ones. Outputs that the new network lacks are left out. NetworkError where none is left, or where an
-    output has another shape.
+    `inputs` are by the old network's names. Where none are given, `images` of each are drawn from `seed`: smooth random
+    pictures, since neighbouring numbers of an image are alike and what resizing makes of noise says little. `renamed`
+    has new names of blobs by old ones. Outputs that the new network lacks are left out. NetworkError where none is
+    left, or where an output has another shape.
     """
     from converters.engines import make_engine
 
@@ -83,7 +84,7 @@ def compare_outputs(
     )
     if inputs is None:
         random = np.random.default_rng(seed)
-        inputs = [drawn_inputs(rows, random) for _ in range(_DRAWN)]
+        inputs = [drawn_inputs(rows, random) for _ in range(images)]
     sums = {name: _Sum() for name in pairs}
     for one in inputs:
         theirs = sessions[0].run(one)

@@ -23,7 +23,7 @@ from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.layers.layer_types import legacy_shape
 from prototxt_gen.passes.phase import Phase, phase_of, select_phase
 from prototxt_gen.proto import LayerParameter, NetParameter
-from prototxt_gen.stock import MOST_FACTORS, Step, aligned, along_axes, channels, repeated
+from prototxt_gen.stock import MOST_FACTORS, Step, aligned, channels, repeated, ways_along_axes
 from prototxt_gen.trace import LayerSummary, trace
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def stock_weights(
     taken = {layer.name for layer in selected.layer} | {top for layer in selected.layer for top in layer.top}
     weights = {}
     for row in rows.values():
-        steps = _steps(row)
+        steps = stock_steps(row)
         for step, name in zip(steps, _names(row, steps, taken), strict=True):
             if step.blobs:
                 weights[name] = list(step.blobs)
@@ -88,10 +88,15 @@ def _fork_layers(selected: NetParameter, input_shapes: Shapes | None) -> dict[in
     return rows
 
 
-def _steps(row: LayerSummary) -> list[Step]:
-    """What computes the same as a layer of a fork: one layer or more."""
+def stock_steps(row: LayerSummary) -> list[Step]:
+    """What computes the same as a layer of one of FORK_TYPES: one layer or more, from its first bottom on."""
+    return stock_ways(row)[0]
+
+
+def stock_ways(row: LayerSummary) -> list[list[Step]]:
+    """All the ways to do what `stock_steps` does, that with fewest multiply-adds first."""
     if row.type == "ReLU6":
-        return [Step("Clip", "clip", {"clip_param": {"min": 0, "max": 6}})]
+        return [[Step("Clip", "clip", {"clip_param": {"min": 0, "max": 6}})]]
     stated = row.bottom_shapes[0]
     shape = legacy_shape(stated, "bottom[0]")
     steps = []
@@ -104,15 +109,15 @@ def _steps(row: LayerSummary) -> list[Step]:
     if row.type == "ShuffleChannel":
         group = row.layer.shuffle_channel_param.group
         each = shape[1] // group
-        return [*steps, channels(shape, [part * each + place for place in range(each) for part in range(group)])]
+        return [[*steps, channels(shape, [part * each + place for place in range(each) for part in range(group)])]]
     sizes = list(zip(shape, row.top_shapes[0], strict=True))[2:]
     if row.type == "Upsample":
         maps = [repeated(size, made // size) for size, made in sizes]
     else:
         options = row.layer.interp_param
         maps = [aligned(size, made, -options.pad_beg, -options.pad_end) for size, made in sizes]
-    steps += along_axes(shape, dict(enumerate(maps, 2)))
-    return steps or [Step("Power", "same", {})]
+    ways = [[*steps, *way] for way in ways_along_axes(shape, dict(enumerate(maps, 2)))]
+    return [way or [Step("Power", "same", {})] for way in ways]
 
 
 def _names(row: LayerSummary, steps: Sequence[Step], taken: set[str]) -> list[str]:
@@ -127,7 +132,7 @@ def _names(row: LayerSummary, steps: Sequence[Step], taken: set[str]) -> list[st
 
 
 def _replaced(row: LayerSummary, taken: set[str]) -> list[LayerParameter]:
-    old, steps = row.layer, _steps(row)
+    old, steps = row.layer, stock_steps(row)
     names = _names(row, steps, taken)
     tops = [*names[:-1], old.top[0]]
     made = [

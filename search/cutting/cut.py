@@ -79,8 +79,8 @@ class Cut:
                 "would have others that do"
             )
         if self.rewritten:
-            told = ", ".join(f"{what} in {number}" for what, number in self.rewritten.items())
-            lines.append(f"  blocks that are rewritten, exactly: {told}")
+            told = "; ".join(f"{what}, in {number}" for what, number in self.rewritten.items())
+            lines.append(f"  rewritten exactly, in so many blocks: {told}")
         return "\n".join([*lines, *(f"  {remark}" for remark in self.remarks)])
 
     def as_json(self) -> dict[str, Any]:
@@ -113,6 +113,18 @@ def cut_space(space: Space, target: Target | str | os.PathLike[str]) -> Cut:
     """
     found = target if isinstance(target, Target) else read_target(target)
     return _cut(space, _Named(found))
+
+
+def as_cut(space: Space, target: Cut | Target | str | os.PathLike[str] | None) -> Cut | None:
+    """A cut of this space: as it is given, or made for a target; None for none.
+
+    ArchitectureError for a Cut of another space.
+    """
+    if target is None or isinstance(target, Cut):
+        if target is not None and space not in (target.original, target.space):
+            raise ArchitectureError(f"target: found a cut of the space {target.original}, expected one of {space}")
+        return target
+    return cut_space(space, target)
 
 
 class _Named:
@@ -234,7 +246,12 @@ def _remarks(space: Space, target: Target) -> tuple[str, ...]:
     return tuple(told)
 
 
-def whole_faults(architecture: Architecture, shape: tuple[int, int, int, int], target: Target) -> tuple[Fault, ...]:
+def whole_faults(architecture: Architecture, shape: Sequence[int], target: Target) -> tuple[Fault, ...]:
     """What a target does not take of a network at this input, batch norm merged, after exact rewrites."""
-    net = generate(architecture, input_shape=shape, merged=True)
+    net = generate(architecture, input_shape=tuple(shape), merged=True)
     return rewritten(net, None, target).report.faults
+
+
+def network_faults(architecture: Architecture, shape: Sequence[int], target: Target) -> list[str]:
+    """As `whole_faults`, in words, each once."""
+    return list(dict.fromkeys(map(_layer_words, whole_faults(architecture, shape, target))))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import stdev
 
 from converters.engines import Engine, as_engine
+from converters.targets.target import Target
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.files import write_bytes
 from prototxt_gen.generator.networks import generate
@@ -17,6 +18,7 @@ from prototxt_gen.tables import aligned
 from search.costs import COSTS, plain
 from search.latency import measure
 from search.latency.overview import whole
+from search.report.for_target import ForTarget, write_for_target
 from search.report.networks import write_network
 from search.spaces import Architecture
 from search.strategies.strategy import Strategy
@@ -25,6 +27,7 @@ from search.study.folder import (
     DEPLOY,
     MERGED,
     MERGED_WEIGHTS,
+    OF_TARGET,
     WEIGHTS_OF_ANY_RUN,
     make_folder,
     network_folder,
@@ -49,7 +52,8 @@ class Found:
     are parameters and multiply-adds (see search/costs.py). `energy_mj` is predicted, None where the table does not tell
     it. `caffemodel` is that of the most accurate run; None where
     the weights are not in this folder: on another machine that trained them, or nowhere, as of a training that gave
-    none. Where it is, the merged network and its weights lie beside it.
+    none. Where it is, the merged network and its weights lie beside it. `for_target` is what became of the network in a
+    search for a target, its files' paths relative to the run's folder, too.
     """
 
     code: str
@@ -68,6 +72,7 @@ class Found:
     caffemodel: str | None
     merged_prototxt: str | None
     merged_caffemodel: str | None
+    for_target: ForTarget | None = None
 
 
 def write_report(
@@ -79,13 +84,15 @@ def write_report(
     *,
     sources: Mapping[str, str] | None = None,
     every: bool = False,
+    target: Target | None = None,
 ) -> list[Found]:
     """Writes the boundary's prototxts beside their weights, then boundary.json; fastest network first.
 
     The networks are measured whole for it, on the engine's target. Without an engine, as when the table is another
     device's, only predictions are told. `data` and `schedule` are those of our own training; without them no train_val
     prototxts and solvers are written. `sources`: by code, where known results are from (see `known_sources`). With
-    `every` the prototxts of all trained networks are written whose weights are here, of the boundary or not.
+    `every` the prototxts of all trained networks are written whose weights are here, of the boundary or not. With a
+    `target`, that of the search, each network is written in its words, too, and checked (see for_target.py).
     """
     folder = Path(out)
     boundary = search.boundary()
@@ -98,11 +105,11 @@ def write_report(
     for network, more in zip(boundary, measured, strict=True):
         architecture, predicted, accuracy = network[:3]
         runs = search.runs_of(architecture)
-        target = network_folder(folder, architecture)
-        make_folder(target)
-        weights = sorted(target.glob(WEIGHTS_OF_ANY_RUN))
+        own = network_folder(folder, architecture)
+        make_folder(own)
+        weights = sorted(own.glob(WEIGHTS_OF_ANY_RUN))
         kept = weights[0] if weights else None
-        write_network(architecture, target, shape, data, schedule, kept)
+        write_network(architecture, own, shape, data, schedule, kept)
         costs = {name: cost.of(architecture, shape) for name, cost in COSTS.items()}
         found.append(
             Found(
@@ -118,18 +125,21 @@ def write_report(
                 multiply_adds=costs["multiply-adds"],
                 peak_memory=costs["memory"],
                 energy_mj=energy_of(search, architecture),
-                prototxt=(target / DEPLOY).relative_to(folder).as_posix(),
+                prototxt=(own / DEPLOY).relative_to(folder).as_posix(),
                 caffemodel=kept.relative_to(folder).as_posix() if kept else None,
-                merged_prototxt=(target / MERGED).relative_to(folder).as_posix() if kept else None,
-                merged_caffemodel=(target / MERGED_WEIGHTS).relative_to(folder).as_posix() if kept else None,
+                merged_prototxt=(own / MERGED).relative_to(folder).as_posix() if kept else None,
+                merged_caffemodel=(own / MERGED_WEIGHTS).relative_to(folder).as_posix() if kept else None,
+                for_target=None if target is None else _of_target(architecture, own, folder, shape, target, bool(kept)),
             )
         )
     on_it = {network.code for network in found}
     for one in search.trained() if every else ():
-        target = network_folder(folder, one.architecture)
-        weights = sorted(target.glob(WEIGHTS_OF_ANY_RUN))
+        own = network_folder(folder, one.architecture)
+        weights = sorted(own.glob(WEIGHTS_OF_ANY_RUN))
         if weights and str(one.architecture) not in on_it:
-            write_network(one.architecture, target, shape, data, schedule, weights[0])
+            write_network(one.architecture, own, shape, data, schedule, weights[0])
+            if target is not None:
+                write_for_target(one.architecture, own, shape, target, True)
     document = {
         "format": FORMAT,
         "space": str(search.space),
@@ -138,10 +148,30 @@ def write_report(
         "counts": search.counts(),
         "limits": {name: plain(limit) for name, limit in search.limits.items()},
         "latency_target": search.table.target,
+        **({} if target is None else {"target": target.as_json()}),
         "networks": [asdict(network) for network in found],
     }
     write_bytes(folder / BOUNDARY, (json.dumps(document, indent=1) + "\n").encode())
     return found
+
+
+def _of_target(
+    architecture: Architecture,
+    own: Path,
+    folder: Path,
+    shape: tuple[int, int, int, int],
+    target: Target,
+    weighted: bool,
+) -> ForTarget:
+    """Writes a network in the words of a target; paths are relative to the run's folder."""
+    found = write_for_target(architecture, own, shape, target, weighted)
+    below = own.relative_to(folder)
+    return replace(
+        found,
+        prototxt=found.prototxt and (below / found.prototxt).as_posix(),
+        caffemodel=found.caffemodel and (below / found.caffemodel).as_posix(),
+        report=(below / found.report).as_posix(),
+    )
 
 
 def energy_of(search: Strategy, architecture: Architecture | str) -> float | None:
@@ -158,6 +188,7 @@ def boundary_table(found: Sequence[Found]) -> str:
     expects = any(network.expected is not None for network in found)
     foretells = any(network.foretold is not None for network in found)
     has_energy = any(network.energy_mj is not None for network in found)
+    targets = dict.fromkeys(network.for_target.target for network in found if network.for_target)
     titles = (
         *(f"ms {kind}" for kind in kinds),
         "accuracy",
@@ -167,6 +198,7 @@ def boundary_table(found: Sequence[Found]) -> str:
         "multiply-adds",
         "memory (bytes)",
         *(["mJ"] if has_energy else []),
+        *targets,
         "architecture",
     )
     rows = [
@@ -179,11 +211,25 @@ def boundary_table(found: Sequence[Found]) -> str:
             f"{network.multiply_adds:,}",
             f"{network.peak_memory:,}",
             *(["" if network.energy_mj is None else f"{network.energy_mj:.4g}"] if has_energy else []),
+            *(str(network.for_target or "") for _ in targets),
             f"{network.code} ({network.source})" if network.source else network.code,
         )
         for network in found
     ]
     return "\n".join(aligned([titles, *rows], right=range(len(titles) - 1)))
+
+
+def checked_words(found: Sequence[Found], target: str) -> str:
+    """What became of the boundary's networks for the target of a search, in words; faults with the networks' codes."""
+    made = [(network.code, network.for_target) for network in found if network.for_target]
+    taken = sum(one.taken for _, one in made)
+    differences = [one.off_by for _, one in made if one.off_by is not None]
+    most = max(differences, default=0.0)
+    told = f"off by at most {most:.1e} of the largest" if most else "the same"
+    off_by = f"; with their weights, outputs are {told}" if differences else ""
+    faults = [f"\n  {code}: {'; '.join(one.faults)}" for code, one in made if not one.taken]
+    files = f"networks/*/{OF_TARGET[0].format(target)}"
+    return f"target {target}: {taken} of {len(made)} networks are taken: {files}{off_by}{''.join(faults)}"
 
 
 def _accuracy(network: Found) -> str:

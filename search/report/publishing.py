@@ -21,7 +21,7 @@ from search.latency.overview import whole
 from search.report.heat_map import HeatMap, draw_heat_map, heat_map
 from search.report.page import page, table_csv
 from search.report.plots import draw_boundary
-from search.report.reading import Reading, provenance, read_search, searched_with
+from search.report.reading import Reading, cut_words, handed_out, provenance, read_search, searched_with
 from search.report.tiered_history import TieredCourse, tiered_courses
 from search.report.tiered_plot import draw_tiered_course
 from search.spaces import Space
@@ -126,6 +126,13 @@ def search_page(reading: Reading, folder: Path, courses: Sequence[TieredCourse] 
         "neither trained nor pruned": ("" if exact else "about ") + whole(rest),
         "on the boundary": str(len(search.boundary())),
     }
+    if reading.question.target:
+        name = reading.question.target["name"]
+        if words := cut_words(folder):
+            facts[f"left by the target {name}"] = words
+        if checked := handed_out(reading, folder):
+            taken = sum(one.taken for one in checked)
+            facts[f"handed out in its words, checked: taken by {name}"] = f"{taken} of {len(checked)}"
     for words, number in (
         ("known before", known),
         ("ended early", sum(row.ended_early for row in rows)),

@@ -18,11 +18,22 @@ from search.latency import LatencyTable
 from search.latency.overview import interval_words, whole
 from search.latency.targets import target_words
 from search.report.boundary import energy_of
+from search.report.for_target import ForTarget, read_for_target
 from search.report.page import Row, stages_of
 from search.strategies.accuracy_table import AccuracyTable
 from search.strategies.partial_order import PartialOrderPruning
 from search.study import settings
-from search.study.folder import ACCURACIES, BOUNDARY, DEPLOY, STUDY, TIERED, network_folder, weights_file
+from search.study.folder import (
+    ACCURACIES,
+    BOUNDARY,
+    DEPLOY,
+    OF_TARGET,
+    STUDY,
+    TARGET,
+    TIERED,
+    network_folder,
+    weights_file,
+)
 from search.study.following import finished_rows, is_told
 from search.study.settings import Question
 from search.study.storage import NAME, StoredStudy, join_study
@@ -74,6 +85,7 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
     boundary = {str(one.architecture) for one in search.boundary()}
     known = {str(one.architecture): one for one in search.trained()}
     measured, ends = _measured(folder), stored.ends()
+    target = str(question.target["name"]) if question.target else None
     rows = []
     for number, code in enumerate(order, 1):
         own = [row for row in finished if row.architecture == code]
@@ -99,7 +111,7 @@ def _read(stored: StoredStudy, folder: Path) -> Reading:
                 fault=counting.fault if counting.state == FAILED else None,
                 source=next((row.source for row in own if row.source), None),
                 stages=stages_of(parse_architecture(code)),
-                files=_files(folder, code, [row.run for row in own]),
+                files=_files(folder, code, [row.run for row in own], target),
             )
         )
     running = sum(row.state == TRAINING for row in trainings)
@@ -153,15 +165,23 @@ def _measured(folder: Path) -> dict[str, float]:
         raise FormatError(f"{path}: networks: {type(fault).__name__}: {fault}: not those of a search") from fault
 
 
-def _files(folder: Path, code: str, runs: Sequence[int]) -> list[tuple[str, str]]:
-    """The prototxt and the weights of a candidate that lie in the folder: titles, and paths below it."""
-    paths = [network_folder(folder, code) / DEPLOY, *(weights_file(folder, code, run) for run in runs if run >= 0)]
+def _files(folder: Path, code: str, runs: Sequence[int], target: str | None) -> list[tuple[str, str]]:
+    """The prototxt and the weights of a candidate that lie in the folder: titles, and paths below it.
+
+    Behind them those in the words of the target of this name.
+    """
+    own = network_folder(folder, code)
+    paths = [own / DEPLOY, *(weights_file(folder, code, run) for run in runs if run >= 0)]
+    paths += [own / pattern.format(target) for pattern in OF_TARGET] if target else []
     return [(path.name, path.relative_to(folder).as_posix()) for path in paths if path.is_file()]
 
 
 #: Settings by the words for them; the others are those of a training, by their names in a solver.
 _NAMES = {"seeds": "runs of each candidate", "seed": "random seed", "data": "images", "trainer": "trained by"}
-_SAID_OTHERWISE = ("space", "strategy", "margin", "latency", "limits", "ending", "latency table", settings.ACCURACIES)
+_SAID_OTHERWISE = (
+    *("space", "strategy", "margin", "latency", "limits", "ending", "latency table"),
+    *(settings.ACCURACIES, settings.TARGET),
+)
 # Of a table's origin, what is longer is for those who look into its file: times round by round, a fit's figures.
 _LONGEST = 48
 
@@ -178,6 +198,8 @@ def provenance(reading: Reading) -> dict[str, str]:
             f"{'about ' if f'{name}_error' in counts else ''}{whole(counts[name])} by {name.removeprefix('outside_')}"
             for name in left_out
         )
+    if target := reading.question.target:
+        found["target"] = f"{target['name']}: {target['title']} {target['version']}, {target['date']}"
     if table_words := _table_words(reading.accuracies):
         found["accuracy table"] = table_words
     if reading.question.ending:
@@ -191,6 +213,29 @@ def provenance(reading: Reading) -> dict[str, str]:
     if times := ", ".join(f"{name} {words}" for name, words in origin.items() if 0 < len(words) <= _LONGEST):
         found["latency table"] = times
     return found
+
+
+def cut_words(folder: Path) -> str:
+    """How much of its space a search for a target was cut to, "" where that is not known."""
+    path = folder / TARGET
+    if not path.exists():
+        return ""
+    found = read_json(path, "the account of a cut")
+    try:
+        left, networks = int(found["left"]), int(found["networks"])
+        return f"{whole(left)} of {whole(networks)}"
+    except (KeyError, TypeError, ValueError) as fault:
+        raise FormatError(f"{path}: {type(fault).__name__}: {fault}: not the account of a cut") from fault
+
+
+def handed_out(reading: Reading, folder: Path) -> list[ForTarget]:
+    """What was written of the boundary's networks for the target of a search, as far as it was."""
+    if not reading.question.target:
+        return []
+    name = str(reading.question.target["name"])
+    codes = [str(one.architecture) for one in reading.search.boundary()]
+    read = [read_for_target(network_folder(folder, code), name) for code in codes]
+    return [one for one in read if one is not None]
 
 
 def searched_with(folder: Path) -> dict[str, str]:

@@ -11,6 +11,8 @@ from search.spaces import Architecture
 STUDY = "study.db"
 LATENCY_TABLE = "latency.json"
 BOUNDARY = "boundary.json"
+# Of a search for a target: how the space was cut to what that takes.
+TARGET = "target.json"
 # Of a run of PONAS: its table, what it was begun with, its log.
 ACCURACIES = "accuracy.json"
 PONAS, PONAS_LOG = "ponas.json", "ponas.log"
@@ -32,6 +34,8 @@ SOLVER = "solver.prototxt"
 # The same network with batch norm merged into its convolutions.
 MERGED = "merged.prototxt"
 MERGED_WEIGHTS = "merged.caffemodel"
+# And in the words of the target that was searched for, by the target's name.
+OF_TARGET = ("{}.prototxt", "{}.caffemodel", "{}.json")
 
 
 def network_folder(folder: Path, architecture: Architecture | str) -> Path:

@@ -7,6 +7,7 @@ again ends with the same result.
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
@@ -15,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 from converters.engines import Engine, as_engine
+from converters.targets.target import Target
 from prototxt_gen.architectures import parse_architecture
 from prototxt_gen.errors import ArchitectureError, FormatError
+from prototxt_gen.files import write_bytes
 from search.costs import ENERGY, Limits, checked_limits
+from search.cutting import Cut, as_cut
 from search.latency import LatencyTable
 from search.spaces import Space
 from search.strategies.accuracy_table import AccuracyTable
@@ -26,7 +30,7 @@ from search.strategies.partial_order import PartialOrderPruning
 from search.strategies.registry import chooser
 from search.strategies.strategy import Strategy
 from search.study.database import address_of
-from search.study.folder import LATENCY_TABLE, STUDY
+from search.study.folder import LATENCY_TABLE, STUDY, TARGET
 from search.study.following import Follower
 from search.study.heartbeat import GRACE
 from search.study.known import KnownResult
@@ -75,6 +79,7 @@ def run_search(
     ending: Ending | None = None,
     accuracies: AccuracyTable | None = None,
     networks: Sequence[str] = (),
+    target: Target | Cut | str | os.PathLike[str] | None = None,
 ) -> Strategy:
     """Measures, prunes and trains in the folder `out` until `trials` candidates are trained or none is left to train.
 
@@ -86,6 +91,10 @@ def run_search(
     milliseconds of the table's prediction, or a function that gives it for the table once that is measured. `limits`
     leave out networks by their "multiply-adds", "parameters", "memory" (the peak of activations in bytes) or "energy"
     (mJ a run, where the table has energies), see search/costs.py: the most that one may have, or (least, most).
+
+    Target. With a `target`, its name or file, the space is cut first to what that toolchain takes (see `cut_space`, of
+    which a result may be given, too). How it was cut is in the folder's target.json. `write_report` then writes
+    networks in the target's words.
 
     Training. `device` is where PyTorch trains: UnsupportedError when it cannot train there. Each candidate is trained
     with so many `seeds`, and counts with the mean. `known` are results to begin with (see search/study/known.py); those
@@ -112,6 +121,8 @@ def run_search(
     database cannot be used.
     """
     schedule = schedule or Schedule()
+    cut = as_cut(space, target)
+    space = space if cut is None else cut.space
     stops = Stops(trials, None if hours is None else time.time() + 3600 * hours, patience, confirm)
     if seeds < 1:
         raise ArchitectureError(f"seeds: found {seeds}, expected at least 1")
@@ -151,11 +162,14 @@ def run_search(
                 ending=ending,
                 accuracies=accuracies,
                 networks=networks,
+                target=None if cut is None else cut.target,
             )
             stored = open_study(address, study, settings, used.text())
             if table is not None or not (folder / LATENCY_TABLE).exists():
                 # Now that the study is known to be one of this table.
                 used.save(folder / LATENCY_TABLE)
+            if cut is not None:
+                write_bytes(folder / TARGET, (json.dumps(cut.as_json(), indent=1) + "\n").encode())
             stored.know(_candidates(known, search, trainer))
         stored.asked = stops.stored()
         return _worked(stored, make, trainer, folder, ending, grace, keep, progress)

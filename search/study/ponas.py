@@ -19,9 +19,11 @@ import numpy as np
 import torch
 
 from converters.engines import Engine
+from converters.targets.target import Target
 from prototxt_gen.errors import CaffeError, FormatError
 from prototxt_gen.version import __version__
 from search.costs import Limits
+from search.cutting import Cut, as_cut
 from search.latency import LatencyTable
 from search.spaces import PonasSpace
 from search.strategies.accuracy_table import AccuracyTable, named_rows
@@ -119,6 +121,7 @@ def search_ponas(
     limits: Limits | None = None,
     device: str = "cpu",
     progress: bool = False,
+    target: Target | Cut | str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Strategy:
     """From nothing to trained networks in the folder `out`: latencies, then the table of accuracies, then a study.
@@ -126,8 +129,8 @@ def search_ponas(
     The table is that of `run_ponas(space, data, out, one_shot, keep=keep_block, estimate=estimate)`. Then the networks
     that it chooses between the limits are trained by `schedule` from the weights that they have in the supernet, as
     `run_search` does it with the strategy "ponas": `options` are arguments of that, such as `trials`, `storage` and
-    `seeds`, and all others mean what they mean there. Latencies come first, since limits that no network meets are told
-    then, before any training.
+    `seeds`, and all others mean what they mean there; all is done in the space that is cut to the `target`. Latencies
+    come first, since limits that no network meets are told then, before any training.
 
     Ended at any point, the same call goes on. Workers may join when the study is there (see `run_worker`); processes of
     a torchrun train the supernet together, and are workers of one study then. Where `storage` has the study already and
@@ -136,6 +139,10 @@ def search_ponas(
     """
     settings = one_shot or OneShot()
     schedule = schedule or Schedule()
+    cut = as_cut(space, target)
+    if cut is not None:
+        assert isinstance(cut.space, PonasSpace)  # as it is of the same kind
+        space = cut.space
     folder = Path(out)
     storage, study = options.get("storage"), options.get("study", NAME)
     check_limits(limits, space, table, folder, storage, study)
@@ -166,6 +173,7 @@ def search_ponas(
         strategy=ReadOff.name,
         margin=math.inf,
         accuracies=accuracies,
+        target=cut,
         **options,
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from converters.targets.target import Target
 from prototxt_gen.errors import FormatError
 from search.costs import ENERGY, plain
 from search.latency import LatencyTable
@@ -27,6 +28,8 @@ FIRST = "dongfeng study 1"
 ACCURACIES, SUPERNET, ONE_SHOT = "accuracy table", "supernet", "one-shot"
 #: Of a search that trains the networks of a list; and of networks that begin with weights in files.
 NETWORKS, BEGUN = "networks", "begun"
+#: Of a search for a target (see search/cutting/cut.py): its name, version, date, and a digest of all that it says.
+TARGET = "target"
 
 # JSON has no infinity; and in a list of differences, words are clearer than None.
 _MARGINS: dict[float | None, str] = {None: "measured", math.inf: "infinite"}
@@ -45,12 +48,13 @@ def settings_of(
     ending: Ending | None = None,
     accuracies: AccuracyTable | None = None,
     networks: Sequence[str] = (),
+    target: Target | None = None,
 ) -> dict[str, Any]:
     """As JSON values: the strategy and its margin, the space, latency and limits, the training, seeds a candidate.
 
     The latency table is represented by a digest of what it predicts the space with. Limits are there if there are any,
-    the rule that ends trainings early, the text of a table of accuracies, without where that is from, and a list of
-    networks.
+    the rule that ends trainings early, the text of a table of accuracies, without where that is from, a list of
+    networks, and the target that the space is cut to.
     """
     return {
         "strategy": strategy,
@@ -62,6 +66,7 @@ def settings_of(
         **({"ending": ending.settings()} if ending is not None else {}),
         **({ACCURACIES: replace(accuracies, provenance={}).text()} if accuracies is not None else {}),
         **({NETWORKS: list(networks)} if networks else {}),
+        **({TARGET: target.as_json()} if target is not None else {}),
         "seed": seed,
         **trainer.settings,
         "latency table": _digest(_predicting(search)),
@@ -84,7 +89,7 @@ class Question:
 
     `supernet` says which one the candidates inherit their weights from, if they do: a digest of its weights;
     `one_shot` are its settings. `networks` are those that it trains, where it has a list of them; `begun` the digests
-    of the weights that each begins with, by code.
+    of the weights that each begins with, by code. `target` is what the space was cut to, as `Target.as_json`.
     """
 
     space: Space
@@ -101,6 +106,7 @@ class Question:
     one_shot: dict[str, Any] | None = None
     networks: tuple[str, ...] = ()
     begun: dict[str, str] | None = None
+    target: dict[str, str] | None = None
 
     @classmethod
     def of(cls, settings: dict[str, Any], source: str) -> Question:
@@ -122,6 +128,7 @@ class Question:
                 one_shot=settings.get(ONE_SHOT),
                 networks=tuple(map(str, settings.get(NETWORKS, ()))),
                 begun=settings.get(BEGUN),
+                target=settings.get(TARGET),
             )
         except (KeyError, TypeError, ValueError) as fault:
             raise FormatError(f"{source}: settings: {type(fault).__name__}: {fault}: not those of a search") from fault

@@ -21,12 +21,14 @@ import numpy as np
 
 from converters.engines import Engine, as_engine
 from converters.pytorch.module import to_torch, weights_of
+from converters.targets.target import Target
 from converters.weights import save_weights
 from prototxt_gen.architectures import Backbone, parse_architecture
 from prototxt_gen.errors import ArchitectureError, CaffeError, FormatError
 from prototxt_gen.files import read_bytes, write_bytes
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.json_files import parse_json
+from search.cutting import Cut, as_cut
 from search.latency import LatencyTable
 from search.latency.checking import telling_networks
 from search.latency.layer_latencies import Latencies, layer_latencies
@@ -214,6 +216,7 @@ def search_tiered(
     table: LatencyTable | None = None,
     device: str = "cpu",
     progress: bool = False,
+    target: Target | Cut | str | os.PathLike[str] | None = None,
     **options: Any,
 ) -> Strategy:
     """From nothing to trained networks in the folder `out`: latencies, a search for each of the `goals`, then a study.
@@ -225,12 +228,16 @@ def search_tiered(
     `told`. Then they are trained by `schedule`, on from the weights that they have in their supernets, or from
     `scratch`, as `run_search` does it with the strategy "listed": `options` are arguments of that, such as `storage`
     and `seeds`, and all others mean what they mean there; `keep` is "all" if it is not given, since each goal shall
-    have its network.
+    have its network. All is done in the space that is cut to the `target`.
 
     Ended at any point, the same call goes on. Workers may join when the study is there (see `run_worker`); processes of
     a torchrun train the supernets together, and are workers of one study then. Errors as `run_tiered` and `run_search`.
     """
     schedule = schedule or Schedule()
+    cut = as_cut(space, target)
+    if cut is not None:
+        assert isinstance(cut.space, TieredSpace)  # as it is of the same kind
+        space = cut.space
     folder = Path(out)
     storage, study = options.get("storage"), options.get("study", NAME)
     runs = None if table is not None and engine is None else as_engine(engine or "torch")
@@ -283,6 +290,7 @@ def search_tiered(
         strategy=Listed.name,
         margin=math.inf,
         networks=codes,
+        target=cut,
         **{"trials": len(codes), "keep": "all", **options},
     )
 

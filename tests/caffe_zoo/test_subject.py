@@ -35,6 +35,8 @@ def test_a_classifier(files):
     assert (subject.classes, subject.per_pixel, subject.data, subject.output) == (5, False, "data", "fc")
     chosen = subject.preprocessing
     assert (chosen.mean, chosen.scale, chosen.resize_shorter, chosen.crop) == (MEAN, 0.5, 40, (32, 48))
+    with pytest.raises(NetworkError, match="mean: found none, expected what is subtracted from pixels"):
+        of_files(net, weights)
     (scores,) = subject.session("torch").run({"data": np.zeros((2, 3, 32, 48), np.float32)}).values()
     assert scores.shape == (2, 5)
 
@@ -49,8 +51,15 @@ def test_the_test_phase_of_a_network_to_train(files):
     net, weights = files(generate("s4-8_b8_c5", form="train_val", input_shape=(2, 3, 32, 32)))
     with pytest.raises(NetworkError, match=r"outputs: found .*, expected one: the top of the scores"):
         of_files(net, weights, MEAN)
-    subject = of_files(net, weights, MEAN, output="fc")
+    subject = of_files(net, weights, output="fc")
     assert subject.classes == 5
+    (told,) = {(tuple(layer.transform_param.mean_value), layer.transform_param.scale) for layer in net.layer[:2]}
+    assert (subject.preprocessing.mean, subject.preprocessing.scale) == told != ((), 1)
+    assert of_files(net, weights, (1.0,), 2.0, output="fc").preprocessing.mean == (1, 1, 1)
+    net.layer[1].transform_param.mean_file = "mean.binaryproto"
+    net.layer[1].transform_param.ClearField("mean_value")
+    with pytest.raises(NetworkError, match=r"mean: found none.*'data' names mean\.binaryproto"):
+        of_files(net, weights, output="fc")
     (scores,) = subject.session("torch").run({"data": np.zeros((2, 3, 32, 32), np.float32)}).values()
     assert scores.shape == (2, 5)
 

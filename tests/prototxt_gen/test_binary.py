@@ -86,3 +86,31 @@ def _layers_as_written(data: bytes) -> list:
 def test_bytes_that_are_no_network_are_refused(data):
     with pytest.raises(FormatError, match="model: not a binary NetParameter"):
         from_binary(data, "model")
+
+
+def test_a_tool_has_numbers_of_its_own_and_fields_without_one_are_left_out():
+    net = parse_text(BOTH_NAMES, NetParameter())
+    net.layer.add(name="up2", type="Upsample", bottom=["mix"], top=["up2"]).upsample_param.scale = 2
+    numbers = {"upsample_param": 160, "shuffle_channel_param": 159}
+    data = to_binary(net, numbers=numbers)
+    found = from_binary(data, numbers=numbers)
+    net.layer[1].ClearField("interp_param")
+    assert found == net
+    assert from_binary(data) != net
+    clash = {"upsample_param": 148}
+    with pytest.raises(UnsupportedError, match=re.escape("layers ['clip']: their field 148 is upsample_param")):
+        to_binary(net, numbers=clash)
+
+
+def test_two_fields_may_have_changed_their_numbers():
+    net = parse_text(BOTH_NAMES, NetParameter())
+    numbers = {"interp_param": 149, "shuffle_channel_param": 20148}
+    assert from_binary(to_binary(net, numbers=numbers), numbers=numbers) == net
+
+
+def test_fields_stand_in_the_order_of_their_numbers():
+    net = parse_text('layer { name: "u" type: "U" upsample_param { scale: 2 } pooling_param { } loss_param { } '
+                     "scale_param { } }", NetParameter())  # fmt: skip
+    data = to_binary(net, numbers={"upsample_param": 130})
+    places = [data.index(field(number, b"")[:2]) for number in (101, 121, 130, 142)]
+    assert places == sorted(places)

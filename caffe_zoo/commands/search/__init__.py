@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.missing_parts import check_space
 from caffe_zoo.commands.one_shot import add_one_shot
-from caffe_zoo.commands.options import add_engine, add_space, count, engine_of
+from caffe_zoo.commands.options import add_engine, add_space, add_target, count, cut_to, engine_of
 from caffe_zoo.commands.search.methods import COSTS, METHODS, PONAS_TRIALS, TRIALS
 from caffe_zoo.commands.search.studies import (
     add_choosing,
@@ -67,6 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "ponas; with --hours or --patience any number; with --method tiered, --goals says it)",
     )
     add_space(parser, "the networks to choose from, where every dataset has a space of its own without this")
+    add_target(
+        parser,
+        "cut the space to what this toolchain takes, before anything is measured, and write each network in its words, "
+        "too, checked",
+    )
     parser.add_argument(
         "--table",
         type=Path,
@@ -123,6 +128,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from search.latency.overview import Overview
     from search.latency.targets import target_words
+    from search.report.boundary import checked_words
     from search.strategies.ending import Ending
     from search.strategies.space_candidates import SpaceCandidates
     from search.study.folder import LATENCY_TABLE, STUDY
@@ -143,6 +149,10 @@ def run(args: argparse.Namespace) -> int:
     method = METHODS[args.method]
     method.check(args, asked)
     space, data = method.begin(args)
+    # Of the processes of a torchrun one alone talks and reports.
+    first = is_first()
+    cut = cut_to(args, space, first)
+    space = space if cut is None else cut.space
     schedule = schedule_of(args, named.schedule if named else None)
     # The networks for digits and glyphs are so small that a second thread costs more than it brings.
     args.threads = args.threads or (1 if named else None)
@@ -156,8 +166,6 @@ def run(args: argparse.Namespace) -> int:
         table = LatencyTable.load(args.table)
         check_space(space, table, args.table)
         target, origin = table.target, f"as {args.table} has it"
-    # Of the processes of a torchrun one alone talks and reports.
-    first = is_first()
     if first:
         print(f"{data.identity}: {len(data.train):,} images to train on, {len(data.held_out):,} held out")
         print(f"{space}: {space.count():,} architectures")
@@ -194,12 +202,22 @@ def run(args: argparse.Namespace) -> int:
                 "study": args.study,
                 "grace": args.grace,
                 "ending": Ending(risk=args.end_early) if args.end_early else None,
+                "target": cut,
             }
             search = method.search(args, space, data, engine, schedule, interval_of, how)
             if not first:
                 return 0
             sources = known_sources(args.storage or args.out / STUDY, args.study)
-            found = write_report(search, args.out, engine, data, schedule, sources=sources, every=method.every)
+            found = write_report(
+                search,
+                args.out,
+                engine,
+                data,
+                schedule,
+                sources=sources,
+                every=method.every,
+                target=None if cut is None else cut.target,
+            )
             paths, no_picture = publish(args.out, args.storage, args.study)
     except KeyboardInterrupt:
         print(f"{args.out}: stopped; the same command goes on from here", file=sys.stderr)
@@ -209,4 +227,6 @@ def run(args: argparse.Namespace) -> int:
         print(no_picture, file=sys.stderr)
     written = [path.name for path in paths] + ["boundary.json", "latency.json", "networks/"]
     print(f"{args.out}: {', '.join(written)}")
+    if cut is not None:
+        print(checked_words(found, cut.target.name))
     return 0

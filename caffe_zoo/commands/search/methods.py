@@ -174,7 +174,7 @@ def _tiered(
         print(found_words(found), file=sys.stderr if found.remark else sys.stdout, flush=True)
 
     given = {name: getattr(args, name) for name in ("knots", "tolerance") if getattr(args, name) is not None}
-    usual = ("table", "device", "progress", "keep", "seeds", "confirm", "storage", "study", "grace", "ending")
+    usual = ("table", "device", "progress", "keep", "seeds", "confirm", "storage", "study", "grace", "ending", "target")
     return search_tiered(
         space,
         data,

@@ -24,7 +24,7 @@ _DEFAULTS = {"stride": 1, "pad": 0}
 def respelled(place: Place) -> Iterator[Form]:
     """Kernel, stride and pad in the fewest words, or each as *_h and *_w: they mean the same."""
     row = place.row
-    if not _is_plain(place):
+    if not _is_plain(place) or shares_blobs(place):
         return
     window = windows(row.layer, row.bottom_shapes[0])
     sizes = {"kernel_size": window.kernel, "stride": window.stride, "pad": window.pad, "dilation": window.dilation}

@@ -37,18 +37,17 @@ def as_phases(place: Place) -> Iterator[Form]:
     window, blobs = windows(place.row.layer, place.row.bottom_shapes[0]), weights_of(place)
     chains: list[tuple[Shape, ...]] = [(window.stride,), *factor_chains(window.stride)]
     is_shuffle = all(k <= s for k, s in zip(window.extents(), window.stride, strict=True))
-    kept: list[tuple[int, int, int, tuple[_Axis, _Axis], tuple[Shape, ...], bool]] = []
+    kept: list[tuple[int, int, int, Building, str]] = []
     for plan, chain, grouped in product(_plans(place, window), chains, (True, False)):
         if is_shuffle and len(chain) == 1 and prod(window.stride) > 1 and _only_moves(place):
             continue
-        made = _built(place, window, plan, chain, None, grouped)
+        made = _built(place, window, plan, chain, blobs, grouped)
         refused = made.refused()
         # The groups of the Convolution may be written out, too.
         if refused in ([], [0]):
-            kept.append((len(refused), made.multiply_adds, len(kept), plan, chain, grouped))
-    for _, _, _, plan, chain, grouped in sorted(kept)[:2]:
-        made = _built(place, window, plan, chain, blobs, grouped)
-        yield made.form(_said(window, plan, chain, made))
+            kept.append((len(refused), made.multiply_adds, len(kept), made, _said(window, plan, chain, made)))
+    for _, _, _, made, what in sorted(kept, key=lambda one: one[:3])[:2]:
+        yield made.form(what)
 
 
 @layers_rewritten("enlarged, then smoothed", "Deconvolution")
@@ -82,6 +81,43 @@ def as_upsample(place: Place) -> Iterator[Form]:
         made.add("Convolution", [blob], "smooth", [rest[:, :, ::-1, ::-1], *blobs[1:]], convolution_param=stated)
     kernel = f", then a depthwise Convolution of {by(rest.shape[2:])}" if smooths else ""
     yield made.form(f"each number {by(window.stride)} times by Upsample{kernel}, {made.costs()}")
+
+
+@layers_rewritten("each number many times", "Deconvolution")
+def as_boxes(place: Place) -> Iterator[Form]:
+    """A depthwise Deconvolution of ones at a stride like the kernel, or over a map of 1x1, as a chain of such."""
+    row = place.row
+    if not _is_plain(place) or shares_blobs(place):
+        return
+    window, shape = windows(row.layer, row.bottom_shapes[0]), row.bottom_shapes[0]
+    options, blobs = row.layer.convolution_param, weights_of(place)
+    alike = all(k == s or size == 1 for k, s, size in zip(window.kernel, window.stride, shape[2:], strict=True))
+    if not alike or options.group != shape[1] or options.num_output != shape[1] or blobs is None or options.bias_term:
+        return
+    if any(window.pad) or set(window.dilation) != {1} or not (blobs[0] == 1).all():
+        return
+    kept: list[Form] = []
+    for chain in factor_chains(window.kernel):
+        made = Building(place)
+        blob = made.bottom
+        for index, size in enumerate(chain, 1):
+            blob = box(made, blob, size, f"times{index}")
+        what = f"each number {by(window.kernel)} times in steps of {', '.join(map(by, chain))}, {made.costs()}"
+        if not made.refused():
+            kept.append(made.form(what))
+    yield from kept[:2]
+
+
+def box(made: Building, blob: str, sizes: Shape, what: str) -> str:
+    """The depthwise Deconvolution that has each number so many times along both axes."""
+    channels = made.shape(blob)[1]
+    options: dict[str, Any] = {
+        "num_output": channels,
+        "bias_term": False,
+        **({"group": channels} if channels > 1 else {}),
+    }
+    options |= spatial_options(kernel_size=sizes, stride=sizes)
+    return made.add("Deconvolution", [blob], what, [np.ones((channels, 1, *sizes))], convolution_param=options)
 
 
 @layers_rewritten("phases moved by Reshape and Permute", "Deconvolution")
@@ -177,7 +213,7 @@ def _built(
             for pair, cutting, size in zip(left, cuts, unit, strict=True)
         ]
         what = f"shuffle{index + 1}" if len(chain) > 1 else "shuffle"
-        blob = _shuffle(made, blob, strides, cuts, what, grouped)
+        blob = shuffle(made, blob, strides, what, grouped, cuts)
     return made
 
 
@@ -196,9 +232,14 @@ def _phases(
     options |= {"group": old.group} if old.group > 1 else {}
     options |= {} if old.bias_term else {"bias_term": False}
     options |= spatial_options(kernel_size=kernel, pad=[axis.pad for axis in plan])
-    new = None if blobs is None else [_phase_weights(blobs[0], old.group, plan, chain), *(
-        np.repeat(bias, phases) for bias in blobs[1:]
-    )]  # fmt: skip
+    new = None
+    if blobs is not None:
+        known = blobs
+
+        def new() -> list[np.ndarray]:
+            biases = [np.repeat(bias, phases) for bias in known[1:]]
+            return [_phase_weights(known[0], old.group, plan, chain), *biases]
+
     return made.add("Convolution", [made.bottom], "phases", new, convolution_param=options)
 
 
@@ -210,16 +251,25 @@ def _phase_weights(weights: np.ndarray, group: int, plan: tuple[_Axis, _Axis], c
     rows, high, columns, wide = taps.shape[2:]
     taps = taps.reshape(group, channels // group, each, rows, high, columns, wide)
     taps = taps.transpose(0, 2, 4, 6, 1, 3, 5)  # group, output, phases of both axes, channel, row, column
-    stages = [*(size for size, _ in chain), *(size for _, size in chain)]
-    split = taps.reshape(group * each, *stages, channels // group, rows, columns)
+    taps = taps.reshape(group * each, high * wide, channels // group, rows, columns)[:, phase_order(chain)]
+    return taps.reshape(-1, channels // group, rows, columns)
+
+
+def phase_order(chain: Sequence[Shape]) -> np.ndarray:
+    """The phases, counted row by row, in the order in which a chain of shuffles takes them: those of its first last."""
     count = len(chain)
-    phases = [axis for stage in reversed(range(count)) for axis in (1 + stage, 1 + count + stage)]
-    split = split.transpose(0, *phases, *range(1 + 2 * count, split.ndim))
-    return split.reshape(group * each * high * wide, channels // group, rows, columns)
+    stages = [*(size for size, _ in chain), *(size for _, size in chain)]
+    order = [axis for stage in reversed(range(count)) for axis in (stage, count + stage)]
+    return np.arange(prod(stages)).reshape(stages).transpose(order).ravel()
 
 
-def _shuffle(
-    made: Building, blob: str, strides: Shape, cuts: Sequence[tuple[int, int]], what: str, grouped: bool
+def shuffle(
+    made: Building,
+    blob: str,
+    strides: Shape,
+    what: str,
+    grouped: bool = True,
+    cuts: Sequence[tuple[int, int]] = ((0, 0), (0, 0)),
 ) -> str:
     """The Deconvolution that puts channels side by side, and cuts off rows (front, end) of each axis.
 
@@ -230,18 +280,22 @@ def _shuffle(
     pads = [max(cut) for cut in cuts]
     begins = [max(0, end - front) for front, end in cuts]
     kernel = [stride + abs(front - end) for stride, (front, end) in zip(strides, cuts, strict=True)]
-    weights = np.zeros((outputs, *strides, *kernel), np.float32)
-    for row, column in product(*map(range, strides)):
-        weights[:, row, column, begins[0] + row, begins[1] + column] = 1
     options: dict[str, Any] = {"num_output": outputs, "bias_term": False}
     options |= {"group": outputs} if grouped and outputs > 1 else {}
     options |= spatial_options(kernel_size=kernel, stride=strides, pad=pads)
-    taken = weights.reshape(-1, 1, *kernel)
-    if not grouped:
-        taken = np.zeros((outputs, prod(strides), outputs, *kernel), np.float32)
-        taken[range(outputs), :, range(outputs)] = weights.reshape(outputs, -1, *kernel)
-        taken = taken.reshape(-1, outputs, *kernel)
-    return made.add("Deconvolution", [blob], what, [taken], convolution_param=options)
+
+    def ones() -> list[np.ndarray]:
+        each = np.zeros((*strides, *kernel), np.float32)
+        for row, column in product(*map(range, strides)):
+            each[row, column, begins[0] + row, begins[1] + column] = 1
+        each = each.reshape(-1, *kernel)
+        if grouped:
+            return [np.tile(each, (outputs, 1, 1))[:, None]]
+        dense = np.zeros((outputs, prod(strides), outputs, *kernel), np.float32)
+        dense[range(outputs), :, range(outputs)] = each
+        return [dense.reshape(-1, outputs, *kernel)]
+
+    return made.add("Deconvolution", [blob], what, ones, convolution_param=options)
 
 
 def weights_of(place: Place) -> Sequence[np.ndarray] | None:

@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from converters.targets.checking import Report
@@ -15,6 +15,7 @@ from converters.targets.fields import is_set
 from converters.targets.forms import NETWORK_REWRITES, Change, Draft
 from converters.targets.spellings import known_type
 from prototxt_gen.layers import LAYERS
+from prototxt_gen.layers.layer_types import shared_names
 from prototxt_gen.proto import LayerParameter, NetParameter, fields_of, set_fields
 
 _TRAINING = ("loss_weight", "propagate_down", "include", "exclude")
@@ -29,19 +30,20 @@ def drop_fields(draft: Draft, report: Report, input_shapes: Mapping[str, Sequenc
             paths.setdefault(fault.layer, []).append(fault.field)
     net = NetParameter()
     net.CopyFrom(draft.net)
+    shared = shared_names(net.layer)
     changes = []
     for layer in net.layer:
         for path in paths.get(layer.name, ()):
-            if is_set(layer, path) and _says_nothing(layer, path):
+            if is_set(layer, path) and _says_nothing(layer, path, shared):
                 _clear(layer, path)
                 changes.append(Change(layer.name, "fields", f"{path} left out: it says nothing here"))
     return Draft(net, draft.weights, [*draft.changes, *changes], draft.renamed, draft.fixed) if changes else None
 
 
-def _says_nothing(layer: LayerParameter, path: str) -> bool:
+def _says_nothing(layer: LayerParameter, path: str, shared: Collection[str]) -> bool:
     first, *rest = path.split(".")
     if first == "param":
-        return not any(spec.name for spec in layer.param)
+        return not any(spec.name in shared for spec in layer.param)
     if rest and rest[-1] == "weight_filler" and getattr(layer, first).weight_filler.type == "bilinear":
         return False  # the weights themselves, where a file leaves them out
     if first in _TRAINING or (rest and rest[-1] in _TRAINING_OPTIONS):

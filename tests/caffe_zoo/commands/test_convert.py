@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -10,10 +11,11 @@ import pytest
 import torch
 
 from caffe_zoo.cli import main
-from converters import load_weights, read_weights, save_weights, to_torch, weights_of
+from converters import check_target, load_weights, read_target, read_weights, save_weights, to_torch, verify, weights_of
 from prototxt_gen import NetParameter, generate, read_prototxt, write_prototxt
 from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.text import parse_text
+from tests.filling import fill_weights
 
 
 @pytest.mark.parametrize("suffix", [".caffemodel", ".caffemodel.h5", ".safetensors", ".pt"])
@@ -201,3 +203,105 @@ def test_convert_needs_torch_for_state_dicts_alone(pair, tmp_path):
             code = f"import sys; from caffe_zoo.cli import main; assert main({words}) == 0"
             code += "; assert 'torch' not in sys.modules"
             subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, cwd=tmp_path)
+
+
+@pytest.fixture
+def small(tmp_path):
+    """Writes a network of text, or of an architecture, with weights, and gives both paths."""
+
+    def write(net: NetParameter | str):
+        if isinstance(net, str):
+            net = parse_text(net, NetParameter())
+        files = tmp_path / "small.prototxt", tmp_path / "small.caffemodel"
+        write_prototxt(net, files[0])
+        save_weights(fill_weights(net), files[1], net)
+        return files
+
+    return write
+
+
+def test_convert_for_a_target_writes_what_it_takes_and_says_what_changed(run, small, tmp_path):
+    prototxt, caffemodel = small(generate("m8_i8e1_i16e3-e3q_c5", input_shape=(1, 3, 32, 32)))
+    out = tmp_path / "out.caffemodel", tmp_path / "out.prototxt"
+    said = run("convert", prototxt, caffemodel, out[0], "--target", "rknn2", "--prototxt", out[1])
+    assert "Clip to 0..6 as ReLU6" in said and "no fault" in said
+    assert re.search(
+        r"computes the same: outputs (are equal|differ by at most \d.\de-0[6-9] of the largest value)", said
+    )
+    net = read_prototxt(out[1])
+    assert check_target(net, read_target("rknn2")).passed
+    assert "Clip" not in {layer.type for layer in net.layer}
+    assert {layer.type for layer in from_binary(out[0].read_bytes()).layer} == {layer.type for layer in net.layer}
+    assert verify(net, out[0], (prototxt, caffemodel), tolerance=1e-5).passed
+
+
+def test_convert_for_a_target_deploys_a_network_made_for_training(run, small, tmp_path):
+    prototxt, caffemodel = small(generate("s8_b8_b16_c5", form="train_val", input_shape=(1, 3, 32, 32)))
+    out = tmp_path / "out.caffemodel", tmp_path / "out.prototxt"
+    said = run("convert", prototxt, caffemodel, out[0], "--target", "nnie", "--prototxt", out[1])
+    assert "fc is an output now" in said and "has absorbed the batch norm behind it" in said
+    types = [layer.type for layer in read_prototxt(out[1]).layer]
+    assert types[0] == "Input" and not {"ImageData", "SoftmaxWithLoss", "Accuracy", "BatchNorm"} & set(types)
+
+
+UNHEARD = """
+layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 4 dim: 8 dim: 8 } } }
+layer { name: "bnll" type: "BNLL" bottom: "data" top: "bnll" }
+layer { name: "reindex" type: "MVN" bottom: "bnll" top: "mvn" }
+"""
+
+
+def test_convert_for_a_target_lists_all_that_it_cannot_do_and_writes_nothing(fault, small, tmp_path):
+    prototxt, caffemodel = small(UNHEARD)
+    out = tmp_path / "out.caffemodel", tmp_path / "out.prototxt"
+    said = fault("convert", prototxt, caffemodel, out[0], "--target", "nnie", "--prototxt", out[1])
+    assert "no exact form of layer 'bnll'" in said and "layer 'reindex'" in said
+    assert not out[0].exists() and not out[1].exists()
+
+
+TWO_NUMBERS = """
+extends: bvlc
+title: A board
+version: "1"
+date: 2026-11-22
+sources:
+  own: { text: seen here, kind: run, version: "1", date: 2026-11-22 }
+layers:
+  - types: [Upsample, ShuffleChannel]
+    runs: accelerated
+    source: own
+fields:
+  numbers: { upsample_param: 160, shuffle_channel_param: 159 }
+  source: own
+"""
+
+
+def test_convert_for_a_target_writes_its_numbers(run, small, tmp_path):
+    board = tmp_path / "board.yaml"
+    board.write_text(TWO_NUMBERS)
+    text = UNHEARD.split('layer { name: "bnll"')[0] + (
+        'layer { name: "up" type: "Upsample" bottom: "data" top: "up" upsample_param { scale: 2 } }'
+        'layer { name: "mix" type: "ShuffleChannel" bottom: "up" top: "mix" shuffle_channel_param { group: 2 } }'
+    )
+    prototxt, caffemodel = small(text)
+    out = tmp_path / "out.caffemodel", tmp_path / "out.prototxt"
+    run("convert", prototxt, caffemodel, out[0], "--target", board, "--prototxt", out[1])
+    data = out[0].read_bytes()
+    numbers = {"upsample_param": 160, "shuffle_channel_param": 159}
+    assert list(from_binary(data, numbers=numbers).layer) == list(read_prototxt(prototxt).layer)
+    assert not any(layer.HasField("upsample_param") for layer in from_binary(data).layer)
+
+
+def test_convert_for_a_target_says_what_it_needs(fault, pair, tmp_path):
+    prototxt, caffemodel = pair
+    out = tmp_path / "out.caffemodel"
+    for more, said in (
+        (["--target", "bvlc"], "--target needs the network before the weights, and where to write it"),
+        (["--prototxt", tmp_path / "o.prototxt"], "--prototxt is for --target alone"),
+        (["--accelerated"], "--accelerated is for --target alone"),
+        (["--target", "nobody", "--prototxt", tmp_path / "o.prototxt"], "expected one of"),
+        (["--target", "bvlc", "--prototxt", out], "found twice among the outputs"),
+        (["--target", "bvlc", "--prototxt", tmp_path / "o.prototxt", "--dialect", "bvlc"], "do not go with --target"),
+    ):
+        assert said in fault("convert", prototxt, caffemodel, out, *more)
+    assert not out.exists()

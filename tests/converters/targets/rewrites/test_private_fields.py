@@ -23,11 +23,11 @@ layer { name: "conv" type: "Convolution" bottom: "pool" top: "conv" %s
         ("pooling_param.round_mode", 1, "round_mode: CEIL", True),
         ("convolution_param.engine", 3, "engine: CUDNN", True),
         ("convolution_param.weight_filler", 3, 'weight_filler { type: "msra" }', True),
-        ("convolution_param.dilation", 3, "dilation: 1", False),
+        ("convolution_param.dilation", 3, "dilation: 1", True),
         ("transform_param", 0, "transform_param { scale: 2 }", True),
         ("transform_param.scale", 0, "transform_param { scale: 2 }", True),
         ("param", 2, "param { lr_mult: 2 }", True),
-        ("param", 2, 'param { name: "w" }', False),
+        ("param", 2, 'param { name: "w" }', True),
         ("loss_weight", 2, "loss_weight: 0", True),
     ],
 )

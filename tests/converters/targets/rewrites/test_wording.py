@@ -42,7 +42,6 @@ FORMS = [
     ('type: "Interp" interp_param { zoom_factor: 2 shrink_factor: 3 }', [MAP], "its size stated", "Interp"),
     ('type: "Interp"', [MAP, (2, 3, 9, 8)], "its size stated", "Interp"),
     ('type: "Scale" scale_param { bias_term: true }', [MAP, (6, 4)], "a bias of its own", "Scale Bias"),
-    ('type: "Bias" bias_param { axis: -3 num_axes: 2 }', [MAP], "a Scale by one", "Scale"),
     ('type: "Normalize" norm_param { channel_shared: false }', [MAP], "factors of channels behind",
      "Normalize Scale"),
 ]  # fmt: skip
