@@ -99,7 +99,7 @@ class OpenVINO2023Engine(Engine):
         finally:
             for file in (prototxt, caffemodel):
                 file.unlink(missing_ok=True)
-        places = [_place(answer["outputs"], blob, unread.get(blob, blob), label) for blob in given.values()]
+        places = [_place(answer["outputs"], blob, unread.get(blob, blob), len(given), label) for blob in given.values()]
         session = OpenVINO2023Session(self, number, inputs, list(given), places, label)
         weakref.finalize(session, self._released.append, number)
         return session
@@ -163,12 +163,17 @@ class OpenVINO2023Session(GraphSession):
         return [np.asarray(answer.arrays[str(place)], np.float32) for place in self._places]
 
 
-def _place(found: Sequence[Sequence[str]], blob: str, maker: str, label: str) -> int:
-    """Which of the tool's outputs a blob is: it may call one by the layer that makes it. UnsupportedError for none."""
+def _place(found: Sequence[Sequence[str]], blob: str, maker: str, asked: int, label: str) -> int:
+    """Which of the tool's outputs a blob is, one of so many that are `asked` for. UnsupportedError where it has none.
+
+    It may call one by the layer that makes it; the top of a layer in place loses its name.
+    """
     for name in (blob, f"{blob}:0", f"{maker}:0", maker):
         places = [place for place, names in enumerate(found) if name in names]
         if places:
             return places[0]
+    if len(found) == 1 == asked:
+        return 0
     listed = ", ".join("/".join(names) for names in found)
     raise UnsupportedError(f"{label}: OpenVINO 2023.3: outputs: found {listed}, expected one for {blob!r}")
 
