@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from caffe_zoo.commands import models
 from caffe_zoo.commands.networks import generated_shape, input_shapes, read_network, resolve_architecture
 from caffe_zoo.commands.options import add_input_shapes, add_strict
 from prototxt_gen.errors import CaffeError
@@ -95,6 +96,8 @@ def _network(args: argparse.Namespace) -> _Network:
     from converters import read_network as read_binary
 
     path, weights, unread = Path(args.network), args.weights, {}
+    if path.suffix in models.SUFFIXES:
+        raise CaffeError(f"{path}: convert it first: dongfeng convert {path} NET.prototxt NET.caffemodel")
     if path.suffix == ".caffemodel":
         if weights is not None:
             raise CaffeError(f"{path}: holds a network and its weights, expected no other weights beside it")

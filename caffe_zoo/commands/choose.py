@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from caffe_zoo.commands.limits import latency_by, latency_limit
 from caffe_zoo.commands.missing_parts import check_space
-from caffe_zoo.commands.options import amount, byte_count, count, millijoules
+from caffe_zoo.commands.options import add_target, amount, byte_count, count, cut_to, millijoules
 from caffe_zoo.commands.training import add_training, schedule_of
 from prototxt_gen.errors import ArchitectureError, NotInstalledError
 from prototxt_gen.files import write_bytes
 
 if TYPE_CHECKING:
+    from converters.targets.target import Target
     from converters.weights import Weights
     from search.report.chosen import Result
+    from search.spaces import PonasSpace
     from search.strategies.choosing import TableChoices
 
 EXAMPLE = "dongfeng choose runs/ponas --latency 2ms 3ms --data glyphs --out nets"
@@ -52,6 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="FILE",
         help="table of latencies (see `dongfeng profile`); default: that in the search's folder, if there is one",
+    )
+    add_target(
+        parser,
+        "choose among the networks that this toolchain takes, and write each in its words, too, checked",
     )
     limits = parser.add_argument_group(
         "limits",
@@ -130,7 +136,8 @@ def run(args: argparse.Namespace) -> int:
     """Chooses, writes and prints; returns the exit status."""
     from search import AccuracyTable, LatencyTable
     from search.report.chosen import chosen_table
-    from search.strategies.choosing import TableChoices
+    from search.spaces import PonasSpace
+    from search.strategies.choosing import TableChoices, space_of, table_within
     from search.study.folder import ACCURACIES, LATENCY_TABLE
 
     _check(args)
@@ -146,6 +153,11 @@ def run(args: argparse.Namespace) -> int:
         asked += [f"--boundary {args.boundary}"] if args.boundary in ("latency", "energy") else []
         if asked:
             raise ArchitectureError(f"{' and '.join(asked)}: found no table of latencies, expected one: --table FILE")
+    whole = space_of(accuracies)
+    cut = cut_to(args, whole)
+    if cut is not None:
+        assert isinstance(cut.space, PonasSpace)  # as it is of the same kind
+        accuracies = table_within(accuracies, cut.space)
     choices = TableChoices(accuracies, latencies)
     if latencies is not None:
         check_space(choices.space, latencies, path)
@@ -155,7 +167,7 @@ def run(args: argparse.Namespace) -> int:
         return _boundary(args, choices, path)
     results = _chosen(args, choices, path)
     if args.out:
-        results = _written(args, choices, results, source.parent)
+        results = _written(args, choices, results, source.parent, whole, cut.target if cut else None)
     print(chosen_table(results))
     if args.out:
         print(f"{args.out}: {CHOSEN}, {'networks/' if len(results) > 1 else 'and the network'}")
@@ -253,34 +265,44 @@ def _boundary(args: argparse.Namespace, choices: TableChoices, path: Path) -> in
     return 0
 
 
-def _written(args: argparse.Namespace, choices: TableChoices, results: Sequence[Result], folder: Path) -> list[Result]:
-    """The networks written into files one after another, with weights where these were asked for."""
+def _written(
+    args: argparse.Namespace,
+    choices: TableChoices,
+    results: Sequence[Result],
+    folder: Path,
+    whole: PonasSpace,
+    toolchain: Target | None,
+) -> list[Result]:
+    """The networks written into files one after another, with weights where these were asked for.
+
+    `whole` is the space of the supernet, of which that of `choices` may be a cut.
+    """
     from search.report.chosen import chosen_csv, write_chosen
     from search.study.folder import network_folder
 
     shape = choices.space.input_shape
-    trained = _trained(args, choices, folder)
+    trained = _trained(args, choices, folder, whole)
     done: list[Result] = []
     for result in results:
         architecture = result.chosen.architecture
         same = next((other for other in done if other.chosen.architecture == architecture), None)
         if same is not None:
-            done.append(result._replace(accuracy=same.accuracy, source=same.source))
+            done.append(result._replace(accuracy=same.accuracy, source=same.source, for_target=same.for_target))
             continue
         target = network_folder(args.out, architecture) if len(results) > 1 else args.out
         if trained is None:
-            write_chosen(architecture, target, shape)
+            made = write_chosen(architecture, target, shape, toolchain=toolchain)
         else:
             result, weights = trained.of(result)
-            write_chosen(architecture, target, shape, trained.data, trained.schedule, weights)
-        done.append(result)
+            made = write_chosen(architecture, target, shape, trained.data, trained.schedule, weights, toolchain)
+        done.append(result._replace(for_target=made))
         # Each network once, whichever limits it is for; at once, as the next one may take hours.
         once = {one.chosen.architecture: one for one in reversed(done)}
         write_bytes(args.out / CHOSEN, chosen_csv(list(once.values())[::-1]).encode())
     return done
 
 
-def _trained(args: argparse.Namespace, choices: TableChoices, folder: Path) -> _Trained | None:
+def _trained(args: argparse.Namespace, choices: TableChoices, folder: Path, whole: PonasSpace) -> _Trained | None:
     """Where weights come from; None where the networks are written without.
 
     A supernet that lies beside the table is taken unasked if its images need no files. Of other images it is said that
@@ -302,13 +324,13 @@ def _trained(args: argparse.Namespace, choices: TableChoices, folder: Path) -> _
             print(f"{path}: its weights are written with --data, the images that it was trained with", file=sys.stderr)
     if data is None and (args.weights or args.fine_tune):
         raise ArchitectureError("--weights and --fine-tune: found no images, expected --data")
-    return None if data is None else _Trained(args, choices, path, data)
+    return None if data is None else _Trained(args, whole, path, data)
 
 
 class _Trained:
     """The weights of chosen networks: those that they have in a supernet, or what training makes of these."""
 
-    def __init__(self, args: argparse.Namespace, choices: TableChoices, path: Path, data: str) -> None:
+    def __init__(self, args: argparse.Namespace, space: PonasSpace, path: Path, data: str) -> None:
         import torch
 
         from search import load_data
@@ -320,14 +342,13 @@ class _Trained:
         if threads:
             torch.set_num_threads(threads)
         self.schedule = schedule_of(args, named.schedule if named else None)
-        images = load_data(data, choices.space.input_shape)
+        images = load_data(data, space.input_shape)
         self.trainer = inheriting_from(path, images, self.schedule, args.device)
-        if self.trainer.supernet.space != choices.space:
+        if self.trainer.supernet.space != space:
             raise ArchitectureError(
-                f"{path}: a supernet of {self.trainer.supernet.space}, expected one of the table's space, "
-                f"{choices.space}"
+                f"{path}: a supernet of {self.trainer.supernet.space}, expected one of the table's space, {space}"
             )
-        self.data, self.shape, self.seed = self.trainer.data, choices.space.input_shape, args.seed
+        self.data, self.shape, self.seed = self.trainer.data, space.input_shape, args.seed
         self.fine_tunes = args.fine_tune
 
     def of(self, result: Result) -> tuple[Result, Weights]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -16,6 +16,7 @@ from prototxt_gen.passes.phase import PHASES
 
 if TYPE_CHECKING:
     from converters.engines import Engine
+    from prototxt_gen.architectures import Backbone, Decoder
     from search import Cut, TieredSpace
     from search.spaces import Space
 
@@ -167,6 +168,27 @@ def cut_to(args: argparse.Namespace, space: Space, shown: bool = True) -> Cut | 
     if shown:
         print(found, flush=True)
     return found
+
+
+def taken_of(args: argparse.Namespace, networks: Sequence[tuple[str, Backbone | Decoder, Sequence[int]]]) -> list[bool]:
+    """Which of these networks, by name, with their input shapes, --target takes; all without it.
+
+    How many are left, and why others are not, is printed. CaffeError where none is.
+    """
+    if args.target is None:
+        return [True] * len(networks)
+    from converters import read_target
+    from search.cutting.cut import network_faults
+
+    target = read_target(args.target)
+    faults = [network_faults(architecture, shape, target) for _, architecture, shape in networks]
+    told = [f"{name}: {'; '.join(found)}" for (name, _, _), found in zip(networks, faults, strict=True) if found]
+    if len(told) == len(networks):
+        raise CaffeError(f"target {target.name}: takes none of the networks: {'; '.join(told)}")
+    print(f"target {target.name}: {len(networks) - len(told)} of {len(networks)} networks are left", flush=True)
+    for line in told:
+        print(f"  left out: {line}", flush=True)
+    return [not found for found in faults]
 
 
 def add_knots(parser: argparse.ArgumentParser, then: str) -> None:

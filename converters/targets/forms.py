@@ -18,12 +18,16 @@ from prototxt_gen.trace import LayerSummary
 
 @dataclass(frozen=True)
 class Change:
-    """What was done: to which layer, by which rewrite, in words. `exact`: whether it computes the same."""
+    """What was done: to which layer, by which rewrite, in words. `exact`: whether it computes the same.
+
+    `also`: other layers that went with it.
+    """
 
     layer: str
     rewrite: str
     what: str
     exact: bool = True
+    also: tuple[str, ...] = ()
 
 
 @dataclass

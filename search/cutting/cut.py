@@ -246,7 +246,12 @@ def _remarks(space: Space, target: Target) -> tuple[str, ...]:
     return tuple(told)
 
 
-def whole_faults(architecture: Architecture, shape: tuple[int, int, int, int], target: Target) -> tuple[Fault, ...]:
+def whole_faults(architecture: Architecture, shape: Sequence[int], target: Target) -> tuple[Fault, ...]:
     """What a target does not take of a network at this input, batch norm merged, after exact rewrites."""
-    net = generate(architecture, input_shape=shape, merged=True)
+    net = generate(architecture, input_shape=tuple(shape), merged=True)
     return rewritten(net, None, target).report.faults
+
+
+def network_faults(architecture: Architecture, shape: Sequence[int], target: Target) -> list[str]:
+    """As `whole_faults`, in words, each once."""
+    return list(dict.fromkeys(map(_layer_words, whole_faults(architecture, shape, target))))

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from converters.targets.target import Target
 from converters.weights import Weights, save_weights
 from prototxt_gen.architectures import Backbone
 from prototxt_gen.errors import FileError, NotInstalledError
@@ -18,6 +19,7 @@ from prototxt_gen.generator.networks import generate
 from prototxt_gen.tables import aligned
 from prototxt_gen.text import to_text, write_prototxt
 from search.costs import ENERGY, in_words
+from search.report.for_target import ForTarget, write_for_target
 from search.report.networks import write_network
 from search.strategies.choosing import LATENCY, Chosen
 from search.study.folder import DEPLOY, MERGED, MERGED_WEIGHTS, WEIGHTS, make_folder
@@ -50,26 +52,31 @@ _COLUMNS = {
 class Result(NamedTuple):
     """A chosen network, the limits in words that it was chosen for, and what is known of its accuracy in 0..1.
 
-    `accuracy` is what was measured, None where nothing was; `source` says in words where it is from.
+    `accuracy` is what was measured, None where nothing was; `source` says in words where it is from. `for_target` is
+    what a target makes of the network, where one was asked for and the network was written.
     """
 
     chosen: Chosen
     limits: str
     accuracy: float | None = None
     source: str = EXPECTED
+    for_target: ForTarget | None = None
 
 
 def chosen_table(results: Sequence[Result]) -> str:
     """The networks as text, one row each."""
     names = _names(results)
     measured = any(result.accuracy is not None for result in results)
+    targets = dict.fromkeys(result.for_target.target for result in results if result.for_target)
     titles = ["limits", "expected", *(["accuracy"] if measured else []), *(_COLUMNS[name].title for name in names)]
+    titles += targets
     rows = [
         (
             result.limits,
             f"{result.chosen.accuracy:.2%}",
             *([("" if result.accuracy is None else f"{result.accuracy:.2%}")] if measured else []),
             *(format(result.chosen.costs[name], _COLUMNS[name].form) for name in names),
+            *(str(result.for_target or "") for _ in targets),
             result.chosen.architecture,
         )
         for result in results
@@ -137,11 +144,12 @@ def write_chosen(
     data: Dataset | None = None,
     schedule: Schedule | None = None,
     weights: Weights | None = None,
-) -> None:
+    toolchain: Target | None = None,
+) -> ForTarget | None:
     """Writes a network into the folder `target`, as `write_network` does, and the merged network in any case.
 
-    `weights` are by the layers' names. FileError where the folder has weights of another network, and none are given
-    to replace them.
+    `weights` are by the layers' names. With a `toolchain` the network is written in its words, too, and what became of
+    that is returned. FileError where the folder has weights of another network, and none are given to replace them.
     """
     deploy = generate(architecture, input_shape=shape)
     make_folder(target)
@@ -149,9 +157,12 @@ def write_chosen(
         _check_weights(target, to_text(deploy))
         write_network(architecture, target, shape, data, schedule)
         write_prototxt(generate(architecture, input_shape=shape, merged=True), target / MERGED)
-        return
-    save_weights(weights, target / WEIGHTS, deploy)
-    write_network(architecture, target, shape, data, schedule, target / WEIGHTS)
+    else:
+        save_weights(weights, target / WEIGHTS, deploy)
+        write_network(architecture, target, shape, data, schedule, target / WEIGHTS)
+    if toolchain is None:
+        return None
+    return write_for_target(architecture, target, shape, toolchain, (target / MERGED_WEIGHTS).exists())
 
 
 def _check_weights(target: Path, text: str) -> None:

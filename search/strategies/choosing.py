@@ -11,6 +11,7 @@ import bisect
 import math
 import random
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from numbers import Real
 from typing import Literal, NamedTuple, TypeAlias, get_args
@@ -27,7 +28,7 @@ from search.latency.limits import parse_limit
 from search.latency.overview import Overview
 from search.spaces.codes import parse_space_code
 from search.spaces.ponas import PonasSpace
-from search.strategies.accuracy_table import AccuracyTable
+from search.strategies.accuracy_table import AccuracyTable, Row
 from search.strategies.approximating import evolved, greedy
 from search.strategies.knapsack import TIE, Knapsack
 
@@ -360,6 +361,29 @@ def space_of(table: AccuracyTable) -> PonasSpace:
     if faults:
         raise FormatError(f"accuracy table of space {space}: {'; '.join(faults)}")
     return space
+
+
+def table_within(table: AccuracyTable, space: PonasSpace) -> AccuracyTable:
+    """The table of a space within its own, such as one that is cut to a target: networks are expected to be as before.
+
+    Rows of layers that leave no choice any more are gone; what their candidates lose is in `best`. FormatError as
+    `space_of`; ArchitectureError where the space has other layers or candidates.
+    """
+    known = dict(zip(space_of(table).rows, zip(table.rows, table.losses, strict=True), strict=True))
+    rows, loss = [], 0.0
+    for number, (row, losses) in known.items():
+        codes = [str(unit) for unit in space.layers[number].candidates] if number < len(space.layers) else []
+        places = [row.candidates.index(code) for code in codes if code in row.candidates]
+        if not places or len(places) < len(codes):
+            found = ", ".join(codes) or "no such layer"
+            raise ArchitectureError(f"space {space}: {row.layer}: found {found}, expected some of {row.candidates}")
+        loss += float(losses[places].min())
+        if number in space.rows:
+            rows.append(Row(row.layer, tuple(codes), tuple(row.accuracies[place] for place in places)))
+    best = float(table.expected(np.array([loss]))[0])
+    made = replace(table, space=str(space), rows=tuple(rows), best=best)
+    space_of(made)
+    return made
 
 
 def row_costs(space: PonasSpace, graph: Graph) -> list[NDArray[np.int64]]:

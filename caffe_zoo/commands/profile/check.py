@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 
 from caffe_zoo.commands.missing_parts import check_space
-from caffe_zoo.commands.options import add_batch, add_engine, add_space, count, engine_of, percent
+from caffe_zoo.commands.options import add_batch, add_engine, add_space, add_target, count, cut_to, engine_of, percent
 from prototxt_gen.errors import UnsupportedError
 
 # How a table that was made elsewhere is checked, by how it was made.
@@ -23,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The table, the networks, the limit, and where the results go."""
     parser.add_argument("table", type=Path, metavar="TABLE", help="a latency table, measured on this machine")
     add_space(parser, "the networks to draw from", required=True)
+    add_target(parser, "draw only networks that this toolchain takes: the space is cut to it")
     parser.add_argument("--networks", type=count, default=60, metavar="N", help="how many (default: 60)")
     parser.add_argument(
         "--rounds", type=count, default=24, metavar="N", help="how often each runs among the others (default: 24)"
@@ -51,6 +52,8 @@ def run(args: argparse.Namespace) -> int:
     from search.report.scatter import draw_scatter
 
     table, space = LatencyTable.load(args.table), parse_space(args.space)
+    cut = cut_to(args, space)
+    space = space if cut is None else cut.space
     method = table.origin.get("method", "measured")
     if method != "measured":
         instead = _INSTEAD.get(method, "its networks are to be timed where it comes from")

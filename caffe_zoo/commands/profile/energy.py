@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_zoo.commands.options import add_space
+from caffe_zoo.commands.options import add_space, add_target, cut_to
 from caffe_zoo.commands.profile.fit import add_fitting, errors_line, read_measured, read_numbers
-from prototxt_gen.errors import FormatError
+from prototxt_gen.errors import CaffeError, FormatError
 from prototxt_gen.files import read_bytes
 
 EXAMPLE = "dongfeng profile energy energies.csv --table jetson.json -o jetson.json"
@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="the latency table of that device")
     add_space(parser, "of whole networks: hold all parts of this space, those that no network had, too")
+    add_target(parser, "cut that space to what this toolchain takes")
     add_fitting(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table with energies")
 
@@ -53,6 +54,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     measured = read_measured(args.energies, "mj")
     space = parse_space(args.space) if args.space else None
+    if space is None and args.target is not None:
+        raise CaffeError("--target is for --space: networks that have been measured are taken as they are")
+    cut = None if space is None else cut_to(args, space)
+    space = space if cut is None else cut.space
     shape = (1, 3, *args.input_size) if args.input_size else None
     energy = table.fit_energy(measured.networks, measured.numbers, space=space, input_shape=shape)
     table.save(args.output)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 
-from caffe_zoo.commands.networks import resolve_architecture
-from caffe_zoo.commands.options import add_knots, add_space, count, size, with_knots
+from caffe_zoo.commands.networks import generated_shape, resolve_architecture
+from caffe_zoo.commands.options import add_knots, add_space, add_target, count, cut_to, size, taken_of, with_knots
+from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import CaffeError
+from prototxt_gen.generator.networks import generate
 
 EXAMPLE = (
     "dongfeng profile export --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 --check 10 "
@@ -28,6 +31,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_space(subject, "the networks whose parts are exported")
     subject.add_argument(
         "--network", nargs="+", metavar="NAME|CODE", help="networks of the zoo, or architectures' codes"
+    )
+    add_target(
+        parser,
+        "cut the space to what this toolchain takes, or leave out networks, and write all in its words; the imported "
+        "table is of the same parts",
     )
     add_knots(parser, "`dongfeng profile interpolate` then tells the others from the imported table")
     parser.add_argument("--input-size", type=size, metavar="HxW", help="size of the images, with --network")
@@ -76,7 +84,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Says how much it will write, and writes it."""
-    from caffe_zoo.commands.networks import generated_shape
+    from converters import read_target
     from converters.engines.engine import Options
     from converters.programs import OwnCommand
     from search import parse_space
@@ -86,12 +94,11 @@ def run(args: argparse.Namespace) -> int:
     if args.space and args.input_size:
         raise CaffeError("--input-size is for --network alone: a space's code has its size")
     space = parse_space(args.space) if args.space else None
+    cut = None if space is None else cut_to(args, space)
+    space = space if cut is None else cut.space
     space = space if args.knots is None else with_knots(space, args.knots)
-    shape = (1, 3, *args.input_size) if args.input_size else None
     planned = plan(
-        space
-        if space is not None
-        else [(resolve_architecture(text), generated_shape(shape, text).get("input_shape")) for text in args.network],
+        _networks(args) if space is None else space,
         _tool(args),
         Options(args.threads or 0, args.engine_device or _DEVICES.get(args.tool, "cpu"), args.precision),
         files=args.files,
@@ -99,6 +106,7 @@ def run(args: argparse.Namespace) -> int:
         iterations=args.iterations,
         check=args.check,
         seed=args.seed,
+        target=None if args.target is None else read_target(args.target),
     )
     networks = planned.export.networks
     whole = sum(network.kind == "network" for network in networks)
@@ -113,6 +121,17 @@ def run(args: argparse.Namespace) -> int:
     print(f"then copy the folder results/ that it writes into {args.out}, and here:")
     print(f"  dongfeng profile import {args.out} -o latency.json")
     return 0
+
+
+def _networks(args: argparse.Namespace) -> list[tuple[Backbone | Decoder, Sequence[int] | None]]:
+    """The networks that are asked for, and that the target takes, with the shapes of their inputs."""
+    asked = (1, 3, *args.input_size) if args.input_size else None
+    found = [(resolve_architecture(text), generated_shape(asked, text).get("input_shape")) for text in args.network]
+    shapes = [
+        (text, architecture, shape or generate(architecture).layer[0].input_param.shape[0].dim)
+        for text, (architecture, shape) in zip(args.network, found, strict=True)
+    ]
+    return [one for one, is_taken in zip(found, taken_of(args, shapes), strict=True) if is_taken]
 
 
 def _tool(args: argparse.Namespace) -> dict[str, str]:

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from caffe_zoo.commands.networks import resolve_architecture
-from caffe_zoo.commands.options import add_space, percent, size
-from prototxt_gen.errors import FormatError
+from caffe_zoo.commands.options import add_space, add_target, cut_to, percent, size
+from prototxt_gen.errors import CaffeError, FormatError
 from prototxt_gen.files import read_bytes
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "`architecture,ms`; lines without milliseconds are left out",
     )
     add_space(parser, "hold all parts of this space, those that no network timed has, too")
+    add_target(parser, "cut that space to what this toolchain takes")
     parser.add_argument("--device-name", required=True, metavar="NAME", help="what the times were measured on")
     parser.add_argument("--precision", metavar="TYPE", help="the type of the numbers there: float16, int8, ...")
     add_fitting(parser)
@@ -72,6 +73,10 @@ def run(args: argparse.Namespace) -> int:
     from search.latency.fitting import fit_remarks
 
     space = parse_space(args.space) if args.space else None
+    if space is None and args.target is not None:
+        raise CaffeError("--target is for --space: networks that have been timed are taken as they are")
+    cut = None if space is None else cut_to(args, space)
+    space = space if cut is None else cut.space
     times = read_measured(args.times)
     shape = (1, 3, *args.input_size) if args.input_size else None
     target = {"device": args.device_name} | ({"precision": args.precision} if args.precision else {})

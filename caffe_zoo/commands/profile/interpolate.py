@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_zoo.commands.options import add_space
+from caffe_zoo.commands.options import add_space, add_target, cut_to
 from prototxt_gen.errors import CaffeError
 
 EXAMPLE = "dongfeng profile interpolate jetson-9.json --space CODE -o jetson.json"
@@ -20,6 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a latency table of some inner widths of each block, as of `profile measure` or `export` with --knots",
     )
     add_space(parser, "the space of Tiered Pruning whose other widths are told", required=True)
+    add_target(parser, "cut the space to what this toolchain takes")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE", help="the table to write")
 
 
@@ -28,6 +29,8 @@ def run(args: argparse.Namespace) -> int:
     from search import LatencyTable, TieredSpace, parse_space
 
     space = parse_space(args.space)
+    cut = cut_to(args, space)
+    space = space if cut is None else cut.space
     if not isinstance(space, TieredSpace):
         raise CaffeError(f"--space: found {space}, expected a space of Tiered Pruning, which has inner widths")
     known = LatencyTable.load(args.table)

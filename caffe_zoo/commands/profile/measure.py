@@ -13,12 +13,16 @@ from caffe_zoo.commands.options import (
     add_engine,
     add_knots,
     add_space,
+    add_target,
     count,
+    cut_to,
     engine_of,
     percent,
     size,
+    taken_of,
     with_knots,
 )
+from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import CaffeError, UnsupportedError
 
 EXAMPLE = "dongfeng profile measure --space s32-64_b1-3_b1-3_b1-4_w64-128-256-512_c1000_i3x224x224 -o latency.json"
@@ -35,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a network of the zoo or an architecture's code, whose parts are timed (may be repeated)",
     )
     parser.add_argument("--input-size", type=size, metavar="HxW", help="of --network; default: the network's own")
+    add_target(parser, "measure only what this toolchain takes: the space is cut to it, networks are left out")
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="FILE", help="the table; goes on from it when it exists"
     )
@@ -70,8 +75,10 @@ def run(args: argparse.Namespace) -> int:
     if args.space is not None and args.input_size is not None:
         raise CaffeError("--input-size is for --network: a space states its own size")
     whole = None if args.space is None else parse_space(args.space)
+    cut = None if whole is None else cut_to(args, whole)
+    whole = whole if cut is None else cut.space
     space = whole if args.knots is None else with_knots(whole, args.knots)
-    subjects = by_shape(args.network, args.input_size) if space is None else [(space.input_shape, space)]
+    subjects = _networks(args) if space is None else [(space.input_shape, space)]
     if args.correct is not None and len(subjects) > 1:
         raise CaffeError(f"--correct is for networks of one size of input, found {len(subjects)}: give --input-size")
     engine = engine_of(args, args.batch or 1)
@@ -113,6 +120,14 @@ def run(args: argparse.Namespace) -> int:
     for remark in [*table.remarks(), *([untold] if untold else [])]:
         print(f"{args.output}: {remark}", file=sys.stderr)
     return 1 if untold or table.faults() else 0
+
+
+def _networks(args: argparse.Namespace) -> list[tuple[tuple[int, ...], list[Backbone | Decoder]]]:
+    """The networks that are asked for, and that the target takes, by the shapes of their inputs."""
+    found = by_shape(args.network, args.input_size)
+    taken = iter(taken_of(args, [(str(one), one, shape) for shape, networks in found for one in networks]))
+    left = [(shape, [one for one in networks if next(taken)]) for shape, networks in found]
+    return [(shape, networks) for shape, networks in left if networks]
 
 
 def _minutes(text: str) -> float:

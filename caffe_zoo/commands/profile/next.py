@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from caffe_zoo.commands.options import add_space, count
+from caffe_zoo.commands.options import add_space, add_target, count, cut_to
 from caffe_zoo.commands.profile.fit import COLUMNS, read_measured
 from prototxt_gen.errors import FileError
 
@@ -20,6 +20,7 @@ EXAMPLE = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The space, what is timed already, what is written."""
     add_space(parser, "the networks that the table is for", required=True)
+    add_target(parser, "cut the space to what this toolchain takes, and write the networks in its words")
     parser.add_argument(
         "--times", nargs="+", type=Path, default=[], metavar="CSV", help="networks timed already, as for `profile fit`"
     )
@@ -53,13 +54,16 @@ def run(args: argparse.Namespace) -> int:
     if args.output.exists():
         raise FileError(f"{args.output}: exists, and may hold times; choose another name, or `--times {args.output}`")
     space = parse_space(args.space)
+    cut = cut_to(args, space)
+    space = space if cut is None else cut.space
     timed = read_measured(args.times, some=False)
     chosen = next_networks(space, args.count, timed.networks, timed.numbers, seed=args.seed)
     make_folder(args.out)
     with progress(len(chosen), "writing networks") as bar:
         for network in chosen:
             net = generate(network, input_shape=space.input_shape, merged=True)
-            for kind, content in contents_of(net, str(network), ("prototxt", "caffemodel", "onnx")).items():
+            kinds = ("prototxt", "caffemodel", "onnx")
+            for kind, content in contents_of(net, str(network), kinds, cut.target if cut else None).items():
                 write_bytes(args.out / f"{network}.{kind}", content)
             bar.update()
     lines = [",".join(COLUMNS), *(f"{network}," for network in chosen)]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from caffe_zoo.commands.missing_parts import check_parts
 from caffe_zoo.commands.networks import by_shape
-from caffe_zoo.commands.options import size
+from caffe_zoo.commands.options import add_target, size, taken_of
 from prototxt_gen.errors import UnsupportedError
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("table", type=Path, metavar="TABLE", help="a latency table")
     parser.add_argument("network", nargs="+", metavar="NETWORK", help="a network of the zoo, or an architecture's code")
     parser.add_argument("--input-size", type=size, metavar="HxW", help="size of the input; default: the network's own")
+    add_target(parser, "leave out networks that this toolchain does not take")
     parser.add_argument("--plain", action="store_true", help="the sum of the parts without the table's correction")
 
 
@@ -35,8 +36,10 @@ def run(args: argparse.Namespace) -> int:
 
     table = LatencyTable.load(args.table)
     table = table.plain() if args.plain else table
-    for shape, networks in by_shape(args.network, args.input_size):
-        for network in networks:
+    asked = by_shape(args.network, args.input_size)
+    taken = iter(taken_of(args, [(str(one), one, shape) for shape, networks in asked for one in networks]))
+    for shape, networks in asked:
+        for network in [one for one in networks if next(taken)]:
             cut = parts(network, shape)
             if table.estimates is None:
                 size = f"{shape[2]}x{shape[3]}"

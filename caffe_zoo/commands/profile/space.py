@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from caffe_zoo.commands.limits import add_limits, asked_interval, latency_by
 from caffe_zoo.commands.missing_parts import check_space
-from caffe_zoo.commands.options import add_space
+from caffe_zoo.commands.options import add_space, add_target, cut_to
 from prototxt_gen.tables import aligned
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ _BAR = 50
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The space, the table, the limits, and what is printed."""
     add_space(parser, "the networks to choose from", required=True)
+    add_target(parser, "cut the space to what this toolchain takes")
     parser.add_argument(
         "--table",
         type=Path,
@@ -54,6 +55,8 @@ def run(args: argparse.Namespace) -> int:
 
     limits = asked_interval(args)
     space, table = parse_space(args.space), LatencyTable.load(args.table)
+    cut = cut_to(args, space, shown=not args.json)
+    space = space if cut is None else cut.space
     check_space(space, table, args.table)
     for remark in interpolation_remarks(table.origin):
         print(f"{args.table}: {remark}", file=sys.stderr)
@@ -72,6 +75,8 @@ def run(args: argparse.Namespace) -> int:
         draw_distribution(rows, overview, interval, args.plot)
     if args.json:
         document = _document(overview, table, found, rows)
+        if cut is not None:
+            document["cut"] = cut.as_json()
         if asked:
             document["interval"] = {
                 "latency_ms": [end if math.isfinite(end) else None for end in interval],

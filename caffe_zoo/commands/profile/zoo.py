@@ -9,7 +9,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from caffe_zoo.commands.options import add_engine, count, engine_of, size
+from caffe_zoo.commands.options import add_engine, add_target, count, engine_of, size, taken_of
 from prototxt_gen.errors import CaffeError, UnsupportedError
 from prototxt_gen.files import write_bytes
 
@@ -32,6 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HxW",
         help="sizes of the segmentation networks (default: 384x640 1024x1024 1024x2048, as in the release)",
     )
+    add_target(parser, "time only networks that this toolchain takes")
     parser.add_argument(
         "--relative-to",
         metavar="NAME",
@@ -66,6 +67,8 @@ def run(args: argparse.Namespace) -> int:
         card(args.relative_to)
     names = args.networks or ()
     chosen = cases(names, args.sizes or SCENE_SIZES)
+    taken = taken_of(args, [(case.title, case.card.architecture, (1, 3, *case.size)) for case in chosen])
+    chosen = [case for case, is_taken in zip(chosen, taken, strict=True) if is_taken]
     engine = engine_of(args)
     is_kept = output is not None and output.suffix == ".json"
     known = read_times(output, engine.target) if output is not None and is_kept and output.exists() else []

@@ -13,11 +13,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from converters.engines.engine import Options
 from converters.programs import Program
 from converters.programs.caffe import without_gradients
+from converters.targets.rewriting import rewritten
+from converters.targets.spellings import net_in_known_words
+from converters.targets.target import Target
 from converters.weights import save_weights
 from prototxt_gen.architectures import Backbone, Decoder
 from prototxt_gen.errors import CaffeError, FileError, FormatError
@@ -61,6 +64,7 @@ class Plan:
     export: Export
     nets: Mapping[str, NetParameter]
     kinds: tuple[str, ...]
+    target: Target | None = None
 
     @property
     def bytes(self) -> int:
@@ -84,13 +88,15 @@ def plan(
     iterations: int = ITERATIONS,
     check: int = 0,
     seed: int = 0,
+    target: Target | None = None,
 ) -> Plan:
     """What will be exported: every distinct part of a space, or of networks with their input shapes, batch norm merged.
 
     `tool` is {"name": one of PROGRAMS} or {"name": "own", "command": ..., "pattern": ..., "unit": ...} with
     "version", a command that prints the tool's version, if there is one. `check` adds so many whole networks, drawn
     from the space or the first of the list, which tell the table's error. The heaviest network runs `iterations` times
-    in each of `rounds`, lighter ones more often. CaffeError for what does not go together.
+    in each of `rounds`, lighter ones more often. With a `target` all networks are written in its words; which parts and
+    networks these are stays as it is. CaffeError for what does not go together.
     """
     options = options or Options()
     program = program_of(tool)
@@ -121,6 +127,8 @@ def plan(
     # Neither so light that its own spread hides a drift nor so heavy that three more runs of it cost much.
     by_work = sorted((network for network in counted if network.kind == "part"), key=lambda found: work[found.name])
     reference = by_work[len(by_work) // 2].name
+    if target is not None:
+        title += f", in the words of {target.name} {target.version} ({target.digest})"
     settings = {
         "threads": options.threads,
         "device": options.device,
@@ -130,7 +138,7 @@ def plan(
     export = Export(title, dict(tool), settings, rounds, reference, counted)
     # Before anything is written: these options may be more than the program has.
     script(export, program, options)
-    return Plan(export, nets, kinds)
+    return Plan(export, nets, kinds, target)
 
 
 def _drawn(space: Space, count: int, seed: int) -> list[Backbone | Decoder]:
@@ -187,7 +195,7 @@ def write_export(
         raise FormatError(f"{results}: results without their export are here; choose another folder")
     written: list[Network] = []
     for network in planned.export.networks:
-        contents = contents_of(planned.nets[network.name], network.name, planned.kinds)
+        contents = contents_of(planned.nets[network.name], network.name, planned.kinds, planned.target)
         files = {}
         for kind, content in contents.items():
             name = f"{network.name}.{kind}"
@@ -211,21 +219,26 @@ def _check_same(planned: Plan, before: Export, index: Path) -> None:
         raise FormatError(f"{index}: another export is here: {before.subject}; choose another folder")
 
 
-def contents_of(net: NetParameter, name: str, kinds: Sequence[str]) -> dict[str, bytes]:
-    """A network's files by kind."""
-    weights = _weights(net)
+def contents_of(net: NetParameter, name: str, kinds: Sequence[str], target: Target | None = None) -> dict[str, bytes]:
+    """A network's files by kind, in the words of a target if there is one; ONNX has its layers in words of its own."""
+    fixed: Mapping[str, Sequence[Any]] = {}
+    if target is not None:
+        made = rewritten(net, None, target)
+        net, fixed = made.net, made.fixed
+    known = net_in_known_words(net)
+    weights = {**_weights(known), **fixed}
     contents = {}
     if "prototxt" in kinds:
         contents["prototxt"] = to_text(net).encode()
     if "caffemodel" in kinds:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.caffemodel"
-            save_weights(weights, path, net)
+            save_weights(weights, path, net, numbers=None if target is None else target.fields.numbers)
             contents["caffemodel"] = path.read_bytes()
     if "onnx" in kinds:
         from converters.onnx.exporting import to_graph
 
-        contents["onnx"] = to_graph(net, weights).to_bytes()
+        contents["onnx"] = to_graph(known, weights).to_bytes()
     return contents
 
 

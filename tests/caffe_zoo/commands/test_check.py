@@ -195,6 +195,7 @@ def test_the_list_of_targets(capsys):
         (["net.prototxt", "--target", "rknn9"], "target: found 'rknn9', expected one of "),
         (["net.prototxt", "--target", "none.yaml"], "none.yaml: cannot be read"),
         (["none.prototxt", "--target", "rknn2"], "none.prototxt: cannot be read"),
+        (["net.onnx", "--target", "rknn2"], "net.onnx: convert it first: dongfeng convert net.onnx NET.prototxt"),
         (["df99", "--target", "rknn2"], "'df99' is neither a network of the zoo"),
         (["net.prototxt", "other.caffemodel", "--target", "rknn2"], "'c'"),
         (["net.caffemodel", "net.caffemodel", "--target", "rknn2"], "expected no other weights beside it"),
