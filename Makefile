@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search test test-slow check proto pages clean
+.PHONY: search test test-slow test-toolchains check proto pages clean
 
 search: $(VENV)/.demo
 	$(BIN)/dongfeng search --data glyphs --engine onnxruntime --trials 24 --out runs/glyphs
@@ -16,6 +16,10 @@ test: $(VENV)/.test
 
 test-slow: $(VENV)/.test
 	$(PYTEST) -m slow
+
+# What targets say against the tools themselves, those that variables name (docs/engines.md): by hand, one after another.
+test-toolchains: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m toolchains tests/toolchains -rs
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

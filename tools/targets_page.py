@@ -108,17 +108,16 @@ layers:
     runs: accelerated
     source: ipu230
 rules:
-  - id: concat-bottoms          # corrects the rule of this name
+  - id: Concat.bottom        # corrects the rule of this name
     needs: bottoms <= 1024
     allowed: at most 1024
     source: ipu230
-  - id: pooling-kernel
+  - id: Pooling.kernel_size
     when: pool == "AVE" and not global_pooling
     needs: max(kernel_h, kernel_w) <= 255 and kernel_h * kernel_w <= 12288
     allowed: "AVE: at most 255 a side and 12288 positions"
     source: ipu230
-  - id: pooling-kernel-max      # a new rule
-    types: [Pooling]
+  - types: [Pooling]         # a new rule
     when: pool == "MAX" and not global_pooling
     needs: kernel_w <= 255 and kernel_h * kernel_w <= 6029312
     otherwise: refused
@@ -139,8 +138,9 @@ at once, with its lines. The files of the package, `converters/targets/data/*.ya
 - `layers`: rows of `types`; `runs`: accelerated, cpu or refused; `source`; `note` for readers. A row stands in the
   place of the base's for the same types.
 - `rules`: what must hold of some layers, each with
-  - `id`: its name, as in the tables above. In a file that extends a target the base's rule of that name is corrected:
-    what is left out stays, but for the source. `drop: true` takes the rule away;
+  - `id`: its name; without one it has that of the tables above, its first type and the last word of its field. In a
+    file that extends a target the base's rule of that name is corrected: what is left out stays, but for the source.
+    `drop: true` takes the rule away;
   - `types`: the layer types that it is of; `["*"]`: every layer; `[network]`: the network as a whole;
   - `when`: a condition: of which of these layers; without it, of all;
   - `needs`: the condition that must hold;
