@@ -15,6 +15,7 @@ from caffe_zoo.commands.options import add_input_shapes, add_strict
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.passes.upgrade import upgrade
+from prototxt_gen.passes.upsampling import without_upsampling
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.tables import aligned
 from prototxt_gen.text import unknown_fields
@@ -48,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accelerated", action="store_true", help="layers that the target would run on its CPU are faults, too"
     )
+    parser.add_argument(
+        "--without-upsampling",
+        action="store_true",
+        help="check the network without the bilinear Deconvolution that enlarges its scores at the end",
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON: a list, one entry for a target")
     parser.add_argument("--list", action="store_true", help="list the targets of the package, with version and date")
     add_input_shapes(parser)
@@ -65,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
     names = [name for asked in args.target for name in (list_targets() if asked == _ALL else [asked])]
     targets = [read_target(name) for name in dict.fromkeys(names)]
     network = _network(args)
+    if args.without_upsampling:
+        network = network._replace(net=without_upsampling(network.net, network.weights)[0])
     reports = [
         advise(
             network.net,
@@ -79,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([report.as_json() for report in reports], indent=1, allow_nan=False))
     else:
-        _print(args, reports, list(dict.fromkeys(names)))
+        _print(args, reports, list(dict.fromkeys(names)), None if args.without_upsampling else _upsampling(network))
     return 0 if all(report.passed for report in reports) else 1
 
 
@@ -140,20 +148,36 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(args: argparse.Namespace, reports: Sequence[Report], names: Sequence[str]) -> None:
+def _upsampling(network: _Network) -> str | None:
+    """The name of the layer that --without-upsampling would leave out; None where there is none."""
+    try:
+        return without_upsampling(network.net, network.weights)[1]
+    except CaffeError:
+        return None
+
+
+def _print(args: argparse.Namespace, reports: Sequence[Report], names: Sequence[str], upsampling: str | None) -> None:
     """A table of all targets where there are several, then one report after another, and what to do next."""
     from converters.targets.wording import summary
 
     if len(reports) > 1:
         print(f"{summary(reports)}\n")
     print("\n\n".join(map(str, reports)))
-    told = [line for report, name in zip(reports, names, strict=True) for line in _next(args, report, name)]
+    told = [line for report, name in zip(reports, names, strict=True) for line in _next(args, report, name, upsampling)]
     if told:
         print("\n" + "\n".join(told))
 
 
-def _next(args: argparse.Namespace, report: Report, name: str) -> list[str]:
+def _next(args: argparse.Namespace, report: Report, name: str, upsampling: str | None) -> list[str]:
     """What to do about a report's faults."""
+    told = _rewrites(args, report, name)
+    if any(fault.layer == upsampling for fault in report.faults):
+        told.append(f"{name}: --without-upsampling leaves out {upsampling!r}; the outputs are smaller then")
+    return told
+
+
+def _rewrites(args: argparse.Namespace, report: Report, name: str) -> list[str]:
+    """Which faults rewrites take away, and by which command."""
     if report.passed:
         return []
     helped = [fault for fault in report.faults if fault.rewrite]

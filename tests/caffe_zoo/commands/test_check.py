@@ -180,6 +180,17 @@ def test_networks_of_the_zoo_and_codes(capsys, network):
     assert (status, report["network"], report["passed"]) == (0, network, True)
 
 
+def test_a_last_enlargement_that_is_at_fault_may_be_left_out(capsys):
+    Path("no_deconvolution.yaml").write_text(
+        TARGET.replace("Convolution,", "Convolution, BatchNorm, Scale, ReLU, Pooling, Interp, Concat,")
+    )
+    words = ["check", "s4-8_b8_b16_b16_p8-16_d16_u2_c5", "--target", "no_deconvolution.yaml"]
+    assert main(words) == 1
+    assert "--without-upsampling leaves out 'Decoder_score.up2'; the outputs are smaller" in capsys.readouterr().out
+    main([*words, "--without-upsampling"])
+    assert "up2" not in capsys.readouterr().out
+
+
 def test_shapes_of_inputs_decide(capsys):
     Path("small.yaml").write_text(TARGET + "- {types: [Convolution], needs: height <= 8, otherwise: refused, "
                                   "field: bottom, allowed: at most 8 rows, source: manual}\n")  # fmt: skip
