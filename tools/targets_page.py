@@ -215,7 +215,8 @@ def _overview(targets: Sequence[Target]) -> str:
 
 def _backing(target: Target) -> str:
     """How many rows and rules are of which kind, most first."""
-    kinds = Counter(one.source.kind for one in (*target.rows.values(), *target.rules))
+    sources = [row.source for row in target.rows.values()] + [rule.source for rule in target.rules]
+    kinds = Counter(source.kind for source in sources)
     return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
 
 
