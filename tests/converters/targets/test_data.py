@@ -29,6 +29,10 @@ TARGETS = {
 #: Without shapes there is one bottom of 1x16x64x64.
 SAID = {
     "nnie": """
+        InnerProduct num_output: 10                                     | taken
+        InnerProduct num_output: 10 axis: 3                             | axis refused
+        Convolution num_output: 4 kernel_size: 3                        | taken
+        Convolution num_output: 4 kernel_size: 3 axis: 2, on 1x2x16x16x16 | axis refused
         Convolution num_output: 8 kernel_size: 7                        | taken
         Convolution num_output: 16 kernel_size: 3 group: 16             | taken
         DepthwiseConvolution kernel_size: 3 num_output: 16              | type refused
@@ -40,6 +44,8 @@ SAID = {
         Interp height: 128 width: 128                                   | type refused
         PassThrough                                                     | taken
         PSROIPooling                                                    | taken
+        Convolution num_output: 8 kernel_size: 3 axis: 2, on 1x2x16x16x16 | axis refused
+        InnerProduct num_output: 10 axis: 2                             | axis refused
         Reshape shape { dim: 0 dim: -1 }                                | taken
         Reshape shape { dim: 1 dim: -1 }                                | shape refused
         Slice axis: 2 slice_point: 32                                   | taken
@@ -104,10 +110,17 @@ SAID = {
         Swish                                                           | type refused
     """,
     "rknn1": """
+        InnerProduct num_output: 10                                     | taken
+        InnerProduct num_output: 10 axis: 3                             | axis refused
+        Convolution num_output: 4 kernel_size: 3                        | taken
+        Convolution num_output: 4 kernel_size: 3 axis: 2, on 1x2x16x16x16 | axis refused
         ConvolutionDepthwise kernel_size: 3 num_output: 16              | taken
         Convolution num_output: 16 group: 16 kernel_size: 3             | taken
         ShuffleChannel group: 4                                         | taken
         Reorg                                                           | taken
+        InnerProduct num_output: 10                                     | taken
+        InnerProduct num_output: 10 axis: 2                             | axis refused
+        Convolution num_output: 8 kernel_size: 3 axis: 2, on 1x2x16x16x16 | axis refused
         Interp height: 128 width: 128                                   | type refused
         Clip min: 0 max: 6                                              | type refused
         ReLU6                                                           | type refused
@@ -282,6 +295,10 @@ SAID = {
         Swish                                                           | type refused
     """,
     "sigmastar": """
+        InnerProduct num_output: 10                                     | taken
+        InnerProduct num_output: 10 axis: 3                             | axis refused
+        Convolution num_output: 4 kernel_size: 3                        | taken
+        Convolution num_output: 4 kernel_size: 3 axis: 2, on 1x2x16x16x16 | axis refused
         Convolution num_output: 8 kernel_size: 7                        | taken
         Convolution num_output: 8 kernel_size: 8                        | kernel_size refused
         Convolution num_output: 8 kernel_h: 3 kernel_w: 21              | taken
@@ -296,6 +313,8 @@ SAID = {
         Eltwise operation: MAX, on 1x4x8x8 1x4x8x8                      | taken
         Eltwise coeff: 1 coeff: -1, on 1x4x8x8 1x4x8x8                  | taken
         Eltwise coeff: 0.5 coeff: 0.5, on 1x4x8x8 1x4x8x8               | coeff refused
+        InnerProduct num_output: 10 axis: 2                             | axis refused
+        Convolution num_output: 8 kernel_size: 3 axis: 2, on 1x2x16x16x16 | axis refused
         Concat, on 256*1x4                                              | taken
         Concat, on 257*1x4                                              | bottom refused
         Pooling kernel_size: 19                                         | taken
