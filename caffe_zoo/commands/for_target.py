@@ -12,6 +12,7 @@ from caffe_zoo.commands.networks import generated_shape, input_shapes, read_netw
 from caffe_zoo.commands.paths import check_outputs
 from prototxt_gen.errors import CaffeError, NetworkError, UnsupportedError
 from prototxt_gen.generator.networks import generate
+from prototxt_gen.passes.upsampling import without_upsampling
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.trace import trace
 
@@ -47,14 +48,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also rewrite layers that the target runs on its CPU, where its accelerator takes another form of them",
     )
+    group.add_argument(
+        "--without-upsampling",
+        action="store_true",
+        help="leave out the bilinear Deconvolution that enlarges the scores at the end: the outputs are smaller then, "
+        "as of the networks -d8",
+    )
 
 
 def check(args: argparse.Namespace) -> None:
     """CaffeError for arguments that do not go together."""
     if args.target is None:
-        for option in ("target_prototxt", "approximate", "accelerated"):
+        for option in ("target_prototxt", "approximate", "accelerated", "without_upsampling"):
             if getattr(args, option):
-                raise CaffeError(f"--{option.removeprefix('target_')} is for --target alone")
+                raise CaffeError(f"--{option.removeprefix('target_').replace('_', '-')} is for --target alone")
         return
     if args.prototxt is None or args.target_prototxt is None:
         raise CaffeError(
@@ -88,6 +95,10 @@ def run(args: argparse.Namespace) -> Mapping[str, Any]:
         net = read_network(args.prototxt, args)
     shapes = input_shapes(args, net)
     weights = _weights(args, net, shapes)
+    if args.without_upsampling:
+        net, cut = without_upsampling(net, weights)
+        weights = {name: blobs for name, blobs in weights.items() if name != cut}
+        print(f"{cut}: left out: the outputs are as small as what it took")
 
     def rewrite(approximate: bool) -> Rewritten:
         return rewritten(
