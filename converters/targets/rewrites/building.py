@@ -111,6 +111,12 @@ class Building:
             blobs |= {old.name: blobs.pop(last.name)} if last.name in blobs else {}
         return Form((*before, renamed), what, blobs, exact)
 
+    def apart(self, top: str) -> tuple[LayerParameter, dict[str, list[np.ndarray]]]:
+        """The last layer under this top, and its weights by its name: for forms that make several tops."""
+        layer = copied(self._layers[-1])
+        layer.top[:] = [top]
+        return layer, {layer.name: [np.array(one, np.float32, order="C") for one in self._blobs[layer.name]()]}
+
     def costs(self) -> str:
         """What the layers cost beside the old one, in words: multiply-adds, and the memory of all tops."""
         old = self.place.row
