@@ -122,8 +122,11 @@ def box(made: Building, blob: str, sizes: Shape, what: str) -> str:
 
 @layers_rewritten("phases moved by Reshape and Permute", "Deconvolution")
 def by_permuting(place: Place) -> Iterator[Form]:
-    """The Convolution of all phases, its channels moved to their places by a Permute on six axes."""
-    if not _is_plain(place):
+    """The Convolution of all phases, its channels moved to their places by a Permute on six axes.
+
+    Few accelerators have six axes, so this is for targets that have no Deconvolution at all.
+    """
+    if not _is_plain(place) or place.has("Deconvolution"):
         return
     row = place.row
     window, outputs = windows(row.layer, row.bottom_shapes[0]), row.layer.convolution_param.num_output
