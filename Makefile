@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: search test test-slow check proto pages clean
+.PHONY: search test test-slow test-toolchains check proto pages clean
 
 search: $(VENV)/.demo
 	$(BIN)/dongfeng search --data glyphs --engine onnxruntime --trials 24 --out runs/glyphs
@@ -17,6 +17,10 @@ test: $(VENV)/.test
 test-slow: $(VENV)/.test
 	$(PYTEST) -m slow
 
+# What targets say against the tools themselves, those that variables name (docs/engines.md): by hand, one after another.
+test-toolchains: $(VENV)/.dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m toolchains tests/toolchains -rs
+
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -29,10 +33,11 @@ check: $(VENV)/.dev
 proto: $(VENV)/.dev
 	$(BIN)/python tools/compile_proto.py
 
-# After a change of a card or of the table of layers.
+# After a change of a card, of the table of layers, or of what targets take; about a minute.
 pages: $(VENV)/.dev
 	$(BIN)/python tools/layers_page.py
 	$(BIN)/python tools/zoo_page.py
+	$(BIN)/python tools/targets_page.py
 	$(BIN)/python tools/manifest.py
 
 clean:

@@ -128,16 +128,20 @@ class IouCost:
         return tuple(mean(scores) for scores in self.scores)
 
     def __str__(self) -> str:
-        """A table with a line for each class; of two runs with their difference."""
-        heads, lines = ["", *self.names], []
-        rows = zip((*self.classes, "mean IoU"), *((*one, mean(one)) for one in self.scores), strict=True)
-        for name, *scores in rows:
-            lines.append([name, *(f"{score:.3f}" for score in scores)])
+        """A table with a line for each class that occurs; of two runs with their difference."""
+        lines, absent = [], []
+        for name, *scores in zip((*self.classes, "mean IoU"), *((*one, mean(one)) for one in self.scores), strict=True):
+            if any(math.isnan(score) for score in scores):
+                absent.append(name)
+                continue
+            lines.append([name, *(f"{score:.2%}" for score in scores)])
             if len(scores) == 2:
-                lines[-1].append(f"{scores[1] - scores[0]:+.3f}")
-        if len(self.names) == 1:
-            return "\n".join(_table(heads, lines))
-        return "\n".join([*_table([*heads, "difference"], lines), "", f"same class: {self.same:.2%} of the pixels"])
+                lines[-1].append(f"{100 * (scores[1] - scores[0]):+.2f} points")
+        alone = len(self.names) == 1
+        said = _table(["", *self.names, *([] if alone else ["difference"])], lines)
+        if absent:
+            said += ["", f"no pixels of: {', '.join(absent)}"]
+        return "\n".join(said if alone else [*said, "", f"same class: {self.same:.2%} of the pixels"])
 
 
 def iou_cost(

@@ -121,7 +121,7 @@ def of_files(
 
 
 class _Stated(NamedTuple):
-    """What a network says of its images: no mean where it says nothing, and why there is none where that can be said."""
+    """What a network says of its images: no mean where it says none, and why that is, where it can be said."""
 
     mean: tuple[float, ...] = ()
     scale: float = 1.0
@@ -134,5 +134,5 @@ def _stated(layer: LayerParameter) -> _Stated:
         return _Stated()
     told = preprocessing(layer)
     if told["mean_file"]:
-        return _Stated((), told["scale"], f"; {told['mean_file']}, which {layer.name!r} names, has one for each pixel")
+        return _Stated((), told["scale"], f"; {layer.name!r} names {told['mean_file']}, with one for each pixel")
     return _Stated(told["mean_values"] or (0.0,), told["scale"])

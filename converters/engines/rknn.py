@@ -22,6 +22,7 @@ from converters.engines.pairs import pair_for
 from converters.programs.caffe import threads_environment
 from converters.programs.running import last_words
 from converters.programs.worker import Worker, python_of
+from converters.targets.spellings import net_in_known_words
 from converters.weights import save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import UnsupportedError
@@ -33,8 +34,9 @@ from prototxt_gen.trace import trace
 
 #: The variable that names the Python of the toolkit's environment.
 PYTHON = "DONGFENG_RKNN_PYTHON"
-#: What the toolkit compiles float16 networks for.
-PLATFORMS = ("rk3562", "rk3566", "rk3568", "rk3576", "rk3588")
+#: What the toolkit compiles for, in float16 or int8; and in int8 alone, for NPUs of cameras. It crashes for rk2118.
+PLATFORMS = ("rk3562", "rk3566", "rk3568", "rk3576", "rk3588", "rv1126b")
+INT8_PLATFORMS = ("rv1103", "rv1103b", "rv1106", "rv1106b")
 _PLATFORM = "rk3588"
 #: How ranges come about, as a target says it: RKNN.config's defaults.
 METHOD = "quantized_algorithm normal, quantized_method channel, w8a8"
@@ -69,10 +71,11 @@ class RKNNEngine(Engine):
     def __init__(self, options: Options) -> None:
         self._python = python_of(PYTHON, self.title, "engine rknn")
         platform = _PLATFORM if options.device == "cpu" else options.device.lower()
-        if platform not in PLATFORMS:
-            raise refused(self.name, "device", options.device, PLATFORMS)
-        if options.precision not in ("float32", "float16", "int8"):
-            raise refused(self.name, "precision", options.precision, ["float16", "int8"], f"on {platform}")
+        if platform not in (*PLATFORMS, *INT8_PLATFORMS):
+            raise refused(self.name, "device", options.device, (*PLATFORMS, *INT8_PLATFORMS))
+        known = ("float16", "int8") if platform in PLATFORMS else ("int8",)
+        if options.precision not in (*known, *(["float32"] if "float16" in known else [])):
+            raise refused(self.name, "precision", options.precision, known, f"on {platform}")
         precision = "int8" if options.precision == "int8" else "float16"
         self._calibration = options.calibrated(self.name) if precision == "int8" else None
         self.options = replace(options, device=platform, precision=precision)
@@ -110,7 +113,7 @@ class RKNNEngine(Engine):
         if not self._worker.running:
             self._released.clear()
             self._worker = self._started()
-        rows = trace(net)
+        rows = trace(net_in_known_words(net))
         shapes = {name: shape for row in rows for name, shape in zip(top_names(row), row.top_shapes, strict=True)}
         inputs = {name: shapes[name] for layer in net.layer if layer.type == "Input" for name in layer.top}
         unread: dict[str, None] = {}
@@ -123,7 +126,9 @@ class RKNNEngine(Engine):
         said, names = NetParameter(), {}
         said.CopyFrom(net)
         for top, name in given.items():
-            names[top] = name if name in unread else f"{name}/out"
+            # Of a layer with several tops it forgets those that no layer takes.
+            alone = all(len(layer.top) == 1 for layer in net.layer if name in layer.top)
+            names[top] = name if name in unread and alone else f"{name}/out"
             if names[top] != name:
                 said.layer.add(name=names[top], type="Power", bottom=[name], top=[names[top]])
         number, label = next(self._numbers), f"network {net.name!r}"
@@ -145,7 +150,7 @@ class RKNNEngine(Engine):
         unknown = _NOT_READ.findall(answer.printed)
         if unknown and not lenient:
             raise UnsupportedError(f"{label}: {self.title} does not read the layers {', '.join(unknown)}")
-        session.match(answer.values["outputs"], names)
+        session.match(answer.values["outputs"], names, {top: layer.name for layer in said.layer for top in layer.top})
         return session
 
     def _load(
@@ -187,17 +192,17 @@ class RKNNSession(GraphSession):
         super().__init__(names, {name: name for name in outputs}, inputs, label, any_batch=False)
         self._engine, self._number, self._shapes = engine, number, dict(outputs)
         self._places: list[int] = []
-        self.found: tuple[str, ...] = ()
 
-    def match(self, found: Sequence[str], names: Mapping[str, str]) -> None:
+    def match(self, found: Sequence[str], names: Mapping[str, str], makers: Mapping[str, str]) -> None:
         """Says which of the toolkit's outputs, by their names in order, each top is; `names` are those in its file.
 
-        It renames tops of layers in place, by a suffix. UnsupportedError where a top has no output of its own.
+        It calls some tops of layers in place by the names of these layers: `makers` has them, by top. UnsupportedError
+        where a top has no output of its own.
         """
         for top, name in names.items():
             places = [place for place, other in enumerate(found) if other == name]
             if not places:
-                places = [place for place, other in enumerate(found) if other.startswith(f"{name}_")]
+                places = [place for place, other in enumerate(found) if other == makers.get(name)]
             if not places and len(found) == len(names) == 1:
                 places = [0]
             if len(places) != 1:

@@ -53,12 +53,9 @@ def _advised(fault: Fault, made: Rewritten) -> Fault:
     left = {(one.layer, one.field) for one in made.report.faults}
     if fault.rewrite or (name, fault.field) in left:
         return fault
-    changes = [change for change in made.changes if change.layer in (fault.layer, name)]
-    told = [change.what for change in changes]
-    if not changes:  # a rewrite of another layer has taken this one with it
-        changes = [change for change in made.changes if f"{fault.layer} " in f"{change.what} " and fault.layer]
-        told = [f"{change.layer} {change.what}" for change in changes]
-    if not changes:
+    changes = [change for change in made.changes if {fault.layer, name} & {change.layer, *change.also}]
+    told = [change.rewrite if fault.layer in change.also else change.what for change in changes]
+    if not changes:  # it stood in what is around the layer, or in the network as a whole
         changes = list(made.changes)
         told = ["goes with what is done to other layers"]
     return replace(fault, rewrite=", ".join(dict.fromkeys(told)), exact=all(change.exact for change in changes))

@@ -149,7 +149,7 @@ def check_target(
     why = unknown_of(selected, input_shapes)
     inputs = tuple(top for layer in selected.layer if is_input(layer.type) for top in layer.top)
     around, outputs = neighbours(selected)
-    untaken = untaken_tops(selected)
+    untaken, in_place = untaken_tops(selected), written_in_place(selected)
     faults: list[Fault] = []
     unchecked: list[Unchecked] = []
     for index, layer in enumerate(selected.layer):
@@ -159,12 +159,16 @@ def check_target(
         strange = (unread or {}).get(layer.name, ())
         found, reasons = faults_of(
             layer, target, bottoms, tops, inputs, made_by=made_by, taken_by=taken_by, untaken=len(untaken[index]),
-            unread=strange,
+            in_place_before=in_place[index][0], written_over=in_place[index][1], unread=strange,
         )  # fmt: skip
         faults += found
+        if row is None and known_type(layer.type) in LAYERS:
+            if layer.bottom and not why[index].startswith("behind"):
+                reasons.insert(0, why[index])
+            elif reasons:
+                reasons[-1] += f" ({why[index]})"
         if reasons:
-            because = f" ({why[index]})" if row is None and known_type(layer.type) in LAYERS else ""
-            unchecked.append(Unchecked(layer.name, layer.type, "; ".join(reasons) + because))
+            unchecked.append(Unchecked(layer.name, layer.type, "; ".join(reasons)))
     strange = [path for path in (unread or {}).get("", ()) if not _has_private(target, path, "Input")]
     faults += [
         Fault("", NETWORK, path, "set", "left out", "refused", target.fields.source or target.others)
@@ -177,7 +181,11 @@ def check_target(
         unchecked.append(Unchecked("", NETWORK, "; ".join(reasons)))
     cpu = [fault for fault in faults if fault.outcome == "cpu"]
     faults = faults if accelerated else [fault for fault in faults if fault.outcome != "cpu"]
-    return Report(selected.name, target, len(selected.layer), tuple(faults), tuple(cpu), tuple(unchecked))
+    notes = [f"input {layer.name!r}: {why[index]}" for index, layer in enumerate(selected.layer)
+             if index in why and is_input(layer.type)]  # fmt: skip
+    return Report(
+        selected.name, target, len(selected.layer), tuple(faults), tuple(cpu), tuple(unchecked), notes=tuple(notes)
+    )
 
 
 def faults_of(
@@ -190,6 +198,8 @@ def faults_of(
     made_by: str | None = None,
     taken_by: Sequence[str] | None = None,
     untaken: int | None = None,
+    in_place_before: bool | None = None,
+    written_over: int | None = None,
     unread: Sequence[str] = (),
 ) -> tuple[list[Fault], list[str]]:
     """The faults of one layer, those of outcome "cpu" among them, and why it could not be checked whole, if so.
@@ -210,7 +220,8 @@ def faults_of(
     if known_type(layer.type) not in LAYERS:
         reasons.insert(0, "its type is not known here, so that its name alone was checked")
     rules = [rule for rule in target.rules if layer.type in rule.types or EVERY in rule.types]
-    facts = facts_of(layer, bottoms, tops, inputs, made_by, taken_by, untaken) if rules else {}
+    context = (inputs, made_by, taken_by, untaken, in_place_before, written_over)
+    facts = facts_of(layer, bottoms, tops, *context) if rules else {}
     broken, unknown = _broken(rules, facts, target)
     found += [_fault(layer, rule, facts) for rule in broken]
     return found, reasons + [f"{rule.field}: {', '.join(names)} not known" for rule, names in unknown]
@@ -307,6 +318,24 @@ def neighbours(net: NetParameter) -> tuple[list[tuple[str, list[str]]], list[str
         makers.update(dict.fromkeys(layer.top, index))
     outputs = [name for name, index in makers.items() if (index, name) not in taken]
     return list(zip(made_by, takers, strict=True)), outputs
+
+
+def written_in_place(net: NetParameter) -> list[tuple[bool, int]]:
+    """By layer, whether its first bottom was written in place before, and how many of its tops later ones write so."""
+    makers: dict[str, int] = {}
+    changed: set[str] = set()
+    before, over = [], [0] * len(net.layer)
+    for index, layer in enumerate(net.layer):
+        before.append(bool(layer.bottom) and layer.bottom[0] in changed)
+        for top in layer.top:
+            if top in layer.bottom:
+                changed.add(top)
+                if top in makers:
+                    over[makers[top]] += 1
+            else:
+                changed.discard(top)
+            makers[top] = index
+    return list(zip(before, over, strict=True))
 
 
 def untaken_tops(net: NetParameter) -> list[list[str]]:

@@ -5,7 +5,8 @@ Every layer
   how many blobs these are; `in_place`; `on_input`: in place on an input of the network; `phase`: "TRAIN", "TEST", or ""
   where the layer states none; `given`: the names of the options that it states; `made_by`: the type of the last layer
   that wrote its first bottom, one in place counts, "" without bottoms; `taken_by`: the types of the layers that take
-  its tops, none for an output of the network; `untaken`: how many of its tops no layer takes.
+  its tops, none for an output of the network; `untaken`: how many of its tops no layer takes; `in_place_before`: its
+  first bottom was written in place already; `written_over`: how many of its tops a later layer writes in place.
 
 Where shapes are known
 : `axes`, `batch`, `channels`, `height`, `width` of the first bottom; the same of the first top (`top_axes`, ...) and,
@@ -49,11 +50,11 @@ from prototxt_gen.proto import LayerParameter, Message, fields_of, set_fields
 #: What rules name for the whole network, and for every layer.
 NETWORK, EVERY = "network", "*"
 #: Facts that other names, or tops of their own, change.
-NAMES_AND_MEMORY = frozenset(("name_length", "in_place", "on_input"))
+NAMES_AND_MEMORY = frozenset(("name_length", "in_place", "on_input", "in_place_before", "written_over"))
 
 _ALWAYS = (
     "type", "name_length", "bottoms", "tops", "distinct_bottoms", "in_place", "on_input", "phase", "given", "made_by",
-    "taken_by", "untaken",
+    "taken_by", "untaken", "in_place_before", "written_over",
 )  # fmt: skip
 _SIZES = ("axes", "batch", "channels", "height", "width")
 _SHAPES = (
@@ -105,6 +106,8 @@ def facts_of(
     made_by: str | None = None,
     taken_by: Sequence[str] | None = None,
     untaken: int | None = None,
+    in_place_before: bool | None = None,
+    written_over: int | None = None,
 ) -> dict[str, Any]:
     """The facts of a layer by name; those that need shapes or neighbours are missing where none are given.
 
@@ -124,12 +127,14 @@ def facts_of(
         "on_input": in_place and layer.bottom[0] in inputs,
         "given": _given(layer),
     }
-    if made_by is not None:
-        facts["made_by"] = made_by
-    if taken_by is not None:
-        facts["taken_by"] = list(taken_by)
-    if untaken is not None:
-        facts["untaken"] = untaken
+    around = {
+        "made_by": made_by,
+        "taken_by": None if taken_by is None else list(taken_by),
+        "untaken": untaken,
+        "in_place_before": in_place_before,
+        "written_over": written_over,
+    }
+    facts |= {name: value for name, value in around.items() if value is not None}
     facts |= _shaped(layer, bottoms, tops)
     facts |= _windowed(layer, bottoms[0] if bottoms else None)
     if layer.type == "DepthwiseConvolution" and not bottoms:

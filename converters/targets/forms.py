@@ -18,12 +18,16 @@ from prototxt_gen.trace import LayerSummary
 
 @dataclass(frozen=True)
 class Change:
-    """What was done: to which layer, by which rewrite, in words. `exact`: whether it computes the same."""
+    """What was done: to which layer, by which rewrite, in words. `exact`: whether it computes the same.
+
+    `also`: other layers that went with it.
+    """
 
     layer: str
     rewrite: str
     what: str
     exact: bool = True
+    also: tuple[str, ...] = ()
 
 
 @dataclass
@@ -69,6 +73,11 @@ class Place:
     faults: tuple[Fault, ...]
     target: Target
     taken: frozenset[str]
+
+    def has(self, kind: str) -> bool:
+        """Whether the target runs layers of this type somewhere."""
+        row = self.target.rows.get(kind)
+        return row is not None and row.runs in ("accelerated", "cpu")
 
     def name(self, what: str) -> str:
         """A name for a new layer or blob: the layer's own and `what`, with more behind it where that is taken."""

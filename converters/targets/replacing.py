@@ -107,6 +107,9 @@ class _Finder:
     #: The weights in the shapes of the layers, with those that a file may leave out.
     blobs: Weights = field(default_factory=dict)
     _hopeless: set[tuple[object, ...]] = field(default_factory=set)
+    #: The layers whose forms are being looked for: one that comes again among its own leads nowhere.
+    _open: set[tuple[object, ...]] = field(default_factory=set)
+    _circles: int = 0
 
     def forms(self) -> dict[int, _Found]:
         """By the index of a layer its other form."""
@@ -138,6 +141,30 @@ class _Finder:
         key = (to_bytes(_bare(row.layer, one.spelled)), row.bottom_shapes, *one[2:], depth, blobs is None)
         if key in self._hopeless:
             return None
+        if key[:-2] in self._open:
+            self._circles += 1
+            return None
+        circles = self._circles
+        self._open.add(key[:-2])
+        try:
+            best = self._best(one, faults, badness, blobs, depth)
+        finally:
+            self._open.discard(key[:-2])
+        # Where forms led back to a layer that is still looked at, there may be one when it is not.
+        if best is None and (circles == self._circles or not self._open):
+            self._hopeless.add(key)
+        return best
+
+    def _best(
+        self,
+        one: _Standing,
+        faults: tuple[Fault, ...],
+        badness: int,
+        blobs: Sequence[np.ndarray] | None,
+        depth: int,
+    ) -> _Found | None:
+        """The best of the forms that the rewrites offer, none where they are as bad as the layer."""
+        row = one.row
         place = Place(row, blobs, faults, self.target, frozenset(self.taken))
         offers = []
         for name, rewrite in LAYER_REWRITES[row.type].items():
@@ -156,8 +183,6 @@ class _Finder:
                 best = whole
             if best.form.exact and best.badness == 0:
                 break
-        if best is None:
-            self._hopeless.add(key)
         return best
 
     def _order(self, exact: bool, badness: int, costs: int) -> tuple[int, int, int]:

@@ -104,13 +104,13 @@ def rewritten(
         return check_target(one.net, target, accelerated=accelerated, input_shapes=shapes(one))
 
     def tried(draft: Draft, rewrites: Mapping[str, NetworkRewrite], seen: Callable[[Report], Report]) -> Draft:
+        report = seen(checked(draft))
         for rewrite in rewrites.values():
-            report = seen(checked(draft))
             if not report.faults:
                 break
             made = rewrite(draft, report, shapes(draft))
-            if made is not None and len(seen(checked(made)).faults) < len(report.faults):
-                draft = made
+            if made is not None and len((after := seen(checked(made))).faults) < len(report.faults):
+                draft, report = made, after
         return draft
 
     first = draft

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from converters.targets.fields import PRIVATE_MESSAGES
 from converters.targets.spellings import in_known_words
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers import LAYERS
@@ -44,11 +45,23 @@ def unknown_of(net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | No
             found[index] = f"the type {layer.type!r} is not known here"
         elif behind:
             found[index] = f"behind {behind[0]!r}"
-        elif why := _unstated(known, input_shapes or {}):
+        elif why := _unstated(known, input_shapes or {}) or _of_another_fork(known):
             found[index] = why
         if index in found:
             lost |= dict.fromkeys(layer.top, layer.name if not behind else behind[0])
     return found
+
+
+def _of_another_fork(layer: LayerParameter) -> str:
+    """Why a layer that only forks have is another one than that of its name here, such as SegNet's Upsample."""
+    if not {*LAYERS[layer.type].options} & {*PRIVATE_MESSAGES}:
+        return ""
+    try:
+        LAYERS[layer.type].shape(layer, ((1, 1, 1, 1),) * len(layer.bottom))
+    except NetworkError as fault:
+        number = str(fault).startswith(("bottom: found", "top: found"))
+        return f"{layer.type} here is another layer: {fault}" if number else ""
+    return ""
 
 
 def _unstated(layer: LayerParameter, given: Mapping[str, Sequence[int]]) -> str:

@@ -107,7 +107,7 @@ def _paragraph(faults: Sequence[Fault], report: Report) -> list[str]:
     else:
         lines.append(f"  {first.field}: {_found(first)}, allowed: {first.allowed} [{first.source.key}]")
     if first.note:
-        lines.append(f"  {first.note}")
+        lines.append(f"  note: {first.note}")
     if first.off_by is not None:
         told = off_by_in_words(first.off_by)
         lines.append(f"  outputs {told}" if isinstance(first.off_by, float) else f"  numbers: {told}")

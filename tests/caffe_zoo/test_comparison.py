@@ -99,15 +99,16 @@ def test_ious_and_agreement(scenes):
     assert cost.same == 0.75
     lines = str(cost).splitlines()
     assert lines[0].split() == ["a", "b", "difference"]
-    assert lines[1].split() == ["left", "1.000", "0.429", "-0.571"]
-    assert lines[4].split() == ["mean", "IoU", "1.000", "0.548", "-0.452"]
+    assert lines[1].split() == ["left", "100.00%", "42.86%", "-57.14", "points"]
+    assert lines[3].split() == ["mean", "IoU", "100.00%", "54.76%", "-45.24", "points"]
+    assert lines[5] == "no pixels of: none"
     assert lines[-1] == "same class: 75.00% of the pixels"
 
 
 def test_the_iou_of_one_run(scenes):
     found = iou(columns(0, 1, 1, 1), scenes, TINY, ("left", "right", "none"))
-    assert str(found).splitlines()[1].split() == ["left", "0.429"]
-    assert str(found).splitlines()[-1].split() == ["mean", "IoU", "0.548"]
+    assert str(found).splitlines()[1].split() == ["left", "42.86%"]
+    assert str(found).splitlines()[3].split() == ["mean", "IoU", "54.76%"]
 
 
 def test_labels_of_another_size_are_named(scenes):

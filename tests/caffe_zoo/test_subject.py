@@ -58,7 +58,7 @@ def test_the_test_phase_of_a_network_to_train(files):
     assert of_files(net, weights, (1.0,), 2.0, output="fc").preprocessing.mean == (1, 1, 1)
     net.layer[1].transform_param.mean_file = "mean.binaryproto"
     net.layer[1].transform_param.ClearField("mean_value")
-    with pytest.raises(NetworkError, match=r"mean: found none.*mean\.binaryproto, which 'data' names"):
+    with pytest.raises(NetworkError, match=r"mean: found none.*'data' names mean\.binaryproto"):
         of_files(net, weights, output="fc")
     (scores,) = subject.session("torch").run({"data": np.zeros((2, 3, 32, 32), np.float32)}).values()
     assert scores.shape == (2, 5)

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from converters.engines import make_engine
+from converters.targets.spellings import net_in_known_words
 from converters.weights import Weights
 from prototxt_gen import CaffeError, NetParameter
 from prototxt_gen.text import parse_text
@@ -38,13 +39,14 @@ class Tried:
 
 def tried(run: Runs, net: NetParameter, tolerance: float, weights: Weights | None = None) -> Tried:
     """Runs a network by a tool and by our module, on the same weights and inputs."""
-    given = dict(fill_weights(net)) if weights is None else weights
-    inputs = fill_inputs(net)
+    known = net_in_known_words(net)
+    given = dict(fill_weights(known)) if weights is None else weights
+    inputs = {name: _distinct(array) for name, array in fill_inputs(known).items()}
     try:
         found = run(net, given, inputs)
     except CaffeError as fault:
         return Tried("refused", said=str(fault))
-    expected = make_engine("torch").load(net, given).run(inputs)
+    expected = make_engine("torch").load(known, given).run(inputs)
     worst, said = 0.0, ""
     for name, array in expected.items():
         other = found.get(name)
@@ -72,3 +74,11 @@ def network(layers: str, **inputs: tuple[int, ...]) -> NetParameter:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return parse_text(text + layers, NetParameter())
+
+
+def _distinct(array: Array) -> Array:
+    """Numbers of which no two are the same, in their place where they are no labels or places."""
+    if array.size < 2 or (array == np.round(array)).all():
+        return array
+    places = np.random.default_rng(array.size).permutation(array.size).reshape(array.shape)
+    return (places / array.size * np.float32(2) - 1 + (1.25 if array.min() > 0 else 0)).astype(np.float32)

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from converters.targets.forms import Form, Place, layers_rewritten
-from converters.targets.rewrites.building import alone, shares_blobs
+from converters.targets.rewrites.building import alone, copied, shares_blobs
 from prototxt_gen.passes.phase import stated_phase
 
 Doubles = NDArray[np.float64]
@@ -79,6 +79,19 @@ def as_convolution(place: Place) -> Iterator[Form]:
     blobs = None if place.blobs is None else _blobs(factor.reshape(-1, 1, *kernel), shift)
     options = {"num_output": shape[1], "group": shape[1], "kernel_size": [1], "bias_term": has_bias}
     yield alone(place, "Convolution", "Scale as a depthwise 1x1 Convolution", blobs, convolution_param=options)
+
+
+@layers_rewritten("a bias of zeros", "Convolution", "Deconvolution", "DepthwiseConvolution", "InnerProduct")
+def zero_bias(place: Place) -> Iterator[Form]:
+    """A layer without bias as one whose bias is 0."""
+    made = copied(place.row.layer)
+    options = made.inner_product_param if made.type == "InnerProduct" else made.convolution_param
+    if options.bias_term or shares_blobs(place):
+        return
+    options.bias_term = True
+    outputs = np.zeros(options.num_output, np.float32)
+    blobs = {} if place.blobs is None else {made.name: [*place.blobs, outputs]}
+    yield Form((made,), "with a bias of zeros", blobs)
 
 
 def _factors(place: Place) -> tuple[Doubles, Doubles | None] | None:

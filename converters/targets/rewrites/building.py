@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import accumulate, product
 from math import prod
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from prototxt_gen.layers import LAYERS, Shape
 from prototxt_gen.layers.layer_types import count
 from prototxt_gen.proto import LayerParameter, SliceParameter
 from prototxt_gen.stock import Step
+
+#: Weights of a layer, or what makes them; None where they are not known.
+Blobs: TypeAlias = Sequence[np.ndarray] | Callable[[], Sequence[np.ndarray]] | None
 
 # Chains longer than this save nothing.
 _MOST_STAGES = 8
@@ -30,7 +33,7 @@ class Building:
         self.place = place
         self.multiply_adds = self.numbers = 0
         self._layers: list[LayerParameter] = []
-        self._blobs: dict[str, Sequence[np.ndarray]] = {}
+        self._blobs: dict[str, Callable[[], Sequence[np.ndarray]]] = {}
         self._shapes: dict[str, Shape] = dict(zip(place.row.bottoms, place.row.bottom_shapes, strict=True))
 
     @property
@@ -47,12 +50,13 @@ class Building:
         kind: str,
         bottoms: Sequence[str],
         what: str,
-        blobs: Sequence[np.ndarray] | None = (),
+        blobs: Blobs = (),
         **options: Any,
     ) -> str:
-        """One more layer, named by `what` it does; its top's name. `blobs` None: they are not known.
+        """One more layer, named by `what` it does; its top's name.
 
-        NetworkError where the layer cannot take such bottoms.
+        `blobs` None: they are not known. A function makes them where the form is wanted: of many that are tried, few
+        are. NetworkError where the layer cannot take such bottoms.
         """
         name = self._free(what)
         layer = LayerParameter(name=name, type=kind, bottom=bottoms, top=[name], **options)
@@ -60,7 +64,7 @@ class Building:
         self._layers.append(layer)
         self._shapes[name] = made.tops[0]
         if blobs:
-            self._blobs[name] = [np.ascontiguousarray(blob, np.float32) for blob in blobs]
+            self._blobs[name] = blobs if callable(blobs) else (lambda: blobs)
         self.multiply_adds += made.multiply_adds
         self.numbers += sum(map(count, made.tops))
         return name
@@ -95,7 +99,9 @@ class Building:
         """The layers so far as a form."""
         *before, last = self._layers
         old = self.place.row.layer
-        blobs = {name: list(arrays) for name, arrays in self._blobs.items()}
+        blobs = {
+            name: [np.array(array, np.float32, order="C") for array in made()] for name, made in self._blobs.items()
+        }
         renamed = LayerParameter()
         renamed.CopyFrom(last)
         renamed.top[:] = old.top
@@ -104,6 +110,12 @@ class Building:
             renamed.name = old.name
             blobs |= {old.name: blobs.pop(last.name)} if last.name in blobs else {}
         return Form((*before, renamed), what, blobs, exact)
+
+    def apart(self, top: str) -> tuple[LayerParameter, dict[str, list[np.ndarray]]]:
+        """The last layer under this top, and its weights by its name: for forms that make several tops."""
+        layer = copied(self._layers[-1])
+        layer.top[:] = [top]
+        return layer, {layer.name: [np.array(one, np.float32, order="C") for one in self._blobs[layer.name]()]}
 
     def costs(self) -> str:
         """What the layers cost beside the old one, in words: multiply-adds, and the memory of all tops."""
@@ -135,7 +147,7 @@ class Building:
         return any(self._layers[index].type != kind for index in self.refused())
 
 
-def alone(place: Place, kind: str, what: str, blobs: Sequence[np.ndarray] | None = (), **options: Any) -> Form:
+def alone(place: Place, kind: str, what: str, blobs: Blobs = (), **options: Any) -> Form:
     """A form of one layer that takes the old one's bottoms."""
     made = Building(place)
     made.add(kind, place.row.bottoms, "alone", blobs, **options)

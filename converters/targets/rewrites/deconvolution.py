@@ -37,18 +37,17 @@ def as_phases(place: Place) -> Iterator[Form]:
     window, blobs = windows(place.row.layer, place.row.bottom_shapes[0]), weights_of(place)
     chains: list[tuple[Shape, ...]] = [(window.stride,), *factor_chains(window.stride)]
     is_shuffle = all(k <= s for k, s in zip(window.extents(), window.stride, strict=True))
-    kept: list[tuple[int, int, int, tuple[_Axis, _Axis], tuple[Shape, ...], bool]] = []
+    kept: list[tuple[int, int, int, Building, str]] = []
     for plan, chain, grouped in product(_plans(place, window), chains, (True, False)):
         if is_shuffle and len(chain) == 1 and prod(window.stride) > 1 and _only_moves(place):
             continue
-        made = _built(place, window, plan, chain, None, grouped)
+        made = _built(place, window, plan, chain, blobs, grouped)
         refused = made.refused()
         # The groups of the Convolution may be written out, too.
         if refused in ([], [0]):
-            kept.append((len(refused), made.multiply_adds, len(kept), plan, chain, grouped))
-    for _, _, _, plan, chain, grouped in sorted(kept)[:2]:
-        made = _built(place, window, plan, chain, blobs, grouped)
-        yield made.form(_said(window, plan, chain, made))
+            kept.append((len(refused), made.multiply_adds, len(kept), made, _said(window, plan, chain, made)))
+    for _, _, _, made, what in sorted(kept, key=lambda one: one[:3])[:2]:
+        yield made.form(what)
 
 
 @layers_rewritten("enlarged, then smoothed", "Deconvolution")
@@ -123,8 +122,11 @@ def box(made: Building, blob: str, sizes: Shape, what: str) -> str:
 
 @layers_rewritten("phases moved by Reshape and Permute", "Deconvolution")
 def by_permuting(place: Place) -> Iterator[Form]:
-    """The Convolution of all phases, its channels moved to their places by a Permute on six axes."""
-    if not _is_plain(place):
+    """The Convolution of all phases, its channels moved to their places by a Permute on six axes.
+
+    Few accelerators have six axes, so this is for targets that have no Deconvolution at all.
+    """
+    if not _is_plain(place) or place.has("Deconvolution"):
         return
     row = place.row
     window, outputs = windows(row.layer, row.bottom_shapes[0]), row.layer.convolution_param.num_output
@@ -233,9 +235,14 @@ def _phases(
     options |= {"group": old.group} if old.group > 1 else {}
     options |= {} if old.bias_term else {"bias_term": False}
     options |= spatial_options(kernel_size=kernel, pad=[axis.pad for axis in plan])
-    new = None if blobs is None else [_phase_weights(blobs[0], old.group, plan, chain), *(
-        np.repeat(bias, phases) for bias in blobs[1:]
-    )]  # fmt: skip
+    new = None
+    if blobs is not None:
+        known = blobs
+
+        def new() -> list[np.ndarray]:
+            biases = [np.repeat(bias, phases) for bias in known[1:]]
+            return [_phase_weights(known[0], old.group, plan, chain), *biases]
+
     return made.add("Convolution", [made.bottom], "phases", new, convolution_param=options)
 
 
@@ -276,18 +283,22 @@ def shuffle(
     pads = [max(cut) for cut in cuts]
     begins = [max(0, end - front) for front, end in cuts]
     kernel = [stride + abs(front - end) for stride, (front, end) in zip(strides, cuts, strict=True)]
-    weights = np.zeros((outputs, *strides, *kernel), np.float32)
-    for row, column in product(*map(range, strides)):
-        weights[:, row, column, begins[0] + row, begins[1] + column] = 1
     options: dict[str, Any] = {"num_output": outputs, "bias_term": False}
     options |= {"group": outputs} if grouped and outputs > 1 else {}
     options |= spatial_options(kernel_size=kernel, stride=strides, pad=pads)
-    taken = weights.reshape(-1, 1, *kernel)
-    if not grouped:
-        taken = np.zeros((outputs, prod(strides), outputs, *kernel), np.float32)
-        taken[range(outputs), :, range(outputs)] = weights.reshape(outputs, -1, *kernel)
-        taken = taken.reshape(-1, outputs, *kernel)
-    return made.add("Deconvolution", [blob], what, [taken], convolution_param=options)
+
+    def ones() -> list[np.ndarray]:
+        each = np.zeros((*strides, *kernel), np.float32)
+        for row, column in product(*map(range, strides)):
+            each[row, column, begins[0] + row, begins[1] + column] = 1
+        each = each.reshape(-1, *kernel)
+        if grouped:
+            return [np.tile(each, (outputs, 1, 1))[:, None]]
+        dense = np.zeros((outputs, prod(strides), outputs, *kernel), np.float32)
+        dense[range(outputs), :, range(outputs)] = each
+        return [dense.reshape(-1, outputs, *kernel)]
+
+    return made.add("Deconvolution", [blob], what, ones, convolution_param=options)
 
 
 def weights_of(place: Place) -> Sequence[np.ndarray] | None:

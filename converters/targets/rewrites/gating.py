@@ -5,13 +5,16 @@ The factors have the sizes of some axes of the map, from one on. Forms of the sa
 1. Axes of size 1 more or less: for one item, factors (1, channels) from axis 0 on are (channels) from axis 1 on. A
    Reshape stands before the Scale.
 2. The factors as large as the map, by a Tile along each axis that they lack, and an Eltwise PROD.
-3. Where they already are so large, the Eltwise alone.
+3. The same by a depthwise Deconvolution of ones, whose window is the map, where there is no Tile.
+4. Where they already are so large, the Eltwise alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from converters.targets.forms import Form, Place, layers_rewritten
 from converters.targets.rewrites.building import Building
@@ -60,6 +63,27 @@ def tiled(place: Place) -> Iterator[Form]:
             second = made.add("Tile", [second], f"axis{axis}", tile_param=tile)
     made.add("Eltwise", [row.bottoms[0], second], "product", eltwise_param={"operation": "PROD"})
     yield made.form("Scale by another layer's factors as Tile and Eltwise PROD")
+
+
+@layers_rewritten("factors enlarged", "Scale")
+def enlarged(place: Place) -> Iterator[Form]:
+    """One factor a channel as a map of its own, by a depthwise Deconvolution of ones; an Eltwise PROD."""
+    row = place.row
+    if len(row.bottoms) != 2 or row.layer.scale_param.bias_term or len(row.bottom_shapes[0]) != 4:
+        return
+    whole, stated = row.bottom_shapes
+    begin = broadcast_axis(row.layer, "scale_param", row.bottom_shapes)
+    if begin != 0 or stated not in (whole[:2], (*whole[:2], 1, 1)) or whole[2:] == (1, 1):
+        return
+    made = Building(place)
+    second, (channels, height, width) = row.bottoms[1], whole[1:]
+    if len(stated) == 2:
+        second = made.add("Reshape", [second], "factors", reshape_param=_shaped((*stated, 1, 1), True))
+    options = {"num_output": channels, "group": channels, "bias_term": False, "kernel_h": height, "kernel_w": width}
+    ones = np.ones((channels, 1, height, width), np.float32)
+    second = made.add("Deconvolution", [second], "enlarged", [ones], convolution_param=options)
+    made.add("Eltwise", [row.bottoms[0], second], "product", eltwise_param={"operation": "PROD"})
+    yield made.form("Scale by another layer's factors as a Deconvolution of ones and Eltwise PROD")
 
 
 def _shaped(sizes: Sequence[int], has_batch: bool) -> dict[str, Any]:

@@ -75,9 +75,13 @@ def by_rows(place: Place) -> Iterator[Form]:
         ways = []
         for axis in order:
             sizes = (len(matrices[axis]), 1) if axis == 2 else (1, len(matrices[axis]))
-            chains: list[tuple[Shape, ...] | None] = [(sizes,), *factor_chains(sizes)[:12]]
+            # Of the chains of each length the one in small steps.
+            shortest = {len(chain): chain for chain in reversed(factor_chains(sizes))}
+            chains: list[tuple[Shape, ...] | None] = [(sizes,), *shortest.values()]
             ways.append([*chains, None] if axis == 2 else chains)
-        for chosen, grouped in product(product(*ways), (True, False)):
+        for grouped, chosen in product((True, False), product(*ways)):
+            if kept and not grouped:
+                break  # zeros in the place of groups cost more
             made = Building(place)
             blob = made.bottom
             for axis, chain in zip(order, chosen, strict=True):
@@ -105,8 +109,11 @@ def _rows(
     stated: dict[str, Any] = {"num_output": channels * outputs, "bias_term": False, "group": channels}
     stated |= {f"kernel_{side}": length for side, length in zip("hw", kernel, strict=True)}
     ordered = matrix if chain is None else matrix[phase_order(chain)]
-    weights = np.tile(ordered, (channels, 1)).reshape(-1, 1, *kernel)
-    blob = made.add("Convolution", [blob], f"axis{axis}", [weights], convolution_param=stated)
+
+    def weights() -> list[np.ndarray]:
+        return [np.tile(ordered, (channels, 1)).reshape(-1, 1, *kernel)]
+
+    blob = made.add("Convolution", [blob], f"axis{axis}", weights, convolution_param=stated)
     if chain is None:
         dims = [0, channels, outputs, width]
         return made.add("Reshape", [blob], f"axis{axis}rows", reshape_param={"shape": {"dim": dims}})

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from converters import to_torch
-from converters.targets.advising import advise
 from converters.targets.checking import check_target
 from converters.targets.comparing import drawn_inputs
 from converters.targets.effects import with_effects
@@ -130,10 +129,3 @@ def test_a_network_with_weights_runs_as_to_torch_runs_it(image):
 
     right = to_torch(net)(torch.from_numpy(image.astype(np.float32))).numpy()
     assert np.allclose(right, image - (0.5 * image + 3), atol=1e-4)
-
-
-@pytest.mark.parametrize(("kind", "exact"), [("ReLU6", True), ("Mystery", None)])
-def test_advice_names_the_rewrite_that_takes_a_fault_away(kind, exact):
-    net = network('layer { name: "c" type: "Clip" bottom: "a" top: "c" clip_param { min: 0 max: 6 } }', POWER)
-    (fault,) = advise(net, made_target("Power", kind)).faults
-    assert (fault.layer, fault.rewrite, fault.exact) == ("c", "Clip to 0..6 as ReLU6" if exact else "", True)

@@ -1,0 +1,188 @@
+"""The engine `openvino2023`: OpenVINO 2023.3, the last that reads Caffe files, by its model optimizer.
+
+It lives in a Python environment of its own (docs/engines.md says how to make one), named by a variable. The engine
+`openvino` runs newer ones, by ONNX.
+"""
+
+from __future__ import annotations
+
+import re
+import weakref
+from collections.abc import Mapping, Sequence
+from itertools import count
+from typing import Any
+
+import numpy as np
+
+from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused, target_of
+from converters.engines.graphs import GraphSession
+from converters.engines.pairs import pair_for
+from converters.programs.caffe import threads_environment
+from converters.programs.running import last_words
+from converters.programs.worker import Worker, python_of
+from converters.weights import save_weights
+from converters.weights.blobs import Array
+from prototxt_gen.errors import UnsupportedError
+from prototxt_gen.layers import Shape
+from prototxt_gen.proto import NetParameter
+from prototxt_gen.text import to_text
+from prototxt_gen.trace import trace
+
+#: The variable that names the Python of its environment.
+PYTHON = "DONGFENG_OPENVINO2023_PYTHON"
+# Of what the model optimizer prints, the lines that say why.
+_REASON = re.compile(
+    r"has no field named|^.*(?:Unsupported|unsupported|not supported|Unexpected exception happened during extracting)"
+    r"|Cannot infer shapes"
+)
+
+
+@ENGINES.register("openvino2023")
+class OpenVINO2023Engine(Engine):
+    """OpenVINO 2023.3 on the CPU, in float32. Networks are rewritten for the target openvino2023, by exact rewrites.
+
+    Times are those of its own runs, by `samples`. `limit_s` is how long loading a network, or one call, may take.
+    """
+
+    name, title = "openvino2023", "OpenVINO 2023.3"
+    in_process = False
+    limit_s: float = 3600.0
+
+    def __init__(self, options: Options) -> None:
+        self._python = python_of(PYTHON, self.title, f"engine {self.name}")
+        if options.device.lower() != "cpu":
+            raise refused(self.name, "device", options.device, ["cpu"])
+        if options.precision != "float32":
+            raise refused(self.name, "precision", options.precision, ["float32"])
+        self.options = options
+        self._numbers = count()
+        self._released: list[int] = []
+        self._worker = self._started()
+        about = self._worker.ask("about", f"engine {self.name}", threads=options.threads).values
+        self.target = target_of(self.name, options, int(about["threads"]), dict(about["versions"]))
+
+    def ask(self, what: str, subject: str, arrays: Mapping[str, Array] | None = None, **values: Any) -> Any:
+        """What the worker answers; see Worker.ask. One that ended is not started again here."""
+        while self._released and self._worker.running:
+            self._worker.ask("release", subject, number=self._released.pop(), seconds=self.limit_s)
+        return self._worker.ask(what, subject, arrays, seconds=self.limit_s, **values)
+
+    def compile(
+        self, net: NetParameter, weights: Blobs, outputs: Mapping[str, str] | None = None
+    ) -> OpenVINO2023Session:
+        """A network exactly as it is, with all its weights, whose inputs are Input layers.
+
+        `outputs`: blobs by the names of tops, the default is those that no layer takes under their own names.
+        UnsupportedError with what the tool says.
+        """
+        if not self._worker.running:
+            self._released.clear()
+            self._worker = self._started()
+        rows = trace(net)
+        shapes = {top: shape for row in rows for top, shape in zip(row.tops, row.top_shapes, strict=True)}
+        inputs = {name: shapes[name] for layer in net.layer if layer.type == "Input" for name in layer.top}
+        unread: dict[str, str] = {}
+        for layer in net.layer:
+            for name in layer.bottom:
+                unread.pop(name, None)
+            unread.update(dict.fromkeys(layer.top, layer.name))
+        given = {name: name for name in unread} if outputs is None else dict(outputs)
+        number, label = next(self._numbers), f"network {net.name!r}"
+        prototxt, caffemodel = (self._worker.folder / f"net{number}.{ending}" for ending in ("prototxt", "caffemodel"))
+        prototxt.write_bytes(to_text(net).encode())
+        save_weights(weights, caffemodel, net)
+        try:
+            answer = self.ask(
+                "load", label, number=number, prototxt=str(prototxt), caffemodel=str(caffemodel), inputs=list(inputs),
+                threads=self.options.threads,
+            ).values  # fmt: skip
+        finally:
+            for file in (prototxt, caffemodel):
+                file.unlink(missing_ok=True)
+        places = [_place(answer["outputs"], blob, unread.get(blob, blob), len(given), label) for blob in given.values()]
+        session = OpenVINO2023Session(self, number, inputs, list(given), places, label)
+        weakref.finalize(session, self._released.append, number)
+        return session
+
+    def _load(
+        self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
+    ) -> Session:
+        pair = pair_for(self.name, net, weights, outputs, shapes, self.title)
+        return self.compile(pair.net, pair.weights, pair.outputs)
+
+    def _started(self) -> Worker:
+        return Worker(
+            self._python, self.name, self.title, seconds=self.limit_s, explain=_explained,
+            environment=threads_environment(self.options.threads),
+        )  # fmt: skip
+
+
+class OpenVINO2023Session(GraphSession):
+    """A network in the worker; batches that are multiples of its own run in pieces."""
+
+    title = OpenVINO2023Engine.title
+
+    def __init__(
+        self,
+        engine: OpenVINO2023Engine,
+        number: int,
+        inputs: Mapping[str, Shape],
+        outputs: Sequence[str],
+        places: Sequence[int],
+        label: str,
+    ) -> None:
+        super().__init__(
+            {name: name for name in inputs}, {name: name for name in outputs}, inputs, label, any_batch=False
+        )
+        self._engine, self._number, self._places = engine, number, list(places)
+
+    def samples(self, count: int) -> list[float]:
+        """Milliseconds of so many runs one after another, on inputs of its own."""
+        return list(self._asked(self.own_inputs(), count).values["ms"])
+
+    def step(self, values: Mapping[str, Any]) -> tuple[dict[str, Any], float]:
+        """One run, and the milliseconds that it took in the worker."""
+        answer = self._asked(self._given(values), 1)
+        return dict(zip(self.outputs, self._ordered(answer), strict=True)), float(answer.values["ms"][0])
+
+    def _once(self, inputs: Mapping[str, Array]) -> list[Array]:
+        return self._ordered(self._asked(inputs, 1))
+
+    def _asked(self, inputs: Mapping[str, Array], count: int) -> Any:
+        wrong = [
+            f"{name}: found {inputs[name].shape}, expected {shape}"
+            for name, shape in self.inputs.items()
+            if inputs[name].shape != shape
+        ]
+        if wrong:
+            raise UnsupportedError(f"{self._label}: {self.title} cannot run it: {'; '.join(wrong)}")
+        arrays = {str(place): inputs[name] for place, name in enumerate(self.inputs)}
+        return self._engine.ask("run", self._label, arrays, number=self._number, count=count)
+
+    def _ordered(self, answer: Any) -> list[Array]:
+        return [np.asarray(answer.arrays[str(place)], np.float32) for place in self._places]
+
+
+def _place(found: Sequence[Sequence[str]], blob: str, maker: str, asked: int, label: str) -> int:
+    """Which of the tool's outputs a blob is, one of so many that are `asked` for. UnsupportedError where it has none.
+
+    It may call one by the layer that makes it; the top of a layer in place loses its name.
+    """
+    for name in (blob, f"{blob}:0", f"{maker}:0", maker):
+        places = [place for place, names in enumerate(found) if name in names]
+        if places:
+            return places[0]
+    if len(found) == 1 == asked:
+        return 0
+    listed = ", ".join("/".join(names) for names in found)
+    raise UnsupportedError(f"{label}: OpenVINO 2023.3: outputs: found {listed}, expected one for {blob!r}")
+
+
+def _explained(fault: str, printed: str) -> str:
+    """Why a network is refused: of the fault and what was printed, the first line that says it."""
+    lines = [" ".join(line.split()) for line in [*printed.splitlines(), *fault.splitlines()]]
+    for line in lines:
+        if _REASON.search(line):
+            return f": {line[:300]}"
+    short = " ".join(fault.split())
+    return f": {short[:300]}" if short else last_words(printed)
