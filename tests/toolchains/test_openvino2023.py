@@ -1,4 +1,4 @@
-"""OpenVINO 2023.3 against its table, converters/targets/data/openvino2023.yaml: what its model optimizer does is right."""
+"""OpenVINO 2023.3 against its table, converters/targets/data/openvino2023.yaml: what the tool does is right."""
 
 from __future__ import annotations
 
