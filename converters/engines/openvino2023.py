@@ -21,6 +21,7 @@ from converters.programs.caffe import threads_environment
 from converters.programs.running import last_words
 from converters.programs.worker import Worker, python_of
 from converters.targets.checking import untaken_tops
+from converters.targets.spellings import net_in_known_words
 from converters.weights import save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import UnsupportedError
@@ -79,7 +80,7 @@ class OpenVINO2023Engine(Engine):
         if not self._worker.running:
             self._released.clear()
             self._worker = self._started()
-        rows = trace(net)
+        rows = trace(net_in_known_words(net))
         shapes = {top: shape for row in rows for top, shape in zip(row.tops, row.top_shapes, strict=True)}
         inputs = {name: shapes[name] for layer in net.layer if layer.type == "Input" for name in layer.top}
         unread = [top for tops in untaken_tops(net) for top in tops]
