@@ -5,6 +5,7 @@ from importlib import import_module
 _FILES = (
     "private_fields",
     "deploying",
+    "passing",
     "idle",
     "folding",
     "spelling",
