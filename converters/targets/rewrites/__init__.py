@@ -5,7 +5,6 @@ from importlib import import_module
 _FILES = (
     "private_fields",
     "deploying",
-    "passing",
     "idle",
     "folding",
     "spelling",
