@@ -33,10 +33,11 @@ check: $(VENV)/.dev
 proto: $(VENV)/.dev
 	$(BIN)/python tools/compile_proto.py
 
-# After a change of a card or of the table of layers.
+# After a change of a card, of the table of layers, or of what targets take; about a minute.
 pages: $(VENV)/.dev
 	$(BIN)/python tools/layers_page.py
 	$(BIN)/python tools/zoo_page.py
+	$(BIN)/python tools/targets_page.py
 	$(BIN)/python tools/manifest.py
 
 clean:

@@ -121,7 +121,7 @@ def of_files(
 
 
 class _Stated(NamedTuple):
-    """What a network says of its images: no mean where it says nothing, and why there is none where that can be said."""
+    """What a network says of its images: no mean where it says none, and why that is, where it can be said."""
 
     mean: tuple[float, ...] = ()
     scale: float = 1.0

@@ -122,7 +122,7 @@ def difference(old: tuple[NetParameter, Any], new: tuple[NetParameter, Any]) -> 
 
     results = []
     for net, weights in (old, new):
-        module = to_torch(net, weights).double()
+        module = to_torch(net_in_known_words(net), weights).double()
         inputs = [levels(name, shape) * 8 for name, shape in module.meta["caffe"]["inputs"].items()]
         with torch.no_grad():
             results.append(_by_name(module, module(*(torch.from_numpy(array).double() for array in inputs))))

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from caffe_zoo.cards import CARDS
 from caffe_zoo.commands import models
 from caffe_zoo.commands.networks import generated_shape, input_shapes, read_network, resolve_architecture
 from caffe_zoo.commands.options import add_input_shapes, add_strict
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.passes.upgrade import upgrade
+from prototxt_gen.passes.upsampling import without_upsampling
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.tables import aligned
 from prototxt_gen.text import unknown_fields
@@ -47,6 +49,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--accelerated", action="store_true", help="layers that the target would run on its CPU are faults, too"
     )
+    parser.add_argument(
+        "--without-upsampling",
+        action="store_true",
+        help="check the network without the bilinear Deconvolution that enlarges its scores at the end",
+    )
     parser.add_argument("--json", action="store_true", help="print everything as JSON: a list, one entry for a target")
     parser.add_argument("--list", action="store_true", help="list the targets of the package, with version and date")
     add_input_shapes(parser)
@@ -64,6 +71,8 @@ def run(args: argparse.Namespace) -> int:
     names = [name for asked in args.target for name in (list_targets() if asked == _ALL else [asked])]
     targets = [read_target(name) for name in dict.fromkeys(names)]
     network = _network(args)
+    if args.without_upsampling:
+        network = network._replace(net=without_upsampling(network.net, network.weights)[0])
     reports = [
         advise(
             network.net,
@@ -78,7 +87,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps([report.as_json() for report in reports], indent=1, allow_nan=False))
     else:
-        _print(args, reports, list(dict.fromkeys(names)))
+        _print(args, reports, list(dict.fromkeys(names)), None if args.without_upsampling else _upsampling(network))
     return 0 if all(report.passed for report in reports) else 1
 
 
@@ -106,6 +115,7 @@ def _network(args: argparse.Namespace) -> _Network:
             raise CaffeError(f"{path}: found no layers, expected a network")
     elif args.network.endswith((".prototxt", ".txt")) or path.exists():
         net = read_network(path, args)
+        net.name = net.name or path.stem
         unread = unknown_fields(path)
     else:
         asked = [shape for _, shape in args.input_shape or ()]
@@ -138,29 +148,50 @@ def _list(args: argparse.Namespace) -> int:
     return 0
 
 
-def _print(args: argparse.Namespace, reports: Sequence[Report], names: Sequence[str]) -> None:
+def _upsampling(network: _Network) -> str | None:
+    """The name of the layer that --without-upsampling would leave out; None where there is none."""
+    try:
+        return without_upsampling(network.net, network.weights)[1]
+    except CaffeError:
+        return None
+
+
+def _print(args: argparse.Namespace, reports: Sequence[Report], names: Sequence[str], upsampling: str | None) -> None:
     """A table of all targets where there are several, then one report after another, and what to do next."""
     from converters.targets.wording import summary
 
     if len(reports) > 1:
         print(f"{summary(reports)}\n")
     print("\n\n".join(map(str, reports)))
-    told = [line for report, name in zip(reports, names, strict=True) for line in _next(args, report, name)]
+    told = [line for report, name in zip(reports, names, strict=True) for line in _next(args, report, name, upsampling)]
     if told:
         print("\n" + "\n".join(told))
 
 
-def _next(args: argparse.Namespace, report: Report, name: str) -> list[str]:
+def _next(args: argparse.Namespace, report: Report, name: str, upsampling: str | None) -> list[str]:
     """What to do about a report's faults."""
+    told = _rewrites(args, report, name)
+    if any(fault.layer == upsampling for fault in report.faults):
+        told.append(f"{name}: --without-upsampling leaves out {upsampling!r}; the outputs are smaller then")
+    return told
+
+
+def _rewrites(args: argparse.Namespace, report: Report, name: str) -> list[str]:
+    """Which faults rewrites take away, and by which command."""
     if report.passed:
         return []
     helped = [fault for fault in report.faults if fault.rewrite]
     if not helped:
         return [f"{name}: no rewrite is known for these faults"]
-    exact = "" if all(fault.exact for fault in helped) else " --approximate"
-    some = f"{len(helped)} of {len(report.faults)} faults" if len(helped) < len(report.faults) else "all faults"
-    pair = f"{args.network} {args.weights}" if args.weights else f"{args.network} NET.caffemodel"
-    if Path(args.network).suffix == ".caffemodel" or not Path(args.network).exists():
-        pair = "NET.prototxt NET.caffemodel"
-    command = f"dongfeng convert {pair} OUT.caffemodel --target {name}{exact} --prototxt OUT.prototxt"
-    return [f"{name}: rewrites take {some} away: {command}"]
+    if left := len(report.faults) - len(helped):
+        return [
+            f"{name}: rewrites take {len(helped)} of {len(report.faults)} faults away; {left} must be mended by hand"
+        ]
+    own = args.network in CARDS or Path(args.network).suffix in (".prototxt", ".txt")
+    words = ["dongfeng convert", args.network if own else "NET.prototxt", str(args.weights or "NET.caffemodel")]
+    words += [f"OUT.caffemodel --target {name} --prototxt OUT.prototxt"]
+    words += [] if all(fault.exact for fault in helped) else ["--approximate"]
+    words += ["--accelerated"] if args.accelerated else []
+    for top, shape in args.input_shape or ():
+        words.append(f"--input-shape {f'{top}=' if top else ''}{','.join(map(str, shape))}")
+    return [f"{name}: rewrites take all faults away: {' '.join(words)}"]

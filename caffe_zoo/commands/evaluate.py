@@ -19,7 +19,7 @@ from caffe_zoo.commands.options import (
     number,
 )  # fmt: skip
 from caffe_zoo.commands.paths import progress
-from prototxt_gen.errors import CaffeError
+from prototxt_gen.errors import CaffeError, UnsupportedError
 
 if TYPE_CHECKING:
     from caffe_zoo.comparison import AccuracyCost, IouCost
@@ -182,7 +182,7 @@ def _on_imagenet(args: argparse.Namespace, subject: Subject) -> int:
     from caffe_zoo.models import run_of
 
     found = examples(args.data, subject.classes, args.list)
-    first = engine_of(args)
+    first = _first(args)
     session = subject.session(first)
     batch = args.batch or 32
     if args.int8 is None:
@@ -211,7 +211,7 @@ def _on_cityscapes(args: argparse.Namespace, subject: Subject) -> int:
             "ids: give files whose values are its classes (--ids train)"
         )
     found = frames(args.data, args.split or "val", "labelIds" if args.ids == "label" else "labelTrainIds")
-    first = engine_of(args)
+    first = _first(args)
     session = subject.session(first)
     batch = args.batch or 1
     names = CLASSES if args.ids == "label" else tuple(f"class {number}" for number in range(subject.classes))
@@ -244,6 +244,20 @@ def _on_cityscapes(args: argparse.Namespace, subject: Subject) -> int:
     return 0
 
 
+def _first(args: argparse.Namespace) -> Engine:
+    """The engine that was asked for; beside int8, of a device that has nothing else, torch in its place."""
+    from converters import make_engine
+
+    try:
+        return engine_of(args)
+    except UnsupportedError:
+        if args.int8 is None or args.precision != "float32":
+            raise
+        # Where the device is no device at all, int8 is refused there, too, before anything is compared.
+        engine_of(args, precision="int8", calibration=[{"none": [0]}])
+        return make_engine("torch")
+
+
 class _Quantised:
     """The network in int8, calibrated with images of a folder."""
 
@@ -259,8 +273,9 @@ class _Quantised:
             self.session = subject.session(self._engine)
 
     def beside(self, first: Engine) -> tuple[str, str]:
-        """The names of both precisions."""
-        return first.options.precision, self._engine.options.precision
+        """The names of both precisions, and of the first engine where it is another one."""
+        name = first.options.precision
+        return name if first.name == self._engine.name else f"{first.name} {name}", self._engine.options.precision
 
     def show(self, cost: AccuracyCost | IouCost) -> None:
         """Prints what was compared, and how int8 came about."""

@@ -12,6 +12,7 @@ from caffe_zoo.commands.networks import generated_shape, input_shapes, read_netw
 from caffe_zoo.commands.paths import check_outputs
 from prototxt_gen.errors import CaffeError, NetworkError, UnsupportedError
 from prototxt_gen.generator.networks import generate
+from prototxt_gen.passes.upsampling import without_upsampling
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.trace import trace
 
@@ -47,14 +48,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="also rewrite layers that the target runs on its CPU, where its accelerator takes another form of them",
     )
+    group.add_argument(
+        "--without-upsampling",
+        action="store_true",
+        help="leave out the bilinear Deconvolution that enlarges the scores at the end: the outputs are smaller then, "
+        "as of the networks -d8",
+    )
 
 
 def check(args: argparse.Namespace) -> None:
     """CaffeError for arguments that do not go together."""
     if args.target is None:
-        for option in ("target_prototxt", "approximate", "accelerated"):
+        for option in ("target_prototxt", "approximate", "accelerated", "without_upsampling"):
             if getattr(args, option):
-                raise CaffeError(f"--{option.removeprefix('target_')} is for --target alone")
+                raise CaffeError(f"--{option.removeprefix('target_').replace('_', '-')} is for --target alone")
         return
     if args.prototxt is None or args.target_prototxt is None:
         raise CaffeError(
@@ -88,6 +95,10 @@ def run(args: argparse.Namespace) -> Mapping[str, Any]:
         net = read_network(args.prototxt, args)
     shapes = input_shapes(args, net)
     weights = _weights(args, net, shapes)
+    if args.without_upsampling:
+        net, cut = without_upsampling(net, weights)
+        weights = {name: blobs for name, blobs in weights.items() if name != cut}
+        print(f"{cut}: left out: the outputs are as small as what it took")
 
     def rewrite(approximate: bool) -> Rewritten:
         return rewritten(
@@ -134,13 +145,16 @@ def _weights(args: argparse.Namespace, net: NetParameter, shapes: Mapping[str, S
 
 def _left(made: Rewritten) -> str:
     """What the target does not take, in words."""
-    return "; ".join(
-        f"layer {fault.layer!r} ({fault.type}): {fault.field}: found {fault.found}, expected {fault.allowed}"
-        if fault.layer
-        else f"the network: {fault.field}: found {fault.found}, expected {fault.allowed}"
-        for fault in made.report.faults
-        if fault.outcome != "cpu"
-    )
+    groups: dict[tuple[str, str, str, str], list[str]] = {}
+    for fault in made.report.faults:
+        if fault.outcome != "cpu":
+            groups.setdefault((fault.type, fault.field, fault.found, fault.allowed), []).append(fault.layer)
+    said = []
+    for (kind, field, found, allowed), layers in groups.items():
+        names = ", ".join(map(repr, layers))
+        subject = f"layer{'s' * (len(layers) > 1)} {names} ({kind})" if layers[0] else "the network"
+        said.append(f"{subject}: {field}: found {found}, expected {allowed}")
+    return "; ".join(said)
 
 
 def _offer(net: NetParameter, weights: Any, nearly: Rewritten, shapes: Mapping[str, Sequence[int]] | None) -> str:

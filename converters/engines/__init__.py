@@ -5,6 +5,7 @@ from converters.engines import caffe as _caffe  # noqa: F401
 from converters.engines import onnxruntime as _onnxruntime  # noqa: F401
 from converters.engines import opencv as _opencv  # noqa: F401
 from converters.engines import openvino as _openvino  # noqa: F401
+from converters.engines import openvino2023 as _openvino2023  # noqa: F401
 from converters.engines import rknn as _rknn  # noqa: F401
 from converters.engines import torch as _torch  # noqa: F401
 from converters.engines import trtexec as _trtexec  # noqa: F401

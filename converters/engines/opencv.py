@@ -16,12 +16,15 @@ import numpy as np
 
 from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused, target_of
 from converters.engines.pairs import pair_for
+from converters.targets.checking import untaken_tops
+from converters.targets.spellings import net_in_known_words
 from converters.weights import save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import NotInstalledError, UnsupportedError
-from prototxt_gen.layers import Shape
+from prototxt_gen.layers import Shape, is_input
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import to_text
+from prototxt_gen.trace import trace
 
 #: OpenCV's targets on the CPU; the second is for Arm alone.
 _TARGETS = {"float32": "DNN_TARGET_CPU", "float16": "DNN_TARGET_CPU_FP16"}
@@ -60,10 +63,27 @@ class OpenCVEngine(Engine):
         self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
     ) -> Session:
         pair = pair_for("opencv4", net, weights, outputs, shapes, self.title)
+        return self.compile(pair.net, pair.weights, pair.outputs)
+
+    def compile(self, net: NetParameter, weights: Blobs, outputs: Mapping[str, str] | None = None) -> OpenCVSession:
+        """A network exactly as it is: its TEST phase alone, with an Input layer for each input, and all its weights.
+
+        `outputs`: blobs by the names of tops, the default is those that no layer takes under their own names. Tops of
+        layers with several have no name there: OpenCV gives the first. UnsupportedError with what it says.
+        """
+        rows = trace(net_in_known_words(net))
+        inputs = {
+            top: shape
+            for row in rows
+            if is_input(row.type)
+            for top, shape in zip(row.tops, row.top_shapes, strict=True)
+        }
+        makers = {top: layer.name for layer in net.layer for top in layer.top}
+        given = {top: top for tops in untaken_tops(net) for top in tops} if outputs is None else outputs
         with tempfile.TemporaryDirectory() as folder:
             text, path = Path(folder) / "net.prototxt", Path(folder) / "net.caffemodel"
-            text.write_bytes(to_text(pair.net).encode())
-            save_weights(pair.weights, path, pair.net)
+            text.write_bytes(to_text(net).encode())
+            save_weights(weights, path, net)
             try:
                 found = self._cv2.dnn.readNetFromCaffe(str(text), str(path))
             except self._cv2.error as fault:
@@ -71,16 +91,15 @@ class OpenCVEngine(Engine):
         found.setPreferableBackend(self._cv2.dnn.DNN_BACKEND_OPENCV)
         found.setPreferableTarget(self._target)
         known = set(found.getLayerNames())
-        makers = {top: layer.name for layer in pair.net.layer for top in layer.top}
         # OpenCV calls layers whose tops nothing takes by the names of their tops.
-        names = {top: makers[blob] if makers[blob] in known else blob for top, blob in pair.outputs.items()}
-        if names and pair.inputs:
+        names = {top: makers[blob] if makers[blob] in known else blob for top, blob in given.items()}
+        if names and inputs:
             try:
                 # This makes the layers, and so refuses those that OpenCV cannot set up.
-                found.getLayersShapes([list(shape) for shape in pair.inputs.values()])
+                found.getLayersShapes([list(shape) for shape in inputs.values()])
             except self._cv2.error as fault:
                 raise _cannot(self._cv2, fault) from fault
-        return OpenCVSession(self._cv2, found, self._threads, pair.inputs, names)
+        return OpenCVSession(self._cv2, found, self._threads, inputs, names)
 
 
 class OpenCVSession(Session):

@@ -34,8 +34,9 @@ from prototxt_gen.trace import trace
 
 #: The variable that names the Python of the toolkit's environment.
 PYTHON = "DONGFENG_RKNN_PYTHON"
-#: What the toolkit compiles float16 networks for.
-PLATFORMS = ("rk3562", "rk3566", "rk3568", "rk3576", "rk3588")
+#: What the toolkit compiles for, in float16 or int8; and in int8 alone, for NPUs of cameras. It crashes for rk2118.
+PLATFORMS = ("rk3562", "rk3566", "rk3568", "rk3576", "rk3588", "rv1126b")
+INT8_PLATFORMS = ("rv1103", "rv1103b", "rv1106", "rv1106b")
 _PLATFORM = "rk3588"
 #: How ranges come about, as a target says it: RKNN.config's defaults.
 METHOD = "quantized_algorithm normal, quantized_method channel, w8a8"
@@ -70,10 +71,11 @@ class RKNNEngine(Engine):
     def __init__(self, options: Options) -> None:
         self._python = python_of(PYTHON, self.title, "engine rknn")
         platform = _PLATFORM if options.device == "cpu" else options.device.lower()
-        if platform not in PLATFORMS:
-            raise refused(self.name, "device", options.device, PLATFORMS)
-        if options.precision not in ("float32", "float16", "int8"):
-            raise refused(self.name, "precision", options.precision, ["float16", "int8"], f"on {platform}")
+        if platform not in (*PLATFORMS, *INT8_PLATFORMS):
+            raise refused(self.name, "device", options.device, (*PLATFORMS, *INT8_PLATFORMS))
+        known = ("float16", "int8") if platform in PLATFORMS else ("int8",)
+        if options.precision not in (*known, *(["float32"] if "float16" in known else [])):
+            raise refused(self.name, "precision", options.precision, known, f"on {platform}")
         precision = "int8" if options.precision == "int8" else "float16"
         self._calibration = options.calibrated(self.name) if precision == "int8" else None
         self.options = replace(options, device=platform, precision=precision)

@@ -181,7 +181,11 @@ def check_target(
         unchecked.append(Unchecked("", NETWORK, "; ".join(reasons)))
     cpu = [fault for fault in faults if fault.outcome == "cpu"]
     faults = faults if accelerated else [fault for fault in faults if fault.outcome != "cpu"]
-    return Report(selected.name, target, len(selected.layer), tuple(faults), tuple(cpu), tuple(unchecked))
+    notes = [f"input {layer.name!r}: {why[index]}" for index, layer in enumerate(selected.layer)
+             if index in why and is_input(layer.type)]  # fmt: skip
+    return Report(
+        selected.name, target, len(selected.layer), tuple(faults), tuple(cpu), tuple(unchecked), notes=tuple(notes)
+    )
 
 
 def faults_of(

@@ -73,7 +73,7 @@ def differences(
 def _leading_to(net: NetParameter, outputs: Sequence[str]) -> NetParameter:
     """The part of a network that some of its blobs need, without inputs that nothing takes."""
     made = without_dead(Draft(net, None), outputs).net
-    taken = {bottom for layer in made.layer for bottom in layer.bottom} | set(outputs)
+    taken = {bottom for layer in made.layer if layer.top for bottom in layer.bottom} | set(outputs)
     kept = NetParameter()
     kept.CopyFrom(made)
     kept.ClearField("layer")

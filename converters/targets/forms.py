@@ -74,6 +74,11 @@ class Place:
     target: Target
     taken: frozenset[str]
 
+    def has(self, kind: str) -> bool:
+        """Whether the target runs layers of this type somewhere."""
+        row = self.target.rows.get(kind)
+        return row is not None and row.runs in ("accelerated", "cpu")
+
     def name(self, what: str) -> str:
         """A name for a new layer or blob: the layer's own and `what`, with more behind it where that is taken."""
         return free_name(f"{self.row.name}/{what}", self.taken)

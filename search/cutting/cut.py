@@ -27,6 +27,8 @@ from search.spaces.ways import NONE, Ways
 
 # So many networks are checked whole, besides the smallest and the largest.
 _SAMPLES = 3
+# Below this, what a rewrite adds to a block is not worth a word.
+_DEARER = 1.005
 # So many refused parts are named by words.
 _NAMED = 5
 
@@ -35,10 +37,11 @@ _NAMED = 5
 class Cut:
     """A space cut to what a target takes: `original` to `space`.
 
-    `parts` is how many different parts the original's networks have; `refused` are those that the target does not take,
-    whatever is rewritten exactly; `removed` what went of the original, in words. `rewritten` says by what parts are
-    rewritten, and how many. `possible` counts the networks of the original that have no refused part; `space` may have
-    fewer, as it is the largest of its kind without such a part: `is_largest` says whether that is certain.
+    `parts` is how many different parts the original's networks have; `refused` are those that the target does not
+    take, whatever is rewritten exactly; `removed` what went of the original, in words. `rewritten` says by what
+    parts are rewritten, and how many; `dearer` is the most times that the multiply-adds of one grow. `possible`
+    counts the networks of the original that have no refused part; `space` may have fewer, as it is the largest of
+    its kind without such a part: `is_largest` says whether that is certain.
 
     `remarks` are about whole networks, some of which are checked: the smallest, the largest, and a few drawn.
     """
@@ -53,6 +56,7 @@ class Cut:
     possible: int
     is_largest: bool = True
     remarks: tuple[str, ...] = ()
+    dearer: float = 1.0
 
     @property
     def before(self) -> int:
@@ -80,8 +84,17 @@ class Cut:
             )
         if self.rewritten:
             told = "; ".join(f"{what}, in {number}" for what, number in self.rewritten.items())
-            lines.append(f"  rewritten exactly, in so many blocks: {told}")
+            lines.append(f"  rewritten exactly, in so many blocks: {told}{self._dearer_words}")
         return "\n".join([*lines, *(f"  {remark}" for remark in self.remarks)])
+
+    @property
+    def _dearer_words(self) -> str:
+        if self.dearer < _DEARER:
+            return ""
+        return (
+            f"; a block then has up to {self.dearer:.3g} times the multiply-adds, which latencies measured here do not "
+            "tell: `dongfeng profile export --target` writes blocks as they will run"
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Plain values, as target.json in the folder of a search has them."""
@@ -96,6 +109,7 @@ class Cut:
             "reasons": reasons_of(self.refused),
             "removed": list(self.removed),
             "rewritten": dict(self.rewritten),
+            "dearer": self.dearer,
             "possible": self.possible,
             "is_largest": self.is_largest,
             "remarks": list(self.remarks),
@@ -183,6 +197,7 @@ def _cut(space: Space, named: _Named) -> Cut:
         possible,
         is_largest,
         _remarks(left, target),
+        judged.dearer,
     )
 
 
@@ -190,17 +205,13 @@ def _refuse_common(space: Space, target: Target, judged: Judged) -> None:
     """ArchitectureError with what all networks have and the target does not take."""
     keys = dict.fromkeys(judged.keys[piece] for piece in space.common)
     told = [
-        f"{judged.labels[key]}: " + "; ".join(_layer_words(fault) for fault in judged.refused[key].faults)
+        f"{judged.labels[key]}: " + "; ".join(fault_words(fault) for fault in judged.refused[key].faults)
         for key in keys
         if key in judged.refused
     ]
     raise ArchitectureError(
         f"space {space}: target {target.name}: no network is left, as all have {'; '.join(dict.fromkeys(told))}"
     )
-
-
-def _layer_words(fault: Fault) -> str:
-    return f"layer {fault.layer!r}: {fault_words(fault)}"
 
 
 def _possible(space: Space, judged: Judged) -> int:
@@ -235,7 +246,7 @@ def _remarks(space: Space, target: Target) -> tuple[str, ...]:
     faults = {place: whole_faults(space.at(place), space.input_shape, target) for place in places}
     wrong = {place: found for place, found in faults.items() if found}
     told = [
-        f"{space.at(place)} is not taken whole: {'; '.join(dict.fromkeys(map(_layer_words, found)))}"
+        f"{space.at(place)} is not taken whole: {'; '.join(dict.fromkeys(map(fault_words, found)))}"
         for place, found in wrong.items()
     ]
     if len(wrong) == len(places):
@@ -254,4 +265,4 @@ def whole_faults(architecture: Architecture, shape: Sequence[int], target: Targe
 
 def network_faults(architecture: Architecture, shape: Sequence[int], target: Target) -> list[str]:
     """As `whole_faults`, in words, each once."""
-    return list(dict.fromkeys(map(_layer_words, whole_faults(architecture, shape, target))))
+    return list(dict.fromkeys(map(fault_words, whole_faults(architecture, shape, target))))

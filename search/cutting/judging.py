@@ -10,10 +10,12 @@ from typing import Any
 from converters.targets.checking import Fault, Report, check_target
 from converters.targets.facts import NETWORK
 from converters.targets.rewriting import rewritten
+from converters.targets.spellings import net_in_known_words
 from converters.targets.target import Target
 from prototxt_gen.generator.parts import Part
 from prototxt_gen.layers import is_input
 from prototxt_gen.proto import NetParameter
+from prototxt_gen.summary import summarize
 from search.latency.predicting import placed_parts
 from search.spaces import Space
 
@@ -36,13 +38,15 @@ class Refused:
 class Judged:
     """The distinct parts of a space, by key: the labels of all, those refused, and by what how many are rewritten.
 
-    `keys` has the key of each piece of the space (see `Space.pieces`).
+    `keys` has the key of each piece of the space (see `Space.pieces`). `dearer` is the most times that a part's
+    multiply-adds grow by being rewritten, 1 where none does.
     """
 
     labels: Mapping[str, str]
     keys: Mapping[Any, str]
     refused: Mapping[str, Refused]
     rewritten: Mapping[str, int] = field(default_factory=dict)
+    dearer: float = 1.0
 
     def is_refused(self, pieces: Iterable[Any]) -> bool:
         """Whether one of these pieces stands for a part that is not taken; one that no network has does not."""
@@ -58,6 +62,7 @@ def judge(space: Space, target: Target) -> Judged:
     parts: dict[str, Part] = {part.key: part for part in placed.values()}
     refused: dict[str, Refused] = {}
     changes: Counter[str] = Counter()
+    dearer = 1.0
     for key, part in parts.items():
         if not _of_parts(check_target(part.net, target), part.net):
             continue
@@ -65,9 +70,12 @@ def judge(space: Space, target: Target) -> Judged:
         if faults := _of_parts(made.report, made.net):
             refused[key] = Refused(key, part.label, faults)
         else:
-            changes.update({change.what for change in made.changes})
+            changes.update({change.rewrite or change.what for change in made.changes})
+            before, after = (max(1, summarize(net).multiply_adds) for net in (part.net, net_in_known_words(made.net)))
+            dearer = max(dearer, after / before)
     labels = {key: part.label for key, part in parts.items()}
-    return Judged(labels, {piece: part.key for piece, part in placed.items()}, refused, dict(changes.most_common()))
+    keys = {piece: part.key for piece, part in placed.items()}
+    return Judged(labels, keys, refused, dict(changes.most_common()), dearer)
 
 
 def _of_parts(report: Report, net: NetParameter) -> tuple[Fault, ...]:
@@ -94,8 +102,9 @@ def _depends(fault: Fault, net: NetParameter) -> bool:
 
 
 def fault_words(fault: Fault) -> str:
-    """A fault without its layer: `Convolution kernel_size: found kernel_h 9, allowed 1 to 7 (source)`."""
-    return f"{fault.type} {fault.field}: found {fault.found}, allowed {fault.allowed} ({fault.source.text})"
+    """A fault in words: `layer 'conv1': Convolution kernel_size: found kernel_h 9, allowed 1 to 7 (source)`."""
+    where = "the whole network" if fault.type == NETWORK else f"layer {fault.layer!r}: {fault.type}"
+    return f"{where} {fault.field}: found {fault.found}, allowed {fault.allowed} ({fault.source.text})"
 
 
 def reasons_of(refused: Iterable[Refused]) -> list[str]:

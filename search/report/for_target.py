@@ -18,6 +18,7 @@ from prototxt_gen.generator.networks import generate
 from prototxt_gen.json_files import read_json
 from prototxt_gen.proto import NetParameter
 from prototxt_gen.text import write_prototxt
+from search.cutting.judging import fault_words
 from search.spaces import Architecture
 from search.study.folder import MERGED_WEIGHTS, OF_TARGET
 
@@ -78,7 +79,7 @@ def write_for_target(
     found = ForTarget(
         target.name,
         taken,
-        tuple(f"layer {one.layer!r}: {one.field}: {one.found}, allowed {one.allowed}" for one in made.report.faults),
+        tuple(dict.fromkeys(map(fault_words, made.report.faults))),
         len(made.changes),
         len(made.renamed),
         _off_by((net, weights), made) if taken and weights is not None else None,

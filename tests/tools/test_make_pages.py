@@ -23,5 +23,5 @@ def test_a_tool_writes_its_page(tool, written, tmp_path):
 
 def test_all_are_run():
     _, _, rule = (ROOT / "Makefile").read_text("utf-8").partition("\npages:")
-    for tool in ("layers_page", "zoo_page", "manifest"):
+    for tool in ("layers_page", "zoo_page", "targets_page", "manifest"):
         assert f"tools/{tool}.py" in rule.partition("\n\n")[0]

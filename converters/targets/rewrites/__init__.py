@@ -5,6 +5,7 @@ from importlib import import_module
 _FILES = (
     "private_fields",
     "deploying",
+    "idle",
     "folding",
     "spelling",
     "affine",
@@ -15,6 +16,9 @@ _FILES = (
     "deconvolution",
     "convolution",
     "resizing",
+    "dense",
+    "arithmetic",
+    "arrangement",
     "wording",
     "in_place",
     "naming",

@@ -100,7 +100,7 @@ class Building:
         *before, last = self._layers
         old = self.place.row.layer
         blobs = {
-            name: [np.ascontiguousarray(array, np.float32) for array in made()] for name, made in self._blobs.items()
+            name: [np.array(array, np.float32, order="C") for array in made()] for name, made in self._blobs.items()
         }
         renamed = LayerParameter()
         renamed.CopyFrom(last)
@@ -110,6 +110,12 @@ class Building:
             renamed.name = old.name
             blobs |= {old.name: blobs.pop(last.name)} if last.name in blobs else {}
         return Form((*before, renamed), what, blobs, exact)
+
+    def apart(self, top: str) -> tuple[LayerParameter, dict[str, list[np.ndarray]]]:
+        """The last layer under this top, and its weights by its name: for forms that make several tops."""
+        layer = copied(self._layers[-1])
+        layer.top[:] = [top]
+        return layer, {layer.name: [np.array(one, np.float32, order="C") for one in self._blobs[layer.name]()]}
 
     def costs(self) -> str:
         """What the layers cost beside the old one, in words: multiply-adds, and the memory of all tops."""

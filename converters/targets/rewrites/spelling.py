@@ -21,8 +21,8 @@ def by_type(place: Place) -> Iterator[Form]:
     """A Convolution with one group a channel, as a layer of a type for that."""
     old = place.row.layer
     options = old.convolution_param
-    channels = place.row.bottom_shapes[0][1]
-    if len(old.bottom) == 1 and options.axis == 1 and options.group == channels == options.num_output > 1:
+    shape = place.row.bottom_shapes[0]
+    if len(old.bottom) == 1 and options.axis == 1 and options.group == shape[1] == options.num_output > 1:
         for kind in _DEPTHWISE:
             yield Form((_as(old, kind),), f"Convolution of one group a channel as {kind}")
 

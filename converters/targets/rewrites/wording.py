@@ -179,18 +179,6 @@ def scale_then_bias(place: Place) -> Iterator[Form]:
     yield built.form("a Bias behind the Scale")
 
 
-@layers_rewritten("a Scale by one", "Bias")
-def bias_as_scale(place: Place) -> Iterator[Form]:
-    """A Bias with a blob is a Scale by 1 with a bias."""
-    row = place.row
-    if len(row.bottoms) != 1 or shares_blobs(place):
-        return
-    options = {"axis": row.layer.bias_param.axis % len(row.bottom_shapes[0]), "bias_term": True}
-    options["num_axes"] = row.layer.bias_param.num_axes
-    blobs = None if place.blobs is None else [np.ones_like(place.blobs[0]), *place.blobs]
-    yield alone(place, "Scale", "a Scale by 1 with the bias", blobs, scale_param=options)
-
-
 @layers_rewritten("factors of channels behind", "Normalize")
 def normalize_then_scale(place: Place) -> Iterator[Form]:
     """A Normalize with a factor for each channel is one by 1, and a Scale."""
@@ -201,7 +189,7 @@ def normalize_then_scale(place: Place) -> Iterator[Form]:
     options = copied(row.layer).norm_param
     options.channel_shared = True
     options.ClearField("scale_filler")
-    plain = built.add("Normalize", row.bottoms, "plain", [np.ones(1, np.float32)], norm_param=options)
+    plain = built.add("Normalize", row.bottoms, "plain", [np.ones((), np.float32)], norm_param=options)
     built.add("Scale", [plain], "scaled", place.blobs)
     yield built.form("a Scale behind the Normalize")
 

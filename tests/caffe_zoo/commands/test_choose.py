@@ -1,6 +1,7 @@
 """The command that reads networks off a table: what it prints, writes and refuses."""
 
 import csv
+import json
 import re
 import shlex
 import subprocess
@@ -11,13 +12,14 @@ import pytest
 from PIL import Image
 
 from caffe_zoo.cli import _parser
-from converters import load_weights, to_torch
+from converters import check_target, load_weights, read_target, to_torch
 from prototxt_gen import generate, parse_architecture, read_prototxt, summarize, to_text
-from search import LatencyTable, choose, load_data, parse_space, read_known
+from search import LatencyTable, choose, cut_space, load_data, parse_space, read_known
 from search.latency.measuring import Entry
 from search.latency.predicting import space_parts
 from search.strategies.accuracy_table import AccuracyTable, named_rows
 from search.training.training import evaluate
+from tests.search.own_targets import own_target
 
 ROOT = Path(__file__).resolve().parents[3]
 CODE = "m8_i8e1_i12e1-2_i16e1-2k3-5_h32_c10_i3x16x16"
@@ -267,3 +269,17 @@ def test_the_pages_python_runs(folder, monkeypatch, capsys):
     monkeypatch.chdir(folder)
     exec(code, {})  # noqa: S102
     assert capsys.readouterr().out.count("m8_i8e1") > 2
+
+
+def test_choosing_for_a_target_gives_networks_that_it_takes_in_its_words(run, folder, tmp_path):
+    target = own_target(tmp_path, [("Convolution", "kernel_h <= 3"), ("ReLU", "not in_place")])
+    words = ["choose", folder, "--target", target, "--out", tmp_path / "net"]
+    printed = run(*words)
+    assert "target board (BVLC Caffe 1.0, " in printed and "networks are left" in printed
+    ((_, code),) = rows_of(printed)
+    # Larger is better, and the largest kernel is not taken.
+    assert parse_architecture(code) in cut_space(SPACE, target).space and "k5" not in code
+    assert "k5" in rows_of(run("choose", folder))[0][1]
+    report = json.loads((tmp_path / "net/board.json").read_text())
+    assert report["taken"] and report["network"] == code and report["files"]["caffemodel"] is None
+    assert check_target(read_prototxt(tmp_path / "net/board.prototxt"), read_target(target)).passed

@@ -244,6 +244,24 @@ def test_convert_for_a_target_deploys_a_network_made_for_training(run, small, tm
     assert types[0] == "Input" and not {"ImageData", "SoftmaxWithLoss", "Accuracy", "BatchNorm"} & set(types)
 
 
+def test_convert_for_a_target_leaves_the_last_enlargement_out_where_asked_to(run, fault, tmp_path):
+    code = "s4-8_b8_b16_b16_p8-16_d8-4x2_u8_c5"
+    net = generate(code, input_shape=(1, 3, 64, 128))
+    weights = {name: blobs for name, blobs in fill_weights(net).items() if "/up2" not in name and ".up8" not in name}
+    write_prototxt(net, tmp_path / "net.prototxt")
+    save_weights(weights, tmp_path / "net.caffemodel", net)
+    files = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    out = tmp_path / "out.caffemodel", tmp_path / "out.prototxt"
+    words = ["convert", *files, out[0], "--target", "release", "--prototxt", out[1], "--without-upsampling"]
+    assert "Decoder_score.up8: left out" in run(*words)
+    small = generate(code.replace("_u8", ""), input_shape=(1, 3, 64, 128))
+    assert list(read_prototxt(out[1]).layer) == list(small.layer)
+    assert verify(out[1], out[0], (small, weights), tolerance=1e-6).passed
+    save_weights(fill_weights(net), files[1], net)
+    assert "weights of its own, expected bilinear ones" in fault(*words)
+    assert "--without-upsampling is for --target alone" in fault(*words[:4], "--without-upsampling")
+
+
 UNHEARD = """
 layer { name: "data" type: "Input" top: "data" input_param { shape { dim: 1 dim: 4 dim: 8 dim: 8 } } }
 layer { name: "bnll" type: "BNLL" bottom: "data" top: "bnll" }
@@ -305,3 +323,37 @@ def test_convert_for_a_target_says_what_it_needs(fault, pair, tmp_path):
     ):
         assert said in fault("convert", prototxt, caffemodel, out, *more)
     assert not out.exists()
+
+
+SMALL_BOARD = """
+title: A board
+version: "1"
+date: 2026-11-22
+sources:
+  own: { text: seen here, kind: run, version: "1", date: 2026-11-22 }
+others: own
+layers:
+  - types: [Input, Deconvolution, Scale]
+    runs: accelerated
+    source: own
+"""
+
+
+def test_convert_for_a_target_says_what_an_approximation_costs(run, fault, small, tmp_path):
+    board = tmp_path / "board.yaml"
+    board.write_text(SMALL_BOARD)
+    text = UNHEARD.split('layer { name: "bnll"')[0] + (
+        'layer { name: "up" type: "Interp" bottom: "data" top: "up" interp_param { height: 16 width: 16 } }'
+    )
+    prototxt, caffemodel = small(text)
+    out = tmp_path / "out.caffemodel", tmp_path / "out.prototxt"
+    arguments = ["convert", prototxt, caffemodel, out[0], "--target", board, "--prototxt", out[1]]
+    said = fault(*arguments)
+    assert "no exact form of layer 'up' (Interp)" in said and "--approximate would change 1 layer" in said
+    cost = r"up: differs by \d\.\de-0[12] of the largest value, .* of the labels are the same"
+    assert re.search(cost, said)
+    assert not out[0].exists() and not out[1].exists()
+    said = run(*arguments, "--approximate")
+    assert "approximate" in said and re.search(f"computes nearly the same: {cost}", said)
+    assert said.index("computes nearly") < said.index(str(out[1]))
+    assert read_prototxt(out[1]).layer[-1].top == ["up"]

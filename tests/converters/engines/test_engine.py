@@ -123,7 +123,8 @@ def test_verify_compares_every_engine(engine, code):
 
 def test_engines_that_are_not_there():
     with pytest.raises(
-        CaffeError, match=r"engine: found 'mxnet', expected one of .*onnxruntime, opencv, openvino, rknn, to"
+        CaffeError,
+        match=r"engine: found 'mxnet', expected one of .*onnxruntime, opencv, openvino, openvino2023, rknn, to",
     ):
         make_engine("mxnet")
 

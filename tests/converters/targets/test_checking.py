@@ -243,7 +243,7 @@ def test_blobs_that_layers_write_in_place():
         (["a <- a: Mystery", "y <- a: ReLU"], [("a", "its type is not known here"), ("y", "channels not known")]),
         # SegNet's layer of this name has a mask.
         (["u <- a a: Upsample", "y <- u: ReLU"],
-         [("u", "Upsample here is another layer: bottom: found 2, expected 1"), ("y", "channels not known .behind 'u'")]),
+         [("u", "here is another layer: bottom: found 2, expected 1"), ("y", "channels not known .behind 'u'")]),
     ],
 )  # fmt: skip
 def test_layers_that_could_not_be_checked_are_listed_with_the_reason(layers, unchecked):
@@ -264,6 +264,10 @@ def test_without_shapes_of_inputs_what_needs_none_is_checked():
     rules = [rule("Pooling", "kernel_h <= 7"), rule("Pooling", "channels <= 64")]
     report = check_target(net, made_target("Data", "Pooling", rules=rules))
     assert [fault.found for fault in report.faults] == ["kernel_h 9"]
+    assert report.notes == (
+        "input 'd': data_param: found no crop, and the data base is not read, so give this input's shape "
+        "(input_shapes, or --input-shape of a command)",
+    )
     (unchecked,) = report.unchecked
     assert unchecked[:2] == ("p", "Pooling") and "channels not known (behind 'd')" in unchecked.reason
     assert not check_target(

@@ -188,18 +188,24 @@ def test_a_refused_layer_becomes_one_on_the_cpu_where_there_is_no_better():
 
 
 def test_a_bottom_that_nothing_takes_any_more_goes_with_what_made_it(offered):
-    @offered("Crop", "by Power")
-    def by_power(place):
+    @offered("Crop", "the first number of each map")
+    def first_number(place):
         old = place.row.layer
-        yield Form((layer("Power", old.bottom[0], old.top[0], old.name),), "as it is")
+        made = layer("Convolution", old.bottom[0], old.top[0], old.name)
+        made.convolution_param.num_output, made.convolution_param.group = 4, 4
+        made.convolution_param.kernel_h, made.convolution_param.kernel_w = 6, 5
+        made.convolution_param.bias_term = False
+        kernel = np.zeros((4, 1, 6, 5), np.float32)
+        kernel[..., 0, 0] = 1
+        yield Form((made,), "as a Convolution", {old.name: [kernel]})
 
     text = INPUT + CONV + (
-        'layer { name: "y" type: "Power" bottom: "data" top: "y" power_param { power: 2 } }'
+        'layer { name: "y" type: "Pooling" bottom: "data" top: "y" pooling_param { global_pooling: true } }'
         'layer { name: "c" type: "Crop" bottom: "x" bottom: "y" top: "c" }'
     )  # fmt: skip
-    made = checked(text, made_target("Convolution", "Power"))
+    made = checked(text, made_target("Convolution", "Pooling"))
     assert [one.name for one in made.net.layer] == ["data", "conv", "c"]
-    assert set(made.weights) == {"conv"}
+    assert set(made.weights) == {"conv", "c"}
     assert made.changes[-1].layer == "y"
 
 

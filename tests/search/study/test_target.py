@@ -150,7 +150,7 @@ def test_a_network_that_is_not_taken_whole_is_told_and_not_written(small, tmp_pa
         assert (own / "board.prototxt").exists() == (own / "board.caffemodel").exists() == report["taken"]
     refused = [one for one in found if not one.for_target.taken]
     assert refused and "1 fault" in boundary_table(found)
-    assert f"{refused[0].code}: layer '': layers: layers" in checked_words(found, "board")
+    assert f"{refused[0].code}: the whole network layers: found layers" in checked_words(found, "board")
 
 
 def read_prototxt_of(architecture):
