@@ -144,6 +144,14 @@ def models() -> Iterator[bytes]:
     yield model([helper.make_node("Size", ["h"], ["one"]), pick], 17, [])
 
 
+def targets() -> Iterator[bytes]:
+    """The files of the targets in the package."""
+    from converters.targets import reading
+
+    for name in reading.list_targets():
+        yield (Path(reading.__file__).parent / "data" / f"{name}.yaml").read_bytes()
+
+
 def words() -> Iterator[str]:
     """Names of fields, enums and types of layers, of which libFuzzer makes new texts."""
     yield from LAYERS

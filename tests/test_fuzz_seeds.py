@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from converters.targets.checking import check_target
+from converters.targets.reading import read_target
 from converters.weights.caffemodel import read_caffemodel
 from converters.weights.mean import load_mean
 from converters.weights.solver_state import read_solver_state
@@ -46,6 +48,18 @@ def test_bytes_are_weights_means_or_states(tmp_path):
             done += 1
         assert done, data
     assert all(count >= 4 for count in read.values())
+
+
+def test_targets_are_read_and_networks_are_held_against_them(tmp_path):
+    networks = [net for net in seeds.networks() if any(layer.type in ("Pooling", "Concat") for layer in net.layer)]
+    for data in seeds.targets():
+        (tmp_path / "seed.yaml").write_bytes(data)
+        target = read_target(tmp_path / "seed.yaml")
+        for net in networks:
+            try:
+                assert str(check_target(net, target))
+            except CaffeError as fault:
+                assert str(fault)
 
 
 def test_models_are_read_or_refused_by_operator():

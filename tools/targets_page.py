@@ -108,17 +108,16 @@ layers:
     runs: accelerated
     source: ipu230
 rules:
-  - id: concat-bottoms          # corrects the rule of this name
+  - id: Concat.bottom        # corrects the rule of this name
     needs: bottoms <= 1024
     allowed: at most 1024
     source: ipu230
-  - id: pooling-kernel
+  - id: Pooling.kernel_size
     when: pool == "AVE" and not global_pooling
     needs: max(kernel_h, kernel_w) <= 255 and kernel_h * kernel_w <= 12288
     allowed: "AVE: at most 255 a side and 12288 positions"
     source: ipu230
-  - id: pooling-kernel-max      # a new rule
-    types: [Pooling]
+  - types: [Pooling]         # a new rule
     when: pool == "MAX" and not global_pooling
     needs: kernel_w <= 255 and kernel_h * kernel_w <= 6029312
     otherwise: refused
@@ -139,8 +138,9 @@ at once, with its lines. The files of the package, `converters/targets/data/*.ya
 - `layers`: rows of `types`; `runs`: accelerated, cpu or refused; `source`; `note` for readers. A row stands in the
   place of the base's for the same types.
 - `rules`: what must hold of some layers, each with
-  - `id`: its name. In a file that extends a target the base's rule of that name is corrected: what is left out stays,
-    but for the source. `drop: true` takes the rule away;
+  - `id`: its name; without one it has that of the tables above, its first type and the last word of its field. In a
+    file that extends a target the base's rule of that name is corrected: what is left out stays, but for the source.
+    `drop: true` takes the rule away;
   - `types`: the layer types that it is of; `["*"]`: every layer; `[network]`: the network as a whole;
   - `when`: a condition: of which of these layers; without it, of all;
   - `needs`: the condition that must hold;
@@ -215,8 +215,8 @@ def _overview(targets: Sequence[Target]) -> str:
 
 def _backing(target: Target) -> str:
     """How many rows and rules are of which kind, most first."""
-    sources = [row.source for row in target.rows.values()] + [rule.source for rule in target.rules]
-    kinds = Counter(source.kind for source in sources)
+    said: list[Row | Rule] = [*target.rows.values(), *target.rules]
+    kinds = Counter(one.source.kind for one in said)
     return ", ".join(f"{number} {kind}" for kind, number in kinds.most_common())
 
 
@@ -228,7 +228,7 @@ def _section(target: Target) -> list[str]:
     notes = [f"- {kind}: {row.note}" for kind, row in _by_note(target)]
     lines += ["", *notes] if notes else []
     if target.rules:
-        lines += ["", *_table([["of", "must be", "otherwise", "source"], *map(_rule, target.rules)])]
+        lines += ["", *_table([["rule", "of", "must be", "otherwise", "source"], *map(_rule, target.rules)])]
     silent: dict[str, list[str]] = {}
     for rule in target.rules:
         if rule.otherwise == "silent":
@@ -265,7 +265,7 @@ def _rule(rule: Rule) -> list[str]:
     outcome = {"refused": "refused", "cpu": "on the CPU", "silent": "other numbers"}[rule.otherwise]
     off = f": {rule.off_by}" if rule.off_by else f": as {_acts(rule)}" if rule.acts_as else ""
     of = f"{_types(rule)}: `{rule.field}`{where}"
-    return [of, _plain(rule.allowed), outcome + _plain(off), f"*{rule.source.key}*"]
+    return [rule.id, of, _plain(rule.allowed), outcome + _plain(off), f"*{rule.source.key}*"]
 
 
 def _acts(rule: Rule) -> str:
@@ -306,6 +306,7 @@ def _source(source: Source) -> str:
 def _words() -> str:
     """What conditions are made of, from where it is implemented."""
     grammar = (expressions.__doc__ or "").partition("\n\n")[2].strip()
+    grammar = grammar.replace(" (see facts.py)", "")
     told = (facts.__doc__ or "").partition("\n\n")[2].strip()
     told = re.sub(r"^(\S.*)\n: ", r"- **\1:** ", told, flags=re.MULTILINE)
     return f"\n### Conditions\n\n{grammar}\n\nFacts that they can ask for:\n\n{told}\n"

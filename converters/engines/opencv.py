@@ -17,6 +17,7 @@ import numpy as np
 from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused, target_of
 from converters.engines.pairs import pair_for
 from converters.targets.checking import untaken_tops
+from converters.targets.spellings import net_in_known_words
 from converters.weights import save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import NotInstalledError, UnsupportedError
@@ -70,7 +71,7 @@ class OpenCVEngine(Engine):
         `outputs`: blobs by the names of tops, the default is those that no layer takes under their own names. Tops of
         layers with several have no name there: OpenCV gives the first. UnsupportedError with what it says.
         """
-        rows = trace(net)
+        rows = trace(net_in_known_words(net))
         inputs = {
             top: shape
             for row in rows

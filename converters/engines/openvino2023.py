@@ -20,11 +20,13 @@ from converters.engines.pairs import pair_for
 from converters.programs.caffe import threads_environment
 from converters.programs.running import last_words
 from converters.programs.worker import Worker, python_of
+from converters.targets.checking import untaken_tops
+from converters.targets.spellings import net_in_known_words
 from converters.weights import save_weights
 from converters.weights.blobs import Array
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.layers import Shape
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.text import to_text
 from prototxt_gen.trace import trace
 
@@ -78,14 +80,11 @@ class OpenVINO2023Engine(Engine):
         if not self._worker.running:
             self._released.clear()
             self._worker = self._started()
-        rows = trace(net)
+        rows = trace(net_in_known_words(net))
         shapes = {top: shape for row in rows for top, shape in zip(row.tops, row.top_shapes, strict=True)}
         inputs = {name: shapes[name] for layer in net.layer if layer.type == "Input" for name in layer.top}
-        unread: dict[str, str] = {}
-        for layer in net.layer:
-            for name in layer.bottom:
-                unread.pop(name, None)
-            unread.update(dict.fromkeys(layer.top, layer.name))
+        unread = [top for tops in untaken_tops(net) for top in tops]
+        makers = {top: layer for layer in net.layer for top in layer.top}
         given = {name: name for name in unread} if outputs is None else dict(outputs)
         number, label = next(self._numbers), f"network {net.name!r}"
         prototxt, caffemodel = (self._worker.folder / f"net{number}.{ending}" for ending in ("prototxt", "caffemodel"))
@@ -99,7 +98,7 @@ class OpenVINO2023Engine(Engine):
         finally:
             for file in (prototxt, caffemodel):
                 file.unlink(missing_ok=True)
-        places = [_place(answer["outputs"], blob, unread.get(blob, blob), len(given), label) for blob in given.values()]
+        places = [_place(answer["outputs"], _names(blob, makers), len(given), label) for blob in given.values()]
         session = OpenVINO2023Session(self, number, inputs, list(given), places, label)
         weakref.finalize(session, self._released.append, number)
         return session
@@ -163,19 +162,26 @@ class OpenVINO2023Session(GraphSession):
         return [np.asarray(answer.arrays[str(place)], np.float32) for place in self._places]
 
 
-def _place(found: Sequence[Sequence[str]], blob: str, maker: str, asked: int, label: str) -> int:
-    """Which of the tool's outputs a blob is, one of so many that are `asked` for. UnsupportedError where it has none.
+def _names(blob: str, makers: Mapping[str, LayerParameter]) -> list[str]:
+    """What the tool may call a blob: its name, its layer's, and what it was before a layer that only passes it on."""
+    layer = makers[blob]
+    before = [layer.bottom[0]] if layer.type == "Power" and not layer.HasField("power_param") else []
+    return [form for name in (blob, layer.name, *before) for form in (name, f"{name}:0")]
 
-    It may call one by the layer that makes it; the top of a layer in place loses its name.
+
+def _place(found: Sequence[Sequence[str]], names: Sequence[str], asked: int, label: str) -> int:
+    """Which of the tool's outputs a blob of these names is, one of so many that are `asked` for.
+
+    The top of a layer in place may lose its name. UnsupportedError where the blob has no output.
     """
-    for name in (blob, f"{blob}:0", f"{maker}:0", maker):
-        places = [place for place, names in enumerate(found) if name in names]
+    for name in names:
+        places = [place for place, known in enumerate(found) if name in known]
         if places:
             return places[0]
     if len(found) == 1 == asked:
         return 0
-    listed = ", ".join("/".join(names) for names in found)
-    raise UnsupportedError(f"{label}: OpenVINO 2023.3: outputs: found {listed}, expected one for {blob!r}")
+    listed = ", ".join("/".join(known) for known in found)
+    raise UnsupportedError(f"{label}: OpenVINO 2023.3: outputs: found {listed}, expected one for {names[0]!r}")
 
 
 def _explained(fault: str, printed: str) -> str:

@@ -28,7 +28,7 @@ from converters.weights import Weights
 from converters.weights.blobs import as_blob
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.layers import is_input
-from prototxt_gen.passes.phase import phase_of, select_phase
+from prototxt_gen.passes.phase import phase_of, select_phase, stated_phase
 from prototxt_gen.proto import NetParameter
 
 
@@ -134,11 +134,16 @@ def _of_layers(report: Report) -> Report:
 
 
 def _one_phase(net: NetParameter) -> NetParameter:
-    """The layers of the network's phase, TEST where none is stated, without rules of phases."""
+    """The layers of the network's phase, TEST where none is stated, without rules of phases.
+
+    Caffe writes the phase into every layer of the networks that it saves; where it is the network's it says nothing.
+    """
     selected = select_phase(net, phase_of(net), level=net.state.level)
     for layer in selected.layer:
         layer.ClearField("include")
         layer.ClearField("exclude")
+        if stated_phase(layer) == phase_of(selected):
+            layer.ClearField("phase")
     if phase_of(selected) == "TEST":
         selected.ClearField("state")
     return selected

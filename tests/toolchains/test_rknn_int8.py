@@ -5,18 +5,17 @@ What onnxruntime makes of the same networks is in tests/converters/engines/test_
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from converters import make_engine, to_torch, weights_of
-from converters.engines.rknn import PYTHON
-from prototxt_gen import generate
+from caffe_zoo.cli import main
+from converters import make_engine, save_weights, to_torch, weights_of
+from prototxt_gen import generate, write_prototxt
 from tests.toolchains.trying import network
 
-pytestmark = pytest.mark.skipif(not os.environ.get(PYTHON), reason=f"{PYTHON} names no Python with RKNN-Toolkit2")
+pytestmark = [pytest.mark.toolchains, pytest.mark.usefixtures("rknn")]
 
 CONV = """
 layer { name: "c" type: "Convolution" bottom: "x" top: "y"
@@ -79,3 +78,29 @@ def test_a_network_gives_nearly_the_scores_of_float_and_those_of_onnxruntime(cod
     assert 0.98 < cosine < 1
     assert 1e-3 < np.abs(found - expected).max() / np.abs(expected).max() < 0.2
     assert np.abs(found - other).max() / np.abs(expected).max() < 0.1
+
+
+@pytest.mark.parametrize(("device", "float_column"), [("cpu", "float16"), ("rv1106", "torch float32")])
+def test_evaluate_says_what_int8_costs(tmp_path, capsys, device, float_column):
+    """Labels are what the network says in float32, so that the float columns are right throughout."""
+    torch.manual_seed(0)
+    net = generate("s8-16_b16_c4", input_shape=(1, 3, 16, 16))
+    weights = weights_of(to_torch(net))
+    write_prototxt(net, tmp_path / "net.prototxt")
+    save_weights(weights, tmp_path / "net.caffemodel", net)
+    lines = []
+    (tmp_path / "val").mkdir()
+    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)):
+        Image.fromarray(pixels).save(tmp_path / "val" / f"{number}.png")
+        blob = (pixels[..., ::-1].transpose(2, 0, 1)[None] - 100).astype(np.float32) * np.float32(0.01)
+        scores = make_engine("torch").load(net, weights).run({"data": blob})["fc"]
+        lines.append(f"{number}.png {scores.argmax()}\n")
+    (tmp_path / "val.txt").write_text("".join(lines))
+    words = ["evaluate", tmp_path / "net.prototxt", "--weights", tmp_path / "net.caffemodel", "--data", tmp_path]
+    words += ["--mean", "100", "--scale", "0.01", "--int8", tmp_path / "val", "--engine", "rknn"]
+    assert main([*map(str, words), "--engine-device", device]) == 0
+    said = capsys.readouterr().out
+    assert "int8: quantized_algorithm normal, quantized_method channel, w8a8" in said
+    heads, top1 = (line.split() for line in said.splitlines()[4:6])
+    assert heads == [*float_column.split(), "int8", "difference"]
+    assert top1[2] == "100.00%" and float(top1[3][:-1]) > 50

@@ -103,9 +103,9 @@ def test_the_example_of_a_file_corrects_its_base(tmp_path):
         assert check_target(pooling(kind, size), base).passed is passed_before
         assert check_target(pooling(kind, size), own).passed is passes
     by_id = {rule.id: rule for rule in own.rules}
-    assert by_id["concat-bottoms"].needs.text == "bottoms <= 1024"
-    assert by_id["concat-bottoms"].source.key == "ipu230"
-    assert by_id["eltwise-coeff"] == {rule.id: rule for rule in base.rules}["eltwise-coeff"]
+    assert by_id["Concat.bottom"].needs.text == "bottoms <= 1024"
+    assert by_id["Concat.bottom"].source.key == "ipu230"
+    assert by_id["Eltwise.coeff"] == {rule.id: rule for rule in base.rules}["Eltwise.coeff"]
 
 
 def test_the_lines_of_python_run(capsys, tmp_path, monkeypatch):

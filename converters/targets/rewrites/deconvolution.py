@@ -22,6 +22,7 @@ from prototxt_gen.layers import Shape
 from prototxt_gen.layers.convolution import windows
 from prototxt_gen.layers.fillers import fixed_values
 from prototxt_gen.layers.windows import Windows, spatial_options
+from prototxt_gen.proto import FillerParameter
 
 # A quotient of weights is exact to this share of the largest weight.
 _TOLERANCE = 1e-6
@@ -118,6 +119,46 @@ def box(made: Building, blob: str, sizes: Shape, what: str) -> str:
     }
     options |= spatial_options(kernel_size=sizes, stride=sizes)
     return made.add("Deconvolution", [blob], what, [np.ones((channels, 1, *sizes))], convolution_param=options)
+
+
+@layers_rewritten("bilinear in steps", "Deconvolution")
+def in_bilinear_steps(place: Place) -> Iterator[Form]:
+    """Nearly the same: a bilinear enlargement by an even factor as several by smaller ones, 8 as 2, 2 and 2.
+
+    What is linear between two pixels stays so but near the pixels themselves, where the steps round the corner off.
+    """
+    row = place.row
+    if not _is_plain(place):
+        return
+    window, options, blobs = windows(row.layer, row.bottom_shapes[0]), row.layer.convolution_param, weights_of(place)
+    factor = window.stride[0]
+    sizes = set(window.kernel), set(window.stride), set(window.pad), set(window.dilation)
+    if factor % 2 or sizes != ({2 * factor}, {factor}, {factor // 2}, {1}) or blobs is None or len(blobs) > 1:
+        return
+    wanted = fixed_values(FillerParameter(type="bilinear"), blobs[0].shape)
+    if options.group != options.num_output or wanted is None or not np.allclose(blobs[0], wanted, rtol=0, atol=1e-6):
+        return
+    for chain in factor_chains((factor, factor)):
+        if any(high != wide or high % 2 for high, wide in chain):
+            continue
+        made = Building(place)
+        blob = made.bottom
+        for index, (size, _) in enumerate(chain, 1):
+            blob = bilinear(made, blob, size, f"times{index}")
+        if not made.refused():
+            steps = ", ".join(str(size) for size, _ in chain)
+            yield made.form(f"bilinear enlargement by {factor} in steps of {steps}: corners rounded off", exact=False)
+            return
+
+
+def bilinear(made: Building, blob: str, factor: int, what: str) -> str:
+    """The depthwise Deconvolution that enlarges by an even factor, as Caffe's bilinear filler has it."""
+    channels = made.shape(blob)[1]
+    stated: dict[str, Any] = {"num_output": channels, "group": channels, "bias_term": False}
+    stated |= {"kernel_size": [2 * factor], "stride": [factor], "pad": [factor // 2]}
+    weights = fixed_values(FillerParameter(type="bilinear"), (channels, 1, 2 * factor, 2 * factor))
+    assert weights is not None
+    return made.add("Deconvolution", [blob], what, [weights], convolution_param=stated)
 
 
 @layers_rewritten("phases moved by Reshape and Permute", "Deconvolution")

@@ -1,12 +1,13 @@
 """Layers that change no number in the TEST phase, left out: what takes their top takes their bottom.
 
-Dropout; a Power of nothing; resizing to the same size; moving that moves nothing: Reshape to the same shape, Concat of
-one bottom, Permute to the same order. A layer whose top is an output gives that name to what its bottom was called.
+Dropout; a Power of nothing; resizing to the same size; pooling by 1x1; moving that moves nothing: Reshape to the same
+shape, Concat of one bottom, Permute to the same order. A layer whose top is an output gives that name to what its bottom was called.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import prod
 
 from converters.targets.checking import Report
 from converters.targets.forms import NETWORK_REWRITES, Change, Draft
@@ -14,6 +15,7 @@ from converters.targets.memory import renamed_before
 from converters.targets.replacing import unread, without_dead
 from converters.targets.rows import rows_of
 from prototxt_gen.flow import passes_on
+from prototxt_gen.layers.pooling import windows
 from prototxt_gen.passes.phase import phase_of
 from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.trace import LayerSummary
@@ -89,6 +91,9 @@ def _is_idle(row: LayerSummary, test: bool) -> bool:
         return same and layer.interp_param.pad_beg == layer.interp_param.pad_end == 0
     if row.type == "ShuffleChannel":
         return layer.shuffle_channel_param.group in (1, row.bottom_shapes[0][1])
+    if row.type == "Pooling":
+        window = windows(layer, row.bottom_shapes[0])
+        return same and prod(window.kernel) == prod(window.stride) == 1 and not any(window.pad)
     return (same and row.type in _SAME_SHAPE) or (row.type != "Split" and passes_on(row))
 
 

@@ -15,6 +15,8 @@ from converters.targets.rows import rows_of
 from prototxt_gen.proto import NetParameter
 
 _FACTS = {"in_place", "on_input"}
+# Of the layer before, whose top is written in place.
+_OVER = "written_over"
 
 
 def own_tops(draft: Draft, report: Report, input_shapes: Mapping[str, Sequence[int]] | None) -> Draft | None:
@@ -23,6 +25,11 @@ def own_tops(draft: Draft, report: Report, input_shapes: Mapping[str, Sequence[i
     for fault in report.faults:
         if fault.rule is not None:
             at_fault.setdefault(fault.layer, set()).update(_FACTS & fault.rule.needs.names)
+    over = {fault.layer for fault in report.faults if fault.rule is not None and _OVER in fault.rule.needs.names}
+    written = {top for layer in draft.net.layer if layer.name in over for top in layer.top}
+    for layer in draft.net.layer:
+        if written & set(layer.top) & set(layer.bottom):
+            at_fault.setdefault(layer.name, set()).add("in_place")
     net = NetParameter()
     net.CopyFrom(draft.net)
     taken = {name for layer in net.layer for name in (layer.name, *layer.top)}

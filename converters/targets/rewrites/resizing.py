@@ -17,12 +17,10 @@ import numpy as np
 
 from converters.targets.forms import Form, Place, layers_rewritten
 from converters.targets.rewrites.building import Building, factor_chains
-from converters.targets.rewrites.deconvolution import box, phase_order, shuffle
+from converters.targets.rewrites.deconvolution import bilinear, box, phase_order, shuffle
 from prototxt_gen.layers import Shape
-from prototxt_gen.layers.fillers import fixed_values
 from prototxt_gen.layers.layer_types import count
 from prototxt_gen.passes.stock import stock_ways
-from prototxt_gen.proto import FillerParameter
 from prototxt_gen.stock import MOST_FACTORS, aligned, along_axes, repeated
 
 # Numbers of a dense matrix for a whole map; more of them are slower than any other form.
@@ -199,7 +197,7 @@ def _centred(place: Place, shape: Shape, factors: tuple[int, int]) -> Iterator[t
             made = Building(place)
             blob = made.bottom
             for index, factor in enumerate(chain, 1):
-                blob = _bilinear(made, blob, factor, f"times{index}")
+                blob = bilinear(made, blob, factor, f"times{index}")
             steps = f" in steps of {', '.join(map(str, chain))}" if len(chain) > 1 else ""
             yield made, f"bilinear at pixel centres{steps}, with zeros around the map"
     if factors[0] == factors[1]:
@@ -209,16 +207,6 @@ def _centred(place: Place, shape: Shape, factors: tuple[int, int]) -> Iterator[t
     made = Building(place)
     box(made, made.bottom, factors, "nearest")
     yield made, "the nearest pixel"
-
-
-def _bilinear(made: Building, blob: str, factor: int, what: str) -> str:
-    """The depthwise Deconvolution that enlarges by an even factor, as Caffe's bilinear filler has it."""
-    channels = made.shape(blob)[1]
-    stated: dict[str, Any] = {"num_output": channels, "group": channels, "bias_term": False}
-    stated |= {"kernel_size": [2 * factor], "stride": [factor], "pad": [factor // 2]}
-    weights = fixed_values(FillerParameter(type="bilinear"), (channels, 1, 2 * factor, 2 * factor))
-    assert weights is not None
-    return made.add("Deconvolution", [blob], what, [weights], convolution_param=stated)
 
 
 def _half_pixel(size: int, factor: int) -> np.ndarray:

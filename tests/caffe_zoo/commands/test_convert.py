@@ -323,3 +323,37 @@ def test_convert_for_a_target_says_what_it_needs(fault, pair, tmp_path):
     ):
         assert said in fault("convert", prototxt, caffemodel, out, *more)
     assert not out.exists()
+
+
+SMALL_BOARD = """
+title: A board
+version: "1"
+date: 2026-11-22
+sources:
+  own: { text: seen here, kind: run, version: "1", date: 2026-11-22 }
+others: own
+layers:
+  - types: [Input, Deconvolution, Scale]
+    runs: accelerated
+    source: own
+"""
+
+
+def test_convert_for_a_target_says_what_an_approximation_costs(run, fault, small, tmp_path):
+    board = tmp_path / "board.yaml"
+    board.write_text(SMALL_BOARD)
+    text = UNHEARD.split('layer { name: "bnll"')[0] + (
+        'layer { name: "up" type: "Interp" bottom: "data" top: "up" interp_param { height: 16 width: 16 } }'
+    )
+    prototxt, caffemodel = small(text)
+    out = tmp_path / "out.caffemodel", tmp_path / "out.prototxt"
+    arguments = ["convert", prototxt, caffemodel, out[0], "--target", board, "--prototxt", out[1]]
+    said = fault(*arguments)
+    assert "no exact form of layer 'up' (Interp)" in said and "--approximate would change 1 layer" in said
+    cost = r"up: differs by \d\.\de-0[12] of the largest value, .* of the labels are the same"
+    assert re.search(cost, said)
+    assert not out[0].exists() and not out[1].exists()
+    said = run(*arguments, "--approximate")
+    assert "approximate" in said and re.search(f"computes nearly the same: {cost}", said)
+    assert said.index("computes nearly") < said.index(str(out[1]))
+    assert read_prototxt(out[1]).layer[-1].top == ["up"]

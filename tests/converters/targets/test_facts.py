@@ -128,7 +128,7 @@ def test_every_fact_of_a_type_is_in_its_vocabulary_with_every_option(kind):
 def test_facts_of_the_zoos_networks_are_in_the_vocabulary_and_all_of_it_is_met(name):
     net = generate(CARDS[name].architecture)
     for row in trace(net):
-        found = facts_of(row.layer, row.bottom_shapes, row.top_shapes, (), "", (), 0)
+        found = facts_of(row.layer, row.bottom_shapes, row.top_shapes, (), "", (), 0, False, 0)
         absent = {fact for fact in fact_names(row.type) - found.keys() if not fact.startswith("other_")}
         assert found.keys() <= fact_names(row.type)
         if row.bottom_shapes:

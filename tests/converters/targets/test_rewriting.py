@@ -107,3 +107,28 @@ def test_batch_norm_is_folded_where_a_convolution_must_have_a_bias():
     assert made.report.faults == ()
     assert {change.rewrite for change in made.changes} == {"folded into the layer before"}
     assert largest_difference(net, weights, made) <= 1e-5
+
+
+def test_phases_of_layers_are_left_out_where_the_network_has_the_same():
+    """TensorRT's parser passes over layers with phase TEST, which Caffe writes into every layer that it saves."""
+    net = generate("s8_b8_b16_c5", input_shape=(1, 3, 32, 32))
+    for layer in net.layer:
+        layer.phase = 1
+    target = read_target("tensorrt8")
+    assert {fault.field for fault in check_target(net, target).faults} == {"phase"}
+    weights = fill_weights(net)
+    made = for_target(net, weights, target)
+    assert made.report.passed
+    assert largest_difference(net, weights, made) <= 1e-6
+
+
+def test_a_phase_of_its_own_stays():
+    net = parse_text(
+        """
+        layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 1 dim: 3 } } }
+        layer { name: "a" type: "Dropout" bottom: "data" top: "a" phase: TRAIN }
+        """,
+        NetParameter(),
+    )
+    assert for_target(net, None, read_target("bvlc")).net.layer[1].phase == 0
+    assert for_target(net, None, read_target("bvlc")).net.layer[1].HasField("phase")

@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from converters.targets.comparing import compare_outputs
 from converters.targets.rewriting import rewritten
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.trace import trace
@@ -113,6 +114,18 @@ def test_other_kernels_are_not():
     net = deconvolution(UP2, (1, 5, 3, 4))
     made = rewritten(net, fill_weights(net), made_target("Convolution", "Upsample"))
     assert not made.report.passed
+
+
+def test_bilinear_steps_are_nearly_the_same_and_only_where_asked_for():
+    net, weights = deconvolution(UP8, (1, 5, 6, 6)), bilinear(16, 5)
+    target = made_target("Deconvolution", rules=[rule("Deconvolution", "kernel_h == 4")])
+    assert not rewritten(net, weights, target).report.passed
+    made = rewritten(net, weights, target, approximate=True)
+    assert made.report.passed and not made.exact
+    assert [layer.convolution_param.stride[0] for layer in made.net.layer[1:]] == [2, 2, 2]
+    (found,) = compare_outputs((net, weights), (made.net, made.weights))
+    assert 0.001 < found.largest < 0.5
+    assert not rewritten(net, fill_weights(net), target, approximate=True).report.passed
 
 
 def test_a_bilinear_filler_stands_for_weights_that_a_file_leaves_out():

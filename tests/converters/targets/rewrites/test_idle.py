@@ -26,6 +26,8 @@ IDLE = [
     'type: "Concat"',
     'type: "Permute" permute_param { order: 0 order: 1 }',
     'type: "Tile" tile_param { tiles: 1 }',
+    'type: "Upsample" upsample_param { scale: 1 }',
+    'type: "Pooling" pooling_param { kernel_size: 1 }',
 ]
 BUSY = ['type: "Power" power_param { shift: 1 }', 'type: "Interp" interp_param { height: 5 width: 3 pad_end: -1 }']
 

@@ -62,3 +62,20 @@ def test_what_writes_through_a_view_stays():
     )
     made = rewritten(net, None, made_target("Flatten", "ReLU", "AbsVal", rules=[rule("*", "not in_place")]))
     assert [fault.layer for fault in made.report.faults] == ["relu"]
+
+
+def test_a_top_that_must_not_be_written_over_is_not():
+    net = parse_text(
+        """
+        layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 2 dim: 3 } } }
+        layer { name: "split" type: "Split" bottom: "data" top: "a" top: "b" }
+        layer { name: "abs" type: "AbsVal" bottom: "b" top: "abs" }
+        layer { name: "relu" type: "ReLU" bottom: "a" top: "a" }
+        """,
+        NetParameter(),
+    )
+    target = made_target("Split", "ReLU", "AbsVal", rules=[rule("Split", "written_over == 0", "silent")])
+    made = rewritten(net, None, target)
+    assert made.report.faults == ()
+    assert list(made.net.layer[-1].top) == ["a"] and made.net.layer[-1].bottom != ["a"]
+    assert largest_difference(net, {}, made) == 0
