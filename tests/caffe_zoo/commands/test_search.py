@@ -13,6 +13,7 @@ from PIL import Image
 from caffe_zoo.commands.search import add_arguments, run
 from prototxt_gen.errors import ArchitectureError, FormatError, NotInstalledError
 from search import LatencyTable
+from tests.search.own_targets import own_target
 
 TINY = "s4-8_b1-2_b1-1_w8-16_c10_i3x16x16"
 
@@ -46,6 +47,20 @@ def test_the_same_command_again_trains_nothing_and_tells_the_same(finished, caps
     counts = after["counts"]
     assert f"{counts['space']} architectures in the space" in printed
     assert f"{counts['trained']} trained, {counts['pruned']} pruned" in printed
+
+
+def test_a_search_for_a_target_tells_the_cut_first_and_the_check_last(tmp_path, capsys):
+    pytest.importorskip("sklearn")
+    target = own_target(tmp_path, [("Convolution", "num_output <= 8")])
+    words = ["--data", "digits", "--space", TINY, "--trials", "1", "--epochs", "1", "--out", str(tmp_path / "run")]
+    assert command(*words, "--threads", "1", "--target", str(target)) == 0
+    first, *_, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("target board (") and first.endswith(
+        ": 2 of 7 networks are left; 5 of 11 blocks are not taken"
+    )
+    assert last.startswith("target board: 1 of 1 networks are taken: networks/*/board.prototxt; with their weights, ")
+    with pytest.raises(FormatError, match=r"target: was .*, is None"):
+        command(*words, "--threads", "1")
 
 
 def test_the_engine_that_measures_may_be_another(tmp_path, capsys):
