@@ -1,7 +1,8 @@
 """Layers that change no number in the TEST phase, left out: what takes their top takes their bottom.
 
 Dropout; a Power of nothing; resizing to the same size; pooling by 1x1; moving that moves nothing: Reshape to the same
-shape, Concat of one bottom, Permute to the same order. A layer whose top is an output gives that name to what its bottom was called.
+shape, Concat of one bottom, Permute to the same order. A layer whose top is an output gives that name to what its
+bottom was called.
 """
 
 from __future__ import annotations
