@@ -203,3 +203,13 @@ def test_a_crash_names_the_network_and_the_next_one_runs(rknn):
     with pytest.raises(UnsupportedError, match=r"^network 'crashes': RKNN-Toolkit2 crashed with SIGSEGV"):
         rknn.compile(crashes, fill_weights(crashes))
     test_a_batch_runs_in_pieces_and_other_shapes_are_refused(rknn)
+
+
+def test_all_tops_of_a_network_at_once(rknn):
+    net = generate(card("df1seg").architecture, input_shape=(1, 3, 64, 128))
+    outputs = list(dict.fromkeys(top for layer in net.layer if layer.type != "Input" for top in layer.top))
+    weights, inputs = fill_weights(net), fill_inputs(net)
+    expected = make_engine("torch").load(net, weights, outputs=outputs).run(inputs)
+    found = rknn.load(net, weights, outputs=outputs).run(inputs)
+    assert list(found) == outputs
+    assert max(difference(found[top], array) for top, array in expected.items()) <= TOLERANCE
