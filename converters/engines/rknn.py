@@ -229,13 +229,7 @@ class RKNNSession(GraphSession):
         return [self.time()]
 
     def _once(self, inputs: Mapping[str, Array]) -> list[Array]:
-        wrong = [
-            f"{name}: found {inputs[name].shape}, expected {shape}"
-            for name, shape in self.inputs.items()
-            if inputs[name].shape != shape
-        ]
-        if wrong:
-            raise UnsupportedError(f"{self._label}: {self.title} cannot run it: {'; '.join(wrong)}")
+        self._check_shapes({name: array.shape for name, array in inputs.items()})
         arrays = {str(place): inputs[name] for place, name in enumerate(self.inputs)}
         found = self._engine.ask("run", self._label, arrays, number=self._number).arrays
         return [
