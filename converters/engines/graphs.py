@@ -99,6 +99,16 @@ class GraphSession(Session):
     def _once(self, inputs: Mapping[str, Array]) -> list[Array]:
         """The outputs in their order, arrays that the caller may keep, for contiguous inputs by our names."""
 
+    def _check_shapes(self, found: Mapping[str, Shape]) -> None:
+        """UnsupportedError where inputs of these shapes are not the network's; all sizes of an open batch are."""
+        wrong = [
+            f"{name}: found {found[name]}, expected {('N', *own[1:]) if self._any_batch else own}"
+            for name, own in self.inputs.items()
+            if len(found[name]) != len(own) or found[name][self._any_batch :] != own[self._any_batch :]
+        ]
+        if wrong:
+            raise UnsupportedError(f"{self._label}: {self.title} cannot run it: {'; '.join(wrong)}")
+
     def _cannot(self, fault: Exception) -> UnsupportedError:
         return cannot_run(self._label, self.title, fault)
 

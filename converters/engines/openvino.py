@@ -128,14 +128,7 @@ class OpenVINOSession(GraphSession):
         found = self._requests.get(shapes)
         if found is not None:
             return found
-        stated = dict(zip(self.inputs, shapes, strict=True))
-        wrong = [
-            f"{name}: found {shape}, expected {('N', *own[1:]) if self._any_batch else own}"
-            for (name, shape), own in zip(stated.items(), self.inputs.values(), strict=True)
-            if len(shape) != len(own) or shape[self._any_batch :] != own[self._any_batch :]
-        ]
-        if wrong:
-            raise UnsupportedError(f"{self._label}: {self.title} cannot run it: {'; '.join(wrong)}")
+        self._check_shapes(dict(zip(self.inputs, shapes, strict=True)))
         try:
             # Compiled for exactly these sizes, a graph runs faster than one whose batch is open.
             if self._any_batch:

@@ -148,13 +148,7 @@ class OpenVINO2023Session(GraphSession):
         return self._ordered(self._asked(inputs, 1))
 
     def _asked(self, inputs: Mapping[str, Array], count: int) -> Any:
-        wrong = [
-            f"{name}: found {inputs[name].shape}, expected {shape}"
-            for name, shape in self.inputs.items()
-            if inputs[name].shape != shape
-        ]
-        if wrong:
-            raise UnsupportedError(f"{self._label}: {self.title} cannot run it: {'; '.join(wrong)}")
+        self._check_shapes({name: array.shape for name, array in inputs.items()})
         arrays = {str(place): inputs[name] for place, name in enumerate(self.inputs)}
         return self._engine.ask("run", self._label, arrays, number=self._number, count=count)
 

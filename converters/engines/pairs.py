@@ -40,9 +40,11 @@ def pair_for(
     outputs: Sequence[str] | None,
     shapes: Shapes | None,
     title: str,
+    passing: str = "Power",
 ) -> Pair:
     """What outputs need of the network's TEST phase, by exact rewrites in the words of a target.
 
+    `passing`: what gives an output that layers take once more, see `passes_on`.
     Losses are left out of the network, and so are outputs of theirs that nobody asked for by name. UnsupportedError,
     which calls the engine `title`, for what has no such form; other errors are those of `to_torch`.
     """
@@ -53,7 +55,7 @@ def pair_for(
     live = live_network(net, meta["outputs"], shapes, title)
     taken = {bottom for layer in live.layer for bottom in layer.bottom} | set(meta["outputs"])
     stated = with_inputs(live, {name: shape for name, shape in meta["inputs"].items() if name in taken})
-    said, blobs = _untaken_outputs(stated, meta["outputs"])
+    said, blobs = _untaken_outputs(stated, meta["outputs"], passing)
     names = {layer.name for layer in said.layer}
     made = for_target(
         said, {name: arrays for name, arrays in weights_of(module).items() if name in names}, read_target(target)
@@ -69,7 +71,7 @@ def pair_for(
     return Pair(made.net, made.weights or {}, given, wanted)
 
 
-def _untaken_outputs(net: NetParameter, outputs: Sequence[str]) -> tuple[NetParameter, dict[str, str]]:
+def _untaken_outputs(net: NetParameter, outputs: Sequence[str], passing: str) -> tuple[NetParameter, dict[str, str]]:
     """The network with a layer that passes on each output that a layer takes, or that is an input; by output, its blob.
 
     So it stays what it is when the layers around it are rewritten, fused, or run in its memory.
@@ -84,8 +86,16 @@ def _untaken_outputs(net: NetParameter, outputs: Sequence[str]) -> tuple[NetPara
         blobs[top] = free_name(f"{top}/asked", names) if top in taken else top
         if top in taken:
             names.add(blobs[top])
-            made.layer.add(name=blobs[top], type="Power", bottom=[top], top=[blobs[top]])
+            passes_on(made, top, blobs[top], passing)
     return made, blobs
+
+
+def passes_on(net: NetParameter, top: str, name: str, passing: str) -> None:
+    """Adds a layer that gives a top once more by another name: a Power, or the Eltwise MAX of the top and itself."""
+    layer = net.layer.add(name=name, type=passing, bottom=[top], top=[name])
+    if passing == "Eltwise":
+        layer.bottom.append(top)
+        layer.eltwise_param.operation = layer.eltwise_param.MAX
 
 
 def live_network(net: NetParameter, outputs: Sequence[str], shapes: Shapes | None, title: str) -> NetParameter:

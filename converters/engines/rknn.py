@@ -18,7 +18,7 @@ import numpy as np
 
 from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused
 from converters.engines.graphs import GraphSession
-from converters.engines.pairs import pair_for
+from converters.engines.pairs import pair_for, passes_on
 from converters.programs.caffe import threads_environment
 from converters.programs.running import last_words
 from converters.programs.worker import Worker, python_of
@@ -40,6 +40,8 @@ INT8_PLATFORMS = ("rv1103", "rv1103b", "rv1106", "rv1106b")
 _PLATFORM = "rk3588"
 #: How ranges come about, as a target says it: RKNN.config's defaults.
 METHOD = "quantized_algorithm normal, quantized_method channel, w8a8"
+# Its optimizer loses track of outputs that are copied by layers which do nothing: Power, Reshape, Dropout, Concat.
+_PASSING = "Eltwise"
 # Of what the toolkit prints, the lines that say why: those of its reader, of its graph, its own.
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _REASONS = (
@@ -130,7 +132,7 @@ class RKNNEngine(Engine):
             alone = all(len(layer.top) == 1 for layer in net.layer if name in layer.top)
             names[top] = name if name in unread and alone else f"{name}/out"
             if names[top] != name:
-                said.layer.add(name=names[top], type="Power", bottom=[name], top=[names[top]])
+                passes_on(said, name, names[top], _PASSING)
         number, label = next(self._numbers), f"network {net.name!r}"
         folder = self._worker.folder / f"net{number}"
         folder.mkdir()
@@ -156,7 +158,7 @@ class RKNNEngine(Engine):
     def _load(
         self, net: NetParameter, weights: Blobs | None, outputs: Sequence[str] | None, shapes: Shapes | None
     ) -> Session:
-        pair = pair_for("rknn2", net, weights, outputs, shapes, self.title)
+        pair = pair_for("rknn2", net, weights, outputs, shapes, self.title, _PASSING)
         return self.compile(pair.net, pair.weights, pair.outputs)
 
     def _started(self) -> Worker:
@@ -227,13 +229,7 @@ class RKNNSession(GraphSession):
         return [self.time()]
 
     def _once(self, inputs: Mapping[str, Array]) -> list[Array]:
-        wrong = [
-            f"{name}: found {inputs[name].shape}, expected {shape}"
-            for name, shape in self.inputs.items()
-            if inputs[name].shape != shape
-        ]
-        if wrong:
-            raise UnsupportedError(f"{self._label}: {self.title} cannot run it: {'; '.join(wrong)}")
+        self._check_shapes({name: array.shape for name, array in inputs.items()})
         arrays = {str(place): inputs[name] for place, name in enumerate(self.inputs)}
         found = self._engine.ask("run", self._label, arrays, number=self._number).arrays
         return [

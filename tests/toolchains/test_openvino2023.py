@@ -6,25 +6,20 @@ import numpy as np
 import pytest
 
 from caffe_zoo import list_models
-from caffe_zoo.cards import card
 from converters.engines import make_engine
 from converters.targets.checking import check_target
 from converters.targets.reading import read_target
-from prototxt_gen import CaffeError, NetworkError, UnsupportedError, generate, select_phase
-from prototxt_gen.architectures.decoders import Decoder
+from prototxt_gen import UnsupportedError
 from prototxt_gen.errors import NotInstalledError
 from tests.caffe_files import in_reference
-from tests.converters.engines.test_engine import truth_of
-from tests.converters.test_conformance import CASES
-from tests.filling import fill_inputs, fill_weights
-from tests.toolchains.drawing import draw
+from tests.filling import fill_inputs
+from tests.toolchains.agreeing import check_case, check_drawn, check_zoo
+from tests.toolchains.cases import CASES, case
 from tests.toolchains.trying import difference, network, tried
 
 pytestmark = pytest.mark.toolchains
 
 TOLERANCE = 1e-4
-#: Of random layers that the table does not take, the share that the tool takes all the same: rules are general.
-_STRICTER = 0.1
 _X = (2, 6, 8, 9)
 SIX = 'layer { name: "y" type: "ReLU6" bottom: "x" top: "y" }'
 
@@ -49,50 +44,20 @@ def run(tool):
 
 @pytest.mark.parametrize("name", list_models())
 def test_networks_of_the_zoo_agree(tool, name):
-    decoder = isinstance(card(name).architecture, Decoder)
-    net = generate(card(name).architecture, input_shape=(1, 3, 128, 256) if decoder else None)
-    weights, inputs = fill_weights(net), fill_inputs(net)
-    expected = make_engine("torch").load(net, weights).run(inputs)
-    found = tool.load(net, weights).run(inputs)
-    assert found.keys() == expected.keys()
-    off = {top: difference(found[top], array) for top, array in expected.items()}
-    print(f"{name}: {', '.join(map('{:.1e}'.format, off.values()))}")
-    assert max(off.values()) <= TOLERANCE
+    check_zoo(tool, name, TOLERANCE, decoder_shape=(1, 3, 128, 256))
 
 
 @pytest.mark.parametrize("name", in_reference(*CASES))
 def test_what_it_does_with_the_cases_of_real_caffe_is_what_the_table_says(tool, target, name):
-    net, weights, inputs, truth = truth_of("conformance", name)
-    net = select_phase(net, "TEST")
-    report = check_target(net, target)
-    try:
-        found = tool.compile(net, weights, {top: top for top in truth}).run(inputs)
-        same = all(found[top].shape == array.shape for top, array in truth.items())
-        worst = max(difference(found[top], array) for top, array in truth.items()) if same else np.inf
-    except CaffeError as fault:
-        worst, said = np.inf, str(fault)
-    else:
-        said = f"off by {worst:.1e}"
-    assert (worst <= TOLERANCE) is report.passed, (said, str(report))
+    def run(net, weights, inputs, tops):
+        return tool.compile(net, weights, {top: top for top in tops}).run(inputs)
+
+    check_case(run, target, case(name), TOLERANCE)
 
 
-@pytest.mark.parametrize("start", range(0, 300, 50))
-def test_it_computes_all_random_layers_that_the_table_takes(run, target, start):
-    wrong, taken, stricter = [], 0, 0
-    for seed in range(start, start + 50):
-        layers, shapes = draw(seed)
-        net = network(layers, **shapes)
-        try:
-            passed = check_target(net, target).passed
-        except NetworkError:  # Caffe would refuse it as well
-            continue
-        result = tried(run, net, TOLERANCE)
-        taken += passed
-        stricter += result.outcome == "right" and not passed
-        if passed and result.outcome != "right":
-            wrong.append(f"{seed}: {result} {layers}")
-    assert not wrong
-    assert taken >= 0.3 * 50 and stricter <= _STRICTER * 50
+@pytest.mark.parametrize("seeds", [range(start, start + 50) for start in range(0, 300, 50)], ids=str)
+def test_it_computes_all_random_layers_that_the_table_takes(run, target, seeds):
+    check_drawn(run, target, seeds, TOLERANCE)
 
 
 @pytest.mark.parametrize(

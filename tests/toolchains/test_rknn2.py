@@ -13,19 +13,16 @@ from caffe_zoo.cards import card
 from converters.engines import make_engine
 from converters.targets.checking import check_target
 from converters.targets.reading import read_target
-from prototxt_gen import CaffeError, NetworkError, UnsupportedError, generate
-from prototxt_gen.architectures.decoders import Decoder
+from prototxt_gen import UnsupportedError, generate
 from tests.caffe_files import in_reference
 from tests.filling import fill_inputs, fill_weights
+from tests.toolchains.agreeing import check_case, check_drawn, check_zoo
 from tests.toolchains.cases import CASES, case
-from tests.toolchains.drawing import draw
 from tests.toolchains.trying import difference, network, tried
 
 pytestmark = pytest.mark.toolchains
 
 TOLERANCE = 0.005
-#: Of random layers that the table does not take, the share that the tool takes all the same: rules are general.
-_STRICTER = 0.1
 _X = (1, 6, 9, 11)
 #: Cases that it computes although the table does not take them: a Scale in place right behind the BatchNorm that made
 #: its blob becomes one with it, and does not count among the layers in place.
@@ -44,49 +41,21 @@ def run(rknn):
 
 @pytest.mark.parametrize("name", list_models())
 def test_networks_of_the_zoo_load_build_and_agree(rknn, name):
-    architecture = card(name).architecture
     # At their own 1024x2048 the decoders take minutes each; docs/benchmarks.md has what came of that.
-    net = generate(architecture, input_shape=(1, 3, 256, 512) if isinstance(architecture, Decoder) else None)
-    weights, inputs = fill_weights(net), fill_inputs(net)
-    expected = make_engine("torch").load(net, weights).run(inputs)
-    found = rknn.load(net, weights).run(inputs)
-    assert found.keys() == expected.keys()
-    off = {top: difference(found[top], array) for top, array in expected.items()}
-    print(f"{name}: {', '.join(map('{:.1e}'.format, off.values()))}")
-    assert max(off.values()) <= TOLERANCE
+    check_zoo(rknn, name, TOLERANCE, decoder_shape=(1, 3, 256, 512))
 
 
 @pytest.mark.parametrize("name", in_reference(*CASES))
 def test_what_it_does_with_the_cases_of_real_caffe_is_what_the_table_says(rknn, target, name):
-    one = case(name)
-    report = check_target(one.net, target)
-    try:
-        found = rknn.compile(one.net, one.weights, {top: top for top in one.outputs}, lenient=True).run(one.inputs)
-        worst = max(difference(found[top], array) for top, array in one.outputs.items())
-    except CaffeError as fault:
-        worst, said = float("inf"), str(fault)
-    else:
-        said = f"off by {worst:.1e}"
-    assert (worst <= TOLERANCE) is (report.passed or name in STRICTER), (said, str(report))
+    def run(net, weights, inputs, tops):
+        return rknn.compile(net, weights, {top: top for top in tops}, lenient=True).run(inputs)
+
+    check_case(run, target, case(name), TOLERANCE, taken=name in STRICTER)
 
 
 @pytest.mark.parametrize("seeds", [range(start, start + 100) for start in range(0, 400, 100)], ids=str)
 def test_it_computes_all_random_layers_that_the_table_takes(run, target, seeds):
-    wrong, taken, stricter = [], 0, 0
-    for seed in seeds:
-        layers, shapes = draw(seed)
-        net = network(layers, **shapes)
-        try:
-            passed = check_target(net, target).passed
-        except NetworkError:  # Caffe would refuse it as well
-            continue
-        result = tried(run, net, TOLERANCE)
-        taken += passed
-        stricter += result.outcome == "right" and not passed
-        if passed and result.outcome != "right":
-            wrong.append(f"{seed}: {result} {layers}")
-    assert not wrong
-    assert taken >= 0.3 * len(seeds) and stricter <= _STRICTER * len(seeds)
+    check_drawn(run, target, seeds, TOLERANCE)
 
 
 CLIP = 'layer { name: "y" type: "Clip" bottom: "x" top: "y" clip_param { min: 0 max: 6 } }'
@@ -203,3 +172,13 @@ def test_a_crash_names_the_network_and_the_next_one_runs(rknn):
     with pytest.raises(UnsupportedError, match=r"^network 'crashes': RKNN-Toolkit2 crashed with SIGSEGV"):
         rknn.compile(crashes, fill_weights(crashes))
     test_a_batch_runs_in_pieces_and_other_shapes_are_refused(rknn)
+
+
+def test_all_tops_of_a_network_at_once(rknn):
+    net = generate(card("df1seg").architecture, input_shape=(1, 3, 64, 128))
+    outputs = list(dict.fromkeys(top for layer in net.layer if layer.type != "Input" for top in layer.top))
+    weights, inputs = fill_weights(net), fill_inputs(net)
+    expected = make_engine("torch").load(net, weights, outputs=outputs).run(inputs)
+    found = rknn.load(net, weights, outputs=outputs).run(inputs)
+    assert list(found) == outputs
+    assert max(difference(found[top], array) for top, array in expected.items()) <= TOLERANCE
