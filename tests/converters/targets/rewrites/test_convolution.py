@@ -10,10 +10,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from converters.targets.rewriting import rewritten
+from converters.targets.spellings import SPELLINGS
 from prototxt_gen.errors import NetworkError
 from prototxt_gen.trace import trace
 from tests.filling import fill_weights
 from tests.targets import check_forms, largest_difference, made_target, one_layer, rule
+
+_OTHER_NAMES = [name for name, kind in SPELLINGS.items() if kind == "DepthwiseConvolution"]
 
 
 def convolution(options: str, shape=(2, 6, 12, 11), kind: str = "Convolution"):
@@ -74,6 +77,12 @@ def test_the_sizes_of_two_axes_are_spelled_by_both():
     made = rewritten(net, None, made_target("Convolution", rules=[rule("Convolution", "len(kernel_size) <= 1")]))
     options = made.net.layer[1].convolution_param
     assert (options.kernel_h, options.kernel_w) == (3, 5)
+
+
+def test_a_convolution_of_one_group_a_channel_has_forms_of_all_names_for_it():
+    found = check_forms(convolution("num_output: 6 group: 6 kernel_size: 3 pad: 1"))
+    assert found["depthwise convolution by its type"] == ["DepthwiseConvolution", *_OTHER_NAMES]
+    assert found["groups written out"] == ["Convolution"]
 
 
 @settings(max_examples=15)
