@@ -100,6 +100,8 @@ RELU = 'layer { name: "%s" type: "ReLU" bottom: "%s" top: "%s" }'
         (RELU % ("r", "x", "y") + 'layer { name: "r" type: "Sigmoid" bottom: "y" top: "x_1" }', "right"),
         (CONVOLVED + 'layer { name: "y" type: "Scale" bottom: "c" top: "y" }', "right"),
         (CONVOLVED + 'layer { name: "y" type: "Scale" bottom: "c" top: "y" scale_param { axis: 2 } }', "refused"),
+        (CONVOLVED.replace("6", "8") + 'layer { name: "y" type: "Scale" bottom: "c" top: "y" scale_param { axis: 2 } }',
+         "silent"),
         ('layer { name: "s" type: "Scale" bottom: "x" top: "y" scale_param { axis: -1 } }', "refused"),
         ('layer { name: "d" type: "Deconvolution" bottom: "x" top: "y" '
          'convolution_param { num_output: 6 kernel_size: 3 dilation: 2 } }', "silent"),
