@@ -12,6 +12,7 @@ from caffe_zoo.cards import CARDS
 from caffe_zoo.commands import models
 from caffe_zoo.commands.networks import generated_shape, input_shapes, read_network, resolve_architecture
 from caffe_zoo.commands.options import add_input_shapes, add_strict
+from prototxt_gen.binary import Numbers
 from prototxt_gen.errors import CaffeError
 from prototxt_gen.generator.networks import generate
 from prototxt_gen.passes.upgrade import upgrade
@@ -63,6 +64,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Prints the reports; 1 where there are faults."""
     from converters import advise, list_targets, read_target
+    from converters.targets.files import numbers_of
 
     if args.list:
         return _list(args)
@@ -70,20 +72,23 @@ def run(args: argparse.Namespace) -> int:
         raise CaffeError("expected a network and --target NAME; --list lists the targets")
     names = [name for asked in args.target for name in (list_targets() if asked == _ALL else [asked])]
     targets = [read_target(name) for name in dict.fromkeys(names)]
-    network = _network(args)
-    if args.without_upsampling:
-        network = network._replace(net=without_upsampling(network.net, network.weights)[0])
-    reports = [
-        advise(
-            network.net,
-            target,
-            network.weights,
-            accelerated=args.accelerated,
-            input_shapes=network.shapes,
-            unread=network.unread,
+    networks: dict[Any, _Network] = {}
+    reports = []
+    for target in targets:
+        # Only in a .caffemodel fields have numbers.
+        numbers = numbers_of(target) if Path(args.network).suffix == ".caffemodel" else {}
+        key = tuple(sorted(numbers.items()))
+        network = networks[key] = networks.get(key) or _network(args, numbers)
+        reports.append(
+            advise(
+                without_upsampling(network.net, network.weights)[0] if args.without_upsampling else network.net,
+                target,
+                network.weights,
+                accelerated=args.accelerated,
+                input_shapes=network.shapes,
+                unread=network.unread,
+            )
         )
-        for target in targets
-    ]
     if args.json:
         print(json.dumps([report.as_json() for report in reports], indent=1, allow_nan=False))
     else:
@@ -100,8 +105,8 @@ class _Network(NamedTuple):
     unread: Mapping[str, Sequence[str]]
 
 
-def _network(args: argparse.Namespace) -> _Network:
-    """The network; errors are those of its files."""
+def _network(args: argparse.Namespace, numbers: Numbers) -> _Network:
+    """The network; errors are those of its files. `numbers`: of fields, where a target wrote the .caffemodel."""
     from converters import read_network as read_binary
 
     path, weights, unread = Path(args.network), args.weights, {}
@@ -110,7 +115,7 @@ def _network(args: argparse.Namespace) -> _Network:
     if path.suffix == ".caffemodel":
         if weights is not None:
             raise CaffeError(f"{path}: holds a network and its weights, expected no other weights beside it")
-        net, weights = read_binary(path), path
+        net, weights = read_binary(path, numbers), path
         if not (net.layer or net.layers):
             raise CaffeError(f"{path}: found no layers, expected a network")
     elif args.network.endswith((".prototxt", ".txt")) or path.exists():

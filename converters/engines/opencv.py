@@ -7,6 +7,7 @@ stops at, and which it passes over in silence.
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from time import perf_counter_ns
@@ -78,7 +79,7 @@ class OpenCVEngine(Engine):
             if is_input(row.type)
             for top, shape in zip(row.tops, row.top_shapes, strict=True)
         }
-        makers = {top: layer.name for layer in net.layer for top in layer.top}
+        makers = _makers(net)
         given = {top: top for tops in untaken_tops(net) for top in tops} if outputs is None else outputs
         with tempfile.TemporaryDirectory() as folder:
             text, path = Path(folder) / "net.prototxt", Path(folder) / "net.caffemodel"
@@ -141,6 +142,17 @@ class OpenCVSession(Session):
         except self._cv2.error as fault:
             raise _cannot(self._cv2, fault) from fault
         return [np.asarray(array, np.float32) for array in results], ms
+
+
+def _makers(net: NetParameter) -> dict[str, str]:
+    """The layer that writes each top last, by its name there: one with the name of an earlier layer gets a number."""
+    makers: dict[str, str] = {}
+    times = Counter[str]()
+    for layer in net.layer:
+        called = f"{layer.name}_{times[layer.name]}" if times[layer.name] else layer.name
+        times[layer.name] += 1
+        makers |= dict.fromkeys(layer.top, called)
+    return makers
 
 
 def _cannot(cv2: Any, fault: Exception) -> UnsupportedError:

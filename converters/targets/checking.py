@@ -169,7 +169,7 @@ def check_target(
                 reasons[-1] += f" ({why[index]})"
         if reasons:
             unchecked.append(Unchecked(layer.name, layer.type, "; ".join(reasons)))
-    strange = [path for path in (unread or {}).get("", ()) if not _has_private(target, path, "Input")]
+    strange = [path for path in (unread or {}).get("", ()) if not has_private(target, path, "Input")]
     faults += [
         Fault("", NETWORK, path, "set", "left out", "refused", target.fields.source or target.others)
         for path in strange
@@ -216,7 +216,7 @@ def faults_of(
         allowed = "a type that runs on the accelerator"
         found.append(Fault(layer.name, layer.type, "type", layer.type, allowed, "cpu", row.source, note=row.note))
     found += _of_fields(layer, target, unread)
-    reasons = [f"its field {path} is not known here" for path in unread if _has_private(target, path, layer.type)]
+    reasons = [f"its field {path} is not known here" for path in unread if has_private(target, path, layer.type)]
     if known_type(layer.type) not in LAYERS:
         reasons.insert(0, "its type is not known here, so that its name alone was checked")
     rules = [rule for rule in target.rules if layer.type in rule.types or EVERY in rule.types]
@@ -279,12 +279,12 @@ def _of_fields(layer: LayerParameter, target: Target, unread: Sequence[str]) -> 
     """Fields that are set and that the target's proto does not have: its reader stops at them."""
     others = target.fields.source or target.others
     lacking = {path: target.fields.lacks[path] for path in stated_of(layer, target.fields.lacks)}
-    private = [path for path in (*private_fields(layer), *unread) if not _has_private(target, path, layer.type)]
+    private = [path for path in (*private_fields(layer), *unread) if not has_private(target, path, layer.type)]
     for path, source in {**dict.fromkeys(private, others), **lacking}.items():
         yield Fault(layer.name, layer.type, path, "set", "left out", "refused", source)
 
 
-def _has_private(target: Target, path: str, kind: str) -> bool:
+def has_private(target: Target, path: str, kind: str = "Input") -> bool:
     """Whether a target has a private field, of a layer of a type that it runs; the rule stands in reading.py."""
     words = path.split(".")
     heads = {".".join(words[:length]) for length in range(1, len(words) + 1)}

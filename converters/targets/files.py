@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from converters.targets.checking import has_private
 from converters.targets.comparing import OutputDifference, compare_outputs
 from converters.targets.forms import Draft
 from converters.targets.replacing import unread, without_dead
@@ -23,12 +24,16 @@ from prototxt_gen.trace import trace
 
 
 def numbers_of(target: Target) -> Numbers:
-    """The numbers that the target's binary files have for fields that BVLC Caffe does not have.
+    """The numbers that the target's binary files have for fields of a layer, where they are not BVLC Caffe's.
 
-    Fields that it has under a number that nobody states keep ours, which other readers skip; others are left out.
+    Private fields that it has under a number that nobody states keep ours, which other readers skip; others are left
+    out.
     """
-    ours = {name: fields_of(LayerParameter)[name].number for name in FORK_FIELDS if name in target.fields.knows}
-    return {**ours, **{name: number for name, number in target.fields.numbers.items() if name in FORK_FIELDS}}
+    ours = fields_of(LayerParameter)
+    theirs = {name: number for name, number in target.fields.numbers.items() if name in ours}
+    others = set(target.fields.numbers.values())
+    known = (name for name in FORK_FIELDS if name not in theirs and has_private(target, name))
+    return {**{name: ours[name].number for name in known if ours[name].number not in others}, **theirs}
 
 
 def check_weights(made: Rewritten, input_shapes: Mapping[str, Sequence[int]] | None = None) -> None:

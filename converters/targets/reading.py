@@ -42,6 +42,8 @@ _DATE = re.compile(r"(\d{4})(?:-(\d\d)(?:-(\d\d))?)?", re.ASCII)
 _WORD = re.compile(r"[A-Za-z_][\w.-]{0,99}", re.ASCII)
 _MOST_CHARACTERS = 1000
 _LARGEST_NUMBER = 2**29 - 1
+# Stands for a source that a rule at fault does not have.
+_UNSAID = Source("", "", "judgement", "", "")
 
 
 @lru_cache(maxsize=1)
@@ -216,6 +218,13 @@ class _File:
             if missing:
                 reader.fault(node, at, f"has no {', no '.join(missing)}")
             if missing or None in found.values():
+                # What can be said of the rest is said in the same go.
+                rest = {field: value for field, value in found.items() if value is not None}
+                if "off_by" in found:
+                    rest.setdefault("off_by", "at fault itself")
+                if old or ("types" in rest and "otherwise" in rest):
+                    unsaid = {"needs": Expression("True"), "field": "", "allowed": "", "source": _UNSAID}
+                    self._check_rule(reader, node, at, replace(old, **rest) if old else Rule(**{**unsaid, **rest}))
                 return
             made = replace(old, **found) if old else Rule(**found)
             self._check_rule(reader, node, at, made)

@@ -10,10 +10,11 @@ import os
 from typing import BinaryIO
 
 from prototxt_gen import wire
-from prototxt_gen.binary import Dialect, from_binary
+from prototxt_gen.binary import Dialect, Numbers, from_binary
 from prototxt_gen.errors import UnsupportedError
 from prototxt_gen.files import replacing
-from prototxt_gen.proto import NetParameter
+from prototxt_gen.layers import LAYERS
+from prototxt_gen.proto import LayerParameter, NetParameter, fields_of
 from prototxt_gen.wire import BYTES, FIXED32, Reader, Span, reading, spans
 
 _LAYERS, _LAYER = 2, 100
@@ -66,20 +67,42 @@ def change_dialect(source: str | os.PathLike[str], target: str | os.PathLike[str
     return changed
 
 
-def read_network(path: str | os.PathLike[str]) -> NetParameter:
+def read_network(path: str | os.PathLike[str], numbers: Numbers | None = None) -> NetParameter:
     """The structure that a .caffemodel of either dialect states, in the format of the file, without the blobs.
 
+    `numbers`: of fields, as in `to_binary`, for a file that may have been written with them. It is read with them where
+    a layer has a field that its type reads under a number that is theirs alone.
     Nothing of the blobs is read, so files may be of any size. FileError and FormatError name the file.
     """
     with reading(path) as reader:
-        pieces = []
-        for field in spans(reader, reader.size):
+        pieces, layers = [], []
+        for field in list(spans(reader, reader.size)):
+            if field.number == _LAYER and field.kind == BYTES:
+                layers.append(field)
             if field.number in (_LAYER, _LAYERS) and field.kind == BYTES:
                 blobs = _BLOBS if field.number == _LAYER else _V1_BLOBS
                 pieces.append(wire.field(field.number, _without(reader, field, blobs, old=field.number == _LAYERS)))
             else:
                 pieces.append(bytes(reader.read(field.start, field.end - field.start)))
-    return from_binary(b"".join(pieces), os.fspath(path))
+        theirs = numbers if any(_is_numbered(reader, field, numbers or {}) for field in layers) else None
+    return from_binary(b"".join(pieces), os.fspath(path), theirs)
+
+
+def _is_numbered(reader: Reader, layer: Span, numbers: Numbers) -> bool:
+    """Whether a layer has a field that its type reads under a number of `numbers` that is not ours."""
+    moved = {number: name for name, number in numbers.items() if fields_of(LayerParameter)[name].number != number}
+    if not moved:
+        return False
+    kind = ""
+    found = set()
+    reader.at = layer.content
+    for field in list(spans(reader, layer.end)):
+        if field.kind == BYTES and field.number == _TYPE:
+            reader.at = field.content
+            kind = reader.text(field.end - field.content)
+        elif field.kind == BYTES and field.number in moved:
+            found.add(moved[field.number])
+    return kind in LAYERS and bool(found & set(LAYERS[kind].options))
 
 
 def _without(reader: Reader, message: Span, blobs: int, old: bool = False) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from converters.targets.comparing import compare_outputs
+from converters.targets.files import numbers_of
 from converters.targets.rewriting import Rewritten, rewritten
 from converters.targets.target import Target
 from converters.weights import Weights, load_weights, save_weights
@@ -73,7 +74,7 @@ def write_for_target(
     else:
         _remove(folder / prototxt)
     if taken and made.weights is not None:
-        save_weights(made.weights, folder / caffemodel, made.net, numbers=target.fields.numbers)
+        save_weights(made.weights, folder / caffemodel, made.net, numbers=numbers_of(target))
     else:
         _remove(folder / caffemodel)
     found = ForTarget(

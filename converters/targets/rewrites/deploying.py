@@ -28,7 +28,7 @@ _DATA = ("Data", "DummyData", "HDF5Data", "ImageData", "MemoryData", "WindowData
 
 
 def drop_losses(draft: Draft, report: Report, input_shapes: Shapes) -> Draft | None:
-    """The network without what measures it, where one of these layers is at fault."""
+    """The network without what measures it, where one of these layers is at fault and something else computes."""
     layers = list(draft.net.layer)
     gone = _measures(layers)
     if not {fault.layer for fault in report.faults} & {layers[index].name for index in gone}:
@@ -50,7 +50,7 @@ def drop_losses(draft: Draft, report: Report, input_shapes: Shapes) -> Draft | N
         layer.ClearField("loss_weight")
         layer.ClearField("propagate_down")
     _drop_unread_inputs(made.net, layers)
-    return made
+    return None if all(is_input(layer.type) or layer.type == "DummyData" for layer in made.net.layer) else made
 
 
 def _measures(layers: Sequence[LayerParameter]) -> set[int]:

@@ -18,6 +18,7 @@ from typing import Any, Literal
 from converters.engines.engine import Options
 from converters.programs import Program
 from converters.programs.caffe import without_gradients
+from converters.targets.files import numbers_of
 from converters.targets.rewriting import rewritten
 from converters.targets.spellings import net_in_known_words
 from converters.targets.target import Target
@@ -233,7 +234,7 @@ def contents_of(net: NetParameter, name: str, kinds: Sequence[str], target: Targ
     if "caffemodel" in kinds:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / f"{name}.caffemodel"
-            save_weights(weights, path, net, numbers=None if target is None else target.fields.numbers)
+            save_weights(weights, path, net, numbers=None if target is None else numbers_of(target))
             contents["caffemodel"] = path.read_bytes()
     if "onnx" in kinds:
         from converters.onnx.exporting import to_graph

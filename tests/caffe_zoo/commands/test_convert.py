@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 import torch
 
+import converters
 from caffe_zoo.cli import main
 from converters import check_target, load_weights, read_target, read_weights, save_weights, to_torch, verify, weights_of
+from converters.targets.files import numbers_of
 from prototxt_gen import NetParameter, generate, read_prototxt, write_prototxt
 from prototxt_gen.binary import from_binary, to_binary
 from prototxt_gen.text import parse_text
@@ -308,6 +310,42 @@ def test_convert_for_a_target_writes_its_numbers(run, small, tmp_path):
     numbers = {"upsample_param": 160, "shuffle_channel_param": 159}
     assert list(from_binary(data, numbers=numbers).layer) == list(read_prototxt(prototxt).layer)
     assert not any(layer.HasField("upsample_param") for layer in from_binary(data).layer)
+
+
+#: Layers with fields that only forks have, and one whose field some tools number otherwise than BVLC Caffe.
+PRIVATE = """
+layer { name: "in" type: "Input" top: "data" input_param { shape { dim: 1 dim: 4 dim: 6 dim: 6 } } }
+layer { name: "mix" type: "ShuffleChannel" bottom: "data" top: "mix" shuffle_channel_param { group: 2 } }
+layer { name: "up" type: "Interp" bottom: "mix" top: "up" interp_param { zoom_factor: 2 } }
+layer { name: "k" type: "Clip" bottom: "up" top: "k" clip_param { min: -1 max: 6 } }
+"""
+
+
+@pytest.mark.parametrize("target", ["ascend", "nncase1", "opencv4", "release", "tensorrt8", "tpu-mlir"])
+def test_what_convert_writes_for_a_target_check_reads_whole_from_the_weights_alone(run, small, tmp_path, target):
+    """Whatever numbers the target's private fields have."""
+    out = tmp_path / "out.caffemodel", tmp_path / "out.prototxt"
+    run("convert", *small(PRIVATE), out[0], "--target", target, "--prototxt", out[1])
+    run("check", out[0], "--target", target)
+    found = converters.read_network(out[0], numbers_of(read_target(target)))
+    assert list(found.layer) == list(read_prototxt(out[1]).layer)
+
+
+def test_a_clip_for_tensorrt_has_the_number_that_its_parser_reads(run, small, tmp_path):
+    out = tmp_path / "out.caffemodel", tmp_path / "out.prototxt"
+    run("convert", *small(PRIVATE), out[0], "--target", "tensorrt8", "--prototxt", out[1])
+    assert not any(layer.HasField("clip_param") for layer in from_binary(out[0].read_bytes()).layer)
+    layers = from_binary(out[0].read_bytes(), numbers={"clip_param": 8787}).layer
+    assert [layer.clip_param.max for layer in layers if layer.type == "Clip"] == [6]
+
+
+def test_check_reads_caffes_own_numbers_for_a_target_with_others(run, small, tmp_path):
+    """A file that the target did not write: here fields have our numbers."""
+    prototxt, _ = small(PRIVATE)
+    whole = tmp_path / "whole.caffemodel"
+    whole.write_bytes(to_binary(read_prototxt(prototxt)))
+    for target in ("ascend", "tensorrt8"):
+        assert converters.read_network(whole, numbers_of(read_target(target))) == read_prototxt(prototxt)
 
 
 def test_convert_for_a_target_says_what_it_needs(fault, pair, tmp_path):

@@ -271,3 +271,25 @@ def test_any_bytes_are_a_target_or_an_error_that_says_why_not(read, data):
         read(data)
     except CaffeError as fault:
         assert str(fault)
+
+
+def test_a_rule_without_a_source_says_what_else_is_wrong_with_it(tmp_path):
+    path = tmp_path / "board.yaml"
+    path.write_text(
+        """
+extends: rknn2
+rules:
+  - {types: [Pooling], needs: kernal <= 3, otherwise: silent, field: pooling_param.kernel_size, allowed: up to 3}
+  - {types: [ReLU], needs: bottoms == 1, otherwise: silent, field: x, allowed: one, off_by: "", source: proto}
+"""
+    )
+    with pytest.raises(FormatError) as raised:
+        read_target(path)
+    told = str(raised.value)
+    for said in (
+        "rules[0].needs: kernal: no fact of Pooling",
+        "rules[0]: has no source",
+        "rules[0]: is silent and has",
+    ):
+        assert said in told
+    assert "rules[1].off_by" in told and "rules[1]: is silent" not in told

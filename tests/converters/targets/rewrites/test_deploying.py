@@ -111,3 +111,20 @@ def test_a_split_that_is_written_over_stays():
     )
     made = rewritten(net, None, made_target("ReLU", "Eltwise"))
     assert [fault.layer for fault in made.report.faults] == ["s"]
+
+
+@pytest.mark.parametrize(
+    "measure", ['"Accuracy" bottom: "data" bottom: "label"', '"EuclideanLoss" bottom: "data" bottom: "label"']
+)
+def test_a_network_that_only_measures_stays_at_fault(measure):
+    """Without the measure nothing would be left of it."""
+    net = parse_text(
+        f"""
+        layer {{ name: "in" type: "Input" top: "data" top: "label" input_param {{ shape {{ dim: 2 dim: 1 }} }} }}
+        layer {{ name: "measure" type: {measure} top: "found" }}
+        """,
+        NetParameter(),
+    )
+    made = rewritten(net, None, made_target())
+    assert [fault.layer for fault in made.report.faults] == ["measure"]
+    assert list(made.net.layer) == list(net.layer)
