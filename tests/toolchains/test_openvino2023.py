@@ -77,6 +77,12 @@ def test_it_computes_all_random_layers_that_the_table_takes(run, target, seeds):
         ('layer { name: "y" type: "Clip" bottom: "x" top: "y" clip_param { min: 0 max: 6 } }', "refused"),
         ('layer { name: "y" type: "Reshape" bottom: "x" top: "y" reshape_param { axis: 1 shape { dim: -1 } } }',
          "refused"),
+        ('layer { name: "y" type: "InnerProduct" bottom: "x" top: "y" inner_product_param { num_output: 3 axis: 2 } }',
+         "refused"),
+        ('layer { name: "c" type: "Convolution" bottom: "x" top: "c" '
+         "convolution_param { num_output: 1 kernel_size: 1 } }"
+         'layer { name: "y" type: "InnerProduct" bottom: "c" top: "y" inner_product_param { num_output: 3 axis: 2 } }',
+         "silent"),
         ('layer { name: "y" type: "Split" bottom: "x" top: "y" top: "z" }', "refused"),
     ],
 )  # fmt: skip
