@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 
 import pytest
 
@@ -78,7 +77,7 @@ def test_every_command_says_which_parts_and_what_adds_them(words, fault, table, 
     ],
 )
 def test_the_command_makes_the_tables_target_again(target, asked, words, fault, table):
-    path, _, _ = table(target, **({} if asked is None else {"options": asdict(asked)}))
+    path, _, _ = table(target, **({} if asked is None else {"options": asked.plain()}))
     message = fault("profile", "space", "--space", SPACE, "--table", path)
     assert f"`dongfeng profile measure --space {SPACE} --engine {words} -o {path}`" in message
 
