@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 from prototxt_gen.errors import NetworkError, UnsupportedError
 from prototxt_gen.layers import LAYERS, Filler, LayerShape, Shape
-from prototxt_gen.layers.layer_types import checked_shape, count, is_blob_shape
+from prototxt_gen.layers.layer_types import ShapeRule, checked_shape, count, is_blob_shape
+from prototxt_gen.layers.likeness import Likeness, likeness
 from prototxt_gen.passes.upgrade import is_current, upgrade
 from prototxt_gen.proto import LayerParameter, NetParameter
 
 FLOAT_BYTES = 4
 # What Caffe calls the top of a loss that names none.
 AUTOMATIC = "(automatic)"
+# What rules made of layers and the shapes of their bottoms; faults are not kept.
+_MADE: dict[tuple[ShapeRule, Likeness, tuple[Shape, ...]], LayerShape] = {}
+_MOST_MADE = 20_000
 
 
 @dataclass(frozen=True)
@@ -124,7 +128,7 @@ def _check_names(layer: LayerParameter, makers: Mapping[str, int], uses: Mapping
 
 def _apply(layer: LayerParameter, bottoms: Sequence[Shape], given: Mapping[str, Shape]) -> LayerShape:
     """The rule of the layer's type, and what is checked for layers of any type (Caffe: net.cpp, layer.hpp)."""
-    made = _apply_source(layer, given) if LAYERS[layer.type].is_input else LAYERS[layer.type].shape(layer, bottoms)
+    made = _apply_source(layer, given) if LAYERS[layer.type].is_input else _apply_rule(layer, bottoms)
     tops = made.tops
     if len(layer.loss_weight) not in (0, len(tops)):
         raise NetworkError(
@@ -138,6 +142,25 @@ def _apply(layer: LayerParameter, bottoms: Sequence[Shape], given: Mapping[str, 
         for index, shape in enumerate(shapes):
             if not is_blob_shape(shape):
                 checked_shape(shape, f"{field}[{index}]")
+    return made
+
+
+def _apply_rule(layer: LayerParameter, bottoms: Sequence[Shape]) -> LayerShape:
+    """What the rule of the layer's type makes; it is asked once of layers that are alike, of which networks have many.
+
+    Nor is it asked again when a network is traced anew, as it is often while it is changed or searched for.
+    """
+    rule = LAYERS[layer.type].shape
+    like = likeness(layer)
+    if like is None:
+        return rule(layer, bottoms)
+    key = (rule, like, tuple(bottoms))
+    made = _MADE.get(key)
+    if made is None:
+        made = rule(layer, bottoms)
+        if len(_MADE) >= _MOST_MADE:
+            _MADE.clear()
+        _MADE[key] = made
     return made
 
 

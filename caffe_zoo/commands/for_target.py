@@ -72,8 +72,8 @@ def check(args: argparse.Namespace) -> None:
         raise CaffeError(f"--target: found {args.output}, expected an output .caffemodel")
     if args.stock or args.dialect or args.phase:
         raise CaffeError("--stock, --dialect and --phase do not go with --target, which says all of that")
-    check_outputs([args.output, args.target_prototxt], [] if _zoo(args) else [args.prototxt])
-    check_outputs([args.target_prototxt], [args.weights])
+    # Weights in the target's words fit the network as it was no longer, so that they never take the old ones' place.
+    check_outputs([args.output, args.target_prototxt], [args.weights, *([] if _zoo(args) else [args.prototxt])])
 
 
 def run(args: argparse.Namespace) -> Mapping[str, Any]:

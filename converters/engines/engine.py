@@ -114,6 +114,10 @@ class Options:
     batch: int = 1
     calibration: Calibration | None = None
 
+    def plain(self) -> dict[str, Any]:
+        """The options as JSON values, without the calibration, which an engine's target tells by its digest."""
+        return {"threads": self.threads, "device": self.device, "precision": self.precision, "batch": self.batch}
+
     def calibrated(self, engine: str) -> Calibration:
         """The calibration, for an engine that has int8. CaffeError says what is missing."""
         if self.calibration is None:

@@ -63,11 +63,22 @@ class OpenVINO2023Engine(Engine):
         about = self._worker.ask("about", f"engine {self.name}", threads=options.threads).values
         self.target = target_of(self.name, options, int(about["threads"]), dict(about["versions"]))
 
-    def ask(self, what: str, subject: str, arrays: Mapping[str, Array] | None = None, **values: Any) -> Any:
-        """What the worker answers; see Worker.ask. One that ended is not started again here."""
+    def ask(
+        self,
+        what: str,
+        subject: str,
+        arrays: Mapping[str, Array] | None = None,
+        *,
+        worker: Worker | None = None,
+        **values: Any,
+    ) -> Any:
+        """What the worker answers; see Worker.ask. One that ended is not started again here.
+
+        `worker`: the one that a session was loaded in, where that is asked. A later one does not know the session.
+        """
         while self._released and self._worker.running:
             self._worker.ask("release", subject, number=self._released.pop(), seconds=self.limit_s)
-        return self._worker.ask(what, subject, arrays, seconds=self.limit_s, **values)
+        return (worker or self._worker).ask(what, subject, arrays, seconds=self.limit_s, **values)
 
     def compile(
         self, net: NetParameter, weights: Blobs, outputs: Mapping[str, str] | None = None
@@ -78,7 +89,7 @@ class OpenVINO2023Engine(Engine):
         UnsupportedError with what the tool says.
         """
         if not self._worker.running:
-            self._released.clear()
+            self._released = []  # the sessions of the worker that ended have the old one
             self._worker = self._started()
         rows = trace(net_in_known_words(net))
         shapes = {top: shape for row in rows for top, shape in zip(row.tops, row.top_shapes, strict=True)}
@@ -99,7 +110,7 @@ class OpenVINO2023Engine(Engine):
             for file in (prototxt, caffemodel):
                 file.unlink(missing_ok=True)
         places = [_place(answer["outputs"], _names(blob, makers), len(given), label) for blob in given.values()]
-        session = OpenVINO2023Session(self, number, inputs, list(given), places, label)
+        session = OpenVINO2023Session(self, self._worker, number, inputs, list(given), places, label)
         weakref.finalize(session, self._released.append, number)
         return session
 
@@ -124,6 +135,7 @@ class OpenVINO2023Session(GraphSession):
     def __init__(
         self,
         engine: OpenVINO2023Engine,
+        worker: Worker,
         number: int,
         inputs: Mapping[str, Shape],
         outputs: Sequence[str],
@@ -133,7 +145,7 @@ class OpenVINO2023Session(GraphSession):
         super().__init__(
             {name: name for name in inputs}, {name: name for name in outputs}, inputs, label, any_batch=False
         )
-        self._engine, self._number, self._places = engine, number, list(places)
+        self._engine, self._worker, self._number, self._places = engine, worker, number, list(places)
 
     def samples(self, count: int) -> list[float]:
         """Milliseconds of so many runs one after another, on inputs of its own."""
@@ -150,7 +162,7 @@ class OpenVINO2023Session(GraphSession):
     def _asked(self, inputs: Mapping[str, Array], count: int) -> Any:
         self._check_shapes({name: array.shape for name, array in inputs.items()})
         arrays = {str(place): inputs[name] for place, name in enumerate(self.inputs)}
-        return self._engine.ask("run", self._label, arrays, number=self._number, count=count)
+        return self._engine.ask("run", self._label, arrays, worker=self._worker, number=self._number, count=count)
 
     def _ordered(self, answer: Any) -> list[Array]:
         return [np.asarray(answer.arrays[str(place)], np.float32) for place in self._places]

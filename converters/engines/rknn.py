@@ -98,11 +98,22 @@ class RKNNEngine(Engine):
         if self._calibration is not None:
             self.target["calibration"] = self._calibration.target(METHOD)
 
-    def ask(self, what: str, subject: str, arrays: Mapping[str, Array] | None = None, **values: Any) -> Any:
-        """What the toolkit's worker answers; see Worker.ask. One that ended is not started again here."""
+    def ask(
+        self,
+        what: str,
+        subject: str,
+        arrays: Mapping[str, Array] | None = None,
+        *,
+        worker: Worker | None = None,
+        **values: Any,
+    ) -> Any:
+        """What the worker answers; see Worker.ask. One that ended is not started again here.
+
+        `worker`: the one that a session was loaded in, where that is asked. A later one does not know the session.
+        """
         while self._released and self._worker.running:
             self._worker.ask("release", subject, number=self._released.pop(), seconds=self.limit_s)
-        return self._worker.ask(what, subject, arrays, seconds=self.limit_s, **values)
+        return (worker or self._worker).ask(what, subject, arrays, seconds=self.limit_s, **values)
 
     def compile(
         self, net: NetParameter, weights: Blobs, outputs: Mapping[str, str] | None = None, *, lenient: bool = False
@@ -113,7 +124,7 @@ class RKNNEngine(Engine):
         with what the toolkit says. It goes on behind a layer that it does not know; `lenient` does, too.
         """
         if not self._worker.running:
-            self._released.clear()
+            self._released = []  # the sessions of the worker that ended have the old one
             self._worker = self._started()
         rows = trace(net_in_known_words(net))
         shapes = {name: shape for row in rows for name, shape in zip(top_names(row), row.top_shapes, strict=True)}
@@ -147,7 +158,7 @@ class RKNNEngine(Engine):
         finally:
             for file in folder.glob("set*.npy"):
                 file.unlink()
-        session = RKNNSession(self, number, inputs, {top: shapes[given[top]] for top in given}, label)
+        session = RKNNSession(self, self._worker, number, inputs, {top: shapes[given[top]] for top in given}, label)
         weakref.finalize(session, self._released.append, number)
         unknown = _NOT_READ.findall(answer.printed)
         if unknown and not lenient:
@@ -188,11 +199,17 @@ class RKNNSession(GraphSession):
     title = RKNNEngine.title
 
     def __init__(
-        self, engine: RKNNEngine, number: int, inputs: Mapping[str, Shape], outputs: Mapping[str, Shape], label: str
+        self,
+        engine: RKNNEngine,
+        worker: Worker,
+        number: int,
+        inputs: Mapping[str, Shape],
+        outputs: Mapping[str, Shape],
+        label: str,
     ) -> None:
         names = {name: name for name in inputs}
         super().__init__(names, {name: name for name in outputs}, inputs, label, any_batch=False)
-        self._engine, self._number, self._shapes = engine, number, dict(outputs)
+        self._engine, self._worker, self._number, self._shapes = engine, worker, number, dict(outputs)
         self._places: list[int] = []
 
     def match(self, found: Sequence[str], names: Mapping[str, str], makers: Mapping[str, str]) -> None:
@@ -231,7 +248,7 @@ class RKNNSession(GraphSession):
     def _once(self, inputs: Mapping[str, Array]) -> list[Array]:
         self._check_shapes({name: array.shape for name, array in inputs.items()})
         arrays = {str(place): inputs[name] for place, name in enumerate(self.inputs)}
-        found = self._engine.ask("run", self._label, arrays, number=self._number).arrays
+        found = self._engine.ask("run", self._label, arrays, worker=self._worker, number=self._number).arrays
         return [
             self._shaped(np.asarray(found[str(place)], np.float32), name)
             for place, name in zip(self._places, self.outputs, strict=True)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
-from converters.targets.facts import EVERY, NETWORK, facts_of, network_facts
+from converters.targets.facts import EVERY, NAMES_AND_MEMORY, NETWORK, facts_of, name_length, network_facts
 from converters.targets.fields import PRIVATE_MESSAGES, private_fields, stated_of
 from converters.targets.rows import rows_of, unknown_of
 from converters.targets.spellings import known_type
 from converters.targets.target import Outcome, Row, Rule, Source, Target
 from prototxt_gen.errors import FormatError
 from prototxt_gen.layers import LAYERS, Shape, is_input
+from prototxt_gen.layers.likeness import likeness
 from prototxt_gen.passes.phase import phase_of, select_phase
 from prototxt_gen.proto import LayerParameter, NetParameter
+
+# Of how many layers a target keeps what was found.
+_MOST_ANSWERS = 20_000
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,12 @@ class Fault:
                 "excerpt": self.source.excerpt,
             },
         }
+
+
+def of_names_and_memory(fault: Fault) -> bool:
+    """Whether other names, or tops of their own, take a fault away, and no other layers would."""
+    asked = frozenset() if fault.rule is None else fault.rule.needs.names
+    return bool(asked) and asked <= NAMES_AND_MEMORY
 
 
 class Unchecked(NamedTuple):
@@ -145,8 +155,8 @@ def check_target(
     cannot be compared.
     """
     selected = select_phase(net, phase_of(net), level=net.state.level)
-    rows = rows_of(selected, input_shapes)
     why = unknown_of(selected, input_shapes)
+    rows = rows_of(selected, input_shapes, why)
     inputs = tuple(top for layer in selected.layer if is_input(layer.type) for top in layer.top)
     around, outputs = neighbours(selected)
     untaken, in_place = untaken_tops(selected), written_in_place(selected)
@@ -206,6 +216,42 @@ def faults_of(
 
     What stands around it is as in `facts_of`, and None where it is not known.
     """
+    context = (inputs, made_by, taken_by, untaken, in_place_before, written_over)
+    like = None if unread else likeness(layer)
+    if like is None:
+        return _faults_of(layer, target, bottoms, tops, context, unread)
+    on_input = bool(layer.bottom) and layer.bottom[0] in inputs
+    asked = target.asked
+    key = (
+        like,
+        None if bottoms is None else tuple(bottoms),
+        None if tops is None else tuple(tops),
+        "name_length" in asked and name_length(layer),
+        "on_input" in asked and on_input,
+        made_by if "made_by" in asked else "",
+        tuple(taken_by) if "taken_by" in asked and taken_by is not None else taken_by is None,
+        untaken if "untaken" in asked else 0,
+        in_place_before if "in_place_before" in asked else False,
+        written_over if "written_over" in asked else 0,
+    )
+    known = target.answers.get(key)
+    if known is None:
+        known = _faults_of(layer, target, bottoms, tops, context, unread)
+        if len(target.answers) >= _MOST_ANSWERS:
+            target.answers.clear()
+        target.answers[key] = known
+    return [fault if fault.layer == layer.name else replace(fault, layer=layer.name) for fault in known[0]], [*known[1]]
+
+
+def _faults_of(
+    layer: LayerParameter,
+    target: Target,
+    bottoms: Sequence[Shape] | None,
+    tops: Sequence[Shape] | None,
+    context: tuple[Any, ...],
+    unread: Sequence[str],
+) -> tuple[list[Fault], list[str]]:
+    """As `faults_of`, worked out; `context`: what `facts_of` takes of the layers around."""
     row = target.rows.get(layer.type)
     if row is None or row.runs == "refused":
         source, note = (target.others, "") if row is None else (row.source, row.note)
@@ -220,7 +266,6 @@ def faults_of(
     if known_type(layer.type) not in LAYERS:
         reasons.insert(0, "its type is not known here, so that its name alone was checked")
     rules = [rule for rule in target.rules if layer.type in rule.types or EVERY in rule.types]
-    context = (inputs, made_by, taken_by, untaken, in_place_before, written_over)
     facts = facts_of(layer, bottoms, tops, *context) if rules else {}
     broken, unknown = _broken(rules, facts, target)
     found += [_fault(layer, rule, facts) for rule in broken]

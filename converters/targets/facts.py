@@ -43,6 +43,7 @@ from prototxt_gen.errors import NetworkError
 from prototxt_gen.layers import LAYERS, Shape
 from prototxt_gen.layers import convolution as convolutions
 from prototxt_gen.layers import pooling as poolings
+from prototxt_gen.layers.likeness import Likeness, likeness
 from prototxt_gen.layers.windows import Windows, stated
 from prototxt_gen.passes.phase import stated_phase
 from prototxt_gen.proto import LayerParameter, Message, fields_of, set_fields
@@ -74,6 +75,9 @@ _OWN = {
 }
 _NETWORK = ("layers", "inputs", "outputs", "batch", "types")
 _SHARED = frozenset((*_ALWAYS, *_SHAPES))
+# Facts of layers, by what they are and the shapes around them: targets ask for the same again and again.
+_OWN_FACTS: dict[tuple[Likeness | None, Any, Any], dict[str, Any]] = {}
+_MOST_FACTS = 20_000
 # Options of these names are not facts: what is said of windows and axes is worked out of all of them.
 _DERIVED = _SHARED | {"axis", *_WINDOWS}
 
@@ -113,19 +117,19 @@ def facts_of(
 
     `inputs` are the tops of the network's inputs.
     """
-    spelled, layer = layer.type, in_known_words(layer)
-    in_place = bool(layer.bottom) and layer.bottom[0] in layer.top
+    like = likeness(layer)
+    key = (like, None if bottoms is None else tuple(bottoms), None if tops is None else tuple(tops))
+    own = _OWN_FACTS.get(key)
+    if own is None or like is None:
+        own = _own_facts(layer, bottoms, tops)
+        if like is not None:
+            if len(_OWN_FACTS) >= _MOST_FACTS:
+                _OWN_FACTS.clear()
+            _OWN_FACTS[key] = own
     facts: dict[str, Any] = {
-        **_options(layer),
-        "type": spelled,
-        "name_length": max(map(len, [layer.name, *layer.top])),
-        "bottoms": len(layer.bottom),
-        "tops": len(layer.top),
-        "distinct_bottoms": len(set(layer.bottom)),
-        "phase": stated_phase(layer) or "",
-        "in_place": in_place,
-        "on_input": in_place and layer.bottom[0] in inputs,
-        "given": _given(layer),
+        **own,
+        "name_length": name_length(layer),
+        "on_input": own["in_place"] and layer.bottom[0] in inputs,
     }
     around = {
         "made_by": made_by,
@@ -134,7 +138,27 @@ def facts_of(
         "in_place_before": in_place_before,
         "written_over": written_over,
     }
-    facts |= {name: value for name, value in around.items() if value is not None}
+    return facts | {name: value for name, value in around.items() if value is not None}
+
+
+def name_length(layer: LayerParameter) -> int:
+    """Of the longest of the names of a layer and its tops."""
+    return max(map(len, (layer.name, *layer.top)))
+
+
+def _own_facts(layer: LayerParameter, bottoms: Sequence[Shape] | None, tops: Sequence[Shape] | None) -> dict[str, Any]:
+    """What depends on neither names nor neighbours."""
+    spelled, layer = layer.type, in_known_words(layer)
+    facts: dict[str, Any] = {
+        **_options(layer),
+        "type": spelled,
+        "bottoms": len(layer.bottom),
+        "tops": len(layer.top),
+        "distinct_bottoms": len(set(layer.bottom)),
+        "phase": stated_phase(layer) or "",
+        "in_place": bool(layer.bottom) and layer.bottom[0] in layer.top,
+        "given": _given(layer),
+    }
     facts |= _shaped(layer, bottoms, tops)
     facts |= _windowed(layer, bottoms[0] if bottoms else None)
     if layer.type == "DepthwiseConvolution" and not bottoms:

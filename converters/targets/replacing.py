@@ -26,7 +26,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from converters.targets.checking import Fault, faults_of, neighbours
+from converters.targets.checking import Fault, faults_of, neighbours, of_names_and_memory
 from converters.targets.forms import LAYER_REWRITES, Change, Draft, Form, Place, free_name
 from converters.targets.memory import reads_the_same, renamed_before
 from converters.targets.rows import rows_of
@@ -35,6 +35,7 @@ from converters.weights import Weights
 from converters.weights.fitting import completed, fit_weights
 from prototxt_gen.layers import LAYERS, is_input
 from prototxt_gen.layers.layer_types import shared_names
+from prototxt_gen.layers.likeness import likeness
 from prototxt_gen.proto import LayerParameter, NetParameter, to_bytes
 from prototxt_gen.trace import LayerSummary
 
@@ -84,10 +85,14 @@ class _Standing(NamedTuple):
 
 @dataclass(frozen=True)
 class _Found:
-    """A form whose layers the target takes: which rewrite offered it, for a layer of which row, how bad it still is."""
+    """A form whose layers the target takes: which rewrite offered it, for a layer of which row, how bad it still is.
+
+    `place`: which of the rewrite's forms it is.
+    """
 
     form: Form
     rewrite: str
+    place: int
     row: LayerSummary
     badness: int
     costs: int
@@ -107,6 +112,10 @@ class _Finder:
     #: The weights in the shapes of the layers, with those that a file may leave out.
     blobs: Weights = field(default_factory=dict)
     _hopeless: set[tuple[object, ...]] = field(default_factory=set)
+    #: Which form, by its rewrite and its place among its forms, was the best of layers that are alike.
+    _chosen: dict[tuple[object, ...], tuple[str, int]] = field(default_factory=dict)
+    #: The faults of layers where they stand, under no name, and how bad the worst is.
+    _known: dict[tuple[object, ...], tuple[tuple[Fault, ...], int]] = field(default_factory=dict)
     #: The layers whose forms are being looked for: one that comes again among its own leads nowhere.
     _open: set[tuple[object, ...]] = field(default_factory=set)
     _circles: int = 0
@@ -138,9 +147,12 @@ class _Finder:
         faults, badness = self._faults(one)
         if badness <= (0 if self.accelerated else 1) or row.type not in LAYER_REWRITES or depth == 0:
             return None
-        key = (to_bytes(_bare(row.layer, one.spelled)), row.bottom_shapes, *one[2:], depth, blobs is None)
+        like = likeness(row.layer) or to_bytes(_bare(row.layer, one.spelled))
+        key = (like, one.spelled, row.bottom_shapes, *one[2:], depth, blobs is None)
         if key in self._hopeless:
             return None
+        if blobs is None and not self._open and key in self._chosen:
+            return self._best(one, faults, badness, blobs, depth, self._chosen[key])
         if key[:-2] in self._open:
             self._circles += 1
             return None
@@ -153,6 +165,8 @@ class _Finder:
         # Where forms led back to a layer that is still looked at, there may be one when it is not.
         if best is None and (circles == self._circles or not self._open):
             self._hopeless.add(key)
+        if best is not None and blobs is None and not self._open:
+            self._chosen[key] = (best.rewrite, best.place)
         return best
 
     def _best(
@@ -162,21 +176,28 @@ class _Finder:
         badness: int,
         blobs: Sequence[np.ndarray] | None,
         depth: int,
+        chosen: tuple[str, int] | None = None,
     ) -> _Found | None:
-        """The best of the forms that the rewrites offer, none where they are as bad as the layer."""
+        """The best of the forms that the rewrites offer, none where they are as bad as the layer.
+
+        `chosen`: the one that was the best of a layer like it.
+        """
         row = one.row
+        faults = tuple(replace(fault, layer=row.name) for fault in faults)
         place = Place(row, blobs, faults, self.target, frozenset(self.taken))
         offers = []
         for name, rewrite in LAYER_REWRITES[row.type].items():
-            for form in rewrite(place):
-                if form.exact or self.approximate:
+            if chosen is not None and name != chosen[0]:
+                continue
+            for number, form in enumerate(rewrite(place)):
+                if (form.exact or self.approximate) and chosen in (None, (name, number)):
                     inner = self._standing(form, one)
                     worst = max((self._faults(each)[1] for each in inner), default=0)
                     costs = sum(each.row.multiply_adds for each in inner)
-                    offers.append((self._order(form.exact, worst, costs), name, form, inner))
+                    offers.append((self._order(form.exact, worst, costs), name, number, form, inner))
         best: _Found | None = None
-        for _, name, form, inner in sorted(offers, key=lambda offer: offer[0]):
-            whole = self._whole(form, name, row, inner, blobs, depth - 1)
+        for _, name, number, form, inner in sorted(offers, key=lambda offer: offer[0]):
+            whole = self._whole(form, (name, number), row, inner, blobs, depth - 1)
             if whole is None or whole.badness >= badness:
                 continue
             if best is None or self._order_of(whole) < self._order_of(best):
@@ -194,7 +215,7 @@ class _Finder:
     def _whole(
         self,
         form: Form,
-        name: str,
+        offered: tuple[str, int],
         row: LayerSummary,
         inner: Sequence[_Standing],
         blobs: Sequence[np.ndarray] | None,
@@ -228,7 +249,8 @@ class _Finder:
                     return None
         finally:
             self.taken = before
-        return _Found(Form(tuple(layers), ", ".join(dict.fromkeys(what)), weights, exact), name, row, badness, costs)
+        made = Form(tuple(layers), ", ".join(dict.fromkeys(what)), weights, exact)
+        return _Found(made, *offered, row, badness, costs)
 
     def _standing(self, form: Form, old: _Standing) -> list[_Standing]:
         """A form's layers where they would stand, set up on the shapes of the layer that they replace."""
@@ -249,12 +271,18 @@ class _Finder:
         return made
 
     def _faults(self, one: _Standing) -> tuple[tuple[Fault, ...], int]:
-        """The faults of a layer that a form of its own may take away, and how bad the worst is."""
-        bare = _bare(one.row.layer, one.spelled)
-        bottoms, tops = one.row.bottom_shapes or None, one.row.top_shapes or None
-        found, _ = faults_of(bare, self.target, bottoms, tops, made_by=one.made_by, taken_by=one.taken_by)
-        faults = tuple(replace(fault, layer=one.row.name) for fault in found)
-        return faults, max((_BADNESS[fault.outcome] for fault in faults), default=0)
+        """The faults of a layer that a form of its own may take away, under no name; and how bad the worst is."""
+        row = one.row
+        like = likeness(row.layer)
+        key = (like, one.spelled, row.bottom_shapes, row.top_shapes, *one[2:])
+        known = self._known.get(key)
+        if known is None or like is None:
+            bare = _bare(row.layer, one.spelled)
+            bottoms, tops = row.bottom_shapes or None, row.top_shapes or None
+            found, _ = faults_of(bare, self.target, bottoms, tops, made_by=one.made_by, taken_by=one.taken_by)
+            faults = tuple(fault for fault in found if not of_names_and_memory(fault))
+            known = self._known[key] = faults, max((_BADNESS[fault.outcome] for fault in faults), default=0)
+        return known
 
 
 def _bare(layer: LayerParameter, spelled: str) -> LayerParameter:

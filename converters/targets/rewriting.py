@@ -19,8 +19,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 import converters.targets.rewrites  # noqa: F401  (enters them in the tables)
-from converters.targets.checking import Report, check_target
-from converters.targets.facts import NAMES_AND_MEMORY
+from converters.targets.checking import Report, check_target, of_names_and_memory
 from converters.targets.forms import FINAL_REWRITES, NETWORK_REWRITES, Change, Draft, NetworkRewrite
 from converters.targets.replacing import replace_layers
 from converters.targets.target import Target
@@ -103,34 +102,40 @@ def rewritten(
     def checked(one: Draft) -> Report:
         return check_target(one.net, target, accelerated=accelerated, input_shapes=shapes(one))
 
-    def tried(draft: Draft, rewrites: Mapping[str, NetworkRewrite], seen: Callable[[Report], Report]) -> Draft:
-        report = seen(checked(draft))
+    def tried(
+        draft: Draft, whole: Report, rewrites: Mapping[str, NetworkRewrite], seen: Callable[[Report], Report]
+    ) -> tuple[Draft, Report]:
+        """The draft after those rewrites that take away faults, of which `seen` leaves the ones that count."""
+        report = seen(whole)
         for rewrite in rewrites.values():
             if not report.faults:
                 break
             made = rewrite(draft, report, shapes(draft))
-            if made is not None and len((after := seen(checked(made))).faults) < len(report.faults):
-                draft, report = made, after
-        return draft
+            if made is not None and len((after := seen(again := checked(made))).faults) < len(report.faults):
+                draft, whole, report = made, again, after
+        return draft, whole
 
     first = draft
-    draft = tried(draft, NETWORK_REWRITES, _of_layers)
-    draft = replace_layers(draft, target, approximate=approximate, accelerated=accelerated, input_shapes=shapes(draft))
-    draft = tried(draft, FINAL_REWRITES, lambda report: report)
+    report = checked(draft)
+    if report.faults:
+        draft, report = tried(draft, report, NETWORK_REWRITES, _of_layers)
+        replaced = replace_layers(
+            draft, target, approximate=approximate, accelerated=accelerated, input_shapes=shapes(draft)
+        )
+        if replaced is not draft:
+            draft, report = replaced, checked(replaced)
+        draft, report = tried(draft, report, FINAL_REWRITES, lambda report: report)
     names = {layer.name for layer in draft.net.layer}
     kept = None if draft.weights is None else {name: blobs for name, blobs in draft.weights.items() if name in names}
     fixed = {name: blobs for name, blobs in draft.fixed.items() if name in names}
     given = {name for layer in first.net.layer for name in (layer.name, *layer.top)}
     renamed = {old: new for old, new in draft.renamed.items() if old in given}
-    return Rewritten(draft.net, kept, tuple(draft.changes), renamed, checked(draft), fixed)
+    return Rewritten(draft.net, kept, tuple(draft.changes), renamed, report, fixed)
 
 
 def _of_layers(report: Report) -> Report:
     """The report without what is about names and memory alone, which no other layers would mend."""
-    faults = tuple(
-        fault for fault in report.faults if fault.rule is None or not fault.rule.needs.names <= NAMES_AND_MEMORY
-    )
-    return replace(report, faults=faults)
+    return replace(report, faults=tuple(fault for fault in report.faults if not of_names_and_memory(fault)))
 
 
 def _one_phase(net: NetParameter) -> NetParameter:

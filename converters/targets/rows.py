@@ -12,12 +12,18 @@ from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.trace import LayerSummary, trace
 
 
-def rows_of(net: NetParameter, input_shapes: Mapping[str, Sequence[int]] | None = None) -> list[LayerSummary | None]:
+def rows_of(
+    net: NetParameter,
+    input_shapes: Mapping[str, Sequence[int]] | None = None,
+    unknown: Mapping[int, str] | None = None,
+) -> list[LayerSummary | None]:
     """One row a layer of a network whose phase is selected; None where `unknown_of` says why there is none.
 
-    Their layers have the types' names of `prototxt_gen.layers`. `input_shapes` and errors are as in `trace`.
+    Their layers have the types' names of `prototxt_gen.layers`. `input_shapes` and errors are as in `trace`;
+    `unknown`: what `unknown_of` says, where that is known.
     """
-    unknown = unknown_of(net, input_shapes)
+    if unknown is None:
+        unknown = unknown_of(net, input_shapes)
     kept = NetParameter()
     kept.CopyFrom(net)
     kept.ClearField("layer")

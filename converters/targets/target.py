@@ -104,6 +104,18 @@ class Target:
     sources: Mapping[str, Source]
 
     @cached_property
+    def asked(self) -> frozenset[str]:
+        """The facts that some rule asks for."""
+        return frozenset().union(
+            *(rule.needs.names | (rule.when.names if rule.when else frozenset()) for rule in self.rules)
+        )
+
+    @cached_property
+    def answers(self) -> dict[Any, Any]:
+        """What checking.py found of layers before, so that none is looked at again that is like one of them."""
+        return {}
+
+    @cached_property
     def digest(self) -> str:
         """What tells it from other targets, and from itself once its file has changed: 16 hexadecimal digits."""
         return hashlib.sha256(json.dumps(dataclasses.asdict(self), sort_keys=True, default=str).encode()).hexdigest()[

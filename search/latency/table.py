@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -179,7 +178,7 @@ class LatencyTable:
                 "seconds": round(earlier["seconds"] + survey.seconds, 3),
                 "spread": round(reached, 6) if math.isfinite(reached) else None,
                 "asked": {"subject": course.subject, "spread": spread, "budget": budget},
-                "options": asdict(engine.options),
+                "options": engine.options.plain(),
                 "finished": finished,
                 "failed": labels,
                 "missing": sorted(

@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # What several commands use.
 SHARED = [
     "exports",
+    "for_target",
     "limits",
     "missing_parts",
     "models",

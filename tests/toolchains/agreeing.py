@@ -28,8 +28,11 @@ _STRICTER = 0.1
 RunsFor = Callable[[NetParameter, Weights, Mapping[str, Array], Sequence[str]], Mapping[str, Array]]
 
 
-def check_zoo(engine: Engine, name: str, tolerance: float, decoder_shape: tuple[int, int, int, int]) -> None:
-    """A network of the zoo, rewritten for the engine's target, agrees; decoders are made for inputs of this shape."""
+def check_zoo(engine: Engine, name: str, tolerance: float, decoder_shape: tuple[int, ...] | None) -> None:
+    """A network of the zoo, rewritten for the engine's target, agrees; decoders are made for inputs of this shape.
+
+    None is the shape that they have by themselves.
+    """
     architecture = card(name).architecture
     net = generate(architecture, input_shape=decoder_shape if isinstance(architecture, Decoder) else None)
     weights, inputs = fill_weights(net), fill_inputs(net)

@@ -331,6 +331,15 @@ def test_what_convert_writes_for_a_target_check_reads_whole_from_the_weights_alo
     assert list(found.layer) == list(read_prototxt(out[1]).layer)
 
 
+def test_weights_in_a_targets_words_never_take_the_place_of_those_that_they_are_made_of(fault, small, tmp_path):
+    prototxt, caffemodel = small(PRIVATE)
+    before = caffemodel.read_bytes()
+    for out in ((caffemodel, tmp_path / "out.prototxt"), (tmp_path / "out.caffemodel", prototxt)):
+        said = fault("convert", prototxt, caffemodel, out[0], "--target", "rknn2", "--prototxt", out[1])
+        assert "is an input that is only read" in said
+    assert caffemodel.read_bytes() == before
+
+
 def test_a_clip_for_tensorrt_has_the_number_that_its_parser_reads(run, small, tmp_path):
     out = tmp_path / "out.caffemodel", tmp_path / "out.prototxt"
     run("convert", *small(PRIVATE), out[0], "--target", "tensorrt8", "--prototxt", out[1])

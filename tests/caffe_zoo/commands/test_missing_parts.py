@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 
 import pytest
 
@@ -78,7 +77,7 @@ def test_every_command_says_which_parts_and_what_adds_them(words, fault, table, 
     ],
 )
 def test_the_command_makes_the_tables_target_again(target, asked, words, fault, table):
-    path, _, _ = table(target, **({} if asked is None else {"options": asdict(asked)}))
+    path, _, _ = table(target, **({} if asked is None else {"options": asked.plain()}))
     message = fault("profile", "space", "--space", SPACE, "--table", path)
     assert f"`dongfeng profile measure --space {SPACE} --engine {words} -o {path}`" in message
 
@@ -107,5 +106,5 @@ def test_a_measured_table_has_the_options_it_was_made_with(tmp_path):
     pytest.importorskip("torch")
     engine = make_engine("torch", 1)
     found = LatencyTable.measure(parse_space(SPACE), engine, tmp_path / "latency.json", spread=0.9, budget=0.2)
-    assert LatencyTable.load(tmp_path / "latency.json").origin["options"] == asdict(engine.options)
+    assert LatencyTable.load(tmp_path / "latency.json").origin["options"] == engine.options.plain()
     assert found.origin["options"] == {"threads": 1, "device": "cpu", "precision": "float32", "batch": 1}

@@ -147,8 +147,8 @@ def test_what_an_engine_cannot_run_is_told(name, net_of):
 
 # What OpenCV's reader of Caffe files does not know, of the cases that real Caffe answered.
 NOT_IN_OPENCV = {
-    "accuracy", "argmax", "argmax_axis", "batch_reindex", "clip", "embed", "euclidean_loss", "permute_like_tile",
-    "reduction_mean", "reduction_sum", "sigmoid_ce", "softmax_loss", "softmax_loss_spatial_ignore", "spp", "threshold",
+    "accuracy", "argmax", "argmax_axis", "batch_reindex", "embed", "euclidean_loss", "sigmoid_ce", "softmax_loss",
+    "softmax_loss_spatial_ignore", "spp", "threshold",
 }  # fmt: skip
 
 
