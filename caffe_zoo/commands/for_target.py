@@ -37,7 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="write the network's TEST phase in the words of this target, by rewrites that change none of its numbers; "
         "a name, or a .yaml file of your own; NET.prototxt may be the name of a network of the zoo",
     )
-    group.add_argument("--prototxt", dest="target_prototxt", type=Path, metavar="FILE", help="where to write it")
+    group.add_argument(
+        "--prototxt",
+        dest="target_prototxt",
+        type=Path,
+        metavar="FILE",
+        help="where to write it (default: beside the weights, OUT.prototxt)",
+    )
     group.add_argument(
         "--approximate",
         action="store_true",
@@ -63,15 +69,17 @@ def check(args: argparse.Namespace) -> None:
             if getattr(args, option):
                 raise CaffeError(f"--{option.removeprefix('target_').replace('_', '-')} is for --target alone")
         return
-    if args.prototxt is None or args.target_prototxt is None:
+    if args.prototxt is None:
         raise CaffeError(
-            "--target needs the network before the weights, and where to write it: dongfeng convert NET.prototxt "
-            "NET.caffemodel OUT.caffemodel --target NAME --prototxt OUT.prototxt"
+            "--target needs the network before the weights: dongfeng convert NET.prototxt NET.caffemodel "
+            "OUT.caffemodel --target NAME --prototxt OUT.prototxt"
         )
     if args.output.suffix != ".caffemodel":
         raise CaffeError(f"--target: found {args.output}, expected an output .caffemodel")
     if args.stock or args.dialect or args.phase:
         raise CaffeError("--stock, --dialect and --phase do not go with --target, which says all of that")
+    if args.target_prototxt is None:
+        args.target_prototxt = args.output.with_suffix(".prototxt")
     # Weights in the target's words fit the network as it was no longer, so that they never take the old ones' place.
     check_outputs([args.output, args.target_prototxt], [args.weights, *([] if _zoo(args) else [args.prototxt])])
 

@@ -357,11 +357,16 @@ def test_check_reads_caffes_own_numbers_for_a_target_with_others(run, small, tmp
         assert converters.read_network(whole, numbers_of(read_target(target))) == read_prototxt(prototxt)
 
 
+def test_convert_for_a_target_writes_the_network_beside_the_weights_unless_told_otherwise(run, pair, tmp_path):
+    out = tmp_path / "board.caffemodel"
+    assert f"{out.with_suffix('.prototxt')}: " in run("convert", *pair, out, "--target", "rknn2")
+    run("check", out.with_suffix(".prototxt"), out, "--target", "rknn2")
+
+
 def test_convert_for_a_target_says_what_it_needs(fault, pair, tmp_path):
     prototxt, caffemodel = pair
     out = tmp_path / "out.caffemodel"
     for more, said in (
-        (["--target", "bvlc"], "--target needs the network before the weights, and where to write it"),
         (["--prototxt", tmp_path / "o.prototxt"], "--prototxt is for --target alone"),
         (["--accelerated"], "--accelerated is for --target alone"),
         (["--target", "nobody", "--prototxt", tmp_path / "o.prototxt"], "expected one of"),
