@@ -20,8 +20,9 @@ from tests.toolchains.cases import CASES, case
 from tests.toolchains.trying import network, tried
 
 TOLERANCE = 1e-4
-#: Types of layers with which it may crash where the table does not take them.
-CRASHES = ("Deconvolution",)
+#: Types of layers with which it may crash, or write outside its memory, where the table does not take them: a Scale
+#: with a negative axis does, and what breaks by that breaks later.
+CRASHES = ("Deconvolution", "Scale")
 _X = (2, 6, 8, 9)
 
 
