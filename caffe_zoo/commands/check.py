@@ -186,6 +186,10 @@ def _rewrites(args: argparse.Namespace, report: Report, name: str) -> list[str]:
     if report.passed:
         return []
     helped = [fault for fault in report.faults if fault.rewrite]
+    if report.shapeless and len(helped) < len(report.faults):
+        return [
+            f"{name}: rewrites of layers need shapes: ask again with --input-shape for {', '.join(report.shapeless)}"
+        ]
     if not helped:
         return [f"{name}: no rewrite is known for these faults"]
     if left := len(report.faults) - len(helped):

@@ -90,7 +90,8 @@ class Report:
     `on_cpu`: layers that the target runs beside its accelerator; faults only where the check was asked for the
     accelerator alone. `unchecked`: layers of which something is not known here: their type, a field, shapes around
     them. `off_by`: by how much all silent faults together change the outputs, as in `Fault`, where that was computed.
-    `notes`: what else there is to say.
+    `shapeless`: inputs whose shapes are not known, so that rewrites were not looked for wherever these count. `notes`:
+    what else there is to say.
     """
 
     network: str
@@ -100,6 +101,7 @@ class Report:
     on_cpu: tuple[Fault, ...] = ()
     unchecked: tuple[Unchecked, ...] = ()
     off_by: float | None = None
+    shapeless: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -191,11 +193,13 @@ def check_target(
         unchecked.append(Unchecked("", NETWORK, "; ".join(reasons)))
     cpu = [fault for fault in faults if fault.outcome == "cpu"]
     faults = faults if accelerated else [fault for fault in faults if fault.outcome != "cpu"]
-    notes = [f"input {layer.name!r}: {why[index]}" for index, layer in enumerate(selected.layer)
-             if index in why and is_input(layer.type)]  # fmt: skip
+    shapeless = {layer.name: why[index] for index, layer in enumerate(selected.layer)
+                 if index in why and is_input(layer.type)}  # fmt: skip
+    notes = tuple(f"input {name!r}: {reason}" for name, reason in shapeless.items())
     return Report(
-        selected.name, target, len(selected.layer), tuple(faults), tuple(cpu), tuple(unchecked), notes=tuple(notes)
-    )
+        selected.name, target, len(selected.layer), tuple(faults), tuple(cpu), tuple(unchecked),
+        shapeless=tuple(shapeless), notes=notes,
+    )  # fmt: skip
 
 
 def faults_of(

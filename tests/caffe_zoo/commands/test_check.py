@@ -98,6 +98,15 @@ def test_faults_without_a_rewrite_are_counted(capsys):
     assert lines[0].startswith("odd on board ") and lines[-1] == "board.yaml: no rewrite is known for these faults"
 
 
+def test_an_input_without_a_shape_is_asked_for(capsys):
+    """As of data layers that take each image as it is."""
+    data = 'layer { name: "images" type: "ImageData" top: "data" top: "label" image_data_param { source: "l.txt" } }'
+    Path("images.prototxt").write_text(data + 'layer { name: "c" type: "Clip" bottom: "data" top: "c" }')
+    assert main(["check", "images.prototxt", "--target", "rknn2"]) == 1
+    told = capsys.readouterr().out.splitlines()[-1]
+    assert told == "rknn2: rewrites of layers need shapes: ask again with --input-shape for images"
+
+
 @pytest.mark.parametrize(
     ("network", "weights", "words", "said"),
     [
