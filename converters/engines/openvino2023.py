@@ -7,14 +7,13 @@ It lives in a Python environment of its own (docs/engines.md says how to make on
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Mapping, Sequence
-from itertools import count
 from typing import Any
 
 import numpy as np
 
-from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused, target_of
+from converters.engines.apart import EngineApart
+from converters.engines.engine import ENGINES, Blobs, Options, Session, Shapes, refused, target_of
 from converters.engines.graphs import GraphSession
 from converters.engines.pairs import pair_for
 from converters.programs.caffe import threads_environment
@@ -40,15 +39,13 @@ _REASON = re.compile(
 
 
 @ENGINES.register("openvino2023")
-class OpenVINO2023Engine(Engine):
+class OpenVINO2023Engine(EngineApart):
     """OpenVINO 2023.3 on the CPU, in float32. Networks are rewritten for the target openvino2023, by exact rewrites.
 
     Times are those of its own runs, by `samples`. `limit_s` is how long loading a network, or one call, may take.
     """
 
     name, title = "openvino2023", "OpenVINO 2023.3"
-    in_process = False
-    limit_s: float = 3600.0
 
     def __init__(self, options: Options) -> None:
         self._python = python_of(PYTHON, self.title, f"engine {self.name}")
@@ -57,28 +54,9 @@ class OpenVINO2023Engine(Engine):
         if options.precision != "float32":
             raise refused(self.name, "precision", options.precision, ["float32"])
         self.options = options
-        self._numbers = count()
-        self._released: list[int] = []
-        self._worker = self._started()
+        self.begin()
         about = self._worker.ask("about", f"engine {self.name}", threads=options.threads).values
         self.target = target_of(self.name, options, int(about["threads"]), dict(about["versions"]))
-
-    def ask(
-        self,
-        what: str,
-        subject: str,
-        arrays: Mapping[str, Array] | None = None,
-        *,
-        worker: Worker | None = None,
-        **values: Any,
-    ) -> Any:
-        """What the worker answers; see Worker.ask. One that ended is not started again here.
-
-        `worker`: the one that a session was loaded in, where that is asked. A later one does not know the session.
-        """
-        while self._released and self._worker.running:
-            self._worker.ask("release", subject, number=self._released.pop(), seconds=self.limit_s)
-        return (worker or self._worker).ask(what, subject, arrays, seconds=self.limit_s, **values)
 
     def compile(
         self, net: NetParameter, weights: Blobs, outputs: Mapping[str, str] | None = None
@@ -88,9 +66,7 @@ class OpenVINO2023Engine(Engine):
         `outputs`: blobs by the names of tops, the default is those that no layer takes under their own names.
         UnsupportedError with what the tool says.
         """
-        if not self._worker.running:
-            self._released = []  # the sessions of the worker that ended have the old one
-            self._worker = self._started()
+        self.restarted()
         rows = trace(net_in_known_words(net))
         shapes = {top: shape for row in rows for top, shape in zip(row.tops, row.top_shapes, strict=True)}
         inputs = {name: shapes[name] for layer in net.layer if layer.type == "Input" for name in layer.top}
@@ -111,7 +87,7 @@ class OpenVINO2023Engine(Engine):
                 file.unlink(missing_ok=True)
         places = [_place(answer["outputs"], _names(blob, makers), len(given), label) for blob in given.values()]
         session = OpenVINO2023Session(self, self._worker, number, inputs, list(given), places, label)
-        weakref.finalize(session, self._released.append, number)
+        self.kept(session, number)
         return session
 
     def _load(

@@ -7,16 +7,15 @@ gives outputs in float16 or int8 as the NPU computes them, and no times.
 from __future__ import annotations
 
 import re
-import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from converters.engines.engine import ENGINES, Blobs, Engine, Options, Session, Shapes, refused
+from converters.engines.apart import EngineApart
+from converters.engines.engine import ENGINES, Blobs, Options, Session, Shapes, refused
 from converters.engines.graphs import GraphSession
 from converters.engines.pairs import pair_for, passes_on
 from converters.programs.caffe import threads_environment
@@ -57,7 +56,7 @@ _NOT_READ = re.compile(r"OP in Layer (.*) Current not support")
 
 
 @ENGINES.register("rknn")
-class RKNNEngine(Engine):
+class RKNNEngine(EngineApart):
     """RKNN-Toolkit2's simulator. `device` is a platform; "cpu", the default of all engines, means that of the RK3588.
 
     An NPU computes in float16: so does the simulator, asked for float16 or for the best that there is, float32. int8 is
@@ -66,9 +65,7 @@ class RKNNEngine(Engine):
     """
 
     name, title = "rknn", "RKNN-Toolkit2"
-    in_process = False
     int8 = True
-    limit_s: float = 3600.0
 
     def __init__(self, options: Options) -> None:
         self._python = python_of(PYTHON, self.title, "engine rknn")
@@ -84,9 +81,7 @@ class RKNNEngine(Engine):
         #: More of the toolkit's options for RKNN.config, such as quantized_algorithm.
         self.config: dict[str, Any] = {}
         self._environment = threads_environment(options.threads)
-        self._numbers = count()
-        self._released: list[int] = []
-        self._worker = self._started()
+        self.begin()
         self.target = {
             "engine": self.name,
             "device": f"simulator of the {platform.upper()}",
@@ -98,23 +93,6 @@ class RKNNEngine(Engine):
         if self._calibration is not None:
             self.target["calibration"] = self._calibration.target(METHOD)
 
-    def ask(
-        self,
-        what: str,
-        subject: str,
-        arrays: Mapping[str, Array] | None = None,
-        *,
-        worker: Worker | None = None,
-        **values: Any,
-    ) -> Any:
-        """What the worker answers; see Worker.ask. One that ended is not started again here.
-
-        `worker`: the one that a session was loaded in, where that is asked. A later one does not know the session.
-        """
-        while self._released and self._worker.running:
-            self._worker.ask("release", subject, number=self._released.pop(), seconds=self.limit_s)
-        return (worker or self._worker).ask(what, subject, arrays, seconds=self.limit_s, **values)
-
     def compile(
         self, net: NetParameter, weights: Blobs, outputs: Mapping[str, str] | None = None, *, lenient: bool = False
     ) -> RKNNSession:
@@ -123,9 +101,7 @@ class RKNNEngine(Engine):
         `outputs`: names for tops, the default is those that no layer takes under their own names. UnsupportedError
         with what the toolkit says. It goes on behind a layer that it does not know; `lenient` does, too.
         """
-        if not self._worker.running:
-            self._released = []  # the sessions of the worker that ended have the old one
-            self._worker = self._started()
+        self.restarted()
         rows = trace(net_in_known_words(net))
         shapes = {name: shape for row in rows for name, shape in zip(top_names(row), row.top_shapes, strict=True)}
         inputs = {name: shapes[name] for layer in net.layer if layer.type == "Input" for name in layer.top}
@@ -159,7 +135,7 @@ class RKNNEngine(Engine):
             for file in folder.glob("set*.npy"):
                 file.unlink()
         session = RKNNSession(self, self._worker, number, inputs, {top: shapes[given[top]] for top in given}, label)
-        weakref.finalize(session, self._released.append, number)
+        self.kept(session, number)
         unknown = _NOT_READ.findall(answer.printed)
         if unknown and not lenient:
             raise UnsupportedError(f"{label}: {self.title} does not read the layers {', '.join(unknown)}")
