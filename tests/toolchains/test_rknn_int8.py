@@ -13,21 +13,10 @@ from PIL import Image
 from caffe_zoo.cli import main
 from converters import make_engine, save_weights, to_torch, weights_of
 from prototxt_gen import generate, write_prototxt
+from tests.quantised import CONV, IDENTITY, SOFTMAX, pixels
 from tests.toolchains.trying import network
 
 pytestmark = [pytest.mark.toolchains, pytest.mark.usefixtures("rknn")]
-
-CONV = """
-layer { name: "c" type: "Convolution" bottom: "x" top: "y"
-        convolution_param { num_output: 2 kernel_size: 1 bias_term: false } }
-"""
-SOFTMAX = 'layer { name: "prob" type: "Softmax" bottom: "y" top: "prob" }'
-IDENTITY = {"c": [np.eye(2, dtype=np.float32).reshape(2, 2, 1, 1)]}
-
-
-def pixels(*values):
-    """Pixels of two channels, the same number in both: (1, 2, 1, n)."""
-    return np.tile(np.array(values, np.float32), (1, 2, 1, 1))
 
 
 def int8(engine, net, weights, *calibration, data="x", **options):
@@ -90,8 +79,8 @@ def test_evaluate_says_what_int8_costs(tmp_path, capsys, device, float_column):
     save_weights(weights, tmp_path / "net.caffemodel", net)
     lines = []
     (tmp_path / "val").mkdir()
-    for number, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)):
-        Image.fromarray(pixels).save(tmp_path / "val" / f"{number}.png")
+    for number, image in enumerate(np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)):
+        Image.fromarray(image).save(tmp_path / "val" / f"{number}.png")
         blob = (pixels[..., ::-1].transpose(2, 0, 1)[None] - 100).astype(np.float32) * np.float32(0.01)
         scores = make_engine("torch").load(net, weights).run({"data": blob})["fc"]
         lines.append(f"{number}.png {scores.argmax()}\n")

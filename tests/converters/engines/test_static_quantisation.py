@@ -9,21 +9,10 @@ import torch
 from converters import make_engine, to_torch, weights_of
 from prototxt_gen import generate
 from prototxt_gen.errors import CaffeError, NetworkError
+from tests.quantised import CONV, IDENTITY, SOFTMAX, pixels
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
-
-CONV = """
-layer { name: "c" type: "Convolution" bottom: "x" top: "y"
-        convolution_param { num_output: 2 kernel_size: 1 bias_term: false } }
-"""
-SOFTMAX = 'layer { name: "prob" type: "Softmax" bottom: "y" top: "prob" }'
-IDENTITY = {"c": [np.eye(2, dtype=np.float32).reshape(2, 2, 1, 1)]}
-
-
-def pixels(*values):
-    """Pixels of two channels, the same number in both: (1, 2, 1, n)."""
-    return np.tile(np.array(values, np.float32), (1, 2, 1, 1))
 
 
 def int8(net, weights, *calibration, **options):
