@@ -81,7 +81,7 @@ def test_evaluate_says_what_int8_costs(tmp_path, capsys, device, float_column):
     (tmp_path / "val").mkdir()
     for number, image in enumerate(np.random.default_rng(0).integers(0, 256, (8, 16, 16, 3), np.uint8)):
         Image.fromarray(image).save(tmp_path / "val" / f"{number}.png")
-        blob = (pixels[..., ::-1].transpose(2, 0, 1)[None] - 100).astype(np.float32) * np.float32(0.01)
+        blob = (image[..., ::-1].transpose(2, 0, 1)[None] - 100).astype(np.float32) * np.float32(0.01)
         scores = make_engine("torch").load(net, weights).run({"data": blob})["fc"]
         lines.append(f"{number}.png {scores.argmax()}\n")
     (tmp_path / "val.txt").write_text("".join(lines))
