@@ -18,6 +18,7 @@ import numpy as np
 
 from converters.targets.forms import Form, Place, layers_rewritten
 from converters.targets.rewrites.building import Building
+from prototxt_gen.layers import Shape
 from prototxt_gen.layers.arithmetic import broadcast_axis
 
 
@@ -25,10 +26,9 @@ from prototxt_gen.layers.arithmetic import broadcast_axis
 def reshaped(place: Place) -> Iterator[Form]:
     """The same Scale on factors with more axes of size 1, or fewer."""
     row = place.row
-    if len(row.bottoms) != 2 or row.layer.scale_param.bias_term:
+    if not _is_gate(place):
         return
-    whole, stated = row.bottom_shapes
-    begin = broadcast_axis(row.layer, "scale_param", row.bottom_shapes)
+    whole, stated, begin = _factors(place)
     for first in range(len(whole)):
         for last in range(first + 1, len(whole) + 1):
             wanted = whole[first:last]
@@ -48,10 +48,9 @@ def reshaped(place: Place) -> Iterator[Form]:
 def tiled(place: Place) -> Iterator[Form]:
     """Tiles along the axes that the factors lack, and an Eltwise PROD."""
     row = place.row
-    if len(row.bottoms) != 2 or row.layer.scale_param.bias_term:
+    if not _is_gate(place):
         return
-    whole, stated = row.bottom_shapes
-    begin = broadcast_axis(row.layer, "scale_param", row.bottom_shapes)
+    whole, stated, begin = _factors(place)
     made = Building(place)
     second = row.bottoms[1]
     wanted = tuple(size if begin <= axis < begin + len(stated) else 1 for axis, size in enumerate(whole))
@@ -69,10 +68,9 @@ def tiled(place: Place) -> Iterator[Form]:
 def enlarged(place: Place) -> Iterator[Form]:
     """One factor a channel as a map of its own, by a depthwise Deconvolution of ones; an Eltwise PROD."""
     row = place.row
-    if len(row.bottoms) != 2 or row.layer.scale_param.bias_term or len(row.bottom_shapes[0]) != 4:
+    if not _is_gate(place) or len(row.bottom_shapes[0]) != 4:
         return
-    whole, stated = row.bottom_shapes
-    begin = broadcast_axis(row.layer, "scale_param", row.bottom_shapes)
+    whole, stated, begin = _factors(place)
     if begin != 0 or stated not in (whole[:2], (*whole[:2], 1, 1)) or whole[2:] == (1, 1):
         return
     made = Building(place)
@@ -84,6 +82,17 @@ def enlarged(place: Place) -> Iterator[Form]:
     second = made.add("Deconvolution", [second], "enlarged", [ones], convolution_param=options)
     made.add("Eltwise", [row.bottoms[0], second], "product", eltwise_param={"operation": "PROD"})
     yield made.form("Scale by another layer's factors as a Deconvolution of ones and Eltwise PROD")
+
+
+def _is_gate(place: Place) -> bool:
+    """Whether the layer multiplies by what another layer made, and adds nothing."""
+    return len(place.row.bottoms) == 2 and not place.row.layer.scale_param.bias_term
+
+
+def _factors(place: Place) -> tuple[Shape, Shape, int]:
+    """The shapes of the map and of the factors, and the map's axis from which on the factors' axes are."""
+    whole, stated = place.row.bottom_shapes
+    return whole, stated, broadcast_axis(place.row.layer, "scale_param", place.row.bottom_shapes)
 
 
 def _shaped(sizes: Sequence[int], has_batch: bool) -> dict[str, Any]:
