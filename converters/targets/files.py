@@ -11,13 +11,14 @@ from converters.targets.comparing import OutputDifference, compare_outputs
 from converters.targets.forms import Draft
 from converters.targets.replacing import unread, without_dead
 from converters.targets.rewriting import Rewritten
+from converters.targets.rows import given_shapes
 from converters.targets.spellings import known_type, net_in_known_words
 from converters.targets.target import Target
 from converters.weights import Weights
 from converters.weights.fitting import fit_weights
 from prototxt_gen.binary import FORK_FIELDS, Numbers
 from prototxt_gen.errors import WeightsError
-from prototxt_gen.layers import LAYERS, is_input
+from prototxt_gen.layers import LAYERS
 from prototxt_gen.passes.phase import phase_of, select_phase
 from prototxt_gen.proto import LayerParameter, NetParameter, fields_of
 from prototxt_gen.trace import trace
@@ -41,7 +42,7 @@ def check_weights(made: Rewritten, input_shapes: Mapping[str, Sequence[int]] | N
     known = net_in_known_words(made.net)
     if made.weights is None or any(layer.type not in LAYERS for layer in known.layer):
         return
-    _, faults = fit_weights(trace(known, _given(known, input_shapes)), made.weights)
+    _, faults = fit_weights(trace(known, given_shapes(known, input_shapes)), made.weights)
     if faults:
         raise WeightsError(f"weights do not fit network {made.net.name!r}: {'; '.join(faults)}")
 
@@ -70,7 +71,7 @@ def differences(
         (old, kept),
         (new, made.weights),
         renamed=made.renamed,
-        input_shapes=_given(old, input_shapes),
+        input_shapes=given_shapes(old, input_shapes),
         images=images,
     )
 
@@ -84,9 +85,3 @@ def _leading_to(net: NetParameter, outputs: Sequence[str]) -> NetParameter:
     kept.ClearField("layer")
     kept.layer.extend(layer for layer in made.layer if taken & set(layer.top))
     return kept
-
-
-def _given(net: NetParameter, shapes: Mapping[str, Sequence[int]] | None) -> dict[str, Sequence[int]]:
-    """The shapes of inputs that the network has."""
-    tops = {top for layer in net.layer if is_input(layer.type) for top in layer.top}
-    return {name: shape for name, shape in (shapes or {}).items() if name in tops}

@@ -22,11 +22,11 @@ import converters.targets.rewrites  # noqa: F401  (enters them in the tables)
 from converters.targets.checking import Report, check_target, of_names_and_memory
 from converters.targets.forms import FINAL_REWRITES, NETWORK_REWRITES, Change, Draft, NetworkRewrite
 from converters.targets.replacing import replace_layers
+from converters.targets.rows import given_shapes
 from converters.targets.target import Target
 from converters.weights import Weights
 from converters.weights.blobs import as_blob
 from prototxt_gen.errors import UnsupportedError
-from prototxt_gen.layers import is_input
 from prototxt_gen.passes.phase import phase_of, select_phase, stated_phase
 from prototxt_gen.proto import NetParameter
 
@@ -95,9 +95,8 @@ def rewritten(
     draft = Draft(_one_phase(net), arrays)
 
     def shapes(one: Draft) -> dict[str, Sequence[int]]:
-        """Those of the inputs that there still are."""
-        tops = {top for layer in one.net.layer if is_input(layer.type) for top in layer.top}
-        return {name: shape for name, shape in (input_shapes or {}).items() if name in tops or one is first}
+        """Those of the inputs that there still are; of the first draft all, so that a wrong name is told."""
+        return dict(input_shapes or {}) if one is first else given_shapes(one.net, input_shapes)
 
     def checked(one: Draft) -> Report:
         return check_target(one.net, target, accelerated=accelerated, input_shapes=shapes(one))

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from converters.targets.fields import PRIVATE_MESSAGES
 from converters.targets.spellings import in_known_words
 from prototxt_gen.errors import NetworkError
-from prototxt_gen.layers import LAYERS
+from prototxt_gen.layers import LAYERS, is_input
 from prototxt_gen.proto import LayerParameter, NetParameter
 from prototxt_gen.trace import LayerSummary, trace
 
@@ -79,3 +79,9 @@ def _unstated(layer: LayerParameter, given: Mapping[str, Sequence[int]]) -> str:
     except NetworkError as fault:
         return str(fault)
     return ""
+
+
+def given_shapes(net: NetParameter, shapes: Mapping[str, Sequence[int]] | None) -> dict[str, Sequence[int]]:
+    """Of shapes by the names of inputs, those of inputs that the network has."""
+    tops = {top for layer in net.layer if is_input(layer.type) for top in layer.top}
+    return {name: shape for name, shape in (shapes or {}).items() if name in tops}
