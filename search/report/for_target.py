@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from converters.targets.comparing import compare_outputs
-from converters.targets.files import numbers_of
+from converters.targets.files import differences, numbers_of
 from converters.targets.rewriting import Rewritten, rewritten
 from converters.targets.target import Target
 from converters.weights import Weights, load_weights, save_weights
@@ -83,7 +81,7 @@ def write_for_target(
         tuple(dict.fromkeys(map(fault_words, made.report.faults))),
         len(made.changes),
         len(made.renamed),
-        _off_by((net, weights), made) if taken and weights is not None else None,
+        _off_by(net, weights, made) if taken and weights is not None else None,
         prototxt if taken else None,
         caffemodel if taken and made.weights is not None else None,
         report,
@@ -138,9 +136,9 @@ def _document(found: ForTarget, architecture: Architecture, target: Target, made
     }
 
 
-def _off_by(old: tuple[NetParameter, Weights | None], made: Rewritten) -> float:
-    new: tuple[NetParameter, Mapping[str, Sequence[Any]] | None] = (made.net, made.weights)
-    return max(output.largest for output in compare_outputs(old, new, renamed=made.renamed))
+def _off_by(net: NetParameter, weights: Weights, made: Rewritten) -> float | None:
+    found = differences(net, weights, made)
+    return None if found is None else max(output.largest for output in found)
 
 
 def _remove(path: Path) -> None:
